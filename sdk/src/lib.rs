@@ -1,0 +1,4 @@
+//! Piecework: post containerized jobs to a decentralized compute market.
+
+pub mod chain;
+pub mod digest;
