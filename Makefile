@@ -1,0 +1,58 @@
+# Every target first runs scripts/bootstrap, which installs what is missing and is quick otherwise.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-deep lint bench build abi gas clean
+
+# Where cargo puts things; one target directory for everything.
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+ENV = scripts/bootstrap $(1) && source .tools/env.$(1)
+# The demo's workload: static, so that it runs in an image made from nothing else.
+WORKLOAD = RUSTFLAGS='-C target-feature=+crt-static' cargo build --locked --quiet --release -p piecework-render --target-dir $(TARGET)/workload
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: ## render one picture on a devnet of three providers: out/demo.png
+	@$(call ENV,demo)
+	echo "building (the first time takes minutes) ..." >&2
+	$(WORKLOAD)
+	cargo build --locked -p piecework-cli
+	$(TARGET)/debug/piecework demo --workload $(TARGET)/workload/release/piecework-render --out out
+
+test: ## all tests: contracts, gas snapshot, Rust with real anvil and real Docker
+	@$(call ENV,test)
+	scripts/test-contracts
+	$(WORKLOAD)
+	PIECEWORK_WORKLOAD=$$(realpath $(TARGET)/workload/release/piecework-render) cargo test --locked --workspace
+
+test-deep: ## the contracts' fuzz and invariant tests, long
+	@$(call ENV,test)
+	FOUNDRY_PROFILE=deep forge test
+
+lint: ## rustfmt, clippy, forge fmt and lint, ABI and gas drift, cargo deny, spelling
+	@$(call ENV,lint)
+	scripts/lint
+
+bench: ## overhead of a lease against a bare docker run: out/bench.json
+	@$(call ENV,demo)
+	$(WORKLOAD)
+	cargo build --locked --release -p piecework-cli
+	$(TARGET)/release/piecework bench --workload $(TARGET)/workload/release/piecework-render --out out
+
+build: ## contracts and all crates
+	@$(call ENV,test)
+	forge build
+	cargo build --locked --workspace
+
+abi: ## write contracts/abi from contracts/evm
+	@$(call ENV,test)
+	scripts/abi
+
+gas: ## write the gas snapshot from the contracts as they are
+	@$(call ENV,test)
+	scripts/test-contracts --write-gas
+
+clean: ## remove build products and tools; stop a Docker engine that bootstrap started
+	@if [ -f /run/piecework/docker.pid ]; then kill "$$(cat /run/piecework/docker.pid)" && echo "stopped dockerd" >&2; fi || true
+	rm -rf out .tools node_modules cache artifacts $(TARGET)
