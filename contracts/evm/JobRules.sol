@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.34;
+
+import {IMarket} from "./IMarket.sol";
+
+/// @title What a job may say, and what follows from it
+/// @notice The checks of `post`, the price ramp, the bond of a lease and the split of its escrow:
+/// all arithmetic of the market, without state.
+library JobRules {
+    /// @notice Jurors of a dispute.
+    uint256 internal constant JURY = 3;
+    /// @notice Basis points of a bond that are burned when its lease expires: 10 %.
+    uint256 internal constant LIVENESS_SLASH = 1000;
+    /// @notice Basis points of a bond that are burned by a late `release`: 2 %.
+    uint256 internal constant RELEASE_SLASH = 200;
+    /// @notice A `release` within this part of the run window is free: an eighth.
+    uint256 internal constant FREE_RELEASE_PART = 8;
+
+    /// @notice Most tasks in an optimistic lease: `respond` (all leaves in one call) must fit a block.
+    uint32 internal constant MAX_OPTIMISTIC_LEASE = 2048;
+    /// @notice Most seats of a lease.
+    uint8 internal constant MAX_REPLICAS = 15;
+    /// @notice Longest ramp and longest window, in seconds: 30 days.
+    uint64 internal constant MAX_WINDOW = 30 days;
+    /// @notice Latest time that is kept.
+    uint64 internal constant MAX_TIME = type(uint40).max;
+    /// @notice Longest job spec, in bytes.
+    uint256 internal constant MAX_SPEC = 16_384;
+    /// @notice Largest amount, and largest sum of amounts.
+    uint256 internal constant MAX_AMOUNT = type(uint96).max;
+
+    uint256 private constant BPS = 10_000;
+
+    /// @notice Reverts unless the job can be posted now, and runs on this market.
+    /// @return escrow what its worst case costs
+    function check(IMarket.Job calldata job, bytes calldata spec) internal view returns (uint256 escrow) {
+        _checkTerms(job.terms);
+        _checkTiming(job.timing);
+        if (spec.length > MAX_SPEC) revert IMarket.SpecTooLong(spec.length, MAX_SPEC);
+        bytes32 digest = keccak256(spec);
+        if (digest != job.terms.spec) revert IMarket.SpecMismatch(job.terms.spec, digest);
+        escrow = _checkPrice(job.terms, job.price);
+        if (job.terms.replicas != 1 || job.terms.verifier != address(0) || job.terms.providers != 0) {
+            revert IMarket.Unsupported();
+        }
+    }
+
+    function _checkTerms(IMarket.Terms calldata terms) private pure {
+        uint8 replicas = terms.replicas;
+        uint8 quorum = terms.quorum;
+        if (terms.tasks == 0) revert IMarket.NoTasks();
+        uint32 maxLease = terms.maxLease;
+        uint32 most = replicas == 1 ? MAX_OPTIMISTIC_LEASE : type(uint32).max;
+        if (maxLease == 0 || maxLease > most) revert IMarket.BadMaxLease(maxLease, most);
+        // A true majority; with one seat (and only then) that is a quorum of one.
+        if (
+            replicas == 0 || replicas > MAX_REPLICAS || quorum > replicas || 2 * uint256(quorum) <= replicas
+                || (quorum == 1) != (replicas == 1)
+        ) revert IMarket.BadQuorum(replicas, quorum);
+        if (terms.verifier != address(0) && replicas != 1) revert IMarket.VerifierNeedsOneReplica(replicas);
+    }
+
+    function _checkTiming(IMarket.Timing calldata timing) private view {
+        uint64 opensAt = timing.opensAt;
+        uint64 closesAt = timing.closesAt;
+        if (timing.ramp > MAX_WINDOW) revert IMarket.BadWindow(timing.ramp, MAX_WINDOW);
+        if (timing.runWindow == 0 || timing.runWindow > MAX_WINDOW) {
+            revert IMarket.BadWindow(timing.runWindow, MAX_WINDOW);
+        }
+        if (timing.challengeWindow > MAX_WINDOW) revert IMarket.BadWindow(timing.challengeWindow, MAX_WINDOW);
+        if (closesAt < opensAt || closesAt < block.timestamp || closesAt > MAX_TIME) {
+            revert IMarket.BadSchedule(opensAt, closesAt);
+        }
+    }
+
+    function _checkPrice(
+        IMarket.Terms calldata terms,
+        IMarket.Price calldata price
+    ) private pure returns (uint256 escrow) {
+        if (price.minPrice > price.maxPrice) revert IMarket.BadPriceRange(price.minPrice, price.maxPrice);
+        // 32 + 8 + 128 bits and less: no overflow.
+        escrow = uint256(terms.tasks) * terms.replicas * price.maxPrice;
+        _checkAmount(escrow);
+        _checkAmount(uint256(price.bond) * terms.maxLease);
+        _checkAmount(2 * JURY * price.juryFee);
+    }
+
+    function _checkAmount(uint256 amount) private pure {
+        if (amount > MAX_AMOUNT) revert IMarket.AmountTooLarge(amount, MAX_AMOUNT);
+    }
+
+    /// @notice The price of a task and seat in a round that begins at `time`. Rounds down.
+    function priceAt(
+        IMarket.Price calldata price,
+        IMarket.Timing calldata timing,
+        uint256 time
+    ) internal pure returns (uint256) {
+        uint256 opensAt = timing.opensAt;
+        uint256 ramp = timing.ramp;
+        if (time >= opensAt + ramp) return price.maxPrice;
+        uint256 minPrice = price.minPrice;
+        if (time <= opensAt) return minPrice;
+        return minPrice + (price.maxPrice - minPrice) * (time - opensAt) / ramp;
+    }
+
+    /// @notice The bond of an optimistic lease: never less than what a lost jury costs.
+    function bondOf(IMarket.Price calldata price, uint256 count) internal pure returns (uint256) {
+        uint256 bond = price.bond * count;
+        uint256 least = 2 * JURY * price.juryFee;
+        return bond > least ? bond : least;
+    }
+
+    /// @notice Splits the escrow `maxPrice * count` of a lease that ended well at `price`. The fee
+    /// rounds down; the other two are what is left.
+    function split(
+        uint256 maxPrice,
+        uint256 price,
+        uint256 count,
+        uint256 feeBps
+    ) internal pure returns (uint256 paid, uint256 fee, uint256 refunded) {
+        uint256 gross = price * count;
+        fee = gross * feeBps / BPS;
+        paid = gross - fee;
+        refunded = maxPrice * count - gross;
+    }
+
+    /// @notice What is burned of a bond; rounds down, the rest returns to the provider.
+    function slashOf(uint256 bond, uint256 slashBps) internal pure returns (uint256) {
+        return bond * slashBps / BPS;
+    }
+}
