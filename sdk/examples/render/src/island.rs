@@ -16,6 +16,9 @@ pub(crate) struct Hit {
 
 /// A distance that is not more than the one to the surface, and the orbit's trap.
 pub(crate) fn estimate(p: Vec3) -> (f32, [f32; 4]) {
+    // Tilted, for an island that grew: the sine and cosine of this angle are exact.
+    let p = vec3(0.96 * p.x + 0.28 * p.y, 0.96 * p.y - 0.28 * p.x, p.z);
+    let p = vec3(p.x, 0.8 * p.y - 0.6 * p.z, 0.8 * p.z + 0.6 * p.y);
     let mut w = p;
     let mut m = w.dot(w);
     let mut trap = [w.x.abs(), w.y.abs(), w.z.abs(), m];

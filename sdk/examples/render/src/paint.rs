@@ -8,6 +8,8 @@ use crate::vec3::{Vec3, smoothstep, vec3};
 
 /// How high the sea stands; the island's centre is the origin.
 const SEA: f32 = -0.42;
+/// Rays flatter than this never reach the sea.
+const FLATTEST: f32 = 5e-4;
 const HAZE: Vec3 = vec3(0.78, 0.42, 0.36);
 
 /// The pixels of a tile, three bytes (sRGB) each, row by row.
@@ -51,11 +53,12 @@ impl Camera {
             SEA + scene.height_above_sea,
             scene.distance * cos,
         );
-        let target = vec3(0.0, 0.22, 0.0);
+        // The island stands a little to the right of the middle.
+        let target = vec3(-0.30 * cos, 0.26, 0.30 * sin);
         let ahead = (target - from).unit();
         let right = ahead.cross(vec3(0.0, 1.0, 0.0)).unit();
         // The sun stands ahead and to the left of whoever looks.
-        let (side_sin, side_cos) = sin_cos(scene.azimuth + 180.0 + 24.0);
+        let (side_sin, side_cos) = sin_cos(scene.azimuth + 180.0 + 33.0);
         let (height_sin, height_cos) = sin_cos(scene.sun);
         Self {
             from,
@@ -80,7 +83,7 @@ impl Camera {
     }
 
     fn trace(&self, to: Vec3) -> Vec3 {
-        let to_sea = if to.y < -1e-4 {
+        let to_sea = if to.y < -FLATTEST {
             (SEA - self.from.y) / to.y
         } else {
             f32::MAX
@@ -90,7 +93,7 @@ impl Camera {
             return self.rock(p, to, &hit).mix(HAZE, 0.012 * hit.distance);
         }
         if to_sea == f32::MAX {
-            return sky(to, self.sun);
+            return sky(vec3(to.x, to.y.max(0.0), to.z), self.sun);
         }
         self.sea(self.from + to * to_sea, to, to_sea)
     }
@@ -109,7 +112,11 @@ impl Camera {
         let fresnel = 0.03 + 0.97 * k * k * k * k * k;
         let deep = vec3(0.010, 0.040, 0.058);
         // Shallow water shows where the island is close under the surface.
-        let (depth, _) = island::estimate(p);
+        let depth = if p.dot(p) < 4.0 {
+            island::estimate(p).0
+        } else {
+            1.0
+        };
         let shallow = smoothstep(0.22, 0.0, depth);
         let body =
             deep.mix(vec3(0.03, 0.22, 0.22), shallow) * (0.4 + 0.6 * island::sunlight(p, self.sun));
@@ -148,7 +155,7 @@ impl Camera {
         let rim = 1.0 + normal.dot(to).min(0.0);
         let upward = 0.5 + 0.5 * normal.y;
 
-        let direct = stone.tint(vec3(4.6, 2.9, 1.6)) * (facing * sun);
+        let direct = stone.tint(vec3(6.2, 3.7, 1.9)) * (facing * sun);
         let fill = stone.tint(vec3(0.34, 0.36, 0.62)) * (upward * open);
         let bounce = stone.tint(vec3(0.55, 0.30, 0.22)) * ((1.0 - upward) * open * 0.8);
         let front = stone.tint(vec3(0.46, 0.42, 0.50)) * (normal.dot(-to).max(0.0) * open);

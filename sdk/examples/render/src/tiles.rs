@@ -36,7 +36,7 @@ pub fn tile(width: u32, height: u32, index: u32, count: u32) -> Option<Tile> {
 /// Columns of the grid: the divisor of `count` that makes the tiles most nearly square.
 fn columns(width: u32, height: u32, count: u32) -> Option<u32> {
     (1..=count)
-        .filter(|columns| count % columns == 0)
+        .filter(|columns| count.is_multiple_of(*columns))
         .filter(|columns| *columns <= width && count / columns <= height)
         .min_by_key(|columns| {
             // |tile width - tile height|, both multiplied by `count` to stay in integers.
