@@ -1,4 +1,6 @@
 //! Piecework: post containerized jobs to a decentralized compute market.
 
+pub mod blobs;
 pub mod chain;
 pub mod digest;
+pub mod spec;

@@ -1,5 +1,9 @@
 //! Bindings made from the interface's Solidity source: its enums, errors and NatSpec survive.
-#![allow(missing_docs, clippy::too_many_arguments, reason = "generated from the Solidity source")]
+#![allow(
+    missing_docs,
+    clippy::too_many_arguments,
+    reason = "generated from the Solidity source"
+)]
 
 use alloy::sol;
 
