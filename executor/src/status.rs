@@ -1,0 +1,73 @@
+//! What an executor says about itself: `/status`, and [`Executor::status`](crate::Executor::status).
+
+use alloy::primitives::{Address, B256};
+use serde::Serialize;
+
+/// A moment of an executor.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Status {
+    /// Version of this program.
+    pub version: &'static str,
+    /// Chain id.
+    pub chain_id: u64,
+    /// The market contract.
+    pub market: Address,
+    /// The staked account.
+    pub provider: Address,
+    /// The address of the key that signs.
+    pub operator: Address,
+    /// Base URL of the published outputs.
+    pub blob_url: String,
+    /// Newest block seen.
+    pub head_block: u64,
+    /// Its time, in Unix seconds.
+    pub head_time: u64,
+    /// All stake of the provider, in the token's smallest unit.
+    pub stake: u128,
+    /// The part of it that no lease locks.
+    pub free_stake: u128,
+    /// Containers that run now.
+    pub running_tasks: u32,
+    /// Most containers that run at the same time.
+    pub capacity_tasks: u32,
+    /// What keeps this executor from taking work, in words; empty when it takes work.
+    pub blocked: Vec<String>,
+    /// Whether a stop was asked for.
+    pub stopping: bool,
+    /// Leases that are not over.
+    pub leases: Vec<LeaseStatus>,
+    /// Open jobs that are not taken, and why.
+    pub skipped: Vec<SkippedJob>,
+    /// Leases settled for us since the state directory was made.
+    pub settled: u64,
+    /// Leases lost (expired, or released) since then.
+    pub lost: u64,
+}
+
+/// One lease.
+#[derive(Clone, Debug, Serialize)]
+pub struct LeaseStatus {
+    /// The job.
+    pub job: B256,
+    /// First task.
+    pub first: u32,
+    /// Tasks in it.
+    pub count: u32,
+    /// Its round, from 1.
+    pub round: u16,
+    /// Where it stands: running, submitting, submitted, finalizing, releasing, settled, absent, lost.
+    pub phase: &'static str,
+    /// Tasks whose outcome is known.
+    pub tasks_done: u32,
+    /// Last second in which a result can be submitted.
+    pub deadline: u64,
+}
+
+/// A job that is not taken.
+#[derive(Clone, Debug, Serialize)]
+pub struct SkippedJob {
+    /// The job.
+    pub job: B256,
+    /// Why not, in words.
+    pub why: String,
+}

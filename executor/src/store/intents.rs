@@ -1,0 +1,240 @@
+//! What is to be sent, and every signed attempt at sending it.
+
+use alloy::primitives::{B256, Bytes};
+use rusqlite::{OptionalExtension, Row};
+
+use super::{Result, Store, StoreError, hash, maybe_hash, number, to_sql};
+
+/// Where an intent stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum IntentState {
+    /// Written down; no nonce taken.
+    Queued,
+    /// Signed at least once; it may be on its way.
+    Sent,
+    /// In a block, with success.
+    Mined,
+    /// Will not be sent any more, or reverted in a block.
+    Failed,
+}
+
+impl IntentState {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Sent => "sent",
+            Self::Mined => "mined",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// A call to the market that is to be made once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct NewIntent {
+    /// Unique for ever: a second intent of the same id is the same intent.
+    pub(crate) id: String,
+    /// Calldata.
+    pub(crate) data: Bytes,
+    /// Chain time after which it must not be begun any more.
+    pub(crate) not_after: Option<u64>,
+    /// Whether doing it twice does no harm (the second one reverts).
+    pub(crate) repeatable: bool,
+}
+
+/// An intent as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Intent {
+    pub(crate) new: NewIntent,
+    pub(crate) state: IntentState,
+    pub(crate) nonce: Option<u64>,
+    pub(crate) error: Option<String>,
+    /// Number and hash of the block that holds it, and the attempt that was mined.
+    pub(crate) mined: Option<(u64, B256, B256)>,
+}
+
+/// A signed transaction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Attempt {
+    pub(crate) hash: B256,
+    pub(crate) nonce: u64,
+    pub(crate) raw: Vec<u8>,
+    pub(crate) max_fee: u128,
+    pub(crate) tip: u128,
+    /// Local time of the signature, Unix seconds.
+    pub(crate) signed: u64,
+}
+
+impl Store {
+    /// Writes an intent down; `false` if its id was used before.
+    pub(crate) async fn put_intent(&self, intent: NewIntent) -> Result<bool> {
+        self.call(move |tx| {
+            let changed = tx
+                .prepare_cached(
+                    "INSERT OR IGNORE INTO intents (id, data, not_after, repeatable, state)
+                     VALUES (?1, ?2, ?3, ?4, 'queued')",
+                )?
+                .execute((
+                    &intent.id,
+                    intent.data.as_ref(),
+                    intent.not_after.map(to_sql),
+                    intent.repeatable,
+                ))?;
+            Ok(changed > 0)
+        })
+        .await
+    }
+
+    /// One intent.
+    pub(crate) async fn intent(&self, id: String) -> Result<Option<Intent>> {
+        self.call(move |tx| {
+            Ok(tx
+                .prepare_cached("SELECT * FROM intents WHERE id = ?1")?
+                .query_row([id], intent)
+                .optional()?)
+        })
+        .await
+    }
+
+    /// Intents that are not over: queued ones, sent ones, and those whose block is not final yet.
+    pub(crate) async fn open_intents(&self) -> Result<Vec<Intent>> {
+        self.call(|tx| {
+            Ok(tx
+                .prepare_cached(
+                    "SELECT * FROM intents WHERE final = 0 ORDER BY nonce IS NULL, nonce, seq",
+                )?
+                .query_map([], intent)?
+                .collect::<rusqlite::Result<Vec<_>>>()?)
+        })
+        .await
+    }
+
+    /// The attempts of an intent, newest last.
+    pub(crate) async fn attempts(&self, id: String) -> Result<Vec<Attempt>> {
+        self.call(move |tx| {
+            Ok(tx
+                .prepare_cached("SELECT * FROM attempts WHERE intent = ?1 ORDER BY nonce, max_fee")?
+                .query_map([id], |row| {
+                    Ok(Attempt {
+                        hash: hash(row, "hash")?,
+                        nonce: number(row, "nonce")?,
+                        raw: row.get("raw")?,
+                        max_fee: number(row, "max_fee")?,
+                        tip: number(row, "tip")?,
+                        signed: number(row, "signed")?,
+                    })
+                })?
+                .collect::<rusqlite::Result<Vec<_>>>()?)
+        })
+        .await
+    }
+
+    /// The intent that a transaction belongs to, if it is ours.
+    pub(crate) async fn intent_of_tx(&self, tx_hash: B256) -> Result<Option<String>> {
+        self.call(move |tx| {
+            Ok(tx
+                .prepare_cached("SELECT intent FROM attempts WHERE hash = ?1")?
+                .query_row([tx_hash.as_slice()], |row| row.get(0))
+                .optional()?)
+        })
+        .await
+    }
+
+    /// The highest nonce of transactions that may still be mined.
+    pub(crate) async fn highest_open_nonce(&self) -> Result<Option<u64>> {
+        self.call(|tx| {
+            let highest: Option<i64> = tx.query_row(
+                "SELECT max(nonce) FROM intents WHERE final = 0",
+                [],
+                |row| row.get(0),
+            )?;
+            highest.map(super::from_sql).transpose()
+        })
+        .await
+    }
+
+    /// Stores a signed transaction; after this, and not before, it may be broadcast.
+    pub(crate) async fn put_attempt(&self, id: String, attempt: Attempt) -> Result<()> {
+        self.call(move |tx| {
+            tx.prepare_cached("INSERT INTO attempts VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?
+                .execute((
+                    attempt.hash.as_slice(),
+                    &id,
+                    to_sql(attempt.nonce),
+                    &attempt.raw,
+                    to_sql(attempt.max_fee),
+                    to_sql(attempt.tip),
+                    to_sql(attempt.signed),
+                ))?;
+            tx.prepare_cached("UPDATE intents SET state = 'sent', nonce = ?2 WHERE id = ?1")?
+                .execute((&id, to_sql(attempt.nonce)))?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Writes where an intent stands now.
+    pub(crate) async fn set_intent(
+        &self,
+        id: String,
+        state: IntentState,
+        mined: Option<(u64, B256, B256)>,
+        error: Option<String>,
+        is_final: bool,
+    ) -> Result<()> {
+        self.call(move |tx| {
+            let changed = tx
+                .prepare_cached(
+                    "UPDATE intents SET state = ?2, block = ?3, block_hash = ?4, tx = ?5, error = ?6, final = ?7,
+                     nonce = CASE ?2 WHEN 'queued' THEN NULL ELSE nonce END WHERE id = ?1",
+                )?
+                .execute((
+                    &id,
+                    state.name(),
+                    mined.map(|(block, ..)| to_sql(block)),
+                    mined.as_ref().map(|(_, hash, _)| hash.as_slice()),
+                    mined.as_ref().map(|(.., tx)| tx.as_slice()),
+                    error,
+                    is_final,
+                ))?;
+            match changed {
+                1 => Ok(()),
+                _ => Err(StoreError::Damaged(format!("there is no intent {id}"))),
+            }
+        })
+        .await
+    }
+}
+
+fn intent(row: &Row<'_>) -> rusqlite::Result<Intent> {
+    let state: String = row.get("state")?;
+    let block: Option<i64> = row.get("block")?;
+    let nonce: Option<i64> = row.get("nonce")?;
+    let not_after: Option<i64> = row.get("not_after")?;
+    let data: Vec<u8> = row.get("data")?;
+    let mined = match (
+        block,
+        maybe_hash(row, "block_hash")?,
+        maybe_hash(row, "tx")?,
+    ) {
+        (Some(block), Some(hash), Some(tx)) => Some((block.cast_unsigned(), hash, tx)),
+        _ => None,
+    };
+    Ok(Intent {
+        new: NewIntent {
+            id: row.get("id")?,
+            data: Bytes::from(data),
+            not_after: not_after.map(i64::cast_unsigned),
+            repeatable: row.get("repeatable")?,
+        },
+        state: match state.as_str() {
+            "queued" => IntentState::Queued,
+            "sent" => IntentState::Sent,
+            "mined" => IntentState::Mined,
+            _ => IntentState::Failed,
+        },
+        nonce: nonce.map(i64::cast_unsigned),
+        error: row.get("error")?,
+        mined,
+    })
+}

@@ -1,0 +1,315 @@
+//! The truth: one SQLite database, written by one thread.
+//!
+//! WAL and `synchronous=FULL`: what a call returned from is on disk. A second process on the same
+//! directory, a database of another chain or market, and one made by a newer program are refused.
+
+mod events;
+mod intents;
+mod journal;
+mod leases;
+mod retention;
+
+use std::{
+    fs::{File, OpenOptions, TryLockError},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use alloy::primitives::{Address, B256};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior};
+use tokio::sync::{mpsc, oneshot};
+
+pub(crate) use events::{Block, JobRow, StoredEvent};
+pub(crate) use intents::{Attempt, Intent, IntentState, NewIntent};
+pub(crate) use leases::{LeaseRow, TaskRow};
+
+/// Schema changes, in order; the database's `user_version` says how many were applied.
+const MIGRATIONS: &[&str] = &[
+    include_str!("schema/0001.sql"),
+    include_str!("schema/0002.sql"),
+];
+/// "PWEX": tells this program's databases from others.
+const APPLICATION_ID: i64 = 0x5057_4558;
+
+/// Why the store cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// Another executor uses the directory.
+    #[error(
+        "{path} is in use by another executor: two on one state would contradict each other and lose bonds"
+    )]
+    Locked {
+        /// The state directory.
+        path: PathBuf,
+    },
+    /// The database was made by a newer program.
+    #[error(
+        "{path} is of version {found}, this program knows up to {known}: upgrade piecework-executor"
+    )]
+    Newer {
+        /// The database file.
+        path: PathBuf,
+        /// Its version.
+        found: i64,
+        /// The newest version this program knows.
+        known: i64,
+    },
+    /// The file is some other program's database.
+    #[error("{path} is not an executor's database")]
+    Foreign {
+        /// The database file.
+        path: PathBuf,
+    },
+    /// The state directory belongs to another chain or market.
+    #[error(
+        "the state directory is of chain {found_chain}, market {found_market}, not of chain {chain}, market {market}: \
+         give each market its own state_dir"
+    )]
+    OtherMarket {
+        /// Chain id in the database.
+        found_chain: u64,
+        /// Market in the database.
+        found_market: Address,
+        /// Configured chain id.
+        chain: u64,
+        /// Configured market.
+        market: Address,
+    },
+    /// A different digest is bound already: signing this one would contradict it.
+    #[error(
+        "refused to contradict an earlier result of job {job}, lease {lease} ({phase}): {bound} is bound, {asked} was \
+         asked for; nothing was signed"
+    )]
+    Contradiction {
+        /// The job.
+        job: B256,
+        /// The lease, `first+count/round`.
+        lease: String,
+        /// What was to be signed.
+        phase: &'static str,
+        /// The digest that is bound.
+        bound: B256,
+        /// The digest that was refused.
+        asked: B256,
+    },
+    /// SQLite failed: a full or broken disk, most likely.
+    #[error("the database failed: {0}; check the disk under state_dir")]
+    Sqlite(#[from] rusqlite::Error),
+    /// A file cannot be used.
+    #[error("cannot use {path}: {source}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A row does not hold what this program wrote.
+    #[error("the database is damaged: {0}")]
+    Damaged(String),
+    /// The writer thread is gone.
+    #[error("the database is closed")]
+    Closed,
+}
+
+impl StoreError {
+    /// A stable code for programs.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Locked { .. } => "store_locked",
+            Self::Newer { .. } => "store_newer",
+            Self::Foreign { .. } => "store_foreign",
+            Self::OtherMarket { .. } => "store_other_market",
+            Self::Contradiction { .. } => "contradiction",
+            Self::Sqlite(_) => "store_sqlite",
+            Self::Io { .. } => "store_io",
+            Self::Damaged(_) => "store_damaged",
+            Self::Closed => "store_closed",
+        }
+    }
+}
+
+pub(crate) type Result<T, E = StoreError> = std::result::Result<T, E>;
+type Call = Box<dyn FnOnce(&mut Connection) + Send>;
+
+/// A handle to the database; clones share the one writer thread.
+#[derive(Clone, Debug)]
+pub struct Store {
+    calls: mpsc::UnboundedSender<Call>,
+    chain_id: u64,
+    market: Address,
+    _lock: Arc<File>,
+}
+
+impl Store {
+    /// Opens (or makes) the database in `dir` for this chain and market.
+    ///
+    /// # Errors
+    /// Everything in [`StoreError`] but contradictions.
+    pub fn open(dir: &Path, chain_id: u64, market: Address) -> Result<Self> {
+        let io = |path: &Path| {
+            let path = path.to_owned();
+            move |source| StoreError::Io { path, source }
+        };
+        std::fs::create_dir_all(dir).map_err(io(dir))?;
+        let lock_path = dir.join("lock");
+        let lock = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&lock_path)
+            .map_err(io(&lock_path))?;
+        lock.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => StoreError::Locked {
+                path: dir.to_owned(),
+            },
+            TryLockError::Error(source) => StoreError::Io {
+                path: lock_path,
+                source,
+            },
+        })?;
+
+        let path = dir.join("executor.sqlite");
+        let mut connection = Connection::open(&path)?;
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        connection.pragma_update(None, "foreign_keys", "ON")?;
+        migrate(&mut connection, &path)?;
+        bind(&mut connection, chain_id, market)?;
+
+        let (calls, mut inbox) = mpsc::unbounded_channel::<Call>();
+        std::thread::Builder::new()
+            .name("store".to_owned())
+            .spawn(move || {
+                while let Some(call) = inbox.blocking_recv() {
+                    call(&mut connection);
+                }
+            })
+            .map_err(io(&path))?;
+        Ok(Self {
+            calls,
+            chain_id,
+            market,
+            _lock: Arc::new(lock),
+        })
+    }
+
+    /// Runs `work` in a transaction on the writer thread; what it returns is on disk.
+    pub(crate) async fn call<T, F>(&self, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Transaction<'_>) -> Result<T> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let call: Call = Box::new(move |connection| {
+            // Nobody listens any more if the caller was cancelled; the work stands all the same.
+            let _ = reply.send(in_transaction(connection, work));
+        });
+        self.calls.send(call).map_err(|_| StoreError::Closed)?;
+        answer.await.map_err(|_| StoreError::Closed)?
+    }
+}
+
+fn in_transaction<T>(
+    connection: &mut Connection,
+    work: impl FnOnce(&Transaction<'_>) -> Result<T>,
+) -> Result<T> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let value = work(&transaction)?;
+    transaction.commit()?;
+    Ok(value)
+}
+
+fn migrate(connection: &mut Connection, path: &Path) -> Result<()> {
+    let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let application: i64 =
+        connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    let tables: i64 =
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    if application != APPLICATION_ID && (tables > 0 || version > 0) {
+        return Err(StoreError::Foreign {
+            path: path.to_owned(),
+        });
+    }
+    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+    if version > known {
+        return Err(StoreError::Newer {
+            path: path.to_owned(),
+            found: version,
+            known,
+        });
+    }
+    for (number, sql) in (1i64..)
+        .zip(MIGRATIONS)
+        .filter(|(number, _)| *number > version)
+    {
+        in_transaction(connection, |transaction| {
+            transaction.execute_batch(sql)?;
+            transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+            transaction.pragma_update(None, "user_version", number)?;
+            Ok(())
+        })?;
+    }
+    Ok(())
+}
+
+fn bind(connection: &mut Connection, chain: u64, market: Address) -> Result<()> {
+    in_transaction(connection, |transaction| {
+        let found = transaction
+            .query_row("SELECT chain_id, market FROM meta", [], |row| {
+                Ok((row.get(0)?, row.get::<_, Vec<u8>>(1)?))
+            })
+            .optional()?;
+        match found {
+            None => {
+                transaction.execute(
+                    "INSERT INTO meta VALUES (1, ?1, ?2)",
+                    (to_sql(chain), market.as_slice()),
+                )?;
+                Ok(())
+            }
+            Some((found_chain, found_market)) => {
+                let found_chain = from_sql(found_chain)?;
+                let found_market = Address::try_from(found_market.as_slice())
+                    .map_err(|_| StoreError::Damaged("meta.market".to_owned()))?;
+                if (found_chain, found_market) == (chain, market) {
+                    Ok(())
+                } else {
+                    Err(StoreError::OtherMarket {
+                        found_chain,
+                        found_market,
+                        chain,
+                        market,
+                    })
+                }
+            }
+        }
+    })
+}
+
+/// SQLite's integers are signed; values beyond are clamped (fees and times never get there).
+fn to_sql(value: impl TryInto<i64>) -> i64 {
+    value.try_into().unwrap_or(i64::MAX)
+}
+
+fn from_sql<T: TryFrom<i64>>(value: i64) -> Result<T> {
+    T::try_from(value).map_err(|_| StoreError::Damaged(format!("{value} is out of range")))
+}
+
+fn number<T: TryFrom<i64>>(row: &Row<'_>, column: &str) -> rusqlite::Result<T> {
+    let value: i64 = row.get(column)?;
+    T::try_from(value).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(0, value))
+}
+
+fn hash(row: &Row<'_>, column: &str) -> rusqlite::Result<B256> {
+    row.get::<_, [u8; 32]>(column).map(B256::from)
+}
+
+fn maybe_hash(row: &Row<'_>, column: &str) -> rusqlite::Result<Option<B256>> {
+    row.get::<_, Option<[u8; 32]>>(column)
+        .map(|bytes| bytes.map(B256::from))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,82 @@
+//! Which published blobs must stay, and which may go.
+
+use alloy::primitives::B256;
+
+use super::{Result, Store, hash, number, to_sql};
+
+impl Store {
+    /// Remembers that these blobs (digest, bytes) are published for a lease.
+    pub(crate) async fn put_published(
+        &self,
+        job: B256,
+        first: u32,
+        blobs: Vec<(B256, u64)>,
+    ) -> Result<()> {
+        self.call(move |tx| {
+            let mut insert =
+                tx.prepare_cached("INSERT OR IGNORE INTO published VALUES (?1, ?2, ?3, ?4)")?;
+            for (digest, size) in blobs {
+                insert.execute((digest.as_slice(), job.as_slice(), first, to_sql(size)))?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// From `at` (Unix seconds, local clock) on, a lease's outputs are no longer owed.
+    pub(crate) async fn put_settled(&self, job: B256, first: u32, at: u64) -> Result<()> {
+        self.call(move |tx| {
+            tx.prepare_cached("INSERT OR IGNORE INTO settled VALUES (?1, ?2, ?3)")?
+                .execute((job.as_slice(), first, to_sql(at)))?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Bytes of all published blobs; a blob of several leases counts once.
+    pub(crate) async fn published_bytes(&self) -> Result<u64> {
+        self.call(|tx| {
+            Ok(tx.query_row(
+                "SELECT coalesce(sum(size), 0) AS bytes FROM (SELECT DISTINCT digest, size FROM published)",
+                [],
+                |row| number(row, "bytes"),
+            )?)
+        })
+        .await
+    }
+
+    /// Settled leases with the time they were, oldest first.
+    pub(crate) async fn settled(&self) -> Result<Vec<(B256, u32, u64)>> {
+        self.call(|tx| {
+            Ok(tx
+                .prepare_cached("SELECT * FROM settled ORDER BY settled_at")?
+                .query_map([], |row| {
+                    Ok((
+                        hash(row, "job")?,
+                        number(row, "first")?,
+                        number(row, "settled_at")?,
+                    ))
+                })?
+                .collect::<rusqlite::Result<Vec<_>>>()?)
+        })
+        .await
+    }
+
+    /// Forgets a lease's blobs. Returns those that no other lease publishes: they may be deleted.
+    pub(crate) async fn unpublish(&self, job: B256, first: u32) -> Result<Vec<B256>> {
+        self.call(move |tx| {
+            let digests = tx
+                .prepare_cached(
+                    "SELECT digest FROM published AS mine WHERE job = ?1 AND first = ?2 AND NOT EXISTS
+                     (SELECT 1 FROM published AS other WHERE other.digest = mine.digest
+                      AND (other.job <> mine.job OR other.first <> mine.first))",
+                )?
+                .query_map((job.as_slice(), first), |row| hash(row, "digest"))?
+                .collect::<rusqlite::Result<Vec<_>>>()?;
+            tx.execute("DELETE FROM published WHERE job = ?1 AND first = ?2", (job.as_slice(), first))?;
+            tx.execute("DELETE FROM settled WHERE job = ?1 AND first = ?2", (job.as_slice(), first))?;
+            Ok(digests)
+        })
+        .await
+    }
+}

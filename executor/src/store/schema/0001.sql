@@ -1,0 +1,103 @@
+-- Whose state this is. One row; a database never changes its chain or market.
+CREATE TABLE meta (
+    id       INTEGER PRIMARY KEY CHECK (id = 1),
+    chain_id INTEGER NOT NULL,
+    market   BLOB    NOT NULL CHECK (length(market) = 20)
+) STRICT;
+
+-- The newest blocks whose events are all in `events`: the last one is where reading goes on, the
+-- others find the fork after a reorganization.
+CREATE TABLE blocks (
+    number INTEGER PRIMARY KEY,
+    hash   BLOB    NOT NULL CHECK (length(hash) = 32),
+    time   INTEGER NOT NULL
+) STRICT;
+
+-- The market's canonical events; those of a block that was reorganized away are deleted.
+CREATE TABLE events (
+    block_hash BLOB    NOT NULL CHECK (length(block_hash) = 32),
+    log_index  INTEGER NOT NULL,
+    block      INTEGER NOT NULL,
+    time       INTEGER NOT NULL,
+    tx         BLOB    NOT NULL CHECK (length(tx) = 32),
+    job        BLOB    NOT NULL CHECK (length(job) = 32),
+    topics     BLOB    NOT NULL,
+    data       BLOB    NOT NULL,
+    PRIMARY KEY (block_hash, log_index)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX events_by_job ON events (job, block, log_index);
+CREATE INDEX events_by_block ON events (block);
+
+-- Jobs as posted. A job's id is the hash of all its fields, so a row never changes.
+CREATE TABLE jobs (
+    id      BLOB    PRIMARY KEY CHECK (length(id) = 32),
+    abi     BLOB    NOT NULL,
+    spec    BLOB    NOT NULL,
+    fee_bps INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Rounds of leases that this machine claimed.
+CREATE TABLE leases (
+    job       BLOB    NOT NULL REFERENCES jobs (id),
+    first     INTEGER NOT NULL,
+    round     INTEGER NOT NULL,
+    count     INTEGER NOT NULL,
+    phase     TEXT    NOT NULL,
+    started   INTEGER NOT NULL,
+    since     INTEGER NOT NULL,
+    tries     INTEGER NOT NULL,
+    root      BLOB CHECK (length(root) = 32),
+    manifest  BLOB CHECK (length(manifest) = 32),
+    PRIMARY KEY (job, first, round)
+) STRICT, WITHOUT ROWID;
+
+-- Outcomes of tasks. They belong to the job, not to a round: a lease that comes back after a
+-- reorganization finds its work done.
+CREATE TABLE tasks (
+    job     BLOB    NOT NULL,
+    task    INTEGER NOT NULL,
+    digest  BLOB    NOT NULL CHECK (length(digest) = 32),
+    outcome TEXT    NOT NULL,
+    log     BLOB    NOT NULL,
+    done_at INTEGER NOT NULL,
+    PRIMARY KEY (job, task)
+) STRICT, WITHOUT ROWID;
+
+-- What is to be sent. An id is used at most once, for ever.
+CREATE TABLE intents (
+    seq        INTEGER PRIMARY KEY,
+    id         TEXT    NOT NULL UNIQUE,
+    data       BLOB    NOT NULL,
+    not_after  INTEGER,
+    repeatable INTEGER NOT NULL,
+    state      TEXT    NOT NULL CHECK (state IN ('queued', 'sent', 'mined', 'failed')),
+    nonce      INTEGER,
+    error      TEXT,
+    block      INTEGER,
+    block_hash BLOB,
+    tx         BLOB,
+    final      INTEGER NOT NULL DEFAULT 0
+) STRICT;
+
+-- Signed transactions, stored before they are broadcast.
+CREATE TABLE attempts (
+    hash     BLOB    PRIMARY KEY CHECK (length(hash) = 32),
+    intent   TEXT    NOT NULL REFERENCES intents (id),
+    nonce    INTEGER NOT NULL,
+    raw      BLOB    NOT NULL,
+    max_fee  INTEGER NOT NULL,
+    tip      INTEGER NOT NULL,
+    signed   INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX attempts_by_intent ON attempts (intent);
+
+-- What this machine has bound stake to. Written before the signature, never changed, never deleted.
+CREATE TABLE journal (
+    chain_id INTEGER NOT NULL,
+    market   BLOB    NOT NULL,
+    job      BLOB    NOT NULL,
+    lease    TEXT    NOT NULL,
+    phase    TEXT    NOT NULL,
+    digest   BLOB    NOT NULL CHECK (length(digest) = 32),
+    UNIQUE (chain_id, market, job, lease, phase)
+) STRICT;

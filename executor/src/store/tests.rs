@@ -1,0 +1,264 @@
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
+use alloy::primitives::{Bytes, LogData};
+
+use super::*;
+
+const MARKET: Address = Address::repeat_byte(0x11);
+const JOB: B256 = B256::repeat_byte(1);
+
+fn open(dir: &Path) -> Result<Store> {
+    Store::open(dir, 31_337, MARKET)
+}
+
+fn block(number: u64, tag: u8) -> Block {
+    Block {
+        number,
+        hash: B256::repeat_byte(tag),
+        time: 1_000 + number,
+    }
+}
+
+fn event(block: Block, log_index: u64) -> StoredEvent {
+    let log = LogData::new_unchecked(vec![B256::repeat_byte(9), JOB], Bytes::from_static(b"data"));
+    StoredEvent {
+        block,
+        log_index,
+        tx: B256::repeat_byte(8),
+        job: JOB,
+        log,
+    }
+}
+
+fn new_intent(id: &str) -> NewIntent {
+    NewIntent {
+        id: id.to_owned(),
+        data: Bytes::from_static(b"x"),
+        not_after: None,
+        repeatable: true,
+    }
+}
+
+#[tokio::test]
+async fn a_database_of_version_1_is_carried_over() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(
+        dir.path().join("executor.sqlite"),
+        include_bytes!("fixtures/v1.sqlite"),
+    )
+    .unwrap();
+    let store = open(dir.path()).unwrap();
+    let version: i64 = store
+        .call(|tx| Ok(tx.pragma_query_value(None, "user_version", |row| row.get(0))?))
+        .await
+        .unwrap();
+    assert_eq!(usize::try_from(version).unwrap(), MIGRATIONS.len());
+    assert_eq!(
+        store.blocks().await.unwrap(),
+        vec![Block {
+            number: 77,
+            hash: B256::repeat_byte(6),
+            time: 999
+        }]
+    );
+    assert_eq!(store.job(JOB).await.unwrap().unwrap().fee_bps, 200);
+    let lease = &store.leases().await.unwrap()[0];
+    assert_eq!(
+        (lease.first, lease.count, lease.phase.as_str()),
+        (4, 3, "running")
+    );
+    assert_eq!(store.tasks(JOB, 4, 3).await.unwrap()[0].log, b"hello");
+    let intent = &store.open_intents().await.unwrap()[0];
+    assert_eq!(
+        (intent.new.id.as_str(), intent.state, intent.nonce),
+        ("claim/x", IntentState::Sent, Some(9))
+    );
+    assert_eq!(
+        store.attempts("claim/x".to_owned()).await.unwrap()[0].raw,
+        b"raw"
+    );
+    let error = store
+        .bind_digest(JOB, "4+3/1".to_owned(), "submit", B256::repeat_byte(5))
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(error, StoreError::Contradiction { bound, .. } if bound == B256::repeat_byte(4))
+    );
+    // What version 2 brought works on it.
+    store
+        .put_published(JOB, 4, vec![(B256::repeat_byte(7), 10)])
+        .await
+        .unwrap();
+    assert_eq!(store.published_bytes().await.unwrap(), 10);
+}
+
+#[tokio::test]
+async fn a_newer_a_foreign_and_another_markets_database_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(open(dir.path()).unwrap());
+    std::thread::sleep(std::time::Duration::from_millis(50));
+    let other = Store::open(dir.path(), 31_337, Address::repeat_byte(0x22)).unwrap_err();
+    assert_eq!(other.code(), "store_other_market");
+    assert_eq!(
+        Store::open(dir.path(), 1, MARKET).unwrap_err().code(),
+        "store_other_market"
+    );
+    let path = dir.path().join("executor.sqlite");
+    Connection::open(&path)
+        .unwrap()
+        .pragma_update(None, "user_version", 99)
+        .unwrap();
+    let newer = open(dir.path()).unwrap_err();
+    assert!(newer.to_string().contains("version 99"), "{newer}");
+    let foreign = tempfile::tempdir().unwrap();
+    Connection::open(foreign.path().join("executor.sqlite"))
+        .unwrap()
+        .execute_batch("CREATE TABLE a (b)")
+        .unwrap();
+    assert_eq!(open(foreign.path()).unwrap_err().code(), "store_foreign");
+}
+
+#[tokio::test]
+async fn one_state_directory_has_one_owner() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = open(dir.path()).unwrap();
+    assert_eq!(open(dir.path()).unwrap_err().code(), "store_locked");
+    drop(first);
+    open(dir.path()).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_many_digests_bound_in_parallel_exactly_one_wins() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).unwrap();
+    let tries: Vec<_> = (0..64u8)
+        .map(|n| {
+            let store = store.clone();
+            tokio::spawn(async move {
+                let digest = B256::repeat_byte(n + 1);
+                store
+                    .bind_digest(JOB, "0+4/1".to_owned(), "submit", digest)
+                    .await
+                    .map(|()| digest)
+            })
+        })
+        .collect();
+    let mut won = Vec::new();
+    for task in tries {
+        match task.await.unwrap() {
+            Ok(digest) => won.push(digest),
+            Err(StoreError::Contradiction { .. }) => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
+    assert_eq!(won.len(), 1);
+    // The same digest is no contradiction, also after a restart; another lease is another matter.
+    drop(store);
+    let store = open(dir.path()).unwrap();
+    store
+        .bind_digest(JOB, "0+4/1".to_owned(), "submit", won[0])
+        .await
+        .unwrap();
+    store
+        .bind_digest(JOB, "0+4/2".to_owned(), "submit", B256::repeat_byte(99))
+        .await
+        .unwrap();
+    store
+        .bind_digest(JOB, "0+4/1".to_owned(), "submit", B256::repeat_byte(99))
+        .await
+        .unwrap_err();
+}
+
+#[tokio::test]
+async fn blocks_of_a_fork_replace_each_other_and_repeats_change_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).unwrap();
+    let (a, b) = (block(5, 0xa), block(5, 0xb));
+    let events = vec![event(a, 0), event(a, 1)];
+    assert_eq!(
+        store.set_head(a, events.clone(), vec![]).await.unwrap(),
+        vec![JOB]
+    );
+    assert!(store.set_head(a, events, vec![]).await.unwrap().is_empty());
+    assert_eq!(store.events_of(JOB).await.unwrap().len(), 2);
+    // The block at the same height without events takes them away.
+    assert_eq!(store.set_head(b, vec![], vec![]).await.unwrap(), vec![JOB]);
+    assert!(store.events_of(JOB).await.unwrap().is_empty());
+    assert_eq!(store.blocks().await.unwrap(), vec![b]);
+    // A receipt may be ahead of the follower, and is forgotten with its block.
+    let ahead = block(9, 9);
+    assert_eq!(
+        store.add_events(vec![event(ahead, 0)]).await.unwrap(),
+        vec![JOB]
+    );
+    assert!(
+        store
+            .set_head(block(6, 6), vec![], vec![])
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    assert_eq!(store.events_of(JOB).await.unwrap().len(), 1);
+    assert_eq!(store.remove_block(ahead.hash).await.unwrap(), vec![JOB]);
+    assert!(store.remove_block(ahead.hash).await.unwrap().is_empty());
+    // A chain that became shorter takes along what was above its new end.
+    store
+        .set_head(ahead, vec![event(ahead, 0)], vec![])
+        .await
+        .unwrap();
+    assert_eq!(store.set_head(b, vec![], vec![]).await.unwrap(), vec![JOB]);
+    assert_eq!(store.blocks().await.unwrap(), vec![b]);
+}
+
+#[tokio::test]
+async fn an_intent_id_is_used_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).unwrap();
+    assert!(store.put_intent(new_intent("a")).await.unwrap());
+    assert!(!store.put_intent(new_intent("a")).await.unwrap());
+    store
+        .set_intent(
+            "a".to_owned(),
+            IntentState::Failed,
+            None,
+            Some("why".to_owned()),
+            true,
+        )
+        .await
+        .unwrap();
+    assert!(!store.put_intent(new_intent("a")).await.unwrap());
+    assert_eq!(
+        store
+            .intent("a".to_owned())
+            .await
+            .unwrap()
+            .unwrap()
+            .error
+            .as_deref(),
+        Some("why")
+    );
+    assert!(store.open_intents().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_blob_of_two_leases_goes_with_the_last() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).unwrap();
+    let (shared, own) = (B256::repeat_byte(1), B256::repeat_byte(2));
+    store
+        .put_published(JOB, 0, vec![(shared, 5), (own, 7)])
+        .await
+        .unwrap();
+    store
+        .put_published(JOB, 4, vec![(shared, 5)])
+        .await
+        .unwrap();
+    assert_eq!(store.published_bytes().await.unwrap(), 12);
+    assert_eq!(store.unpublish(JOB, 0).await.unwrap(), vec![own]);
+    assert_eq!(store.unpublish(JOB, 4).await.unwrap(), vec![shared]);
+}
