@@ -8,7 +8,7 @@
 use alloy::sol;
 
 sol!(
-    #[sol(rpc, all_derives)]
+    #[sol(rpc, all_derives, extra_derives(serde::Serialize, serde::Deserialize))]
     "../contracts/evm/IMarket.sol"
 );
 
@@ -31,6 +31,42 @@ sol! {
     /// The devnet's token: anyone may mint.
     #[sol(rpc, all_derives)]
     interface DevToken {
+        /// Gives `value` new units to `to`. No limit, no permission: play money.
         function mint(address to, uint256 value) external;
+    }
+}
+
+sol! {
+    /// The constructors, as the deployer encodes their arguments.
+    struct MarketConstructor {
+        address token;
+        address feeGovernor;
+        address feeRecipient;
+        uint16 feeBps;
+    }
+
+    /// Errors of the token (ERC-6093) and of the libraries that the market stands on.
+    #[sol(all_derives)]
+    interface LibraryErrors {
+        error ERC20InsufficientBalance(address sender, uint256 balance, uint256 needed);
+        error ERC20InvalidSender(address sender);
+        error ERC20InvalidReceiver(address receiver);
+        error ERC20InsufficientAllowance(address spender, uint256 allowance, uint256 needed);
+        error ERC20InvalidApprover(address approver);
+        error ERC20InvalidSpender(address spender);
+        error SafeERC20FailedOperation(address token);
+        error SafeERC20FailedDecreaseAllowance(address spender, uint256 currentAllowance, uint256 requestedDecrease);
+        error ERC2612ExpiredSignature(uint256 deadline);
+        error ERC2612InvalidSigner(address signer, address owner);
+        error InvalidAccountNonce(address account, uint256 currentNonce);
+        error ECDSAInvalidSignature();
+        error ECDSAInvalidSignatureLength(uint256 length);
+        error ECDSAInvalidSignatureS(bytes32 s);
+        error ReentrancyGuardReentrantCall();
+        error SafeCastOverflowedUintDowncast(uint8 bits, uint256 value);
+        error StringTooLong(string str);
+        error InvalidShortString();
+        error AddressEmptyCode(address target);
+        error FailedCall();
     }
 }

@@ -1,5 +1,26 @@
-//! The chain: bindings of the market.
+//! The chain: the market's bindings, a follower of its events, decoded reverts, a sender of
+//! transactions, keys, and the deployment of development markets.
+//!
+//! ```text
+//! connect ─► Follower ─► Message (MarketEvent | reorg | head)
+//!        └─► Sender ─► receipt, or Revert (a contract error in plain words)
+//! ```
 
 mod bindings;
+mod connect;
+pub mod deploy;
+mod error;
+pub mod events;
+mod follow;
+pub mod keys;
+mod meanings;
+mod revert;
+mod send;
 
 pub use bindings::{DevToken, IERC20, IMarket};
+pub use connect::{ChainOptions, check_market, connect};
+pub use error::ChainError;
+pub use events::{EventAt, MarketEvent, UnreadableLog};
+pub use follow::{BlockRecord, Follower, Head, Message};
+pub use revert::{Revert, decode_error, decode_revert};
+pub use send::{SendOptions, Sender};

@@ -1,0 +1,84 @@
+//! Deployment of the token and the market for development networks, from the artifacts that are
+//! compiled in.
+
+use alloy::primitives::{Address, Bytes, U256};
+use alloy::rpc::types::TransactionReceipt;
+use alloy::sol_types::SolValue as _;
+use serde::Deserialize;
+
+use super::bindings::MarketConstructor;
+use super::{ChainError, DevToken, Sender};
+
+const MARKET: &str = include_str!("../../../contracts/abi/Market.json");
+const DEV_TOKEN: &str = include_str!("../../../contracts/abi/DevToken.json");
+
+#[derive(Deserialize)]
+struct Artifact {
+    bytecode: Bytes,
+}
+
+fn creation_code(name: &'static str, json: &str) -> Result<Bytes, ChainError> {
+    let artifact: Artifact = serde_json::from_str(json)
+        .map_err(|error| ChainError::Artifact { name, reason: error.to_string() })?;
+    Ok(artifact.bytecode)
+}
+
+/// What a market is deployed with.
+#[derive(Debug, Clone, Copy)]
+pub struct MarketDeployment {
+    /// The token of payments and stakes.
+    pub token: Address,
+    /// Who may change the fee; zero fixes it for ever.
+    pub fee_governor: Address,
+    /// Who receives the fee; zero only while there is none.
+    pub fee_recipient: Address,
+    /// The fee in basis points, at most 500.
+    pub fee_bps: u16,
+}
+
+impl MarketDeployment {
+    /// A market over `token` without a fee and without anyone who could set one.
+    pub fn new(token: Address) -> Self {
+        Self { token, fee_governor: Address::ZERO, fee_recipient: Address::ZERO, fee_bps: 0 }
+    }
+}
+
+/// Deploys the play-money token, which anyone may mint.
+///
+/// # Errors
+/// See [`ChainError`].
+pub async fn deploy_dev_token(sender: &Sender) -> Result<(Address, TransactionReceipt), ChainError> {
+    sender.deploy("DevToken", creation_code("DevToken", DEV_TOKEN)?).await
+}
+
+/// Deploys a market.
+///
+/// # Errors
+/// See [`ChainError`].
+pub async fn deploy_market(
+    sender: &Sender,
+    deployment: MarketDeployment,
+) -> Result<(Address, TransactionReceipt), ChainError> {
+    let arguments = MarketConstructor {
+        token: deployment.token,
+        feeGovernor: deployment.fee_governor,
+        feeRecipient: deployment.fee_recipient,
+        feeBps: deployment.fee_bps,
+    };
+    let mut code = creation_code("Market", MARKET)?.to_vec();
+    code.extend_from_slice(&arguments.abi_encode_params());
+    sender.deploy("Market", code.into()).await
+}
+
+/// Mints play money to `to`.
+///
+/// # Errors
+/// See [`ChainError`].
+pub async fn mint(
+    sender: &Sender,
+    token: Address,
+    to: Address,
+    amount: u128,
+) -> Result<TransactionReceipt, ChainError> {
+    sender.call(token, &DevToken::mintCall { to, value: U256::from(amount) }).await
+}

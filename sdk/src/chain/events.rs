@@ -1,0 +1,134 @@
+//! The market's events, decoded strictly from logs.
+
+use alloy::primitives::{Address, B256, IntoLogData};
+use alloy::rpc::types::Log;
+use alloy::sol_types::SolEventInterface;
+use serde::{Deserialize, Serialize};
+
+use super::IMarket;
+
+/// One event of the market: a variant for each event of the interface.
+pub type MarketEvent = IMarket::IMarketEvents;
+
+impl IMarket::IMarketEvents {
+    /// The event's name in the interface.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Cancelled(_) => "Cancelled",
+            Self::Claimed(_) => "Claimed",
+            Self::Deposited(_) => "Deposited",
+            Self::FeeSet(_) => "FeeSet",
+            Self::Freed(_) => "Freed",
+            Self::OperatorSet(_) => "OperatorSet",
+            Self::Posted(_) => "Posted",
+            Self::ProfileSet(_) => "ProfileSet",
+            Self::Refunded(_) => "Refunded",
+            Self::Settled(_) => "Settled",
+            Self::Staked(_) => "Staked",
+            Self::Submitted(_) => "Submitted",
+            Self::Unstaked(_) => "Unstaked",
+            Self::Withdrawn(_) => "Withdrawn",
+        }
+    }
+
+    /// The job it belongs to, when it belongs to one.
+    pub fn job_id(&self) -> Option<B256> {
+        match self {
+            Self::Cancelled(event) => Some(event.jobId),
+            Self::Claimed(event) => Some(event.jobId),
+            Self::Freed(event) => Some(event.jobId),
+            Self::Posted(event) => Some(event.jobId),
+            Self::Refunded(event) => Some(event.jobId),
+            Self::Settled(event) => Some(event.jobId),
+            Self::Submitted(event) => Some(event.jobId),
+            _ => None,
+        }
+    }
+
+    /// First task of the lease it belongs to, when it belongs to one.
+    pub fn first(&self) -> Option<u32> {
+        match self {
+            Self::Claimed(event) => Some(event.first),
+            Self::Freed(event) => Some(event.first),
+            Self::Refunded(event) => Some(event.first),
+            Self::Settled(event) => Some(event.first),
+            Self::Submitted(event) => Some(event.first),
+            _ => None,
+        }
+    }
+}
+
+/// An event and its place in the chain. `(block_hash, log_index)` identifies it for good.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventAt {
+    /// Number of its block.
+    pub block: u64,
+    /// Hash of its block.
+    pub block_hash: B256,
+    /// Its index among the block's logs.
+    pub log_index: u64,
+    /// The transaction that made it.
+    pub tx_hash: B256,
+    /// What happened.
+    pub event: MarketEvent,
+}
+
+/// A log of the market's address that is no event of the market, or lacks its place. Log it and
+/// go on: it says nothing that the market's interface knows.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("log {} of block {} ({}) is no event of the market {market}: {reason}", show(log_index), show(block), show(block_hash))]
+pub struct UnreadableLog {
+    /// Number of its block, if the node named it.
+    pub block: Option<u64>,
+    /// Hash of its block, if the node named it.
+    pub block_hash: Option<B256>,
+    /// Its index among the block's logs, if the node named it.
+    pub log_index: Option<u64>,
+    /// The market that is followed.
+    pub market: Address,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+impl UnreadableLog {
+    /// Stable code of this error.
+    pub fn code(&self) -> &'static str {
+        "chain.unreadable_log"
+    }
+}
+
+fn show(value: &Option<impl std::fmt::Display>) -> String {
+    value.as_ref().map_or_else(|| "?".to_owned(), ToString::to_string)
+}
+
+impl EventAt {
+    /// Decodes one log of `market`.
+    ///
+    /// # Errors
+    /// When the log is pending, comes from another address, is no event of the interface, or is
+    /// not encoded exactly as the contract encodes it.
+    pub fn decode(log: &Log, market: Address) -> Result<Self, UnreadableLog> {
+        let unreadable = |reason: String| UnreadableLog {
+            block: log.block_number,
+            block_hash: log.block_hash,
+            log_index: log.log_index,
+            market,
+            reason,
+        };
+        if log.address() != market {
+            return Err(unreadable(format!("it comes from {}", log.address())));
+        }
+        let (Some(block), Some(block_hash), Some(log_index), Some(tx_hash)) =
+            (log.block_number, log.block_hash, log.log_index, log.transaction_hash)
+        else {
+            return Err(unreadable("the node did not say where it stands".to_owned()));
+        };
+        let event = MarketEvent::decode_raw_log(log.topics(), &log.data().data)
+            .map_err(|error| unreadable(error.to_string()))?;
+        // What decodes may still carry dirty bytes or a tail; the contract writes neither.
+        if event.to_log_data() != log.inner.data {
+            return Err(unreadable(format!("{} is not encoded as the market encodes it", event.name())));
+        }
+        Ok(Self { block, block_hash, log_index, tx_hash, event })
+    }
+}

@@ -1,0 +1,5 @@
+//! Parts of a development network that tests and the `piecework devnet` command share.
+
+mod anvil;
+
+pub use anvil::{Anvil, AnvilError, AnvilOptions, find_anvil};
