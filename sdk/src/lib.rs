@@ -2,5 +2,6 @@
 
 pub mod blobs;
 pub mod chain;
+pub mod devnet;
 pub mod digest;
 pub mod spec;

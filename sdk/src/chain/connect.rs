@@ -47,7 +47,10 @@ impl ChainOptions {
 /// # Errors
 /// [`ChainError::BadUrl`], [`ChainError::Unreachable`], [`ChainError::WrongChain`].
 pub async fn connect(options: &ChainOptions) -> Result<(DynProvider, u64), ChainError> {
-    let bad = |reason: String| ChainError::BadUrl { url: options.rpc_url.clone(), reason };
+    let bad = |reason: String| ChainError::BadUrl {
+        url: options.rpc_url.clone(),
+        reason,
+    };
     let url = Url::parse(&options.rpc_url).map_err(|error| bad(error.to_string()))?;
     if !matches!(url.scheme(), "http" | "https") {
         return Err(bad(format!("the scheme is {:?}", url.scheme())));
@@ -66,14 +69,21 @@ pub async fn connect(options: &ChainOptions) -> Result<(DynProvider, u64), Chain
             answer.map_err(|error| ChainError::from_rpc("eth_chainId", error).at(&shown))?
         }
         Err(_) => {
-            let reason = format!("no answer within {} s", (options.connect_timeout * 2).as_secs());
+            let reason = format!(
+                "no answer within {} s",
+                (options.connect_timeout * 2).as_secs()
+            );
             return Err(ChainError::Unreachable { url: shown, reason });
         }
     };
     if let Some(expected) = options.chain_id
         && expected != actual
     {
-        return Err(ChainError::WrongChain { url: shown, expected, actual });
+        return Err(ChainError::WrongChain {
+            url: shown,
+            expected,
+            actual,
+        });
     }
     Ok((provider, actual))
 }
@@ -94,12 +104,19 @@ pub async fn check_market(
     if code.is_empty() {
         return Err(ChainError::NoMarket { market, chain_id });
     }
-    IMarket::new(market, provider).token().call().await.map_err(|error| {
-        match ChainError::from_contract("the market's token()", error) {
-            unreachable @ ChainError::Unreachable { .. } => unreachable,
-            other => ChainError::NotAMarket { market, reason: other.to_string() },
-        }
-    })
+    IMarket::new(market, provider)
+        .token()
+        .call()
+        .await
+        .map_err(
+            |error| match ChainError::from_contract("the market's token()", error) {
+                unreachable @ ChainError::Unreachable { .. } => unreachable,
+                other => ChainError::NotAMarket {
+                    market,
+                    reason: other.to_string(),
+                },
+            },
+        )
 }
 
 /// A URL fit for messages: RPC URLs often carry a key in their user part, path or query.

@@ -18,8 +18,10 @@ struct Artifact {
 }
 
 fn creation_code(name: &'static str, json: &str) -> Result<Bytes, ChainError> {
-    let artifact: Artifact = serde_json::from_str(json)
-        .map_err(|error| ChainError::Artifact { name, reason: error.to_string() })?;
+    let artifact: Artifact = serde_json::from_str(json).map_err(|error| ChainError::Artifact {
+        name,
+        reason: error.to_string(),
+    })?;
     Ok(artifact.bytecode)
 }
 
@@ -39,7 +41,12 @@ pub struct MarketDeployment {
 impl MarketDeployment {
     /// A market over `token` without a fee and without anyone who could set one.
     pub fn new(token: Address) -> Self {
-        Self { token, fee_governor: Address::ZERO, fee_recipient: Address::ZERO, fee_bps: 0 }
+        Self {
+            token,
+            fee_governor: Address::ZERO,
+            fee_recipient: Address::ZERO,
+            fee_bps: 0,
+        }
     }
 }
 
@@ -47,8 +54,12 @@ impl MarketDeployment {
 ///
 /// # Errors
 /// See [`ChainError`].
-pub async fn deploy_dev_token(sender: &Sender) -> Result<(Address, TransactionReceipt), ChainError> {
-    sender.deploy("DevToken", creation_code("DevToken", DEV_TOKEN)?).await
+pub async fn deploy_dev_token(
+    sender: &Sender,
+) -> Result<(Address, TransactionReceipt), ChainError> {
+    sender
+        .deploy("DevToken", creation_code("DevToken", DEV_TOKEN)?)
+        .await
 }
 
 /// Deploys a market.
@@ -80,5 +91,13 @@ pub async fn mint(
     to: Address,
     amount: u128,
 ) -> Result<TransactionReceipt, ChainError> {
-    sender.call(token, &DevToken::mintCall { to, value: U256::from(amount) }).await
+    sender
+        .call(
+            token,
+            &DevToken::mintCall {
+                to,
+                value: U256::from(amount),
+            },
+        )
+        .await
 }

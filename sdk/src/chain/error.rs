@@ -12,7 +12,9 @@ use super::Revert;
 #[non_exhaustive]
 pub enum ChainError {
     /// The node does not answer, or not as a node does.
-    #[error("the RPC at {url} does not answer: {reason}. Nothing was sent; check the URL and that the node runs")]
+    #[error(
+        "the RPC at {url} does not answer: {reason}. Nothing was sent; check the URL and that the node runs"
+    )]
     Unreachable {
         /// Address of the node, without credentials.
         url: String,
@@ -28,7 +30,9 @@ pub enum ChainError {
         reason: String,
     },
     /// The node serves another chain than the configured one.
-    #[error("the RPC at {url} serves chain {actual}, but chain {expected} is configured. Nothing was sent; use an RPC of chain {expected} or correct the chain id")]
+    #[error(
+        "the RPC at {url} serves chain {actual}, but chain {expected} is configured. Nothing was sent; use an RPC of chain {expected} or correct the chain id"
+    )]
     WrongChain {
         /// Address of the node.
         url: String,
@@ -38,7 +42,9 @@ pub enum ChainError {
         actual: u64,
     },
     /// No contract at the market's address.
-    #[error("there is no contract at {market} on chain {chain_id}: not the market's address, or the devnet was restarted. Nothing was sent")]
+    #[error(
+        "there is no contract at {market} on chain {chain_id}: not the market's address, or the devnet was restarted. Nothing was sent"
+    )]
     NoMarket {
         /// Configured address.
         market: Address,
@@ -62,7 +68,9 @@ pub enum ChainError {
         tx: Option<B256>,
     },
     /// The sender's account cannot pay for gas.
-    #[error("{account} cannot pay for gas: {reason}. Nothing was sent; fund it with the chain's own coin")]
+    #[error(
+        "{account} cannot pay for gas: {reason}. Nothing was sent; fund it with the chain's own coin"
+    )]
     NoGas {
         /// The sending account.
         account: Address,
@@ -84,7 +92,9 @@ pub enum ChainError {
         waited: Duration,
     },
     /// Another transaction of the same account took the nonce.
-    #[error("nonce {nonce} of {account} was used by another transaction: another program sends with this key. Transaction {tx} will not be mined; look at the account before trying again")]
+    #[error(
+        "nonce {nonce} of {account} was used by another transaction: another program sends with this key. Transaction {tx} will not be mined; look at the account before trying again"
+    )]
     NonceTaken {
         /// The transaction that lost.
         tx: B256,
@@ -113,7 +123,9 @@ pub enum ChainError {
         source: Option<Box<RpcError<TransportErrorKind>>>,
     },
     /// A reorg went deeper than the follower remembers.
-    #[error("the chain was reorganized below block {oldest}, the oldest that is remembered: rebuild from the market's first block")]
+    #[error(
+        "the chain was reorganized below block {oldest}, the oldest that is remembered: rebuild from the market's first block"
+    )]
     ReorgTooDeep {
         /// Oldest remembered block.
         oldest: u64,
@@ -139,19 +151,19 @@ impl ChainError {
     /// Stable code of this error.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Unreachable { .. } => "chain.unreachable",
-            Self::BadUrl { .. } => "chain.bad_url",
-            Self::WrongChain { .. } => "chain.wrong_chain",
-            Self::NoMarket { .. } => "chain.no_market",
-            Self::NotAMarket { .. } => "chain.not_a_market",
-            Self::Reverted { .. } => "chain.reverted",
-            Self::NoGas { .. } => "chain.no_gas",
-            Self::NotMined { .. } => "chain.not_mined",
-            Self::NonceTaken { .. } => "chain.nonce_taken",
-            Self::Signer { .. } => "chain.signer",
-            Self::Rpc { .. } => "chain.rpc",
-            Self::ReorgTooDeep { .. } => "chain.reorg_too_deep",
-            Self::Artifact { .. } => "chain.artifact",
+            Self::Unreachable { .. } => "chain-unreachable",
+            Self::BadUrl { .. } => "chain-bad-url",
+            Self::WrongChain { .. } => "chain-wrong-chain",
+            Self::NoMarket { .. } => "chain-no-market",
+            Self::NotAMarket { .. } => "chain-not-a-market",
+            Self::Reverted { .. } => "chain-reverted",
+            Self::NoGas { .. } => "chain-no-gas",
+            Self::NotMined { .. } => "chain-not-mined",
+            Self::NonceTaken { .. } => "chain-nonce-taken",
+            Self::Signer { .. } => "chain-signer",
+            Self::Rpc { .. } => "chain-rpc",
+            Self::ReorgTooDeep { .. } => "chain-reorg-too-deep",
+            Self::Artifact { .. } => "chain-artifact",
         }
     }
 
@@ -165,19 +177,29 @@ impl ChainError {
 
     /// Whether trying again later may help without anyone doing anything.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Unreachable { .. } | Self::Rpc { .. } | Self::NotMined { .. })
+        matches!(
+            self,
+            Self::Unreachable { .. } | Self::Rpc { .. } | Self::NotMined { .. }
+        )
     }
 
     /// Sorts an error of the transport: a revert, a dead node, or a refusal of another kind.
     pub fn from_rpc(action: impl Into<String>, source: RpcError<TransportErrorKind>) -> Self {
         let action = action.into();
         if let Some(revert) = super::decode_error(&source) {
-            return Self::Reverted { revert: Box::new(revert), tx: None };
+            return Self::Reverted {
+                revert: Box::new(revert),
+                tx: None,
+            };
         }
         match &source {
             RpcError::ErrorResp(payload) => {
                 let reason = format!("{} (code {})", payload.message, payload.code);
-                Self::Rpc { action, reason, source: Some(Box::new(source)) }
+                Self::Rpc {
+                    action,
+                    reason,
+                    source: Some(Box::new(source)),
+                }
             }
             RpcError::Transport(kind) => Self::Unreachable {
                 url: "the configured address".to_owned(),
@@ -185,7 +207,11 @@ impl ChainError {
             },
             other => {
                 let reason = root_cause(other);
-                Self::Rpc { action, reason, source: Some(Box::new(source)) }
+                Self::Rpc {
+                    action,
+                    reason,
+                    source: Some(Box::new(source)),
+                }
             }
         }
     }
@@ -194,16 +220,21 @@ impl ChainError {
     pub fn from_contract(action: impl Into<String>, source: alloy::contract::Error) -> Self {
         match source {
             alloy::contract::Error::TransportError(rpc) => Self::from_rpc(action, rpc),
-            other => {
-                Self::Rpc { action: action.into(), reason: root_cause(&other), source: None }
-            }
+            other => Self::Rpc {
+                action: action.into(),
+                reason: root_cause(&other),
+                source: None,
+            },
         }
     }
 
     /// Names the node in an error of the transport that does not.
     pub(crate) fn at(self, node: &str) -> Self {
         match self {
-            Self::Unreachable { reason, .. } => Self::Unreachable { url: node.to_owned(), reason },
+            Self::Unreachable { reason, .. } => Self::Unreachable {
+                url: node.to_owned(),
+                reason,
+            },
             other => other,
         }
     }

@@ -76,7 +76,12 @@ pub struct EventAt {
 /// A log of the market's address that is no event of the market, or lacks its place. Log it and
 /// go on: it says nothing that the market's interface knows.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("log {} of block {} ({}) is no event of the market {market}: {reason}", show(log_index), show(block), show(block_hash))]
+#[error(
+    "log {} of block {} ({}) is no event of the market {market}: {reason}",
+    show(log_index),
+    show(block),
+    show(block_hash)
+)]
 pub struct UnreadableLog {
     /// Number of its block, if the node named it.
     pub block: Option<u64>,
@@ -93,12 +98,14 @@ pub struct UnreadableLog {
 impl UnreadableLog {
     /// Stable code of this error.
     pub fn code(&self) -> &'static str {
-        "chain.unreadable_log"
+        "chain-unreadable-log"
     }
 }
 
 fn show(value: &Option<impl std::fmt::Display>) -> String {
-    value.as_ref().map_or_else(|| "?".to_owned(), ToString::to_string)
+    value
+        .as_ref()
+        .map_or_else(|| "?".to_owned(), ToString::to_string)
 }
 
 impl EventAt {
@@ -118,17 +125,31 @@ impl EventAt {
         if log.address() != market {
             return Err(unreadable(format!("it comes from {}", log.address())));
         }
-        let (Some(block), Some(block_hash), Some(log_index), Some(tx_hash)) =
-            (log.block_number, log.block_hash, log.log_index, log.transaction_hash)
-        else {
-            return Err(unreadable("the node did not say where it stands".to_owned()));
+        let (Some(block), Some(block_hash), Some(log_index), Some(tx_hash)) = (
+            log.block_number,
+            log.block_hash,
+            log.log_index,
+            log.transaction_hash,
+        ) else {
+            return Err(unreadable(
+                "the node did not say where it stands".to_owned(),
+            ));
         };
         let event = MarketEvent::decode_raw_log(log.topics(), &log.data().data)
             .map_err(|error| unreadable(error.to_string()))?;
         // What decodes may still carry dirty bytes or a tail; the contract writes neither.
         if event.to_log_data() != log.inner.data {
-            return Err(unreadable(format!("{} is not encoded as the market encodes it", event.name())));
+            return Err(unreadable(format!(
+                "{} is not encoded as the market encodes it",
+                event.name()
+            )));
         }
-        Ok(Self { block, block_hash, log_index, tx_hash, event })
+        Ok(Self {
+            block,
+            block_hash,
+            log_index,
+            tx_hash,
+            event,
+        })
     }
 }

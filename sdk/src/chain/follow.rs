@@ -100,8 +100,11 @@ impl Follower {
     /// Reads from block `start` (the one that the market was deployed in, or later) on.
     /// `chain_id` only chooses the polling interval: 100 ms on anvil's chain, else 2 s.
     pub fn start(provider: DynProvider, chain_id: u64, market: Address, start: u64) -> Self {
-        let poll_interval =
-            if chain_id == ANVIL_CHAIN { Duration::from_millis(100) } else { Duration::from_secs(2) };
+        let poll_interval = if chain_id == ANVIL_CHAIN {
+            Duration::from_millis(100)
+        } else {
+            Duration::from_secs(2)
+        };
         Self {
             provider,
             market,
@@ -188,7 +191,10 @@ impl Follower {
         if self.stream.is_none() {
             self.rewind().await?;
             let filter = Filter::new().address(self.market);
-            let from = self.recent.back().map_or(self.start, |record| record.head.number + 1);
+            let from = self
+                .recent
+                .back()
+                .map_or(self.start, |record| record.head.number + 1);
             self.stream = Some(
                 self.provider
                     .watch_canonical_logs_from(from, &filter)
@@ -202,7 +208,9 @@ impl Follower {
                 return Ok(());
             }
         }
-        let Some(stream) = self.stream.as_mut() else { return Ok(()) };
+        let Some(stream) = self.stream.as_mut() else {
+            return Ok(());
+        };
         tokio::select! {
             biased;
             item = stream.next() => match item {
@@ -226,7 +234,7 @@ impl Follower {
             () = tokio::time::sleep_until(self.next_check) => {
                 self.next_check = Instant::now() + self.poll_interval;
                 if let Some(head) = self.head()
-                    && self.canonical_hash(head.number).await? != Some(head.hash)
+                    && canonical_hash(&self.provider, head.number).await? != Some(head.hash)
                 {
                     self.stream = None;
                 }
@@ -272,11 +280,13 @@ impl Follower {
     async fn rewind(&mut self) -> Result<(), Fault> {
         let mut removed = false;
         while let Some(head) = self.head() {
-            if self.canonical_hash(head.number).await? == Some(head.hash) {
+            if canonical_hash(&self.provider, head.number).await? == Some(head.hash) {
                 break;
             }
             if self.recent.len() == 1 && head.number > self.start {
-                return Err(Fault::TooDeep { oldest: head.number });
+                return Err(Fault::TooDeep {
+                    oldest: head.number,
+                });
             }
             self.remove_last();
             removed = true;
@@ -289,17 +299,13 @@ impl Follower {
 
     fn remove_last(&mut self) {
         if let Some(record) = self.recent.pop_back() {
-            self.out.extend(record.events.into_iter().rev().map(Message::Removed));
+            self.out
+                .extend(record.events.into_iter().rev().map(Message::Removed));
         }
     }
 
     fn tell_head(&mut self) {
         self.out.extend(self.head().map(Message::Head));
-    }
-
-    async fn canonical_hash(&self, number: u64) -> Result<Option<B256>, Fault> {
-        let block = self.provider.get_block_by_number(BlockNumberOrTag::Number(number)).await;
-        Ok(block.map_err(Fault::Node)?.map(|block| block.header.hash))
     }
 
     fn fall_back(&mut self, error: &RpcError<TransportErrorKind>) {
@@ -314,8 +320,18 @@ impl Follower {
         });
         let retry_in = backoff.next().unwrap_or(Duration::from_secs(15));
         self.retry_at = Some(Instant::now() + retry_in);
-        self.out.push_back(Message::Down { reason: error.to_string(), retry_in });
+        self.out.push_back(Message::Down {
+            reason: error.to_string(),
+            retry_in,
+        });
     }
+}
+
+async fn canonical_hash(provider: &DynProvider, number: u64) -> Result<Option<B256>, Fault> {
+    let block = provider
+        .get_block_by_number(BlockNumberOrTag::Number(number))
+        .await;
+    Ok(block.map_err(Fault::Node)?.map(|block| block.header.hash))
 }
 
 enum Fault {

@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use aes::cipher::{KeyIvInit as _, StreamCipher as _};
 use alloy::primitives::{Address, hex, keccak256};
 use alloy::signers::local::PrivateKeySigner;
-use eth_keystore::{CipherparamsJson, CryptoJson, EthKeystore, KdfType, KdfparamsType, KeystoreError};
+use eth_keystore::{
+    CipherparamsJson, CryptoJson, EthKeystore, KdfType, KdfparamsType, KeystoreError,
+};
 use rand::RngCore as _;
 
 /// log2 of scrypt's cost for new files: n = 262,144 takes about 256 MiB and a second.
@@ -31,13 +33,17 @@ pub enum KeyError {
         source: std::io::Error,
     },
     /// A file is there already; a key is never overwritten.
-    #[error("keystore {path} exists already; it is not overwritten, because a lost key is lost money. Choose another file")]
+    #[error(
+        "keystore {path} exists already; it is not overwritten, because a lost key is lost money. Choose another file"
+    )]
     Exists {
         /// The file.
         path: PathBuf,
     },
     /// Others than the owner can read the file.
-    #[error("keystore {path} can be read by others (mode {mode:o}); run `chmod 600 {path}` and try again")]
+    #[error(
+        "keystore {path} can be read by others (mode {mode:o}); run `chmod 600 {path}` and try again"
+    )]
     TooOpen {
         /// The file.
         path: PathBuf,
@@ -67,12 +73,12 @@ impl KeyError {
     /// Stable code of this error.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Io { .. } => "key.io",
-            Self::Exists { .. } => "key.exists",
-            Self::TooOpen { .. } => "key.too_open",
-            Self::Malformed { .. } => "key.malformed",
-            Self::WrongPassword { .. } => "key.wrong_password",
-            Self::BadKey => "key.bad_key",
+            Self::Io { .. } => "key-io",
+            Self::Exists { .. } => "key-exists",
+            Self::TooOpen { .. } => "key-too-open",
+            Self::Malformed { .. } => "key-malformed",
+            Self::WrongPassword { .. } => "key-wrong-password",
+            Self::BadKey => "key-bad-key",
         }
     }
 }
@@ -102,24 +108,38 @@ pub fn create(path: &Path, password: &str) -> Result<PrivateKeySigner, KeyError>
 /// # Errors
 /// [`KeyError::Exists`], [`KeyError::Io`].
 pub fn save(path: &Path, signer: &PrivateKeySigner, password: &str) -> Result<(), KeyError> {
-    let io = |source| KeyError::Io { path: path.to_owned(), source };
+    let io = |source| KeyError::Io {
+        path: path.to_owned(),
+        source,
+    };
     if path.exists() {
-        return Err(KeyError::Exists { path: path.to_owned() });
+        return Err(KeyError::Exists {
+            path: path.to_owned(),
+        });
     }
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let parent = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
     let directory = parent.unwrap_or(Path::new("."));
     std::fs::create_dir_all(directory).map_err(io)?;
-    let json = encrypt(signer, password)
-        .map_err(|reason| KeyError::Malformed { path: path.to_owned(), reason })?;
+    let json = encrypt(signer, password).map_err(|reason| KeyError::Malformed {
+        path: path.to_owned(),
+        reason,
+    })?;
     // tempfile creates with mode 0600.
     let mut file = tempfile::NamedTempFile::new_in(directory).map_err(io)?;
     file.write_all(json.as_bytes()).map_err(io)?;
     file.as_file().sync_all().map_err(io)?;
-    file.persist_noclobber(path).map_err(|error| match error.error.kind() {
-        std::io::ErrorKind::AlreadyExists => KeyError::Exists { path: path.to_owned() },
-        _ => io(error.error),
-    })?;
-    std::fs::File::open(directory).and_then(|directory| directory.sync_all()).map_err(io)
+    file.persist_noclobber(path)
+        .map_err(|error| match error.error.kind() {
+            std::io::ErrorKind::AlreadyExists => KeyError::Exists {
+                path: path.to_owned(),
+            },
+            _ => io(error.error),
+        })?;
+    std::fs::File::open(directory)
+        .and_then(|directory| directory.sync_all())
+        .map_err(io)
 }
 
 /// Opens a keystore file. Takes about a second.
@@ -128,10 +148,15 @@ pub fn save(path: &Path, signer: &PrivateKeySigner, password: &str) -> Result<()
 /// [`KeyError::TooOpen`] when others can read it, [`KeyError::WrongPassword`],
 /// [`KeyError::Malformed`], [`KeyError::Io`].
 pub fn load(path: &Path, password: &str) -> Result<PrivateKeySigner, KeyError> {
-    let malformed = |reason: String| KeyError::Malformed { path: path.to_owned(), reason };
+    let malformed = |reason: String| KeyError::Malformed {
+        path: path.to_owned(),
+        reason,
+    };
     read(path)?;
     let bytes = eth_keystore::decrypt_key(path, password).map_err(|error| match error {
-        KeystoreError::MacMismatch => KeyError::WrongPassword { path: path.to_owned() },
+        KeystoreError::MacMismatch => KeyError::WrongPassword {
+            path: path.to_owned(),
+        },
         other => malformed(other.to_string()),
     })?;
     PrivateKeySigner::from_slice(&bytes)
@@ -158,15 +183,26 @@ pub fn address(path: &Path) -> Result<Option<Address>, KeyError> {
 /// Reads a keystore and checks everything that the decrypting crate trusts (it would panic on short
 /// keys and take any amount of memory).
 fn read(path: &Path) -> Result<String, KeyError> {
-    let io = |source| KeyError::Io { path: path.to_owned(), source };
-    let malformed = |reason: &str| KeyError::Malformed { path: path.to_owned(), reason: reason.to_owned() };
+    let io = |source| KeyError::Io {
+        path: path.to_owned(),
+        source,
+    };
+    let malformed = |reason: &str| KeyError::Malformed {
+        path: path.to_owned(),
+        reason: reason.to_owned(),
+    };
     let metadata = std::fs::metadata(path).map_err(io)?;
     let mode = metadata.permissions().mode() & 0o777;
     if mode & 0o077 != 0 {
-        return Err(KeyError::TooOpen { path: path.to_owned(), mode });
+        return Err(KeyError::TooOpen {
+            path: path.to_owned(),
+            mode,
+        });
     }
     if !metadata.is_file() || metadata.len() > MAX_FILE {
-        return Err(malformed("it is no regular file, or far too large for a key"));
+        return Err(malformed(
+            "it is no regular file, or far too large for a key",
+        ));
     }
     let contents = std::fs::read_to_string(path).map_err(io)?;
     let keystore: EthKeystore = serde_json::from_str(&contents)
@@ -206,8 +242,9 @@ fn encrypt(signer: &PrivateKeySigner, password: &str) -> Result<String, String> 
     rand::rng().fill_bytes(&mut salt);
     rand::rng().fill_bytes(&mut iv);
     let mut key = [0u8; 32];
-    let params = scrypt::Params::new(SCRYPT_LOG_N, 8, 1, 32).map_err(|error| error.to_string())?;
-    scrypt::scrypt(password.as_bytes(), &salt, &params, &mut key).map_err(|error| error.to_string())?;
+    let params = scrypt::Params::new(SCRYPT_LOG_N, 8, 1).map_err(|error| error.to_string())?;
+    scrypt::scrypt(password.as_bytes(), &salt, &params, &mut key)
+        .map_err(|error| error.to_string())?;
     let (cipher_key, mac_key) = key.split_at(16);
 
     let mut ciphertext = signer.to_bytes().to_vec();
@@ -223,7 +260,13 @@ fn encrypt(signer: &PrivateKeySigner, password: &str) -> Result<String, String> 
             cipherparams: CipherparamsJson { iv },
             ciphertext,
             kdf: KdfType::Scrypt,
-            kdfparams: KdfparamsType::Scrypt { dklen: 32, n: 1 << SCRYPT_LOG_N, p: 1, r: 8, salt },
+            kdfparams: KdfparamsType::Scrypt {
+                dklen: 32,
+                n: 1 << SCRYPT_LOG_N,
+                p: 1,
+                r: 8,
+                salt,
+            },
             mac,
         },
     };

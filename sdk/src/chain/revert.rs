@@ -48,11 +48,20 @@ pub fn decode_error(error: &RpcError<TransportErrorKind>) -> Option<Revert> {
 
 /// The same from the revert's data.
 pub fn decode_revert(data: &Bytes) -> Revert {
-    let revert = |name, args, meaning| Revert { name, args, meaning, market: None, data: data.clone() };
+    let revert = |name, args, meaning| Revert {
+        name,
+        args,
+        meaning,
+        market: None,
+        data: data.clone(),
+    };
     if let Ok(error) = IMarket::IMarketErrors::abi_decode(data) {
         let (name, meaning) = meanings::of_market(&error);
         let market = Some(Box::new(error.clone()));
-        return Revert { market, ..revert(name, arguments(&error), meaning) };
+        return Revert {
+            market,
+            ..revert(name, arguments(&error), meaning)
+        };
     }
     if let Ok(error) = LibraryErrorsErrors::abi_decode(data) {
         let (name, meaning) = meanings::of_library(&error);
@@ -71,6 +80,8 @@ pub fn decode_revert(data: &Bytes) -> Revert {
 /// The arguments of a generated error: what its `Debug` shows between the inner braces.
 fn arguments(error: &impl std::fmt::Debug) -> String {
     let text = format!("{error:?}");
-    let inner = text.split_once('{').and_then(|(_, rest)| rest.rsplit_once('}'));
+    let inner = text
+        .split_once('{')
+        .and_then(|(_, rest)| rest.rsplit_once('}'));
     inner.map_or_else(String::new, |(inner, _)| inner.trim().to_owned())
 }

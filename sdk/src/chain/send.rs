@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use alloy::eips::Encodable2718 as _;
-use alloy::network::{EthereumWallet, TransactionBuilder as _};
+use alloy::network::{EthereumWallet, NetworkTransactionBuilder as _, TransactionBuilder as _};
 use alloy::primitives::{Address, B256, Bytes};
 use alloy::providers::{DynProvider, Provider};
 use alloy::rpc::types::{TransactionReceipt, TransactionRequest};
@@ -32,7 +32,11 @@ pub struct SendOptions {
 impl SendOptions {
     /// Defaults for a chain: 50 ms / 5 s / 60 s on anvil's, else 1 s / 45 s / 600 s.
     pub fn for_chain(chain_id: u64) -> Self {
-        let (poll, bump, timeout) = if chain_id == 31337 { (50, 5, 60) } else { (1000, 45, 600) };
+        let (poll, bump, timeout) = if chain_id == 31337 {
+            (50, 5, 60)
+        } else {
+            (1000, 45, 600)
+        };
         Self {
             poll_interval: Duration::from_millis(poll),
             bump_after: Duration::from_secs(bump),
@@ -57,7 +61,14 @@ impl Sender {
     pub fn new(provider: DynProvider, chain_id: u64, signer: PrivateKeySigner) -> Self {
         let wallet = EthereumWallet::new(signer.clone());
         let options = SendOptions::for_chain(chain_id);
-        Self { provider, chain_id, signer, wallet, options, turn: Arc::default() }
+        Self {
+            provider,
+            chain_id,
+            signer,
+            wallet,
+            options,
+            turn: Arc::default(),
+        }
     }
 
     /// Sets how patient it is.
@@ -91,8 +102,14 @@ impl Sender {
     /// # Errors
     /// [`ChainError::Reverted`] before anything is sent if the call would fail now; see
     /// [`ChainError`] for the others.
-    pub async fn call<C: SolCall>(&self, to: Address, call: &C) -> Result<TransactionReceipt, ChainError> {
-        let request = TransactionRequest::default().with_to(to).with_input(call.abi_encode());
+    pub async fn call<C: SolCall>(
+        &self,
+        to: Address,
+        call: &C,
+    ) -> Result<TransactionReceipt, ChainError> {
+        let request = TransactionRequest::default()
+            .with_to(to)
+            .with_input(call.abi_encode());
         self.send(C::SIGNATURE, request).await
     }
 
@@ -100,8 +117,14 @@ impl Sender {
     ///
     /// # Errors
     /// See [`Sender::call`].
-    pub async fn deploy(&self, name: &'static str, code: Bytes) -> Result<(Address, TransactionReceipt), ChainError> {
-        let receipt = self.send(name, TransactionRequest::default().with_deploy_code(code)).await?;
+    pub async fn deploy(
+        &self,
+        name: &'static str,
+        code: Bytes,
+    ) -> Result<(Address, TransactionReceipt), ChainError> {
+        let receipt = self
+            .send(name, TransactionRequest::default().with_deploy_code(code))
+            .await?;
         let address = receipt.contract_address.ok_or_else(|| ChainError::Rpc {
             action: format!("deployment of {name}"),
             reason: "the receipt names no contract".to_owned(),
@@ -114,7 +137,11 @@ impl Sender {
     ///
     /// # Errors
     /// See [`Sender::call`].
-    pub async fn send(&self, action: &str, request: TransactionRequest) -> Result<TransactionReceipt, ChainError> {
+    pub async fn send(
+        &self,
+        action: &str,
+        request: TransactionRequest,
+    ) -> Result<TransactionReceipt, ChainError> {
         let _turn = self.turn.lock().await;
         let account = self.address();
         let mut request = request.with_from(account).with_chain_id(self.chain_id);
@@ -154,7 +181,13 @@ impl Sender {
             if now >= started + self.options.timeout {
                 let attempts = hashes.len().try_into().unwrap_or(u32::MAX);
                 let waited = now - started;
-                return Err(ChainError::NotMined { tx: last, account, nonce, attempts, waited });
+                return Err(ChainError::NotMined {
+                    tx: last,
+                    account,
+                    nonce,
+                    attempts,
+                    waited,
+                });
             }
             if now >= next_bump {
                 next_bump = now + self.options.bump_after;
@@ -163,7 +196,11 @@ impl Sender {
                     if let Some(receipt) = self.mined(&hashes).await? {
                         return self.succeeded(receipt, request).await;
                     }
-                    return Err(ChainError::NonceTaken { tx: last, account, nonce });
+                    return Err(ChainError::NonceTaken {
+                        tx: last,
+                        account,
+                        nonce,
+                    });
                 }
                 raise_fees(&mut request);
                 // A node that keeps the old attempt is fine: either one may be mined.
@@ -177,15 +214,32 @@ impl Sender {
 
     /// Signs and broadcasts. When the node's answer is lost, the transaction may be out there: its
     /// hash is returned all the same.
-    async fn broadcast(&self, action: &str, request: &TransactionRequest, first: bool) -> Result<B256, ChainError> {
+    async fn broadcast(
+        &self,
+        action: &str,
+        request: &TransactionRequest,
+        first: bool,
+    ) -> Result<B256, ChainError> {
         let account = self.address();
-        let envelope = request.clone().build(&self.wallet).await.map_err(|error| {
-            ChainError::Signer { account, reason: error.to_string() }
-        })?;
+        let envelope =
+            request
+                .clone()
+                .build(&self.wallet)
+                .await
+                .map_err(|error| ChainError::Signer {
+                    account,
+                    reason: error.to_string(),
+                })?;
         let hash = *envelope.tx_hash();
-        match self.provider.send_raw_transaction(&envelope.encoded_2718()).await {
+        match self
+            .provider
+            .send_raw_transaction(&envelope.encoded_2718())
+            .await
+        {
             Ok(_) => Ok(hash),
-            Err(RpcError::ErrorResp(payload)) if payload.message.contains("already known") => Ok(hash),
+            Err(RpcError::ErrorResp(payload)) if payload.message.contains("already known") => {
+                Ok(hash)
+            }
             Err(RpcError::ErrorResp(payload)) => {
                 Err(self.sort(action, RpcError::ErrorResp(payload)))
             }
@@ -210,29 +264,50 @@ impl Sender {
     }
 
     async fn nonce_used(&self, nonce: u64) -> bool {
-        self.provider.get_transaction_count(self.address()).await.is_ok_and(|next| next > nonce)
+        self.provider
+            .get_transaction_count(self.address())
+            .await
+            .is_ok_and(|next| next > nonce)
     }
 
     /// The receipt, if it succeeded; else why it failed, found by calling again on its block.
-    async fn succeeded(&self, receipt: TransactionReceipt, mut request: TransactionRequest) -> Result<TransactionReceipt, ChainError> {
+    async fn succeeded(
+        &self,
+        receipt: TransactionReceipt,
+        mut request: TransactionRequest,
+    ) -> Result<TransactionReceipt, ChainError> {
         if receipt.status() {
             return Ok(receipt);
         }
         request.nonce = None;
-        let replay = self.provider.call(request).block(receipt.block_number.unwrap_or_default().into()).await;
+        let replay = self
+            .provider
+            .call(request)
+            .block(receipt.block_number.unwrap_or_default().into())
+            .await;
         let revert = match &replay {
             Err(error) => super::decode_error(error),
             Ok(_) => None,
         };
         let revert = revert.unwrap_or_else(|| super::decode_revert(&Bytes::new()));
-        Err(ChainError::Reverted { revert: Box::new(revert), tx: Some(receipt.transaction_hash) })
+        Err(ChainError::Reverted {
+            revert: Box::new(revert),
+            tx: Some(receipt.transaction_hash),
+        })
     }
 
-    fn sort(&self, action: &str, error: RpcError<alloy::transports::TransportErrorKind>) -> ChainError {
+    fn sort(
+        &self,
+        action: &str,
+        error: RpcError<alloy::transports::TransportErrorKind>,
+    ) -> ChainError {
         if let RpcError::ErrorResp(payload) = &error {
             let message = payload.message.to_lowercase();
             if message.contains("insufficient funds") || message.contains("enough funds") {
-                return ChainError::NoGas { account: self.address(), reason: payload.message.to_string() };
+                return ChainError::NoGas {
+                    account: self.address(),
+                    reason: payload.message.to_string(),
+                };
             }
         }
         ChainError::from_rpc(action, error)

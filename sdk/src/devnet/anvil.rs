@@ -21,7 +21,9 @@ const TAIL: usize = 30;
 #[non_exhaustive]
 pub enum AnvilError {
     /// The program is nowhere.
-    #[error("anvil was not found: set PIECEWORK_ANVIL to it, or run `npm ci` in the checkout (it installs @foundry-rs/anvil), or put anvil on the PATH")]
+    #[error(
+        "anvil was not found: set PIECEWORK_ANVIL to it, or run `npm ci` in the checkout (it installs @foundry-rs/anvil), or put anvil on the PATH"
+    )]
     NotFound,
     /// PIECEWORK_ANVIL names no file.
     #[error("PIECEWORK_ANVIL is {path}, which is no file")]
@@ -52,10 +54,10 @@ impl AnvilError {
     /// Stable code of this error.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::NotFound => "anvil.not_found",
-            Self::NoSuchFile { .. } => "anvil.no_such_file",
-            Self::Spawn { .. } => "anvil.spawn",
-            Self::NotListening { .. } => "anvil.not_listening",
+            Self::NotFound => "anvil-not-found",
+            Self::NoSuchFile { .. } => "anvil-no-such-file",
+            Self::Spawn { .. } => "anvil-spawn",
+            Self::NotListening { .. } => "anvil-not-listening",
         }
     }
 }
@@ -68,7 +70,11 @@ impl AnvilError {
 pub fn find_anvil(from: &Path) -> Result<PathBuf, AnvilError> {
     if let Some(path) = std::env::var_os("PIECEWORK_ANVIL").filter(|path| !path.is_empty()) {
         let path = PathBuf::from(path);
-        return if path.is_file() { Ok(path) } else { Err(AnvilError::NoSuchFile { path }) };
+        return if path.is_file() {
+            Ok(path)
+        } else {
+            Err(AnvilError::NoSuchFile { path })
+        };
     }
     let system = match std::env::consts::OS {
         "macos" => "darwin",
@@ -85,7 +91,10 @@ pub fn find_anvil(from: &Path) -> Result<PathBuf, AnvilError> {
     let on_path = std::env::split_paths(&path)
         .filter(|folder| !folder.ends_with("node_modules/.bin"))
         .map(|folder| folder.join("anvil"));
-    above.chain(on_path).find(|file| file.is_file()).ok_or(AnvilError::NotFound)
+    above
+        .chain(on_path)
+        .find(|file| file.is_file())
+        .ok_or(AnvilError::NotFound)
 }
 
 /// How anvil is started.
@@ -107,7 +116,14 @@ pub struct AnvilOptions {
 
 impl Default for AnvilOptions {
     fn default() -> Self {
-        Self { program: None, port: 0, chain_id: 31337, accounts: 10, block_time: None, args: Vec::new() }
+        Self {
+            program: None,
+            port: 0,
+            chain_id: 31337,
+            accounts: 10,
+            block_time: None,
+            args: Vec::new(),
+        }
     }
 }
 
@@ -135,21 +151,31 @@ impl Anvil {
             .args(["--host", "127.0.0.1", "--port", &options.port.to_string()])
             .args(["--chain-id", &options.chain_id.to_string()])
             .args(["--accounts", &options.accounts.to_string()])
-            .args(options.block_time.map(|seconds| format!("--block-time={seconds}")))
+            .args(
+                options
+                    .block_time
+                    .map(|seconds| format!("--block-time={seconds}")),
+            )
             .args(&options.args)
             .env("NO_COLOR", "1")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        let mut child = command
-            .spawn()
-            .map_err(|source| AnvilError::Spawn { path: program, source })?;
+        let mut child = command.spawn().map_err(|source| AnvilError::Spawn {
+            path: program,
+            source,
+        })?;
 
         let (lines, output) = mpsc::channel();
         read_lines(child.stdout.take(), lines.clone());
         read_lines(child.stderr.take(), lines);
         // From here on the child is killed whatever happens.
-        let mut anvil = Self { child, url: String::new(), chain_id: options.chain_id, keys: Vec::new() };
+        let mut anvil = Self {
+            child,
+            url: String::new(),
+            chain_id: options.chain_id,
+            keys: Vec::new(),
+        };
         let mut tail = VecDeque::new();
         loop {
             let line = match output.recv_timeout(START) {
