@@ -11,6 +11,7 @@
 
 pub mod config;
 mod error;
+pub mod sandbox;
 mod status;
 pub mod store;
 

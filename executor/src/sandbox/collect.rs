@@ -9,9 +9,7 @@ use std::io::{self, Read};
 
 use piecework::{
     blobs::{BlobError, BlobWriter, DirStore},
-    digest::manifest::{
-        BlobRef, EntryPath, ManifestError, OutputFault, Tree, TreeBuilder,
-    },
+    digest::manifest::{BlobRef, EntryPath, ManifestError, OutputFault, Tree, TreeBuilder},
 };
 use tar::{EntryType, Header, PaxExtensions};
 
@@ -161,7 +159,9 @@ impl<R: Read> Collector<'_, R> {
                 if self.total > self.max_bytes {
                     return Err(Stop::TooBig);
                 }
-                let mode = header.mode().map_err(|_| malformed("a mode is not a number"))?;
+                let mode = header
+                    .mode()
+                    .map_err(|_| malformed("a mode is not a number"))?;
                 if mode & 0o7000 != 0 || extended.privileged {
                     self.refuse(OutputFault::Setuid);
                 }
@@ -226,7 +226,9 @@ impl<R: Read> Collector<'_, R> {
         let padding = (BLOCK as u64 - size % BLOCK as u64) % BLOCK as u64;
         let mut block = [0; BLOCK];
         let padding = block.get_mut(..padding as usize).unwrap_or_default();
-        self.stream.read_exact(padding).map_err(CollectError::read)?;
+        self.stream
+            .read_exact(padding)
+            .map_err(CollectError::read)?;
         Ok(())
     }
 
@@ -243,7 +245,9 @@ impl<R: Read> Collector<'_, R> {
             return Err(malformed("an extended header is too long"));
         }
         let mut records = vec![0; size.next_multiple_of(BLOCK as u64) as usize];
-        self.stream.read_exact(&mut records).map_err(CollectError::read)?;
+        self.stream
+            .read_exact(&mut records)
+            .map_err(CollectError::read)?;
         records.truncate(size as usize);
         let extended = extended(&records)?;
         match self.header()? {
@@ -268,7 +272,13 @@ impl<R: Read> Collector<'_, R> {
         let sum: u32 = bytes
             .iter()
             .enumerate()
-            .map(|(at, byte)| if (148..156).contains(&at) { 32 } else { u32::from(*byte) })
+            .map(|(at, byte)| {
+                if (148..156).contains(&at) {
+                    32
+                } else {
+                    u32::from(*byte)
+                }
+            })
             .sum();
         if header.cksum().ok() != Some(sum) {
             return Err(malformed("the checksum of a header is wrong"));
@@ -301,7 +311,12 @@ impl<R: Read> Collector<'_, R> {
     fn refuse(&mut self, fault: OutputFault) {
         let rank = |fault: OutputFault| match fault {
             OutputFault::Entries => 0,
-            other => 1 + OutputFault::ALL.iter().take_while(|known| **known != other).count(),
+            other => {
+                1 + OutputFault::ALL
+                    .iter()
+                    .take_while(|known| **known != other)
+                    .count()
+            }
         };
         self.fault = match self.fault {
             Some(old) if rank(old) <= rank(fault) => Some(old),

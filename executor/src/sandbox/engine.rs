@@ -26,10 +26,14 @@ pub enum EngineError {
         reason: String,
     },
     /// The address of the engine is not a Unix socket.
-    #[error("the engine address {0:?} is not a Unix socket: write unix:///path/to/docker.sock (forward a remote one through ssh)")]
+    #[error(
+        "the engine address {0:?} is not a Unix socket: write unix:///path/to/docker.sock (forward a remote one through ssh)"
+    )]
     Address(String),
     /// The engine speaks only an API older than 1.41.
-    #[error("the container engine speaks API {server} (at least {minimum}); this executor needs 1.41: install Docker 20.10.10 or newer")]
+    #[error(
+        "the container engine speaks API {server} (at least {minimum}); this executor needs 1.41: install Docker 20.10.10 or newer"
+    )]
     Version {
         /// The newest API that the engine speaks.
         server: String,

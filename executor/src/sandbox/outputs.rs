@@ -100,9 +100,7 @@ impl Outputs {
 
     /// Makes the space of one task; `name` is unique.
     pub(super) async fn open(&self, name: &str, bytes: u64) -> Result<Space, SandboxError> {
-        let options = format!(
-            "size={bytes},nr_inodes={INODES},mode=0777,uid={USER},gid={USER}"
-        );
+        let options = format!("size={bytes},nr_inodes={INODES},mode=0777,uid={USER},gid={USER}");
         if self.mount {
             let path = self.dir.join(name);
             let target = path.clone();
@@ -223,7 +221,9 @@ impl Outputs {
             return Err(SandboxError::EngineElsewhere(self.dir.clone()));
         }
         if self.mount && !self.reads(name, "/out/marker", marker).await? {
-            return Ok(Err("the engine does not see mounts of this process".to_owned()));
+            return Ok(Err(
+                "the engine does not see mounts of this process".to_owned()
+            ));
         }
         Ok(Ok(()))
     }

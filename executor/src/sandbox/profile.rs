@@ -306,7 +306,8 @@ mod tests {
             names: Vec<String>,
             action: String,
         }
-        let profile: Profile = serde_json::from_str(SECCOMP).unwrap_or_else(|error| panic!("{error}"));
+        let profile: Profile =
+            serde_json::from_str(SECCOMP).unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(profile.default_action, "SCMP_ACT_ERRNO");
         let allowed: Vec<&str> = profile
             .syscalls
@@ -315,14 +316,50 @@ mod tests {
             .flat_map(|rule| rule.names.iter().map(String::as_str))
             .collect();
         for refused in [
-            "io_uring_setup", "io_uring_enter", "io_uring_register", "bpf", "keyctl", "add_key",
-            "request_key", "ptrace", "process_vm_readv", "process_vm_writev", "mount", "umount2",
-            "pivot_root", "fsopen", "fsmount", "move_mount", "open_tree", "mount_setattr",
-            "unshare", "setns", "clone3", "kexec_load", "kexec_file_load", "perf_event_open",
-            "userfaultfd", "init_module", "finit_module", "delete_module", "open_by_handle_at",
-            "name_to_handle_at", "pidfd_getfd", "kcmp", "fanotify_init", "quotactl", "acct",
-            "syslog", "swapon", "reboot", "settimeofday", "clock_settime", "iopl", "ioperm",
-            "socketcall", "memfd_secret",
+            "io_uring_setup",
+            "io_uring_enter",
+            "io_uring_register",
+            "bpf",
+            "keyctl",
+            "add_key",
+            "request_key",
+            "ptrace",
+            "process_vm_readv",
+            "process_vm_writev",
+            "mount",
+            "umount2",
+            "pivot_root",
+            "fsopen",
+            "fsmount",
+            "move_mount",
+            "open_tree",
+            "mount_setattr",
+            "unshare",
+            "setns",
+            "clone3",
+            "kexec_load",
+            "kexec_file_load",
+            "perf_event_open",
+            "userfaultfd",
+            "init_module",
+            "finit_module",
+            "delete_module",
+            "open_by_handle_at",
+            "name_to_handle_at",
+            "pidfd_getfd",
+            "kcmp",
+            "fanotify_init",
+            "quotactl",
+            "acct",
+            "syslog",
+            "swapon",
+            "reboot",
+            "settimeofday",
+            "clock_settime",
+            "iopl",
+            "ioperm",
+            "socketcall",
+            "memfd_secret",
         ] {
             assert!(!allowed.contains(&refused), "{refused} is allowed");
         }

@@ -187,7 +187,11 @@ mod tests {
 
     #[test]
     fn bad_streams_are_refused() {
-        for header in [[0, 0, 0, 0, 0, 0, 0, 1], [3, 0, 0, 0, 0, 0, 0, 1], [1, 0, 1, 0, 0, 0, 0, 1]] {
+        for header in [
+            [0, 0, 0, 0, 0, 0, 0, 1],
+            [3, 0, 0, 0, 0, 0, 0, 1],
+            [1, 0, 1, 0, 0, 0, 0, 1],
+        ] {
             let error = Demux::default().push(&header).unwrap_err();
             assert_eq!(error, StdioError::Header(header));
         }
