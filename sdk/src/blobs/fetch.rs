@@ -92,6 +92,9 @@ pub async fn fetch_bytes(
 ) -> Result<Vec<u8>, BlobError> {
     let attempt = || async {
         let mut stream = source.open(digest).await?;
+        if stream.size.is_some_and(|size| size > max) {
+            return Err(BlobError::TooLong { max });
+        }
         let mut bytes = Vec::new();
         while let Some(chunk) = stream.bytes.try_next().await? {
             if bytes.len() as u64 + chunk.len() as u64 > max {

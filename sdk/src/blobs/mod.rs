@@ -4,9 +4,11 @@
 //! whoever takes one from a source checks it with [`fetch`] and never trusts a length. Inputs and
 //! outputs are trees of blobs: [`publish_directory`] makes one, [`materialize`] unpacks one.
 
+mod address;
 mod directory;
 mod error;
 mod fetch;
+mod http;
 mod store;
 mod writer;
 
@@ -17,6 +19,7 @@ use futures::stream::BoxStream;
 pub use directory::{PublishedTree, materialize, publish_directory};
 pub use error::BlobError;
 pub use fetch::{fetch, fetch_any, fetch_bytes};
+pub use http::{HttpClient, HttpPolicy, HttpSource, blob_router};
 pub use store::{DirStore, StoreLimits};
 pub use writer::BlobWriter;
 
@@ -52,3 +55,6 @@ pub trait BlobSink: Send + Sync {
     /// [`BlobError`]; then nothing has been kept.
     async fn put(&self, digest: Digest, stream: BlobStream, max: u64) -> Result<u64, BlobError>;
 }
+
+#[cfg(test)]
+mod tests;

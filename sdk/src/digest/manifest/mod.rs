@@ -124,3 +124,6 @@ impl ManifestError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
