@@ -21,7 +21,10 @@ impl ChainClock {
 
     /// Unix seconds; 0 before the first block was seen.
     pub(crate) fn now(&self) -> u64 {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).map_or(0, estimate)
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .map_or(0, estimate)
     }
 }
 
@@ -31,7 +34,9 @@ fn estimate((time, at): (u64, Instant)) -> u64 {
 
 /// The local clock, Unix seconds: for retention and the age of transactions only.
 pub(crate) fn local_now() -> u64 {
-    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs())
+    std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
 }
 
 #[cfg(test)]

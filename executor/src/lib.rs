@@ -9,11 +9,17 @@
 //!                     store (SQLite, the truth)   └► evaluate · sandbox · blobs
 //! ```
 
+mod clock;
 pub mod config;
 mod error;
 pub mod sandbox;
+mod sender;
 mod status;
 pub mod store;
+#[cfg(test)]
+#[path = "../tests/support/net.rs"]
+#[allow(dead_code, unreachable_pub, missing_docs, clippy::unwrap_used)]
+mod testkit_net;
 
 use url::Url;
 

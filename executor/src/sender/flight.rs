@@ -15,15 +15,25 @@ const CONFLICT_LOOKS: u32 = 3;
 
 impl Inner {
     /// Looks where an intent with a nonce stands, and does what is due.
-    pub(super) async fn follow(&self, intent: &Intent, head: u64, used: u64) -> Result<(), SendError> {
+    pub(super) async fn follow(
+        &self,
+        intent: &Intent,
+        head: u64,
+        used: u64,
+    ) -> Result<(), SendError> {
         let id = &intent.new.id;
         let attempts = self.live_attempts(intent).await?;
         if let Some((attempt, receipt)) = self.find(&attempts).await? {
             return self.found(intent, attempt.hash, receipt, head).await;
         }
         if let Some((_, block_hash, _)) = intent.mined {
-            tracing::warn!(intent = id, "its block was reorganized away; sending it again");
-            self.store.set_intent(id.clone(), IntentState::Sent, None, None, false).await?;
+            tracing::warn!(
+                intent = id,
+                "its block was reorganized away; sending it again"
+            );
+            self.store
+                .set_intent(id.clone(), IntentState::Sent, None, None, false)
+                .await?;
             self.tell(Outcome::Orphaned { block_hash });
             return self.broadcast(intent).await;
         }
@@ -32,8 +42,16 @@ impl Inner {
         }
         self.memory().conflicts.remove(id);
         self.raise_if_stuck(intent, &attempts).await?;
-        let due = self.memory().broadcast.get(id).is_none_or(|at| at.elapsed() > REBROADCAST);
-        if due { self.broadcast(intent).await } else { Ok(()) }
+        let due = self
+            .memory()
+            .broadcast
+            .get(id)
+            .is_none_or(|at| at.elapsed() > REBROADCAST);
+        if due {
+            self.broadcast(intent).await
+        } else {
+            Ok(())
+        }
     }
 
     async fn live_attempts(&self, intent: &Intent) -> Result<Vec<Attempt>, SendError> {
@@ -69,11 +87,22 @@ impl Inner {
         let (state, error) = if receipt.status() {
             (IntentState::Mined, None)
         } else {
-            (IntentState::Failed, Some(format!("reverted in block {block}")))
+            (
+                IntentState::Failed,
+                Some(format!("reverted in block {block}")),
+            )
         };
         let known = intent.mined == Some((block, block_hash, tx));
         if !known || is_final {
-            self.store.set_intent(id.clone(), state, Some((block, block_hash, tx)), error, is_final).await?;
+            self.store
+                .set_intent(
+                    id.clone(),
+                    state,
+                    Some((block, block_hash, tx)),
+                    error,
+                    is_final,
+                )
+                .await?;
         }
         if is_final {
             let mut memory = self.memory();
@@ -89,7 +118,10 @@ impl Inner {
             self.tell(Outcome::Orphaned { block_hash: orphan });
         }
         self.tell(if receipt.status() {
-            Outcome::Mined { id, receipt: Box::new(receipt) }
+            Outcome::Mined {
+                id,
+                receipt: Box::new(receipt),
+            }
         } else {
             Outcome::Reverted { id }
         });
@@ -109,40 +141,70 @@ impl Inner {
             return Ok(());
         }
         self.memory().conflicts.remove(&id);
-        tracing::warn!(intent = id, nonce = intent.nonce, "another program sends with the operator key");
+        tracing::warn!(
+            intent = id,
+            nonce = intent.nonce,
+            "another program sends with the operator key"
+        );
         if intent.new.repeatable {
-            self.store.set_intent(id, IntentState::Queued, None, None, false).await?;
+            self.store
+                .set_intent(id, IntentState::Queued, None, None, false)
+                .await?;
             self.wake.notify_one();
             return Ok(());
         }
         let why = "its nonce was used by another program with the same key".to_owned();
-        self.store.set_intent(id.clone(), IntentState::Failed, None, Some(why.clone()), true).await?;
+        self.store
+            .set_intent(
+                id.clone(),
+                IntentState::Failed,
+                None,
+                Some(why.clone()),
+                true,
+            )
+            .await?;
         self.tell(Outcome::GivenUp { id, why });
         Ok(())
     }
 
     async fn raise_if_stuck(&self, intent: &Intent, attempts: &[Attempt]) -> Result<(), SendError> {
-        let Some(last) = attempts.last() else { return Ok(()) };
+        let Some(last) = attempts.last() else {
+            return Ok(());
+        };
         let age = crate::clock::local_now().saturating_sub(last.signed);
         if age < self.timing.bump_after.as_secs().max(1) {
             return Ok(());
         }
-        let fees = Fees { max: last.max_fee, tip: last.tip };
-        let Some(raised) = fees.bumped(self.market_fees().await?, self.timing.max_fee_per_gas) else {
+        let fees = Fees {
+            max: last.max_fee,
+            tip: last.tip,
+        };
+        let Some(raised) = fees.bumped(self.market_fees().await?, self.timing.max_fee_per_gas)
+        else {
             return Ok(());
         };
         let gas = gas_of(last)?;
         let attempt = self.sign(&intent.new.data, last.nonce, gas, raised)?;
-        tracing::info!(intent = intent.new.id, max_fee = raised.max, "not mined yet; raising its fees");
-        self.store.put_attempt(intent.new.id.clone(), attempt).await?;
+        tracing::info!(
+            intent = intent.new.id,
+            max_fee = raised.max,
+            "not mined yet; raising its fees"
+        );
+        self.store
+            .put_attempt(intent.new.id.clone(), attempt)
+            .await?;
         self.broadcast(intent).await
     }
 
     /// Shows the newest attempt to the node. That it knows it already, or has mined it, is no error.
     pub(super) async fn broadcast(&self, intent: &Intent) -> Result<(), SendError> {
         let attempts = self.live_attempts(intent).await?;
-        let Some(attempt) = attempts.last() else { return Ok(()) };
-        self.memory().broadcast.insert(intent.new.id.clone(), tokio::time::Instant::now());
+        let Some(attempt) = attempts.last() else {
+            return Ok(());
+        };
+        self.memory()
+            .broadcast
+            .insert(intent.new.id.clone(), tokio::time::Instant::now());
         match self.provider.send_raw_transaction(&attempt.raw).await {
             Ok(_) => Ok(()),
             Err(error) if error.is_error_resp() => {
@@ -156,7 +218,10 @@ impl Inner {
 
 /// The gas limit of a signed attempt: its replacement keeps it.
 fn gas_of(attempt: &Attempt) -> Result<u64, SendError> {
-    use alloy::{consensus::{Transaction as _, TxEnvelope}, eips::Decodable2718 as _};
+    use alloy::{
+        consensus::{Transaction as _, TxEnvelope},
+        eips::Decodable2718 as _,
+    };
     TxEnvelope::decode_2718(&mut attempt.raw.as_slice())
         .map(|tx| tx.gas_limit())
         .map_err(|error| SendError::Build(error.to_string()))

@@ -40,7 +40,10 @@ const MAX_IN_FLIGHT: usize = 8;
 #[derive(Debug)]
 pub(crate) enum Outcome {
     /// In a block, with success.
-    Mined { id: String, receipt: Box<TransactionReceipt> },
+    Mined {
+        id: String,
+        receipt: Box<TransactionReceipt>,
+    },
     /// Refused in simulation: nothing was sent, and nothing will be.
     Refused { id: String, revert: Box<Revert> },
     /// In a block, but it reverted: its gas is spent, it will not be sent again.
@@ -159,11 +162,16 @@ impl Sender {
             inner.memory().trouble = None;
             return Ok(());
         }
-        let Some(head) = inner.provider.get_block(BlockId::latest()).await? else { return Ok(()) };
+        let Some(head) = inner.provider.get_block(BlockId::latest()).await? else {
+            return Ok(());
+        };
         let (number, hash) = (head.header.number, head.header.hash);
         let moved = inner.memory().checked != Some(hash);
         // Read before the receipts: a nonce that is used although no receipt is found is another's.
-        let used = inner.provider.get_transaction_count(inner.signer.address()).await?;
+        let used = inner
+            .provider
+            .get_transaction_count(inner.signer.address())
+            .await?;
 
         let mut in_flight = 0;
         for intent in open.iter().filter(|intent| intent.nonce.is_some()) {
@@ -197,30 +205,63 @@ impl Inner {
     /// Simulates, signs, stores and broadcasts a new intent. `true` if it is in flight now.
     async fn begin(&self, intent: &Intent, head: u64) -> Result<bool, SendError> {
         let id = intent.new.id.clone();
-        if intent.new.not_after.is_some_and(|limit| self.clock.now() > limit) {
+        if intent
+            .new
+            .not_after
+            .is_some_and(|limit| self.clock.now() > limit)
+        {
             let why = "its time was over before it could be sent".to_owned();
-            self.store.set_intent(id.clone(), IntentState::Failed, None, Some(why.clone()), true).await?;
+            self.store
+                .set_intent(
+                    id.clone(),
+                    IntentState::Failed,
+                    None,
+                    Some(why.clone()),
+                    true,
+                )
+                .await?;
             self.tell(Outcome::GivenUp { id, why });
             return Ok(false);
         }
         let gas = match self.estimate(&intent.new.data).await {
             Ok(gas) => gas,
             Err(error) => {
-                let Some(revert) = decode_error(&error) else { return Err(error.into()) };
+                let Some(revert) = decode_error(&error) else {
+                    return Err(error.into());
+                };
                 self.store
-                    .set_intent(id.clone(), IntentState::Failed, None, Some(revert.to_string()), true)
+                    .set_intent(
+                        id.clone(),
+                        IntentState::Failed,
+                        None,
+                        Some(revert.to_string()),
+                        true,
+                    )
                     .await?;
                 tracing::info!(intent = id, %revert, "refused in simulation; nothing was sent");
-                self.tell(Outcome::Refused { id, revert: Box::new(revert) });
+                self.tell(Outcome::Refused {
+                    id,
+                    revert: Box::new(revert),
+                });
                 return Ok(false);
             }
         };
         let fees = self.market_fees().await?;
-        let pending = self.provider.get_transaction_count(self.signer.address()).pending().await?;
-        let open = self.store.highest_open_nonce().await?.map_or(0, |nonce| nonce.saturating_add(1));
+        let pending = self
+            .provider
+            .get_transaction_count(self.signer.address())
+            .pending()
+            .await?;
+        let open = self
+            .store
+            .highest_open_nonce()
+            .await?
+            .map_or(0, |nonce| nonce.saturating_add(1));
         let attempt = self.sign(&intent.new.data, pending.max(open), gas, fees)?;
         self.store.put_attempt(id.clone(), attempt).await?;
-        let Some(sent) = self.store.intent(id).await? else { return Ok(false) };
+        let Some(sent) = self.store.intent(id).await? else {
+            return Ok(false);
+        };
         self.broadcast(&sent).await?;
         // Chains that mine at once (development) answer at once.
         self.follow(&sent, head, 0).await?;
@@ -232,12 +273,22 @@ impl Inner {
             .with_from(self.signer.address())
             .with_to(self.to)
             .with_input(data.clone());
-        let gas = self.provider.estimate_gas(request).block(BlockNumberOrTag::Pending.into()).await?;
+        let gas = self
+            .provider
+            .estimate_gas(request)
+            .block(BlockNumberOrTag::Pending.into())
+            .await?;
         // Room for what others do between now and the block.
         Ok(gas.saturating_add(gas / 4).saturating_add(20_000))
     }
 
-    fn sign(&self, data: &Bytes, nonce: u64, gas: u64, fees: fees::Fees) -> Result<Attempt, SendError> {
+    fn sign(
+        &self,
+        data: &Bytes,
+        nonce: u64,
+        gas: u64,
+        fees: fees::Fees,
+    ) -> Result<Attempt, SendError> {
         let request = TransactionRequest::default()
             .with_chain_id(self.chain_id)
             .with_to(self.to)
@@ -246,7 +297,9 @@ impl Inner {
             .with_gas_limit(gas)
             .with_max_fee_per_gas(fees.max)
             .with_max_priority_fee_per_gas(fees.tip);
-        let unsigned = request.build_1559().map_err(|error| SendError::Build(error.to_string()))?;
+        let unsigned = request
+            .build_1559()
+            .map_err(|error| SendError::Build(error.to_string()))?;
         let signature = self.signer.sign_hash_sync(&unsigned.signature_hash())?;
         let signed = unsigned.into_signed(signature);
         Ok(Attempt {

@@ -1,0 +1,328 @@
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
+use std::time::Duration;
+
+use alloy::{
+    providers::ext::AnvilApi as _, rpc::types::anvil::ReorgOptions, sol_types::SolCall as _,
+};
+use piecework::chain::IMarket;
+use tempfile::TempDir;
+
+use super::*;
+use crate::{config::Config, testkit_net::Net};
+
+struct Bench {
+    net: Net,
+    dir: TempDir,
+    signer: PrivateKeySigner,
+}
+
+impl Bench {
+    async fn new() -> Self {
+        let net = Net::start().await;
+        let signer = net.key(5);
+        Self {
+            net,
+            dir: tempfile::tempdir().unwrap(),
+            signer,
+        }
+    }
+
+    /// A sender as after a start; the one before must be dropped.
+    fn sender(&self) -> (Sender, mpsc::UnboundedReceiver<Outcome>) {
+        let url = self.net.anvil.url().parse().unwrap();
+        let config = Config::devnet(
+            self.dir.path().into(),
+            url,
+            self.net.market,
+            Address::ZERO,
+            self.signer.clone(),
+            String::new(),
+        );
+        let store = Store::open(self.dir.path(), 31_337, self.net.market).unwrap();
+        let timing = ChainTiming {
+            bump_after: Duration::from_secs(1),
+            confirmations: 3,
+            ..config.timing
+        };
+        let (provider, signer) = (self.net.provider.clone(), self.signer.clone());
+        Sender::new(
+            provider,
+            signer,
+            31_337,
+            self.net.market,
+            store,
+            ChainClock::default(),
+            timing,
+        )
+    }
+
+    async fn nonce(&self) -> u64 {
+        self.net
+            .provider
+            .get_transaction_count(self.signer.address())
+            .await
+            .unwrap()
+    }
+
+    async fn allowed(&self, operator: u8) -> bool {
+        let operator = Address::repeat_byte(operator);
+        self.net
+            .contract()
+            .isOperator(self.signer.address(), operator)
+            .call()
+            .await
+            .unwrap()
+    }
+}
+
+fn allow(operator: u8) -> NewIntent {
+    let call = IMarket::setOperatorCall {
+        operator: Address::repeat_byte(operator),
+        allowed: true,
+    };
+    NewIntent {
+        id: format!("allow/{operator}"),
+        data: call.abi_encode().into(),
+        not_after: None,
+        repeatable: true,
+    }
+}
+
+/// A call that reverts: there is nothing to withdraw.
+fn hopeless() -> NewIntent {
+    let call = IMarket::withdrawCall {
+        to: Address::repeat_byte(1),
+        amount: 5,
+    };
+    NewIntent {
+        id: "withdraw".to_owned(),
+        data: call.abi_encode().into(),
+        not_after: None,
+        repeatable: true,
+    }
+}
+
+async fn close(sender: Sender) {
+    drop(sender);
+    // The writer thread lets go of the lock when the last handle is gone.
+    tokio::time::sleep(Duration::from_millis(50)).await;
+}
+
+#[tokio::test]
+async fn what_was_written_down_is_sent_once_wherever_the_process_died() {
+    let bench = Bench::new().await;
+    // Died after the intent was stored.
+    let (sender, _) = bench.sender();
+    assert!(sender.send(allow(1)).await.unwrap());
+    close(sender).await;
+    let (sender, _outcomes) = bench.sender();
+    sender.pass().await.unwrap();
+    assert!(bench.allowed(1).await);
+    // Died after the attempt was stored, before it was broadcast.
+    sender.send(allow(2)).await.unwrap();
+    let attempt = sender
+        .0
+        .sign(
+            &allow(2).data,
+            1,
+            100_000,
+            sender.0.market_fees().await.unwrap(),
+        )
+        .unwrap();
+    sender
+        .0
+        .store
+        .put_attempt("allow/2".to_owned(), attempt)
+        .await
+        .unwrap();
+    close(sender).await;
+    let (sender, mut outcomes) = bench.sender();
+    sender.pass().await.unwrap();
+    sender.pass().await.unwrap();
+    assert!(bench.allowed(2).await);
+    assert!(matches!(outcomes.recv().await.unwrap(), Outcome::Mined { id, .. } if id == "allow/2"));
+    // Died after it was mined; and asked for again.
+    close(sender).await;
+    let (sender, _outcomes) = bench.sender();
+    assert!(!sender.send(allow(1)).await.unwrap());
+    sender.pass().await.unwrap();
+    sender.pass().await.unwrap();
+    assert_eq!(bench.nonce().await, 2);
+}
+
+#[tokio::test]
+async fn a_refused_call_costs_no_nonce_and_holds_nothing_up() {
+    let bench = Bench::new().await;
+    let (sender, mut outcomes) = bench.sender();
+    sender.send(hopeless()).await.unwrap();
+    sender.send(allow(1)).await.unwrap();
+    sender.pass().await.unwrap();
+    match outcomes.recv().await.unwrap() {
+        Outcome::Refused { id, revert } => assert_eq!(
+            (id.as_str(), revert.name),
+            ("withdraw", "InsufficientBalance")
+        ),
+        other => panic!("{other:?}"),
+    }
+    assert!(matches!(
+        outcomes.recv().await.unwrap(),
+        Outcome::Mined { .. }
+    ));
+    assert_eq!(bench.nonce().await, 1);
+    assert!(bench.allowed(1).await);
+}
+
+#[tokio::test]
+async fn a_stuck_transaction_is_raised_and_whichever_attempt_is_mined_counts() {
+    let bench = Bench::new().await;
+    let provider = &bench.net.provider;
+    let (sender, mut outcomes) = bench.sender();
+    provider.anvil_set_auto_mine(false).await.unwrap();
+    sender.send(allow(1)).await.unwrap();
+    sender.send(allow(2)).await.unwrap();
+    sender.pass().await.unwrap();
+    tokio::time::sleep(Duration::from_millis(2_100)).await;
+    sender.pass().await.unwrap();
+    let attempts = sender.0.store.attempts("allow/1".to_owned()).await.unwrap();
+    assert_eq!(attempts.len(), 2);
+    assert_eq!(attempts[0].nonce, attempts[1].nonce);
+    assert!(
+        attempts[1].max_fee * 8 >= attempts[0].max_fee * 9
+            && attempts[1].tip * 8 >= attempts[0].tip * 9
+    );
+    // The node takes the replacement; but the miner had the first attempt.
+    provider.anvil_drop_all_transactions().await.unwrap();
+    let _ = provider
+        .send_raw_transaction(&attempts[0].raw)
+        .await
+        .unwrap();
+    provider.anvil_mine(Some(1), None).await.unwrap();
+    sender.pass().await.unwrap();
+    match outcomes.recv().await.unwrap() {
+        Outcome::Mined { receipt, .. } => assert_eq!(receipt.transaction_hash, attempts[0].hash),
+        other => panic!("{other:?}"),
+    }
+    // The other one was dropped with the pool, and is shown to the node again.
+    tokio::time::sleep(Duration::from_millis(3_100)).await;
+    sender.pass().await.unwrap();
+    provider.anvil_mine(Some(1), None).await.unwrap();
+    sender.pass().await.unwrap();
+    assert!(bench.allowed(1).await && bench.allowed(2).await);
+    assert_eq!(bench.nonce().await, 2);
+}
+
+#[tokio::test]
+async fn what_a_reorganization_took_away_is_sent_again_until_it_is_final() {
+    let bench = Bench::new().await;
+    let (sender, mut outcomes) = bench.sender();
+    sender.send(allow(1)).await.unwrap();
+    sender.pass().await.unwrap();
+    let Outcome::Mined { receipt, .. } = outcomes.recv().await.unwrap() else {
+        panic!()
+    };
+    let options = ReorgOptions {
+        depth: 1,
+        tx_block_pairs: vec![],
+    };
+    bench.net.provider.anvil_reorg(options).await.unwrap();
+    assert!(!bench.allowed(1).await);
+    sender.pass().await.unwrap();
+    sender.pass().await.unwrap();
+    match outcomes.recv().await.unwrap() {
+        Outcome::Orphaned { block_hash } => assert_eq!(Some(block_hash), receipt.block_hash),
+        other => panic!("{other:?}"),
+    }
+    match outcomes.recv().await.unwrap() {
+        Outcome::Mined { receipt: again, .. } => {
+            assert_eq!(again.transaction_hash, receipt.transaction_hash)
+        }
+        other => panic!("{other:?}"),
+    }
+    assert!(bench.allowed(1).await);
+    // Final after three blocks, and then left alone.
+    bench.net.provider.anvil_mine(Some(3), None).await.unwrap();
+    sender.pass().await.unwrap();
+    assert!(sender.0.store.open_intents().await.unwrap().is_empty());
+    assert_eq!(bench.nonce().await, 1);
+}
+
+#[tokio::test]
+async fn a_nonce_that_another_program_used_is_replaced_only_if_twice_does_no_harm() {
+    let bench = Bench::new().await;
+    let (sender, mut outcomes) = bench.sender();
+    bench.net.provider.anvil_set_auto_mine(false).await.unwrap();
+    let once = NewIntent {
+        repeatable: false,
+        ..allow(1)
+    };
+    sender.send(once).await.unwrap();
+    sender.send(allow(2)).await.unwrap();
+    sender.pass().await.unwrap();
+    bench
+        .net
+        .provider
+        .anvil_drop_all_transactions()
+        .await
+        .unwrap();
+    bench.net.provider.anvil_set_auto_mine(true).await.unwrap();
+    let other = bench.net.sender(5);
+    for operator in [8, 9] {
+        let call = IMarket::setOperatorCall {
+            operator: Address::repeat_byte(operator),
+            allowed: true,
+        };
+        other.call(bench.net.market, &call).await.unwrap();
+    }
+    for _ in 0..5 {
+        sender.pass().await.unwrap();
+    }
+    assert!(
+        matches!(outcomes.recv().await.unwrap(), Outcome::GivenUp { id, .. } if id == "allow/1")
+    );
+    assert!(matches!(outcomes.recv().await.unwrap(), Outcome::Mined { id, .. } if id == "allow/2"));
+    assert!(!bench.allowed(1).await && bench.allowed(2).await);
+    assert_eq!(bench.nonce().await, 3);
+}
+
+#[tokio::test]
+async fn a_dead_endpoint_is_waited_for_and_what_is_too_late_is_not_sent() {
+    let bench = Bench::new().await;
+    let (sender, mut outcomes) = bench.sender();
+    sender.0.clock.observe(1_000);
+    sender
+        .send(NewIntent {
+            not_after: Some(999),
+            ..allow(1)
+        })
+        .await
+        .unwrap();
+    sender.pass().await.unwrap();
+    assert!(matches!(
+        outcomes.recv().await.unwrap(),
+        Outcome::GivenUp { .. }
+    ));
+    sender.send(allow(2)).await.unwrap();
+    let Bench { net, .. } = bench;
+    drop(net);
+    assert!(matches!(
+        sender.pass().await.unwrap_err(),
+        SendError::Rpc(_)
+    ));
+    assert_eq!(
+        sender
+            .0
+            .store
+            .intent("allow/2".to_owned())
+            .await
+            .unwrap()
+            .unwrap()
+            .state,
+        IntentState::Queued
+    );
+}

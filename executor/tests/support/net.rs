@@ -1,0 +1,161 @@
+//! A real chain with a real market on it.
+
+use std::path::Path;
+
+use alloy::{
+    primitives::{Address, B256, Bytes, keccak256},
+    providers::{DynProvider, Provider as _},
+    signers::local::PrivateKeySigner,
+};
+use piecework::{
+    chain::{
+        ChainOptions, IERC20, IMarket, Sender, connect,
+        deploy::{MarketDeployment, deploy_dev_token, deploy_market, mint},
+    },
+    devnet::{Anvil, AnvilOptions, find_anvil},
+};
+
+/// What each account of the tests starts with.
+pub const PURSE: u128 = 1_000_000;
+
+/// Anvil, a token and a market; accounts 0 deploys, 1 is the client, 2 and up are providers.
+pub struct Net {
+    pub anvil: Anvil,
+    pub provider: DynProvider,
+    pub token: Address,
+    pub market: Address,
+}
+
+impl Net {
+    pub async fn start() -> Self {
+        let program = find_anvil(Path::new(env!("CARGO_MANIFEST_DIR"))).unwrap();
+        let anvil = Anvil::start(&AnvilOptions {
+            program: Some(program),
+            ..AnvilOptions::default()
+        })
+        .unwrap();
+        let (provider, _) = connect(&ChainOptions::new(anvil.url())).await.unwrap();
+        let deployer = Sender::new(provider.clone(), anvil.chain_id(), anvil.key(0).unwrap());
+        let (token, _) = deploy_dev_token(&deployer).await.unwrap();
+        let deployment = MarketDeployment {
+            fee_governor: deployer.address(),
+            fee_recipient: deployer.address(),
+            fee_bps: 200,
+            ..MarketDeployment::new(token)
+        };
+        let (market, _) = deploy_market(&deployer, deployment).await.unwrap();
+        Self {
+            anvil,
+            provider,
+            token,
+            market,
+        }
+    }
+
+    pub fn key(&self, index: usize) -> PrivateKeySigner {
+        self.anvil.key(index).unwrap()
+    }
+
+    pub fn sender(&self, index: usize) -> Sender {
+        Sender::new(
+            self.provider.clone(),
+            self.anvil.chain_id(),
+            self.key(index),
+        )
+    }
+
+    pub async fn approve_purse(&self, index: usize) -> Sender {
+        let sender = self.sender(index);
+        mint(&self.sender(0), self.token, sender.address(), PURSE)
+            .await
+            .unwrap();
+        let approve = IERC20::approveCall {
+            spender: self.market,
+            value: alloy::primitives::U256::from(PURSE),
+        };
+        sender.call(self.token, &approve).await.unwrap();
+        sender
+    }
+
+    /// Stakes everything account `index` has; returns its address.
+    pub async fn stake(&self, index: usize) -> Address {
+        let sender = self.approve_purse(index).await;
+        sender
+            .call(self.market, &IMarket::stakeCall { amount: PURSE })
+            .await
+            .unwrap();
+        sender.address()
+    }
+
+    /// Deposits everything account 1 has.
+    pub async fn fund_client(&self) -> Sender {
+        let client = self.approve_purse(1).await;
+        let deposit = IMarket::depositCall {
+            account: client.address(),
+            amount: PURSE,
+        };
+        client.call(self.market, &deposit).await.unwrap();
+        client
+    }
+
+    pub async fn time(&self) -> u64 {
+        self.provider
+            .get_block(alloy::eips::BlockId::latest())
+            .await
+            .unwrap()
+            .unwrap()
+            .header
+            .timestamp
+    }
+
+    /// A job that opens at once: price 100, bond 200 a task.
+    pub async fn job(
+        &self,
+        client: Address,
+        spec: &[u8],
+        tasks: u32,
+        max_lease: u32,
+    ) -> IMarket::Job {
+        let now = self.time().await;
+        IMarket::Job {
+            terms: IMarket::Terms {
+                client,
+                nonce: now,
+                spec: keccak256(spec),
+                tasks,
+                maxLease: max_lease,
+                replicas: 1,
+                quorum: 1,
+                providers: B256::ZERO,
+                verifier: Address::ZERO,
+            },
+            price: IMarket::Price {
+                minPrice: 100,
+                maxPrice: 100,
+                bond: 200,
+                juryFee: 10,
+            },
+            timing: IMarket::Timing {
+                opensAt: now,
+                ramp: 0,
+                closesAt: now + 3_600,
+                runWindow: 600,
+                challengeWindow: 3,
+            },
+        }
+    }
+
+    pub async fn post(&self, client: &Sender, job: &IMarket::Job, spec: &[u8]) -> B256 {
+        let job_id = self.contract().hashJob(job.clone()).call().await.unwrap();
+        let post = IMarket::postCall {
+            job: job.clone(),
+            spec: Bytes::copy_from_slice(spec),
+        };
+        client.call(self.market, &post).await.unwrap();
+        job_id
+    }
+
+    pub fn contract(&self) -> IMarket::IMarketInstance<DynProvider> {
+        IMarket::new(self.market, self.provider.clone())
+    }
+}
