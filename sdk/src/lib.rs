@@ -4,4 +4,5 @@ pub mod blobs;
 pub mod chain;
 pub mod devnet;
 pub mod digest;
+pub mod image;
 pub mod spec;

@@ -168,7 +168,7 @@ async fn append(mut writer: BlobWriter, pieces: Vec<Bytes>) -> Result<BlobWriter
 }
 
 /// Runs what blocks on the disk apart from the async threads.
-pub(super) async fn background<T: Send + 'static>(
+pub(crate) async fn background<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, BlobError> + Send + 'static,
 ) -> Result<T, BlobError> {
     match tokio::task::spawn_blocking(work).await {

@@ -18,6 +18,7 @@ use futures::stream::BoxStream;
 
 pub use directory::{PublishedTree, materialize, publish_directory};
 pub use error::BlobError;
+pub(crate) use fetch::background;
 pub use fetch::{fetch, fetch_any, fetch_bytes};
 pub use http::{HttpClient, HttpPolicy, HttpSource, blob_router};
 pub use store::{DirStore, StoreLimits};

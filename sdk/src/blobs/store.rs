@@ -303,7 +303,7 @@ impl DirStore {
         format!("the store at {}", self.inner.root.display())
     }
 
-    pub(super) fn temporary(&self) -> PathBuf {
+    pub(crate) fn temporary(&self) -> PathBuf {
         self.inner.root.join("tmp")
     }
 
