@@ -85,6 +85,8 @@ pub struct Follower {
     backoff: Option<backon::ExponentialBackoff>,
     retry_at: Option<Instant>,
     next_check: Instant,
+    /// Blocks were forgotten and the new head is not told yet.
+    rewound: bool,
 }
 
 impl std::fmt::Debug for Follower {
@@ -116,6 +118,7 @@ impl Follower {
             backoff: None,
             retry_at: None,
             next_check: Instant::now(),
+            rewound: false,
         }
     }
 
@@ -278,7 +281,6 @@ impl Follower {
 
     /// Forgets remembered blocks, newest first, until one of them is canonical.
     async fn rewind(&mut self) -> Result<(), Fault> {
-        let mut removed = false;
         while let Some(head) = self.head() {
             if canonical_hash(&self.provider, head.number).await? == Some(head.hash) {
                 break;
@@ -289,9 +291,9 @@ impl Follower {
                 });
             }
             self.remove_last();
-            removed = true;
+            self.rewound = true;
         }
-        if removed {
+        if std::mem::take(&mut self.rewound) {
             self.tell_head();
         }
         Ok(())

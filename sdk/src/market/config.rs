@@ -1,0 +1,236 @@
+//! Where the market is and who the client is.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use alloy::primitives::Address;
+use alloy::signers::local::PrivateKeySigner;
+use url::Url;
+
+use crate::Error;
+use crate::chain::keys;
+use crate::devnet::DevnetFile;
+
+/// The chain of a devnet's anvil.
+pub(super) const ANVIL_CHAIN: u64 = 31337;
+
+/// The client's key.
+#[derive(Debug, Clone, Default)]
+pub enum KeySource {
+    /// No key: the market can be read only.
+    #[default]
+    None,
+    /// A key in memory.
+    Signer(PrivateKeySigner),
+    /// A keystore file and the file that holds its password (its first line).
+    Keystore {
+        /// The keystore.
+        path: PathBuf,
+        /// The password's file.
+        password_file: PathBuf,
+    },
+}
+
+impl KeySource {
+    /// Opens it; a keystore takes about a second of computing.
+    pub(super) fn open(&self) -> Result<Option<PrivateKeySigner>, Error> {
+        match self {
+            Self::None => Ok(None),
+            Self::Signer(signer) => Ok(Some(signer.clone())),
+            Self::Keystore {
+                path,
+                password_file,
+            } => {
+                let text = std::fs::read_to_string(password_file).map_err(|source| Error::Io {
+                    action: "read the password file",
+                    path: password_file.clone(),
+                    source,
+                })?;
+                let password = text.lines().next().unwrap_or_default();
+                Ok(Some(keys::load(path, password)?))
+            }
+        }
+    }
+}
+
+/// How a [`super::Market`] is reached.
+#[derive(Debug, Clone)]
+pub struct MarketConfig {
+    /// Address of the node's JSON-RPC.
+    pub rpc_url: String,
+    /// The market's address.
+    pub market: Address,
+    /// The chain that the node must serve; none accepts any.
+    pub chain_id: Option<u64>,
+    /// A block not after the market's deployment: where searches for events begin.
+    pub first_block: u64,
+    /// The client's key.
+    pub key: KeySource,
+    /// Directory for the client's blobs; none for a temporary one.
+    pub store: Option<PathBuf>,
+    /// Address on which the client's blobs are served while a run is attached.
+    pub serve: SocketAddr,
+    /// URL under which providers reach that address; none for the address itself.
+    pub serve_url: Option<Url>,
+    /// The container engine whose images are exported: `unix:///path`; none for the default.
+    pub docker_host: Option<String>,
+    /// Whether providers' results may be fetched from private addresses. Always so on anvil's chain.
+    pub allow_private: bool,
+}
+
+impl MarketConfig {
+    /// A read-only configuration; blobs are served on a free port of this machine.
+    pub fn new(rpc_url: impl Into<String>, market: Address) -> Self {
+        Self {
+            rpc_url: rpc_url.into(),
+            market,
+            chain_id: None,
+            first_block: 0,
+            key: KeySource::None,
+            store: None,
+            serve: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            serve_url: None,
+            docker_host: None,
+            allow_private: false,
+        }
+    }
+
+    /// Sets the client's key.
+    pub fn signer(mut self, signer: PrivateKeySigner) -> Self {
+        self.key = KeySource::Signer(signer);
+        self
+    }
+
+    /// Reads the environment:
+    ///
+    /// | variable | meaning |
+    /// | --- | --- |
+    /// | `PIECEWORK_RPC_URL` | the node (required unless a devnet runs) |
+    /// | `PIECEWORK_MARKET` | the market's address (likewise) |
+    /// | `PIECEWORK_CHAIN_ID` | refuse any other chain |
+    /// | `PIECEWORK_FIRST_BLOCK` | a block not after the market's deployment |
+    /// | `PIECEWORK_KEYSTORE`, `PIECEWORK_PASSWORD_FILE` | the client's key |
+    /// | `PIECEWORK_PRIVATE_KEY` | the same in the clear, for devnets |
+    /// | `PIECEWORK_STORE` | directory for blobs |
+    /// | `PIECEWORK_SERVE`, `PIECEWORK_SERVE_URL` | where blobs are served, and its public URL |
+    /// | `PIECEWORK_ALLOW_PRIVATE` | `1`: fetch results from private addresses too |
+    /// | `DOCKER_HOST` | the container engine |
+    ///
+    /// When neither `PIECEWORK_RPC_URL` nor `PIECEWORK_MARKET` is set, the running devnet's file
+    /// gives node, market, chain and key (which `PIECEWORK_KEYSTORE` or `PIECEWORK_PRIVATE_KEY`
+    /// still replaces).
+    ///
+    /// # Errors
+    /// [`Error::Config`] naming the variable; [`Error::Key`] for a malformed key.
+    pub fn from_env() -> Result<Self, Error> {
+        let devnet = match DevnetFile::path() {
+            Some(path) => DevnetFile::read(&path)
+                .map_err(|error| Error::config(path.display().to_string(), error))?,
+            None => None,
+        };
+        Self::from_vars(|name| std::env::var(name).ok(), devnet)
+    }
+
+    /// [`MarketConfig::from_env`] over any set of variables.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn from_vars(
+        get: impl Fn(&str) -> Option<String>,
+        devnet: Option<DevnetFile>,
+    ) -> Result<Self, Error> {
+        let get = |name: &str| get(name).filter(|value| !value.is_empty());
+        let mut config = match (get("PIECEWORK_RPC_URL"), get("PIECEWORK_MARKET"), devnet) {
+            (Some(rpc_url), Some(market), _) => {
+                Self::new(rpc_url, parse("PIECEWORK_MARKET", &market)?)
+            }
+            (None, None, Some(devnet)) => {
+                let config = Self::new(devnet.rpc_url, devnet.market);
+                Self {
+                    chain_id: Some(devnet.chain_id),
+                    first_block: devnet.first_block,
+                    key: KeySource::Signer(keys::parse_key(&devnet.client_key)?),
+                    ..config
+                }
+            }
+            (None, None, None) => {
+                return Err(Error::config(
+                    "PIECEWORK_RPC_URL",
+                    "no market is configured and no devnet runs: set PIECEWORK_RPC_URL and PIECEWORK_MARKET, or start `piecework devnet`",
+                ));
+            }
+            (Some(_), None, _) => {
+                return Err(Error::config(
+                    "PIECEWORK_MARKET",
+                    "is not set, but PIECEWORK_RPC_URL is",
+                ));
+            }
+            (None, Some(_), _) => {
+                return Err(Error::config(
+                    "PIECEWORK_RPC_URL",
+                    "is not set, but PIECEWORK_MARKET is",
+                ));
+            }
+        };
+        if let Some(text) = get("PIECEWORK_CHAIN_ID") {
+            config.chain_id = Some(parse("PIECEWORK_CHAIN_ID", &text)?);
+        }
+        if let Some(text) = get("PIECEWORK_FIRST_BLOCK") {
+            config.first_block = parse("PIECEWORK_FIRST_BLOCK", &text)?;
+        }
+        match (
+            get("PIECEWORK_KEYSTORE"),
+            get("PIECEWORK_PASSWORD_FILE"),
+            get("PIECEWORK_PRIVATE_KEY"),
+        ) {
+            (Some(_), _, Some(_)) => {
+                return Err(Error::config(
+                    "PIECEWORK_PRIVATE_KEY",
+                    "PIECEWORK_KEYSTORE is set too; keep one of them",
+                ));
+            }
+            (Some(path), Some(password_file), None) => {
+                config.key = KeySource::Keystore {
+                    path: path.into(),
+                    password_file: password_file.into(),
+                };
+            }
+            (Some(_), None, None) => {
+                return Err(Error::config(
+                    "PIECEWORK_PASSWORD_FILE",
+                    "is not set, but PIECEWORK_KEYSTORE is",
+                ));
+            }
+            (None, _, Some(key)) => config.key = KeySource::Signer(keys::parse_key(&key)?),
+            (None, _, None) => {}
+        }
+        config.store = get("PIECEWORK_STORE").map(PathBuf::from);
+        if let Some(text) = get("PIECEWORK_SERVE") {
+            config.serve = parse("PIECEWORK_SERVE", &text)?;
+        }
+        if let Some(text) = get("PIECEWORK_SERVE_URL") {
+            config.serve_url = Some(parse("PIECEWORK_SERVE_URL", &text)?);
+        }
+        match get("PIECEWORK_ALLOW_PRIVATE").as_deref() {
+            None | Some("0") => {}
+            Some("1") => config.allow_private = true,
+            Some(_) => {
+                return Err(Error::config(
+                    "PIECEWORK_ALLOW_PRIVATE",
+                    "is neither 0 nor 1",
+                ));
+            }
+        }
+        config.docker_host = get("DOCKER_HOST");
+        Ok(config)
+    }
+}
+
+fn parse<T>(name: &str, text: &str) -> Result<T, Error>
+where
+    T: FromStr<Err: std::fmt::Display>,
+{
+    text.parse()
+        .map_err(|error| Error::config(name, format!("{text:?} cannot be read: {error}")))
+}

@@ -1,0 +1,86 @@
+//! What a provider's owner does: stake, operators, profile.
+
+use alloy::primitives::{Address, B256};
+use alloy::rpc::types::TransactionReceipt;
+
+use super::Market;
+use crate::Error;
+use crate::chain::{ChainError, IMarket};
+
+impl Market {
+    /// Stakes `amount` units of the caller's tokens. Returns the receipts, the stake's last.
+    ///
+    /// # Errors
+    /// [`Error::NoKey`], [`Error::Chain`].
+    pub async fn stake(&self, amount: u128) -> Result<Vec<TransactionReceipt>, Error> {
+        let mut receipts = self.approve(amount).await?;
+        receipts.push(
+            self.sender()?
+                .call(self.address(), &IMarket::stakeCall { amount })
+                .await?,
+        );
+        Ok(receipts)
+    }
+
+    /// Takes `amount` units of free stake out, to `to`.
+    ///
+    /// # Errors
+    /// [`Error::NoKey`], [`Error::Chain`].
+    pub async fn unstake(&self, to: Address, amount: u128) -> Result<TransactionReceipt, Error> {
+        Ok(self
+            .sender()?
+            .call(self.address(), &IMarket::unstakeCall { to, amount })
+            .await?)
+    }
+
+    /// Allows `operator` to act for the caller, or stops it.
+    ///
+    /// # Errors
+    /// [`Error::NoKey`], [`Error::Chain`].
+    pub async fn set_operator(
+        &self,
+        operator: Address,
+        allowed: bool,
+    ) -> Result<TransactionReceipt, Error> {
+        Ok(self
+            .sender()?
+            .call(
+                self.address(),
+                &IMarket::setOperatorCall { operator, allowed },
+            )
+            .await?)
+    }
+
+    /// Publishes how to reach the caller as a provider. `endpoint` is the base URL of its blobs.
+    ///
+    /// # Errors
+    /// [`Error::NoKey`], [`Error::Chain`].
+    pub async fn set_profile(&self, endpoint: &str) -> Result<TransactionReceipt, Error> {
+        let call = IMarket::setProfileCall {
+            nodeId: B256::ZERO,
+            capabilities: B256::ZERO,
+            endpoint: endpoint.to_owned(),
+        };
+        Ok(self.sender()?.call(self.address(), &call).await?)
+    }
+
+    /// State of a provider.
+    ///
+    /// # Errors
+    /// [`Error::Chain`].
+    pub async fn provider_of(&self, provider: Address) -> Result<IMarket::ProviderState, Error> {
+        let state = self.contract().providerOf(provider).call().await;
+        Ok(state.map_err(|error| ChainError::from_contract("providerOf", error))?)
+    }
+
+    /// The URL at which a provider serves its results; empty if it has not said.
+    ///
+    /// # Errors
+    /// [`Error::Chain`].
+    pub async fn endpoint_of(&self, provider: Address) -> Result<String, Error> {
+        let profile = self.contract().profileOf(provider).call().await;
+        Ok(profile
+            .map_err(|error| ChainError::from_contract("profileOf", error))?
+            .endpoint)
+    }
+}

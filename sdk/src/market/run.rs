@@ -1,0 +1,423 @@
+//! A posted job.
+
+use std::collections::HashMap;
+use std::io::IsTerminal as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use alloy::primitives::B256;
+use alloy::providers::Provider;
+use alloy::rpc::types::{Filter, TransactionReceipt};
+use futures::StreamExt as _;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use tokio::sync::Mutex;
+
+use super::download::{Downloaded, TaskResult};
+use super::serve::BlobServer;
+use super::view::{JobView, Tally};
+use super::{Market, Progress, config::ANVIL_CHAIN};
+use crate::Error;
+use crate::chain::IMarket::Phase;
+use crate::chain::{ChainError, EventAt, IMarket, MarketEvent};
+use crate::digest::Digest;
+use crate::spec::JobSpec;
+
+/// Output digests of leases, by first task and verified root.
+pub(super) type KnownDigests = Mutex<HashMap<(u32, B256), Arc<Vec<Digest>>>>;
+
+/// A posted job. While one of its clones lives, the client's blobs are served to providers; the
+/// job itself goes on without it, and `market.attach(run.id())` finds it again.
+#[derive(Debug, Clone)]
+pub struct Run {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    market: Market,
+    posted: EventAt,
+    job_id: B256,
+    job: IMarket::Job,
+    fee_bps: u16,
+    spec: JobSpec,
+    receipts: Vec<TransactionReceipt>,
+    digests: KnownDigests,
+    _server: Option<Arc<BlobServer>>,
+}
+
+impl Run {
+    pub(super) fn new(
+        market: Market,
+        posted: EventAt,
+        receipts: Vec<TransactionReceipt>,
+        server: Option<Arc<BlobServer>>,
+    ) -> Result<Self, Error> {
+        let MarketEvent::Posted(event) = &posted.event else {
+            let problem = format!("it is a {} event", posted.event.name());
+            return Err(Error::BadPosting {
+                job_id: B256::ZERO,
+                problem,
+            });
+        };
+        let spec = JobSpec::parse(&event.spec)?;
+        let (job_id, job, fee_bps) = (event.jobId, event.job.clone(), event.feeBps);
+        let digests = Mutex::default();
+        let inner = Inner {
+            market,
+            posted,
+            job_id,
+            job,
+            fee_bps,
+            spec,
+            receipts,
+            digests,
+            _server: server,
+        };
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
+    }
+
+    /// The job's id, by which any process can attach to it.
+    pub fn id(&self) -> B256 {
+        self.inner.job_id
+    }
+
+    /// The market it was posted on.
+    pub fn market(&self) -> &Market {
+        &self.inner.market
+    }
+
+    /// The job as posted.
+    pub fn job(&self) -> &IMarket::Job {
+        &self.inner.job
+    }
+
+    /// Its spec.
+    pub fn spec(&self) -> &JobSpec {
+        &self.inner.spec
+    }
+
+    /// The protocol's fee on it, in basis points of what providers are paid.
+    pub fn fee_bps(&self) -> u16 {
+        self.inner.fee_bps
+    }
+
+    /// How many tasks it has.
+    pub fn tasks(&self) -> u32 {
+        self.inner.job.terms.tasks
+    }
+
+    /// Units that its posting moved into escrow.
+    pub fn escrow(&self) -> u128 {
+        u128::from(self.tasks()).saturating_mul(self.inner.job.price.maxPrice)
+    }
+
+    /// Block of its posting.
+    pub fn posted_block(&self) -> u64 {
+        self.inner.posted.block
+    }
+
+    /// Transactions that `submit` sent, the posting last; none after `attach`.
+    pub fn receipts(&self) -> &[TransactionReceipt] {
+        &self.inner.receipts
+    }
+
+    pub(super) fn known_digests(&self) -> &KnownDigests {
+        &self.inner.digests
+    }
+
+    /// Where it stands now.
+    ///
+    /// # Errors
+    /// [`Error::Chain`].
+    pub async fn status(&self) -> Result<JobView, Error> {
+        let filter = Filter::new()
+            .address(self.market().address())
+            .topic1(self.id())
+            .from_block(self.posted_block());
+        let logs = self
+            .market()
+            .provider()
+            .get_logs(&filter)
+            .await
+            .map_err(|error| ChainError::from_rpc("eth_getLogs", error))?;
+        let mut view = JobView::new(self.tasks());
+        for log in &logs {
+            match EventAt::decode(log, self.market().address()) {
+                Ok(at) if at.event.job_id() == Some(self.id()) => view.apply(&at),
+                Ok(_) => {}
+                Err(error) => tracing::warn!(%error, code = error.code(), "unreadable log"),
+            }
+        }
+        Ok(view)
+    }
+
+    /// Waits until every task is settled or refunded, however long it takes.
+    ///
+    /// # Errors
+    /// [`Error::Chain`].
+    pub async fn wait(&self) -> Result<Done, Error> {
+        self.drive(|_| {}).await
+    }
+
+    /// As [`Run::wait`], but not for ever.
+    ///
+    /// # Errors
+    /// [`Error::TimedOut`], [`Error::Chain`].
+    pub async fn wait_for(&self, time: Duration) -> Result<Done, Error> {
+        let mut tally = Tally::default();
+        match tokio::time::timeout(time, self.drive(|progress| tally = progress.tally)).await {
+            Ok(done) => done,
+            Err(_) => Err(Error::TimedOut {
+                job_id: self.id(),
+                seconds: time.as_secs(),
+                done: tally.done(),
+                total: self.tasks(),
+            }),
+        }
+    }
+
+    /// As [`Run::wait`], with a progress bar on stderr, or a line for each step where stderr is no
+    /// terminal.
+    ///
+    /// # Errors
+    /// [`Error::Chain`].
+    pub async fn show_progress(&self) -> Result<Done, Error> {
+        let terminal = std::io::stderr().is_terminal();
+        let target = if terminal {
+            ProgressDrawTarget::stderr()
+        } else {
+            ProgressDrawTarget::hidden()
+        };
+        let bar = ProgressBar::with_draw_target(Some(u64::from(self.tasks())), target);
+        if let Ok(style) =
+            ProgressStyle::with_template("{elapsed_precise} {wide_bar} {pos}/{len} {msg}")
+        {
+            bar.set_style(style);
+        }
+        bar.enable_steady_tick(Duration::from_millis(200));
+        let done = self
+            .drive(|progress| {
+                let tally = progress.tally;
+                bar.set_position(u64::from(tally.done()));
+                bar.set_message(format!(
+                    "{} running, {} submitted",
+                    tally.running, tally.submitted
+                ));
+                if terminal {
+                    bar.println(progress.step.to_string());
+                } else {
+                    eprintln!("{}/{} {}", tally.done(), progress.total, progress.step);
+                }
+            })
+            .await;
+        bar.finish_and_clear();
+        done
+    }
+
+    async fn drive(&self, mut look: impl FnMut(&Progress)) -> Result<Done, Error> {
+        let mut progress = std::pin::pin!(self.progress());
+        while let Some(step) = progress.next().await {
+            look(&step?);
+        }
+        Ok(Done {
+            run: self.clone(),
+            view: self.status().await?,
+        })
+    }
+
+    /// Stops new leases and gets the escrow of unclaimed tasks back; leases that run go to their end.
+    ///
+    /// # Errors
+    /// [`Error::NoKey`], [`Error::Chain`]: only the job's client may.
+    pub async fn cancel(&self) -> Result<TransactionReceipt, Error> {
+        self.act(&IMarket::cancelCall {
+            job: self.job().clone(),
+        })
+        .await
+    }
+
+    /// Settles a submitted lease at once and for good: its result cannot be challenged any more.
+    ///
+    /// # Errors
+    /// [`Error::NoKey`], [`Error::Chain`]: only the job's client may.
+    pub async fn accept(&self, first: u32) -> Result<TransactionReceipt, Error> {
+        self.act(&IMarket::acceptCall {
+            job: self.job().clone(),
+            first,
+        })
+        .await
+    }
+
+    /// Gets the escrow of everything back that a cancelled or closed job left over; anyone may.
+    /// None if there is nothing to get back.
+    ///
+    /// # Errors
+    /// [`Error::NoKey`], [`Error::Chain`].
+    pub async fn close(&self) -> Result<Option<TransactionReceipt>, Error> {
+        let view = self.status().await?;
+        let firsts = self.left_over(&view).await?;
+        if firsts.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(
+            self.act(&IMarket::closeCall {
+                job: self.job().clone(),
+                firsts,
+            })
+            .await?,
+        ))
+    }
+
+    /// Fetches, verifies and writes one task's result below `dir`, as soon as it is submitted; see
+    /// [`Done::download`] for what is written. [`TaskResult::basis`] says how final it is.
+    ///
+    /// # Errors
+    /// [`Error::NoResult`] before it is submitted; otherwise as [`Done::download`].
+    pub async fn fetch_task(&self, task: u32, dir: impl AsRef<Path>) -> Result<TaskResult, Error> {
+        self.fetch_one(task, dir.as_ref()).await
+    }
+
+    /// Downloads what the job has now, finished or not; see [`Done::download`].
+    ///
+    /// # Errors
+    /// As [`Done::download`].
+    pub async fn download(&self, dir: impl AsRef<Path>) -> Result<Downloaded, Error> {
+        self.download_all(&self.status().await?, dir.as_ref()).await
+    }
+
+    async fn act<C: alloy::sol_types::SolCall>(
+        &self,
+        call: &C,
+    ) -> Result<TransactionReceipt, Error> {
+        Ok(self
+            .market()
+            .sender()?
+            .call(self.market().address(), call)
+            .await?)
+    }
+
+    /// First tasks of what `close` would refund now.
+    async fn left_over(&self, view: &JobView) -> Result<Vec<u32>, Error> {
+        let now = self.market().now().await?;
+        let mut firsts = Vec::new();
+        for lease in view.leases.values() {
+            let left = match lease.phase {
+                Phase::Free => true,
+                Phase::Running => {
+                    let started = self.lease_state(lease.first).await?.startedAt;
+                    now > started.saturating_add(self.job().timing.runWindow)
+                }
+                _ => false,
+            };
+            if left {
+                firsts.push(lease.first);
+            }
+        }
+        let next = view.next_unclaimed();
+        if next < self.tasks() {
+            firsts.push(next);
+        }
+        Ok(firsts)
+    }
+
+    /// Refunds what is left over once the job takes no more leases.
+    pub(super) async fn close_if_over(&self, view: &JobView) -> Result<(), Error> {
+        let closed = view.cancelled || self.market().now().await? > self.job().timing.closesAt;
+        if !closed || view.is_over() {
+            return Ok(());
+        }
+        let firsts = self.left_over(view).await?;
+        if !firsts.is_empty() {
+            self.act(&IMarket::closeCall {
+                job: self.job().clone(),
+                firsts,
+            })
+            .await?;
+        }
+        Ok(())
+    }
+
+    /// Settles results that their providers should have settled some time ago.
+    pub(super) async fn finalize_overdue(&self, view: &JobView) -> Result<(), Error> {
+        let grace = if self.market().chain_id() == ANVIL_CHAIN {
+            10
+        } else {
+            600
+        };
+        let now = self.market().now().await?;
+        for lease in view
+            .leases
+            .values()
+            .filter(|lease| lease.phase == Phase::Submitted)
+        {
+            let state = self.lease_state(lease.first).await?;
+            let due = state
+                .submittedAt
+                .saturating_add(self.job().timing.challengeWindow);
+            if state.phase == Phase::Submitted && now > due.saturating_add(grace) {
+                let call = IMarket::finalizeCall {
+                    job: self.job().clone(),
+                    first: lease.first,
+                };
+                self.act(&call).await?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) async fn lease_state(&self, first: u32) -> Result<IMarket::LeaseState, Error> {
+        let state = self
+            .market()
+            .contract()
+            .leaseOf(self.id(), first)
+            .call()
+            .await;
+        Ok(state.map_err(|error| ChainError::from_contract("leaseOf", error))?)
+    }
+}
+
+/// A job whose every task is settled or refunded.
+#[derive(Debug, Clone)]
+pub struct Done {
+    run: Run,
+    view: JobView,
+}
+
+impl Done {
+    /// The job.
+    pub fn run(&self) -> &Run {
+        &self.run
+    }
+
+    /// Its leases and their money.
+    pub fn view(&self) -> &JobView {
+        &self.view
+    }
+
+    /// Tasks by how they ended. `refunded` is not 0 if the job was done in part only.
+    pub fn tally(&self) -> Tally {
+        self.view.tally()
+    }
+
+    /// Downloads and verifies every result, and writes, for each settled task:
+    ///
+    /// ```text
+    /// <dir>/<task>/out/…      what the task left in /out
+    /// <dir>/<task>/stdout     its standard output
+    /// <dir>/<task>/manifest   the result manifest, whose BLAKE3 the chain commits to
+    /// ```
+    ///
+    /// A task that failed has a manifest that says how, and no files if it did not end by itself:
+    /// that is an outcome, reported in [`Downloaded::tasks`], not an error. `dir` must not exist or
+    /// be empty; everything is written beside it and renamed when it is whole.
+    ///
+    /// # Errors
+    /// [`Error::WrongRoot`], [`Error::Download`], [`Error::BadResult`], [`Error::Endpoint`] name the
+    /// provider, and after them nothing is written; [`Error::Blob`] if `dir` is occupied.
+    pub async fn download(&self, dir: impl AsRef<Path>) -> Result<Downloaded, Error> {
+        self.run.download_all(&self.view, dir.as_ref()).await
+    }
+}
