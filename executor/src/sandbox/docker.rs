@@ -12,6 +12,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use backon::{ConstantBuilder, Retryable};
 use containers_api::{
     conn::{
         Payload, RequestClient, Transport, get_unix_connector,
@@ -341,15 +342,25 @@ impl ContainerEngine for DockerEngine {
     }
 
     async fn remove(&self, name: &str) -> EngineResult<()> {
+        const WHAT: &str = "remove a container";
         let container = self.container(name);
         let options = ContainerRemoveOpts::builder()
             .force(true)
             .volumes(true)
             .build();
-        let result = self
-            .call("remove a container", CALL, container.remove(&options))
-            .await;
-        ignore(result.map(|_| ()), &[304, 404])
+        let remove = async || {
+            let result = self.call(WHAT, CALL, container.remove(&options)).await;
+            ignore(result.map(|_| ()), &[304, 404])
+        };
+        // 409: somebody else is removing it. Gone is what was asked for, so wait for that.
+        remove
+            .retry(
+                ConstantBuilder::default()
+                    .with_delay(Duration::from_millis(100))
+                    .with_max_times(300),
+            )
+            .when(|error| matches!(error, EngineError::Refused { status: 409, .. }))
+            .await
     }
 
     async fn containers(&self, label: &str) -> EngineResult<Vec<String>> {

@@ -161,6 +161,9 @@ pub struct ContainerState {
     /// Exit code; meaningless while it runs.
     #[serde(default)]
     pub exit_code: i64,
+    /// What a health check says; none is ever to be run.
+    #[serde(default)]
+    pub health: Option<serde_json::Value>,
 }
 
 /// A bounded volume in memory.

@@ -2,44 +2,76 @@
 
 use std::{
     collections::HashMap,
+    path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
 };
 
 use piecework::{
     blobs::{BlobSource, DirStore},
-    digest::OciDigest,
+    digest::{Digest, OciDigest},
+    image::{ImageError, ImageLimits, VerifiedImage, verify},
     spec::ImageSpec,
 };
+use serde::{Deserialize, Serialize};
 use tokio::sync::OnceCell;
 
 use super::{
     SandboxConfig, SandboxError,
-    engine::{ContainerEngine, ImageDefaults, ImageFacts},
-    prepare::fetch,
+    engine::{ContainerEngine, EngineError, ImageDefaults, ImageFacts},
+    prepare::{fetch, private_dir},
 };
 
 /// An image that the engine has and that is what its pin says.
 #[derive(Debug, Clone)]
 pub(super) struct Image {
-    /// The engine's own id: what is run.
+    /// The engine's own id, a digest of its content: what is run.
     pub(super) id: String,
-    pub(super) layers: Vec<String>,
     pub(super) defaults: ImageDefaults,
 }
 
 impl Image {
+    /// The image, if it can run under the profile.
+    fn new(facts: ImageFacts) -> Result<Self, SandboxError> {
+        let defaults = facts.config.unwrap_or_default();
+        // A volume would be a hole in the read-only root, onto the host's disk.
+        if let Some(path) = defaults
+            .volumes
+            .iter()
+            .flatten()
+            .map(|(path, _)| path)
+            .next()
+        {
+            return Err(SandboxError::Image(format!(
+                "it declares a volume at {path:?}, which would not be bounded"
+            )));
+        }
+        Ok(Self {
+            id: facts.id,
+            defaults,
+        })
+    }
+
     pub(super) fn has_command(&self) -> bool {
         let any = |words: &Option<Vec<String>>| words.as_ref().is_some_and(|w| !w.is_empty());
         any(&self.defaults.entrypoint) || any(&self.defaults.cmd)
     }
 }
 
-/// The images of this executor, each loaded once.
+/// What is remembered of an image, across restarts too, once it has been verified.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Known {
+    id: String,
+    layers: Vec<String>,
+}
+
+/// The images of this executor, each verified and loaded once.
 pub(super) struct Images {
     engine: Arc<dyn ContainerEngine>,
+    dir: PathBuf,
     pull: bool,
-    max_bytes: u64,
-    known: Mutex<HashMap<OciDigest, Arc<OnceCell<Image>>>>,
+    limits: ImageLimits,
+    ready: Mutex<HashMap<OciDigest, Arc<OnceCell<Image>>>>,
 }
 
 impl Images {
@@ -47,18 +79,24 @@ impl Images {
         engine: Arc<dyn ContainerEngine>,
         config: &SandboxConfig,
     ) -> Result<Self, SandboxError> {
+        let dir = config.state_dir.join("images");
+        private_dir(&dir)?;
         Ok(Self {
             engine,
+            dir,
             pull: config.pull,
-            max_bytes: config.max_image_bytes,
-            known: Mutex::default(),
+            limits: ImageLimits {
+                archive_bytes: config.max_image_bytes,
+                ..ImageLimits::default()
+            },
+            ready: Mutex::default(),
         })
     }
 
     /// Forgets an image that the engine has lost.
     pub(super) fn forget(&self, manifest: &OciDigest) {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.remove(manifest);
+        let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
+        ready.remove(manifest);
     }
 
     /// The image, loaded if the engine does not have it.
@@ -68,40 +106,146 @@ impl Images {
         sources: &[Box<dyn BlobSource>],
         cache: &DirStore,
     ) -> Result<Image, SandboxError> {
-        let cell = {
-            let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-            known.entry(spec.manifest).or_default().clone()
-        };
-        if let Some(image) = cell.get() {
-            // Somebody may have removed it, or loaded another under its id.
-            if self
-                .engine
-                .image(&image.id)
-                .await?
-                .is_some_and(|facts| is(&facts, &image.layers))
-            {
-                return Ok(image.clone());
-            }
-            self.forget(&spec.manifest);
-            return Box::pin(self.ensure(spec, sources, cache)).await;
+        let here = platform();
+        if spec.platform != here {
+            return Err(SandboxError::Image(format!(
+                "it is for {}, this machine is {here}",
+                spec.platform
+            )));
         }
-        let image = cell
-            .get_or_try_init(|| self.load(spec, sources, cache))
-            .await?;
-        Ok(image.clone())
+        let cell = {
+            let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
+            ready.entry(spec.manifest).or_default().clone()
+        };
+        // Whoever comes while it is being loaded waits for that.
+        let image = cell.get_or_try_init(async || {
+            if let Some(image) = self.remembered(&spec.manifest).await? {
+                return Ok(image);
+            }
+            let facts = self.load(spec, sources, cache).await?;
+            self.remember(&spec.manifest, &facts)?;
+            Image::new(facts)
+        });
+        Ok(image.await?.clone())
     }
 
     async fn load(
         &self,
-        _spec: &ImageSpec,
-        _sources: &[Box<dyn BlobSource>],
-        _cache: &DirStore,
-    ) -> Result<Image, SandboxError> {
-        let _ = (self.pull, self.max_bytes, fetch);
-        Err(SandboxError::Image("not yet".into()))
+        spec: &ImageSpec,
+        sources: &[Box<dyn BlobSource>],
+        cache: &DirStore,
+    ) -> Result<ImageFacts, SandboxError> {
+        if let Some(archive) = spec.archive {
+            let limit = self.limits.archive_bytes;
+            fetch(sources, cache, "image", archive, limit).await?;
+            return self.load_archive(spec.manifest, archive, cache).await;
+        }
+        match &spec.reference {
+            // The engine itself checks what it pulls by digest, and knows the reference for
+            // nothing else.
+            Some(reference) if self.pull => {
+                self.engine.pull_image(reference).await?;
+                self.facts(reference).await
+            }
+            _ => Err(SandboxError::Image(
+                "there is no archive of it, and this executor does not pull".to_owned(),
+            )),
+        }
+    }
+
+    async fn load_archive(
+        &self,
+        pin: OciDigest,
+        archive: Digest,
+        cache: &DirStore,
+    ) -> Result<ImageFacts, SandboxError> {
+        let (file, _) = cache.open_blob(&archive).map_err(SandboxError::Store)?;
+        let limits = self.limits;
+        let verified = tokio::task::spawn_blocking(move || verify(file, pin, &limits))
+            .await
+            .map_err(|error| SandboxError::Background(error.to_string()))?
+            .map_err(|error| match error {
+                ImageError::Io { source, .. } => {
+                    SandboxError::host("read", &cache.path_of(&archive), source)
+                }
+                error => SandboxError::Image(error.to_string()),
+            })?;
+        if let Some(path) = verified.volumes.first() {
+            // Before it is loaded: there is no need to have it.
+            return Err(SandboxError::Image(format!(
+                "it declares a volume at {path:?}, which would not be bounded"
+            )));
+        }
+        self.engine.load_image(&cache.path_of(&archive)).await?;
+        for id in [verified.config, verified.manifest] {
+            if let Some(facts) = self.engine.image(&id.to_string()).await?
+                && is_verified(&facts, &verified)
+            {
+                return Ok(facts);
+            }
+        }
+        Err(SandboxError::Engine(EngineError::Protocol {
+            what: "load an image",
+            message: format!("it has no image with the content of {pin} afterwards"),
+        }))
+    }
+
+    async fn facts(&self, reference: &str) -> Result<ImageFacts, SandboxError> {
+        let facts = self.engine.image(reference).await?;
+        facts.ok_or_else(|| {
+            SandboxError::Engine(EngineError::NotFound {
+                what: "inspect an image",
+                message: format!("{reference} is not there although it was just loaded"),
+            })
+        })
+    }
+
+    /// The image as an earlier process verified it, if the engine still has that.
+    async fn remembered(&self, manifest: &OciDigest) -> Result<Option<Image>, SandboxError> {
+        let known = std::fs::read(self.note(manifest))
+            .ok()
+            .and_then(|bytes| serde_json::from_slice::<Known>(&bytes).ok());
+        let Some(known) = known else { return Ok(None) };
+        match self.engine.image(&known.id).await? {
+            Some(facts) if facts.id == known.id && layers(&facts) == known.layers => {
+                Image::new(facts).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn remember(&self, manifest: &OciDigest, facts: &ImageFacts) -> Result<(), SandboxError> {
+        let path = self.note(manifest);
+        let known = Known {
+            id: facts.id.clone(),
+            layers: layers(facts).to_vec(),
+        };
+        // Half a note is no note: it does not parse.
+        serde_json::to_vec(&known)
+            .map_err(std::io::Error::other)
+            .and_then(|bytes| std::fs::write(&path, bytes))
+            .map_err(|error| SandboxError::host("write", &path, error))
+    }
+
+    fn note(&self, manifest: &OciDigest) -> PathBuf {
+        self.dir.join(format!("{}.json", manifest.to_hex()))
     }
 }
 
-fn is(facts: &ImageFacts, layers: &[String]) -> bool {
-    facts.root_fs.layers.as_deref().unwrap_or_default() == layers
+fn is_verified(facts: &ImageFacts, verified: &VerifiedImage) -> bool {
+    let diff_ids = verified.diff_ids.iter().map(ToString::to_string);
+    verified.has_id(&facts.id) && diff_ids.eq(layers(facts).iter().cloned())
+}
+
+fn layers(facts: &ImageFacts) -> &[String] {
+    facts.root_fs.layers.as_deref().unwrap_or_default()
+}
+
+/// The platform of this machine, in the words of images.
+fn platform() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "linux/amd64",
+        "aarch64" => "linux/arm64",
+        other => other,
+    }
 }

@@ -59,7 +59,7 @@ pub struct SandboxConfig {
     /// letters, digits and `-`, at most 40. Containers and volumes of this name that are found at
     /// the start are removed.
     pub instance: String,
-    /// Directory of the sandbox's own, absolute; what is in it at the start is removed.
+    /// X
     pub state_dir: PathBuf,
     /// OCI runtime, like `runsc`; the engine's default if `None`.
     pub runtime: Option<String>,

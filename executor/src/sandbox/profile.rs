@@ -90,6 +90,8 @@ impl Container {
             stop_signal: "SIGKILL",
             host_config: HostConfig {
                 network_mode: "none",
+                dns: ["127.0.0.1"],
+                dns_search: ["."],
                 readonly_rootfs: true,
                 privileged: false,
                 cap_drop: ["ALL"],
@@ -191,6 +193,9 @@ struct Healthcheck {
 #[serde(rename_all = "PascalCase")]
 struct HostConfig {
     network_mode: &'static str,
+    // Else the host's own resolv.conf would show, and outputs could depend on it.
+    dns: [&'static str; 1],
+    dns_search: [&'static str; 1],
     readonly_rootfs: bool,
     privileged: bool,
     cap_drop: [&'static str; 1],

@@ -12,7 +12,7 @@ use piecework::{
     blobs::DirStore,
     digest::manifest::{BlobRef, OutputFault, ResultManifest, Tree},
 };
-use tokio::{task::JoinHandle, time::timeout};
+use tokio::{runtime::Handle, task::JoinHandle, time::timeout};
 use tokio_util::{
     io::{StreamReader, SyncIoBridge},
     sync::CancellationToken,
@@ -256,7 +256,11 @@ impl Drop for Running {
     fn drop(&mut self) {
         let (inner, name, space) = (self.inner.clone(), self.name.clone(), self.space.take());
         let tasks = inner.tasks.clone();
-        tasks.spawn(async move {
+        // Without a runtime the process is ending: the next start sweeps.
+        let Ok(runtime) = Handle::try_current() else {
+            return;
+        };
+        let cleaning = async move {
             let clean = async || {
                 inner.engine.remove(&name).await?;
                 match &space {
@@ -267,7 +271,8 @@ impl Drop for Running {
             if let Err(error) = clean.retry(ExponentialBuilder::default()).await {
                 tracing::error!(container = %name, %error, "a container could not be removed; the next start tries again");
             }
-        });
+        };
+        tasks.spawn_on(cleaning, &runtime);
     }
 }
 

@@ -1,0 +1,156 @@
+//! Cancelling, crashing, preparing, and lying images.
+
+use std::{sync::Arc, time::Duration};
+
+use piecework::digest::manifest::Outcome;
+use piecework_executor::sandbox::{
+    LABEL_EXECUTOR, Sandbox, SandboxConfig, SandboxError, docker::DockerEngine, engine::EngineError,
+};
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use crate::{harness::Bench, image::Image};
+
+#[tokio::test]
+async fn a_cancelled_or_dropped_run_leaves_nothing() {
+    let bench = Bench::new().await;
+    let prepared = bench.prepare(&bench.spec(&["sleep"])).await.unwrap();
+    let cancel = CancellationToken::new();
+    let run = bench
+        .sandbox
+        .run(&prepared, "0xjob", 0, &bench.work, &cancel);
+    let stop = async {
+        tokio::time::sleep(Duration::from_millis(800)).await;
+        cancel.cancel();
+    };
+    let (result, ()) = tokio::join!(run, stop);
+    assert!(matches!(result, Err(SandboxError::Cancelled)), "{result:?}");
+
+    for milliseconds in [0, 5, 20, 60, 120, 200, 400] {
+        let cancel = CancellationToken::new();
+        let run = bench
+            .sandbox
+            .run(&prepared, "0xjob", 0, &bench.work, &cancel);
+        let limit = Duration::from_millis(milliseconds);
+        assert!(tokio::time::timeout(limit, run).await.is_err());
+    }
+    bench.finish().await;
+}
+
+#[tokio::test]
+async fn the_next_start_removes_what_a_crash_left() {
+    for bench in [Bench::new().await, Bench::volumes().await] {
+        let prepared = bench.prepare(&bench.spec(&["sleep"])).await.unwrap();
+        let (sandbox, work) = (bench.sandbox.clone(), bench.work.clone());
+        // A runtime that stops dead with everything in it, as a killed process would.
+        let crash = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
+            let cancel = CancellationToken::new();
+            let mut run = Box::pin(sandbox.run(&prepared, "0xjob", 0, &work, &cancel));
+            let time = Duration::from_secs(1);
+            let ended = runtime.block_on(async { tokio::time::timeout(time, &mut run).await });
+            assert!(ended.is_err());
+            std::mem::forget((run, runtime));
+        });
+        tokio::task::spawn_blocking(move || crash.join())
+            .await
+            .unwrap()
+            .unwrap();
+        let label = format!("{LABEL_EXECUTOR}={}", bench.config.instance);
+        assert!(!bench.engine.containers(&label).await.unwrap().is_empty());
+
+        let again = Sandbox::new(bench.config.clone(), bench.engine.clone())
+            .await
+            .unwrap();
+        again.close().await;
+        assert!(bench.engine.containers(&label).await.unwrap().is_empty());
+        bench.check().await;
+    }
+}
+
+#[tokio::test]
+async fn tasks_run_in_parallel_and_share_what_is_prepared() {
+    let bench = Bench::new().await;
+    let spec = bench.spec(&["env"]);
+    let (first, second) = tokio::join!(bench.prepare(&spec), bench.prepare(&spec));
+    let (prepared, _) = (first.unwrap(), second.unwrap());
+    let cancel = CancellationToken::new();
+    let runs = (0..4).map(|task| {
+        bench
+            .sandbox
+            .run(&prepared, "0xjob", task, &bench.work, &cancel)
+    });
+    let results = futures::future::try_join_all(runs).await.unwrap();
+    for (task, result) in results.iter().enumerate() {
+        assert_eq!(result.outcome, Outcome::Exit(0));
+        let said = bench.stdout(result);
+        assert!(
+            said.contains(&format!("PIECEWORK_TASK_INDEX={task}\n")),
+            "{said}"
+        );
+    }
+    bench.finish().await;
+}
+
+#[tokio::test]
+async fn an_image_that_is_not_its_pin_is_refused() {
+    let bench = Bench::new().await;
+    let mut spec = bench.spec(&["hello"]);
+    spec.image.manifest = piecework::digest::OciDigest::of(b"another");
+    let error = bench.run_spec(&spec).await.unwrap_err();
+    assert_eq!(error.code(), "sandbox-image", "{error}");
+
+    let mut lying = Image::default();
+    lying.diff_ids = Some(json!([piecework::digest::OciDigest::of(b"another layer")]));
+    spec.image = lying.publish(&bench.client);
+    let error = bench.run_spec(&spec).await.unwrap_err();
+    assert_eq!(error.code(), "sandbox-image", "{error}");
+
+    spec.image = bench.image.clone();
+    spec.image.archive = Some(piecework::digest::Digest::of(b"nobody has it"));
+    let error = bench.run_spec(&spec).await.unwrap_err();
+    assert_eq!(error.code(), "sandbox-unobtainable", "{error}");
+
+    spec.image = Image::with("Entrypoint", json!(null)).publish(&bench.client);
+    spec.args.clear();
+    let error = bench.run_spec(&spec).await.unwrap_err();
+    assert_eq!(error.code(), "sandbox-image", "{error}");
+    bench.finish().await;
+}
+
+#[tokio::test]
+async fn an_engine_that_is_not_there_is_named() {
+    let error = DockerEngine::connect("unix:///nowhere/docker.sock")
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(&error, EngineError::Unreachable { .. }),
+        "{error:?}"
+    );
+    assert!(
+        error.to_string().contains("/nowhere/docker.sock"),
+        "{error}"
+    );
+    let error = DockerEngine::connect("tcp://127.0.0.1:2375")
+        .await
+        .unwrap_err();
+    assert_eq!(error.code(), "engine-address");
+}
+
+#[tokio::test]
+async fn a_bad_configuration_is_refused() {
+    let engine = crate::harness::engine().await;
+    for config in [
+        SandboxConfig::new("Upper Case", "/tmp"),
+        SandboxConfig::new("", "/tmp"),
+        SandboxConfig::new("fine", "relative"),
+    ] {
+        let Err(error) = Sandbox::new(config, Arc::clone(&engine)).await else {
+            panic!("accepted");
+        };
+        assert_eq!(error.code(), "sandbox-config");
+    }
+}
