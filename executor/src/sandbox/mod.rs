@@ -59,7 +59,8 @@ pub struct SandboxConfig {
     /// letters, digits and `-`, at most 40. Containers and volumes of this name that are found at
     /// the start are removed.
     pub instance: String,
-    /// X
+    /// Directory of the sandbox's own, absolute; unpacked inputs and mounts that are found there at the start
+    /// are removed.
     pub state_dir: PathBuf,
     /// OCI runtime, like `runsc`; the engine's default if `None`.
     pub runtime: Option<String>,

@@ -116,6 +116,7 @@ fn tar_of(files: &[(String, u32, Vec<u8>)]) -> Vec<u8> {
     for (name, mode, bytes) in files {
         let mut header = tar::Header::new_ustar();
         header.set_size(bytes.len() as u64);
+        header.set_entry_type(tar::EntryType::Regular);
         header.set_mode(*mode);
         tar.append_data(&mut header, name, bytes.as_slice())
             .unwrap();
