@@ -8,29 +8,49 @@ import {IMarket} from "./IMarket.sol";
 /// `Job(Terms terms,Price price,Timing timing)` with its three parts behind it in alphabetical
 /// order; the field names and types are those of `IMarket`.
 library JobHash {
-    bytes internal constant PRICE_TYPE =
-        "Price(uint128 minPrice,uint128 maxPrice,uint128 bond,uint128 juryFee)";
-    bytes internal constant TERMS_TYPE =
-        "Terms(address client,uint64 nonce,bytes32 spec,uint32 tasks,uint32 maxLease,uint8 replicas,uint8 quorum,bytes32 providers,address verifier)";
-    bytes internal constant TIMING_TYPE =
-        "Timing(uint64 opensAt,uint64 ramp,uint64 closesAt,uint64 runWindow,uint64 challengeWindow)";
-    bytes internal constant JOB_TYPE = "Job(Terms terms,Price price,Timing timing)";
+    bytes32 internal constant TERMS_TYPEHASH = keccak256(
+        "Terms(address client,uint64 nonce,bytes32 spec,uint32 tasks,uint32 maxLease,uint8 replicas,uint8 quorum,bytes32 providers,address verifier)"
+    );
+    bytes32 internal constant PRICE_TYPEHASH =
+        keccak256("Price(uint128 minPrice,uint128 maxPrice,uint128 bond,uint128 juryFee)");
+    bytes32 internal constant TIMING_TYPEHASH = keccak256(
+        "Timing(uint64 opensAt,uint64 ramp,uint64 closesAt,uint64 runWindow,uint64 challengeWindow)"
+    );
+    bytes32 internal constant JOB_TYPEHASH = keccak256(
+        "Job(Terms terms,Price price,Timing timing)"
+        "Price(uint128 minPrice,uint128 maxPrice,uint128 bond,uint128 juryFee)"
+        "Terms(address client,uint64 nonce,bytes32 spec,uint32 tasks,uint32 maxLease,uint8 replicas,uint8 quorum,bytes32 providers,address verifier)"
+        "Timing(uint64 opensAt,uint64 ramp,uint64 closesAt,uint64 runWindow,uint64 challengeWindow)"
+    );
 
-    bytes32 internal constant PRICE_TYPEHASH = keccak256(PRICE_TYPE);
-    bytes32 internal constant TERMS_TYPEHASH = keccak256(TERMS_TYPE);
-    bytes32 internal constant TIMING_TYPEHASH = keccak256(TIMING_TYPE);
-    bytes32 internal constant JOB_TYPEHASH =
-        keccak256(bytes.concat(JOB_TYPE, PRICE_TYPE, TERMS_TYPE, TIMING_TYPE));
-
-    /// @notice `hashStruct(job)`; every field counts. Reverts if a field holds more bits than its type.
-    function hash(IMarket.Job calldata job) internal pure returns (bytes32) {
-        return keccak256(
-            abi.encode(
-                JOB_TYPEHASH,
-                keccak256(abi.encode(TERMS_TYPEHASH, job.terms)),
-                keccak256(abi.encode(PRICE_TYPEHASH, job.price)),
-                keccak256(abi.encode(TIMING_TYPEHASH, job.timing))
-            )
-        );
+    /// @notice `hashStruct(job)`. The fields are hashed as they lie in calldata, unread: `post` alone
+    /// must see that none holds more bits than its type (its event's encoding does), for a job
+    /// brought with other bits later has another hash, and is unknown.
+    function hash(
+        IMarket.Job calldata job
+    ) internal pure returns (bytes32 result) {
+        bytes32 termsType = TERMS_TYPEHASH;
+        bytes32 priceType = PRICE_TYPEHASH;
+        bytes32 timingType = TIMING_TYPEHASH;
+        bytes32 jobType = JOB_TYPEHASH;
+        // `job` is 18 words: 9 of Terms, 4 of Price, 5 of Timing. Only memory past the free pointer
+        // is written, and nothing there is kept.
+        assembly ("memory-safe") {
+            let at := mload(0x40)
+            mstore(at, termsType)
+            calldatacopy(add(at, 0x20), job, 0x120)
+            let terms := keccak256(at, 0x140)
+            mstore(at, priceType)
+            calldatacopy(add(at, 0x20), add(job, 0x120), 0x80)
+            let price := keccak256(at, 0xa0)
+            mstore(at, timingType)
+            calldatacopy(add(at, 0x20), add(job, 0x1a0), 0xa0)
+            let timing := keccak256(at, 0xc0)
+            mstore(at, jobType)
+            mstore(add(at, 0x20), terms)
+            mstore(add(at, 0x40), price)
+            mstore(add(at, 0x60), timing)
+            result := keccak256(at, 0x80)
+        }
     }
 }

@@ -26,14 +26,17 @@ library JobRules {
     uint64 internal constant MAX_TIME = type(uint40).max;
     /// @notice Longest job spec, in bytes.
     uint256 internal constant MAX_SPEC = 16_384;
-    /// @notice Largest amount, and largest sum of amounts.
-    uint256 internal constant MAX_AMOUNT = type(uint96).max;
+    /// @notice The most that the market holds, and hence the largest of all amounts.
+    uint96 internal constant MAX_AMOUNT = type(uint96).max;
 
     uint256 private constant BPS = 10_000;
 
     /// @notice Reverts unless the job can be posted now, and runs on this market.
     /// @return escrow what its worst case costs
-    function check(IMarket.Job calldata job, bytes calldata spec) internal view returns (uint256 escrow) {
+    function check(
+        IMarket.Job calldata job,
+        bytes calldata spec
+    ) internal view returns (uint96 escrow) {
         _checkTerms(job.terms);
         _checkTiming(job.timing);
         if (spec.length > MAX_SPEC) revert IMarket.SpecTooLong(spec.length, MAX_SPEC);
@@ -45,7 +48,9 @@ library JobRules {
         }
     }
 
-    function _checkTerms(IMarket.Terms calldata terms) private pure {
+    function _checkTerms(
+        IMarket.Terms calldata terms
+    ) private pure {
         uint8 replicas = terms.replicas;
         uint8 quorum = terms.quorum;
         if (terms.tasks == 0) revert IMarket.NoTasks();
@@ -60,14 +65,18 @@ library JobRules {
         if (terms.verifier != address(0) && replicas != 1) revert IMarket.VerifierNeedsOneReplica(replicas);
     }
 
-    function _checkTiming(IMarket.Timing calldata timing) private view {
+    function _checkTiming(
+        IMarket.Timing calldata timing
+    ) private view {
         uint64 opensAt = timing.opensAt;
         uint64 closesAt = timing.closesAt;
         if (timing.ramp > MAX_WINDOW) revert IMarket.BadWindow(timing.ramp, MAX_WINDOW);
         if (timing.runWindow == 0 || timing.runWindow > MAX_WINDOW) {
             revert IMarket.BadWindow(timing.runWindow, MAX_WINDOW);
         }
-        if (timing.challengeWindow > MAX_WINDOW) revert IMarket.BadWindow(timing.challengeWindow, MAX_WINDOW);
+        if (timing.challengeWindow > MAX_WINDOW) {
+            revert IMarket.BadWindow(timing.challengeWindow, MAX_WINDOW);
+        }
         if (closesAt < opensAt || closesAt < block.timestamp || closesAt > MAX_TIME) {
             revert IMarket.BadSchedule(opensAt, closesAt);
         }
@@ -76,17 +85,21 @@ library JobRules {
     function _checkPrice(
         IMarket.Terms calldata terms,
         IMarket.Price calldata price
-    ) private pure returns (uint256 escrow) {
+    ) private pure returns (uint96 escrow) {
         if (price.minPrice > price.maxPrice) revert IMarket.BadPriceRange(price.minPrice, price.maxPrice);
         // 32 + 8 + 128 bits and less: no overflow.
-        escrow = uint256(terms.tasks) * terms.replicas * price.maxPrice;
-        _checkAmount(escrow);
-        _checkAmount(uint256(price.bond) * terms.maxLease);
-        _checkAmount(2 * JURY * price.juryFee);
+        escrow = amountOf(uint256(terms.tasks) * terms.replicas * price.maxPrice);
+        amountOf(uint256(price.bond) * terms.maxLease);
+        amountOf(2 * JURY * price.juryFee);
     }
 
-    function _checkAmount(uint256 amount) private pure {
+    /// @notice `amount` as it is kept. Reverts if it is too large.
+    function amountOf(
+        uint256 amount
+    ) internal pure returns (uint96) {
         if (amount > MAX_AMOUNT) revert IMarket.AmountTooLarge(amount, MAX_AMOUNT);
+        // forge-lint: disable-next-line(unsafe-typecast)
+        return uint96(amount);
     }
 
     /// @notice The price of a task and seat in a round that begins at `time`. Rounds down.
@@ -94,38 +107,59 @@ library JobRules {
         IMarket.Price calldata price,
         IMarket.Timing calldata timing,
         uint256 time
-    ) internal pure returns (uint256) {
+    ) internal pure returns (uint96) {
         uint256 opensAt = timing.opensAt;
         uint256 ramp = timing.ramp;
-        if (time >= opensAt + ramp) return price.maxPrice;
+        uint256 maxPrice = price.maxPrice;
         uint256 minPrice = price.minPrice;
-        if (time <= opensAt) return minPrice;
-        return minPrice + (price.maxPrice - minPrice) * (time - opensAt) / ramp;
+        uint256 climb = maxPrice - minPrice;
+        unchecked {
+            // 65 bits; 128 + 64 bits.
+            if (time >= opensAt + ramp) return amountOf(maxPrice);
+            if (time <= opensAt) return amountOf(minPrice);
+            return amountOf(minPrice + climb * (time - opensAt) / ramp);
+        }
     }
 
     /// @notice The bond of an optimistic lease: never less than what a lost jury costs.
-    function bondOf(IMarket.Price calldata price, uint256 count) internal pure returns (uint256) {
-        uint256 bond = price.bond * count;
-        uint256 least = 2 * JURY * price.juryFee;
-        return bond > least ? bond : least;
+    function bondOf(
+        IMarket.Price calldata price,
+        uint32 count
+    ) internal pure returns (uint96) {
+        unchecked {
+            // 128 + 32 bits; 128 + 3 bits.
+            uint256 bond = uint256(price.bond) * count;
+            uint256 least = 2 * JURY * price.juryFee;
+            return amountOf(bond > least ? bond : least);
+        }
     }
 
     /// @notice Splits the escrow `maxPrice * count` of a lease that ended well at `price`. The fee
     /// rounds down; the other two are what is left.
     function split(
-        uint256 maxPrice,
-        uint256 price,
-        uint256 count,
-        uint256 feeBps
-    ) internal pure returns (uint256 paid, uint256 fee, uint256 refunded) {
-        uint256 gross = price * count;
-        fee = gross * feeBps / BPS;
-        paid = gross - fee;
-        refunded = maxPrice * count - gross;
+        uint128 maxPrice,
+        uint96 price,
+        uint32 count,
+        uint16 feeBps
+    ) internal pure returns (uint96 paid, uint96 fee, uint96 refunded) {
+        unchecked {
+            // No part is more than the whole: `price <= maxPrice`, `feeBps <= BPS`.
+            uint96 whole = amountOf(uint256(maxPrice) * count);
+            uint256 gross = uint256(price) * count;
+            // forge-lint: disable-next-item(unsafe-typecast)
+            fee = uint96(gross * feeBps / BPS);
+            // forge-lint: disable-next-item(unsafe-typecast)
+            paid = uint96(gross - fee);
+            // forge-lint: disable-next-item(unsafe-typecast)
+            refunded = uint96(whole - gross);
+        }
     }
 
     /// @notice What is burned of a bond; rounds down, the rest returns to the provider.
-    function slashOf(uint256 bond, uint256 slashBps) internal pure returns (uint256) {
-        return bond * slashBps / BPS;
+    function slashOf(
+        uint256 bond,
+        uint256 slashBps
+    ) internal pure returns (uint96) {
+        return amountOf(bond * slashBps / BPS);
     }
 }

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.34;
 
+import {IMarket} from "./IMarket.sol";
+import {JobRules} from "./JobRules.sol";
+import {MarketStorage} from "./MarketStorage.sol";
+import {ProviderSlot} from "./Slots.sol";
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {IERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Permit.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
-import {IMarket} from "./IMarket.sol";
-import {MarketStorage} from "./MarketStorage.sol";
 
 /// @title The ledger, and the border that tokens cross
 /// @notice Tokens move only in `_pull` and `_push`; everything between is bookkeeping.
@@ -25,7 +27,12 @@ abstract contract Ledger is MarketStorage {
     /// @param feeGovernor who may change the fee; 0 fixes it for ever
     /// @param feeRecipient who receives the fee; 0 only while the fee is 0
     /// @param feeBps the fee, at most 500
-    constructor(address token_, address feeGovernor, address feeRecipient, uint16 feeBps) {
+    constructor(
+        address token_,
+        address feeGovernor,
+        address feeRecipient,
+        uint16 feeBps
+    ) {
         if (token_ == address(0)) revert ZeroAddress();
         _TOKEN = IERC20(token_);
         _FEE_GOVERNOR = feeGovernor;
@@ -35,10 +42,12 @@ abstract contract Ledger is MarketStorage {
     // ------------------------------------------------------------------ in and out
 
     /// @inheritdoc IMarket
-    function deposit(address account, uint128 amount) public {
+    function deposit(
+        address account,
+        uint128 amount
+    ) public {
         if (account == address(0)) revert ZeroAddress();
-        _pull(amount);
-        _credit(account, amount);
+        _credit(account, _pull(amount));
         emit Deposited(account, msg.sender, amount);
     }
 
@@ -52,25 +61,29 @@ abstract contract Ledger is MarketStorage {
         bytes32 s
     ) external {
         // Whoever sees the permit can use it first; then the allowance is there, which is enough.
-        try IERC20Permit(address(_TOKEN)).permit(msg.sender, address(this), amount, deadline, v, r, s) {} catch {}
+        try IERC20Permit(address(_TOKEN)).permit(msg.sender, address(this), amount, deadline, v, r, s) {}
+            catch {}
         deposit(account, amount);
     }
 
     /// @inheritdoc IMarket
-    function withdraw(address to, uint128 amount) external {
+    function withdraw(
+        address to,
+        uint128 amount
+    ) external {
         if (to == address(0)) revert ZeroAddress();
         if (amount == 0) revert ZeroAmount();
         _debit(msg.sender, amount);
         emit Withdrawn(msg.sender, to, amount);
-        _push(to, amount);
+        _push(to, JobRules.amountOf(amount));
     }
 
     /// @dev Takes `amount` tokens from the caller; they must arrive whole.
-    function _pull(uint256 amount) internal {
+    function _pull(
+        uint256 amount
+    ) internal returns (uint96) {
         if (amount == 0) revert ZeroAmount();
-        uint256 held = _held + amount;
-        if (held > MAX_AMOUNT) revert AmountTooLarge(held, MAX_AMOUNT);
-        _held = uint96(held);
+        _held = JobRules.amountOf(_held + amount);
 
         uint256 before = _TOKEN.balanceOf(address(this));
         _TOKEN.safeTransferFrom(msg.sender, address(this), amount);
@@ -78,35 +91,48 @@ abstract contract Ledger is MarketStorage {
         if (afterwards != before + amount) {
             revert DepositShort(amount, afterwards > before ? afterwards - before : 0);
         }
+        return JobRules.amountOf(amount);
     }
 
     /// @dev Sends `amount` tokens out: the last act of a call.
-    function _push(address to, uint128 amount) internal {
-        _held -= uint96(amount);
+    function _push(
+        address to,
+        uint96 amount
+    ) internal {
+        _held -= amount;
         _TOKEN.safeTransfer(to, amount);
     }
 
     // ------------------------------------------------------------------ bookkeeping
 
     /// @inheritdoc IMarket
-    function balanceOf(address account) external view returns (uint128) {
-        uint256 balance = _ledger[account] + _providers[account].earned;
+    function balanceOf(
+        address account
+    ) external view returns (uint128) {
+        uint256 balance = _ledger[account] + _providers[account].earned();
         if (account == _feeRecipient) balance += _feeEarned;
-        return uint128(balance);
+        return JobRules.amountOf(balance);
     }
 
     /// @dev Adds `amount` to the account's ledger.
-    function _credit(address account, uint256 amount) internal {
+    function _credit(
+        address account,
+        uint256 amount
+    ) internal {
         if (amount != 0) _ledger[account] += amount;
     }
 
     /// @dev Takes `amount` out of the account's ledger; if that does not suffice, its earnings as a
     /// provider and as the fee's recipient are moved to the ledger first.
-    function _debit(address account, uint256 amount) internal {
+    function _debit(
+        address account,
+        uint256 amount
+    ) internal {
         uint256 balance = _ledger[account];
         if (balance < amount) {
-            balance += _providers[account].earned;
-            _providers[account].earned = 0;
+            ProviderSlot record = _providers[account];
+            balance += record.earned();
+            _providers[account] = record.drawn();
             if (account == _feeRecipient) {
                 balance += _feeEarned;
                 _feeEarned = 0;
@@ -117,20 +143,28 @@ abstract contract Ledger is MarketStorage {
     }
 
     /// @dev Makes `amount`, taken from a bond, nobody's for ever.
-    function _burn(uint256 amount) internal {
-        _burned += uint96(amount);
+    function _burn(
+        uint96 amount
+    ) internal {
+        _burned += amount;
     }
 
     // ------------------------------------------------------------------ the fee
 
     /// @inheritdoc IMarket
-    function setFee(uint16 feeBps, address recipient) external {
+    function setFee(
+        uint16 feeBps,
+        address recipient
+    ) external {
         if (msg.sender != _FEE_GOVERNOR) revert NotGovernor(_FEE_GOVERNOR, msg.sender);
         _setFee(feeBps, recipient);
     }
 
     /// @dev What the fee earned so far stays with its old recipient.
-    function _setFee(uint16 feeBps, address recipient) private {
+    function _setFee(
+        uint16 feeBps,
+        address recipient
+    ) private {
         if (feeBps > MAX_FEE_BPS) revert FeeTooHigh(feeBps, MAX_FEE_BPS);
         if (recipient == address(0)) revert ZeroAddress();
         if (recipient != _feeRecipient) {

@@ -4,6 +4,7 @@ pragma solidity 0.8.34;
 import {IMarket} from "./IMarket.sol";
 import {JobRules} from "./JobRules.sol";
 import {Jobs} from "./Jobs.sol";
+import {JobSlot, LeaseSlot, LeaseSlots} from "./Slots.sol";
 
 /// @title Optimistic leases: take, submit, wait
 /// @notice Free -claim-> Running -submit-> Submitted -accept, finalize-> Settled. A round that ends
@@ -20,154 +21,161 @@ abstract contract Optimistic is Jobs {
     ) external returns (uint32 first, uint32 taken) {
         uint32 number = _authorize(provider);
         bytes32 jobId = hashJob(job);
-        JobRecord storage record = _open(job, jobId);
+        JobSlot record = _open(job, jobId);
         if (count == 0) revert NothingAsked();
-        first = record.next;
+        first = record.next();
         taken = job.terms.tasks - first;
         if (taken == 0) revert NothingLeft(jobId);
         if (taken > job.terms.maxLease) taken = job.terms.maxLease;
         if (taken > count) taken = count;
 
-        record.next = first + taken;
-        _leases[jobId][first] = Lease({
-            provider: number,
-            phase: Phase.Running,
-            how: How.None,
-            round: 1,
-            count: taken,
-            feeBps: record.feeBps,
-            startedAt: uint40(block.timestamp),
-            submittedAt: 0,
-            root: 0
-        });
-        _begin(job, jobId, first, provider, taken, 1);
+        _jobs[jobId] = record.withNext(first + taken);
+        LeaseSlot lease = LeaseSlots.running(number, 1, taken, record.feeBps(), block.timestamp);
+        _begin(job, jobId, first, lease, provider);
     }
 
     /// @inheritdoc IMarket
-    function takeover(Job calldata job, address provider, uint32 first) external {
+    function takeover(
+        Job calldata job,
+        address provider,
+        uint32 first
+    ) external {
         uint32 number = _authorize(provider);
         bytes32 jobId = hashJob(job);
         _open(job, jobId);
-        Lease storage lease = _leases[jobId][first];
-        _freeIfLate(job, jobId, first, lease);
-        _require(Phase.Free, jobId, first, lease);
-        if (lease.provider == number) revert BarredFromRound(jobId, first, provider);
-        if (lease.round == type(uint16).max) revert TooManyRounds(jobId, first);
-
-        lease.provider = number;
-        lease.phase = Phase.Running;
-        lease.round += 1;
-        lease.startedAt = uint40(block.timestamp);
-        _begin(job, jobId, first, provider, lease.count, lease.round);
+        LeaseSlot lease = _leases[jobId][first];
+        lease = _freeIfLate(job, jobId, first, lease);
+        _requirePhase(Phase.Free, jobId, first, lease);
+        if (lease.provider() == number) revert BarredFromRound(jobId, first, provider);
+        if (lease.round() == type(uint16).max) revert TooManyRounds(jobId, first);
+        lease = LeaseSlots.running(number, lease.round() + 1, lease.count(), lease.feeBps(), block.timestamp);
+        _begin(job, jobId, first, lease, provider);
     }
 
-    /// @dev Locks the bond of a round.
+    /// @dev Begins a round of a lease: locks its bond.
     function _begin(
         Job calldata job,
         bytes32 jobId,
         uint32 first,
-        address provider,
-        uint32 count,
-        uint16 round
+        LeaseSlot lease,
+        address provider
     ) private {
-        uint256 bond = JobRules.bondOf(job.price, count);
+        _leases[jobId][first] = lease;
+        uint96 bond = JobRules.bondOf(job.price, lease.count());
         _lock(provider, bond);
-        uint256 price = JobRules.priceAt(job.price, job.timing, block.timestamp);
-        emit Claimed(jobId, first, provider, count, round, uint128(price), uint128(bond));
+        uint96 price = JobRules.priceAt(job.price, job.timing, block.timestamp);
+        emit Claimed(jobId, first, provider, lease.count(), lease.round(), price, bond);
     }
 
     // ------------------------------------------------------------------ a round ends well
 
     /// @inheritdoc IMarket
-    function submit(Job calldata job, uint32 first, address provider, bytes32 root, bytes32 manifest) external {
-        uint32 number = _authorize(provider);
+    function submit(
+        Job calldata job,
+        uint32 first,
+        address provider,
+        bytes32 root,
+        bytes32 manifest
+    ) external {
         bytes32 jobId = hashJob(job);
-        Lease storage lease = _leases[jobId][first];
-        _require(Phase.Running, jobId, first, lease);
-        if (lease.provider != number) revert NotHolder(jobId, first, provider);
+        LeaseSlot lease = _leases[jobId][first];
+        _onlyHolder(jobId, first, lease, provider);
         if (root == 0) revert ZeroRoot();
-        uint64 deadline = lease.startedAt + job.timing.runWindow;
-        if (block.timestamp > deadline) revert TooLate(deadline, uint64(block.timestamp));
+        _requireInTime(lease.startedAt() + job.timing.runWindow);
 
-        lease.phase = Phase.Submitted;
-        lease.submittedAt = uint40(block.timestamp);
-        lease.root = root;
+        _leases[jobId][first] = lease.submitted(block.timestamp);
+        _roots[jobId][first] = root;
         emit Submitted(jobId, first, provider, root, manifest);
     }
 
     /// @inheritdoc IMarket
-    function accept(Job calldata job, uint32 first) external {
+    function accept(
+        Job calldata job,
+        uint32 first
+    ) external {
         _onlyClient(job);
         bytes32 jobId = hashJob(job);
-        Lease storage lease = _leases[jobId][first];
-        _require(Phase.Submitted, jobId, first, lease);
+        LeaseSlot lease = _leases[jobId][first];
+        _requirePhase(Phase.Submitted, jobId, first, lease);
         _settle(job, jobId, first, lease, How.Accepted);
     }
 
     /// @inheritdoc IMarket
-    function finalize(Job calldata job, uint32 first) external {
+    function finalize(
+        Job calldata job,
+        uint32 first
+    ) external {
         bytes32 jobId = hashJob(job);
-        Lease storage lease = _leases[jobId][first];
-        _require(Phase.Submitted, jobId, first, lease);
-        uint64 deadline = lease.submittedAt + job.timing.challengeWindow;
-        if (block.timestamp <= deadline) revert TooEarly(deadline + 1, uint64(block.timestamp));
+        LeaseSlot lease = _leases[jobId][first];
+        _requirePhase(Phase.Submitted, jobId, first, lease);
+        uint64 deadline = lease.submittedAt() + job.timing.challengeWindow;
+        if (block.timestamp <= deadline) revert TooEarly(deadline + 1, _now());
         _settle(job, jobId, first, lease, How.Unchallenged);
     }
 
     /// @dev Pays out a lease's escrow and unlocks its bond.
-    function _settle(Job calldata job, bytes32 jobId, uint32 first, Lease storage lease, How how) private {
-        uint256 count = lease.count;
-        uint256 price = JobRules.priceAt(job.price, job.timing, lease.startedAt);
-        (uint256 paid, uint256 feePaid, uint256 refunded) =
-            JobRules.split(job.price.maxPrice, price, count, lease.feeBps);
-        address provider = _providerAt[lease.provider];
-
-        lease.phase = Phase.Settled;
-        lease.how = how;
-        _reward(provider, paid, JobRules.bondOf(job.price, count));
-        if (feePaid != 0) _feeEarned += uint96(feePaid);
+    function _settle(
+        Job calldata job,
+        bytes32 jobId,
+        uint32 first,
+        LeaseSlot lease,
+        How how
+    ) private {
+        _leases[jobId][first] = lease.settled(how);
+        uint96 price = JobRules.priceAt(job.price, job.timing, lease.startedAt());
+        (uint96 paid, uint96 feePaid, uint96 refunded) =
+            JobRules.split(job.price.maxPrice, price, lease.count(), lease.feeBps());
+        address provider = _providerAt[lease.provider()];
+        _reward(provider, paid, JobRules.bondOf(job.price, lease.count()));
+        if (feePaid != 0) _feeEarned += feePaid;
         _credit(job.terms.client, refunded);
-        emit Settled(jobId, first, provider, how, uint128(paid), uint128(feePaid), uint128(refunded));
+        emit Settled(jobId, first, provider, how, paid, feePaid, refunded);
     }
 
     // ------------------------------------------------------------------ a round ends without a result
 
     /// @inheritdoc IMarket
-    function expire(Job calldata job, uint32 first) external {
+    function expire(
+        Job calldata job,
+        uint32 first
+    ) external {
         bytes32 jobId = hashJob(job);
-        Lease storage lease = _leases[jobId][first];
-        _require(Phase.Running, jobId, first, lease);
-        if (!_freeIfLate(job, jobId, first, lease)) {
-            revert TooEarly(lease.startedAt + job.timing.runWindow + 1, uint64(block.timestamp));
-        }
+        LeaseSlot lease = _leases[jobId][first];
+        _requirePhase(Phase.Running, jobId, first, lease);
+        uint64 deadline = lease.startedAt() + job.timing.runWindow;
+        if (block.timestamp <= deadline) revert TooEarly(deadline + 1, _now());
+        _free(job, jobId, first, lease, Reason.Expired);
     }
 
     /// @inheritdoc IMarket
-    function release(Job calldata job, uint32 first, address provider) external {
-        uint32 number = _authorize(provider);
+    function release(
+        Job calldata job,
+        uint32 first,
+        address provider
+    ) external {
         bytes32 jobId = hashJob(job);
-        Lease storage lease = _leases[jobId][first];
-        _require(Phase.Running, jobId, first, lease);
-        if (lease.provider != number) revert NotHolder(jobId, first, provider);
+        LeaseSlot lease = _leases[jobId][first];
+        _onlyHolder(jobId, first, lease, provider);
         uint64 runWindow = job.timing.runWindow;
-        uint64 deadline = lease.startedAt + runWindow;
-        if (block.timestamp > deadline) revert TooLate(deadline, uint64(block.timestamp));
-
-        bool early = block.timestamp <= lease.startedAt + runWindow / JobRules.FREE_RELEASE_PART;
+        _requireInTime(lease.startedAt() + runWindow);
+        bool early = block.timestamp <= lease.startedAt() + runWindow / JobRules.FREE_RELEASE_PART;
         _free(job, jobId, first, lease, early ? Reason.ReleasedEarly : Reason.ReleasedLate);
     }
 
     /// @inheritdoc IMarket
-    function close(Job calldata job, uint32[] calldata firsts) external {
+    function close(
+        Job calldata job,
+        uint32[] calldata firsts
+    ) external {
         bytes32 jobId = hashJob(job);
-        JobRecord storage record = _known(jobId);
-        if (record.status != JobStatus.Cancelled && block.timestamp <= job.timing.closesAt) {
+        JobSlot record = _known(jobId);
+        if (record.status() != JobStatus.Cancelled && block.timestamp <= job.timing.closesAt) {
             revert JobStillOpen(jobId, job.timing.closesAt);
         }
-        uint256 refunded = 0;
+        uint96 refunded = 0;
         for (uint256 i = 0; i < firsts.length; ++i) {
             uint32 first = firsts[i];
-            if (first == record.next && first < job.terms.tasks) {
+            if (first == record.next() && first != job.terms.tasks) {
                 refunded += _refundUnclaimed(job, jobId, record);
             } else {
                 refunded += _refundLease(job, jobId, first);
@@ -178,69 +186,115 @@ abstract contract Optimistic is Jobs {
 
     /// @dev Gives up a free lease.
     /// @return refunded what the client is still to be credited with
-    function _refundLease(Job calldata job, bytes32 jobId, uint32 first) private returns (uint256 refunded) {
-        Lease storage lease = _leases[jobId][first];
-        _freeIfLate(job, jobId, first, lease);
-        _require(Phase.Free, jobId, first, lease);
-        lease.phase = Phase.Refunded;
-        uint32 count = lease.count;
-        refunded = uint256(job.price.maxPrice) * count;
-        emit Refunded(jobId, first, count, uint128(refunded));
+    function _refundLease(
+        Job calldata job,
+        bytes32 jobId,
+        uint32 first
+    ) private returns (uint96 refunded) {
+        LeaseSlot lease = _leases[jobId][first];
+        lease = _freeIfLate(job, jobId, first, lease);
+        _requirePhase(Phase.Free, jobId, first, lease);
+        _leases[jobId][first] = lease.to(Phase.Refunded);
+        refunded = JobRules.amountOf(uint256(job.price.maxPrice) * lease.count());
+        emit Refunded(jobId, first, lease.count(), refunded);
     }
 
-    /// @dev Ends a round whose run window is over, poked or not.
+    /// @dev The lease; freed, if its run window is over, poked or not.
     function _freeIfLate(
         Job calldata job,
         bytes32 jobId,
         uint32 first,
-        Lease storage lease
-    ) private returns (bool late) {
-        late = lease.phase == Phase.Running && block.timestamp > lease.startedAt + job.timing.runWindow;
-        if (late) _free(job, jobId, first, lease, Reason.Expired);
+        LeaseSlot lease
+    ) private returns (LeaseSlot) {
+        if (lease.phase() != Phase.Running || block.timestamp <= lease.startedAt() + job.timing.runWindow) {
+            return lease;
+        }
+        return _free(job, jobId, first, lease, Reason.Expired);
     }
 
     /// @dev Frees a lease; its bond returns less what its holder loses for `reason`.
-    function _free(Job calldata job, bytes32 jobId, uint32 first, Lease storage lease, Reason reason) private {
-        uint256 slashBps = reason == Reason.Expired
-            ? JobRules.LIVENESS_SLASH
-            : reason == Reason.ReleasedLate ? JobRules.RELEASE_SLASH : 0;
-        uint256 bond = JobRules.bondOf(job.price, lease.count);
-        uint256 slash = JobRules.slashOf(bond, slashBps);
-        address provider = _providerAt[lease.provider];
-        lease.phase = Phase.Free;
-        _unlock(provider, bond, slash, reason != Reason.ReleasedEarly);
-        emit Freed(jobId, first, provider, reason, uint128(slash));
+    function _free(
+        Job calldata job,
+        bytes32 jobId,
+        uint32 first,
+        LeaseSlot lease,
+        Reason reason
+    ) private returns (LeaseSlot freed) {
+        freed = lease.to(Phase.Free);
+        _leases[jobId][first] = freed;
+        uint96 bond = JobRules.bondOf(job.price, lease.count());
+        uint96 slash = 0;
+        address provider = _providerAt[lease.provider()];
+        if (reason == Reason.ReleasedEarly) {
+            _unlock(provider, bond);
+        } else {
+            uint256 share = reason == Reason.Expired ? JobRules.LIVENESS_SLASH : JobRules.RELEASE_SLASH;
+            slash = JobRules.slashOf(bond, share);
+            _punish(provider, bond, slash);
+        }
+        emit Freed(jobId, first, provider, reason, slash);
     }
 
     // ------------------------------------------------------------------ reading
 
     /// @inheritdoc IMarket
-    function leaseOf(bytes32 jobId, uint32 first) external view returns (LeaseState memory) {
-        Lease memory lease = _leases[jobId][first];
+    function leaseOf(
+        bytes32 jobId,
+        uint32 first
+    ) external view returns (LeaseState memory) {
+        LeaseSlot lease = _leases[jobId][first];
         return LeaseState({
-            provider: _providerAt[lease.provider],
-            phase: lease.phase,
-            how: lease.how,
-            round: lease.round,
-            count: lease.count,
-            startedAt: lease.startedAt,
-            submittedAt: lease.submittedAt,
-            root: lease.root
+            provider: _providerAt[lease.provider()],
+            phase: lease.phase(),
+            how: lease.how(),
+            round: lease.round(),
+            count: lease.count(),
+            startedAt: lease.startedAt(),
+            submittedAt: lease.submittedAt(),
+            root: _roots[jobId][first]
         });
     }
 
     /// @inheritdoc IMarket
-    function resultRoot(bytes32 jobId, uint32 first) external view returns (bytes32 root, uint32 count, How how) {
-        Lease storage lease = _leases[jobId][first];
-        if (lease.phase == Phase.Settled) return (lease.root, lease.count, lease.how);
+    function resultRoot(
+        bytes32 jobId,
+        uint32 first
+    ) external view returns (bytes32 root, uint32 count, How how) {
+        LeaseSlot lease = _leases[jobId][first];
+        if (lease.phase() == Phase.Settled) return (_roots[jobId][first], lease.count(), lease.how());
     }
 
+    // ------------------------------------------------------------------ checks
+
     /// @dev Reverts unless the lease is in `phase`.
-    function _require(Phase phase, bytes32 jobId, uint32 first, Lease storage lease) private view {
-        Phase actual = lease.phase;
-        if (actual != phase) {
+    function _requirePhase(
+        Phase phase,
+        bytes32 jobId,
+        uint32 first,
+        LeaseSlot lease
+    ) private view {
+        if (lease.phase() != phase) {
             _known(jobId); // the clearer error, if it is that
-            revert WrongPhase(jobId, first, actual);
+            revert WrongPhase(jobId, first, lease.phase());
         }
+    }
+
+    /// @dev Reverts unless the lease runs, the caller may act for `provider`, and that holds it.
+    function _onlyHolder(
+        bytes32 jobId,
+        uint32 first,
+        LeaseSlot lease,
+        address provider
+    ) private view {
+        uint32 number = _authorize(provider);
+        _requirePhase(Phase.Running, jobId, first, lease);
+        if (lease.provider() != number) revert NotHolder(jobId, first, provider);
+    }
+
+    /// @dev Reverts when `deadline` has passed.
+    function _requireInTime(
+        uint64 deadline
+    ) private view {
+        if (block.timestamp > deadline) revert TooLate(deadline, _now());
     }
 }
