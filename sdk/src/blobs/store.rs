@@ -132,7 +132,7 @@ impl DirStore {
     /// Bytes in the blob, if it is here.
     pub fn size(&self, digest: &Digest) -> Option<u64> {
         let data = fs::symlink_metadata(self.path_of(digest)).ok()?;
-        data.is_file().then(|| data.len())
+        data.is_file().then_some(data.len())
     }
 
     /// Opens the blob's file to read; returns its size too. The bytes are not checked.

@@ -188,7 +188,8 @@ fn links_and_special_files_are_not_published() {
     let (folder, store) = store();
     let secret = folder.path().join("secret");
     fs::write(&secret, b"secret").unwrap();
-    let make: [(&str, &dyn Fn(&Path)); 4] = [
+    type Make<'a> = &'a dyn Fn(&Path);
+    let make: [(&str, Make<'_>); 4] = [
         ("file link", &|path| symlink(&secret, path).unwrap()),
         ("folder link", &|path| symlink(folder.path(), path).unwrap()),
         ("fifo", &|path| {

@@ -120,7 +120,7 @@ struct Saved {
     layers: Vec<String>,
 }
 
-fn convert(
+pub(super) fn convert(
     saved: &NamedTempFile,
     reference: &str,
     store: &DirStore,

@@ -114,8 +114,8 @@ fn walk(reader: &mut dyn Read, layer: usize, max_entries: u64) -> Result<u64, Im
         let size = plain_size(entry.header())
             .ok_or_else(|| refused(format!("{name:?} has a size in a form that is not plain")))?;
         match entry.header().as_bytes()[156] {
-            // A directory of the oldest kind of tar.
-            b'\0' if size > 0 && name.ends_with('/') => {
+            // The oldest kind of tar marks directories so.
+            b'0' | b'\0' | b'7' if size > 0 && name.ends_with('/') => {
                 return Err(refused(format!("{name:?} has content, but is no file")));
             }
             // Files.

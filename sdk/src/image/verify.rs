@@ -74,13 +74,12 @@ pub fn verify(
     check_manifest(&manifest, limits)?;
     let config = ConfigFile::read(&archive.part("the config", &manifest.config)?)?;
     let platform = config.platform()?;
-    if let Some(stated) = &pinned.platform {
-        if format!("{}/{}", stated.os, stated.architecture) != platform {
-            return Err(document(
-                oci::INDEX,
-                "its platform is not that of the config",
-            ));
-        }
+    let stated = pinned.platform.as_ref();
+    if stated.is_some_and(|stated| format!("{}/{}", stated.os, stated.architecture) != platform) {
+        return Err(document(
+            oci::INDEX,
+            "its platform is not that of the config",
+        ));
     }
     check_table(&archive.document(oci::TABLE)?, &manifest)?;
     archive.finish(pin, &manifest)?;
