@@ -141,6 +141,12 @@ impl Prepared {
     pub fn spec(&self) -> &JobSpec {
         &self.spec
     }
+
+    /// The engine's own id of the job's image.
+    #[must_use]
+    pub fn image_id(&self) -> &str {
+        &self.image.id
+    }
 }
 
 /// What one task came to.
@@ -189,7 +195,14 @@ impl Sandbox {
         let outputs_dir = config.state_dir.join("out");
         sweep(engine.as_ref(), &config.instance).await?;
         Outputs::sweep(&outputs_dir).await?;
-        let outputs = Outputs::new(engine.clone(), outputs_dir, config.outputs, labels).await?;
+        let outputs = Outputs::new(
+            engine.clone(),
+            outputs_dir,
+            config.outputs,
+            labels,
+            config.runtime.clone(),
+        )
+        .await?;
         let inputs = Inputs::new(config.state_dir.join("in"), config.max_input_bytes)?;
         let images = Images::new(engine.clone(), &config)?;
         Ok(Self {

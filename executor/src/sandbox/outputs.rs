@@ -18,7 +18,7 @@ use serde::Deserialize;
 
 use super::{
     SandboxError,
-    engine::{ContainerEngine, VolumeRequest},
+    engine::{ContainerEngine, EngineError, VolumeRequest},
     holder,
     profile::{INODES, Output, USER},
 };
@@ -60,6 +60,7 @@ pub(super) struct Outputs {
     mount: bool,
     labels: BTreeMap<String, String>,
     holder_image: String,
+    runtime: Option<String>,
 }
 
 impl Outputs {
@@ -69,6 +70,7 @@ impl Outputs {
         dir: PathBuf,
         mode: OutputsMode,
         labels: BTreeMap<String, String>,
+        runtime: Option<String>,
     ) -> Result<Self, SandboxError> {
         let mut outputs = Self {
             holder_image: holder::ensure_image(engine.as_ref(), &dir).await?,
@@ -76,6 +78,7 @@ impl Outputs {
             dir,
             mount: mode != OutputsMode::Volume,
             labels,
+            runtime,
         };
         let seen = outputs.probe().await?;
         match (mode, seen) {
@@ -194,12 +197,16 @@ impl Outputs {
         if let Space::Directory(path) = &space {
             write(&path.join("marker"))?;
         }
-        let container = holder::container(
-            &self.holder_image,
-            &self.labels,
-            space.output(),
-            Some(plain.display().to_string()),
-        );
+        // With the tasks' runtime: one that the engine does not know shows here.
+        let container = super::profile::Container {
+            runtime: self.runtime.clone(),
+            ..holder::container(
+                &self.holder_image,
+                &self.labels,
+                space.output(),
+                Some(plain.display().to_string()),
+            )
+        };
         let looked = self.look(&name, &container, &marker).await;
         self.engine.remove(&name).await?;
         self.close(&space).await?;
@@ -213,9 +220,11 @@ impl Outputs {
         marker: &str,
     ) -> Result<Result<(), String>, SandboxError> {
         self.engine.remove(name).await?;
-        let created = self.engine.create(name, &container.request()).await;
-        if let Err(error) = created {
-            return Ok(Err(error.to_string()));
+        match self.engine.create(name, &container.request()).await {
+            Err(EngineError::Refused { message, .. }) if message.contains("bind source path") => {
+                return Err(SandboxError::EngineElsewhere(self.dir.clone()));
+            }
+            other => other?,
         }
         if !self.reads(name, "/in", marker).await? {
             return Err(SandboxError::EngineElsewhere(self.dir.clone()));
@@ -233,7 +242,7 @@ impl Outputs {
         use futures::TryStreamExt;
         let stream = match self.engine.archive(name, path).await {
             Ok(stream) => stream,
-            Err(super::engine::EngineError::NotFound { .. }) => return Ok(false),
+            Err(EngineError::NotFound { .. }) => return Ok(false),
             Err(error) => return Err(error.into()),
         };
         let tar: Vec<_> = stream.try_collect().await?;

@@ -271,6 +271,7 @@ struct VolumeOptions {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     fn sample(output: Output) -> Container {
@@ -311,8 +312,7 @@ mod tests {
             names: Vec<String>,
             action: String,
         }
-        let profile: Profile =
-            serde_json::from_str(SECCOMP).unwrap_or_else(|error| panic!("{error}"));
+        let profile: Profile = serde_json::from_str(SECCOMP).unwrap();
         assert_eq!(profile.default_action, "SCMP_ACT_ERRNO");
         let allowed: Vec<&str> = profile
             .syscalls

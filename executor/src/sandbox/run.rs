@@ -10,7 +10,7 @@ use backon::{ExponentialBuilder, Retryable};
 use futures::TryStreamExt;
 use piecework::{
     blobs::DirStore,
-    digest::manifest::{BlobRef, OutputFault, ResultManifest, Tree},
+    digest::manifest::{BlobRef, Outcome, OutputFault, ResultManifest, Tree},
 };
 use tokio::{runtime::Handle, task::JoinHandle, time::timeout};
 use tokio_util::{
@@ -35,6 +35,9 @@ const DRAIN: Duration = Duration::from_secs(20);
 /// How long the engine may take to notice that a killed process was killed for memory.
 const OOM_GRACE: Duration = Duration::from_millis(150);
 
+/// Exit code of a process that was killed, or that ended so by itself.
+const KILLED: u8 = 137;
+
 /// Why a container ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
@@ -43,6 +46,10 @@ enum End {
     Flood,
 }
 
+/// Runs the task. A container that was killed, but neither by us nor for its memory, may have been
+/// killed from outside: by an engine that shuts down, by the host for its own memory, by somebody.
+/// That must not become an outcome, but the engine cannot tell it from a task that ends with that
+/// code by itself. So it is run again, and the second result counts.
 pub(super) async fn run(
     inner: Arc<Inner>,
     prepared: Prepared,
@@ -50,6 +57,22 @@ pub(super) async fn run(
     task: u32,
     work: DirStore,
     cancel: CancellationToken,
+) -> Result<TaskResult, SandboxError> {
+    let result = run_once(&inner, &prepared, &job, task, &work, &cancel).await?;
+    if result.outcome != Outcome::Exit(KILLED) {
+        return Ok(result);
+    }
+    tracing::warn!(%job, task, "the task was killed, and not by the sandbox: running it again");
+    run_once(&inner, &prepared, &job, task, &work, &cancel).await
+}
+
+async fn run_once(
+    inner: &Arc<Inner>,
+    prepared: &Prepared,
+    job: &str,
+    task: u32,
+    work: &DirStore,
+    cancel: &CancellationToken,
 ) -> Result<TaskResult, SandboxError> {
     let name = format!(
         "piecework-{}-{:016x}",
@@ -61,11 +84,11 @@ pub(super) async fn run(
     let clock = Instant::now();
     let space = inner.outputs.open(&name, spec.resources.disk_bytes).await?;
     let run = Running {
-        inner,
+        inner: inner.clone(),
         name,
         space: Some(space),
     };
-    let request = container(&run, &prepared, &job, task).request();
+    let request = container(&run, prepared, job, task).request();
     let engine = &run.inner.engine;
     engine.create(&run.name, &request).await.map_err(|error| {
         if matches!(error, EngineError::NotFound { .. }) {
@@ -86,7 +109,7 @@ pub(super) async fn run(
 
     let clock = Instant::now();
     let limit = Duration::from_secs(spec.resources.timeout_seconds);
-    let end = tokio::select! {
+    let mut end = tokio::select! {
         biased;
         () = cancel.cancelled() => return Err(SandboxError::Cancelled),
         code = engine.wait(&run.name) => End::Itself(code?),
@@ -95,22 +118,28 @@ pub(super) async fn run(
     };
     timings.run = clock.elapsed();
     let clock = Instant::now();
-    let manifest = match end {
-        End::Timeout | End::Flood => {
-            run.kill().await?;
-            let captured = stdio.finish().await?;
-            let manifest = match end {
-                End::Timeout => ResultManifest::timeout(),
-                _ => ResultManifest::output(OutputFault::Stdout),
-            };
-            (manifest, captured)
+    if end == End::Timeout {
+        // An engine that was slow to say that the task had ended is not the task's time-out.
+        let state = engine.inspect(&run.name).await?;
+        if !state.running {
+            end = End::Itself(state.exit_code);
         }
+    }
+    let (manifest, captured) = match end {
         End::Itself(code) => {
-            run.ended(code, &mut stdio, &work, spec.resources.disk_bytes)
-                .await?
+            let disk_bytes = spec.resources.disk_bytes;
+            run.ended(code, &mut stdio, work, disk_bytes).await?
+        }
+        End::Timeout => {
+            run.kill().await?;
+            (ResultManifest::timeout(), stdio.finish().await?)
+        }
+        End::Flood => {
+            run.kill().await?;
+            let manifest = ResultManifest::output(OutputFault::Stdout);
+            (manifest, stdio.finish().await?)
         }
     };
-    let (manifest, captured) = manifest;
     let mut result = store(manifest, captured.stderr, work).await?;
     timings.collect = clock.elapsed();
     result.timings = timings;
@@ -177,11 +206,9 @@ impl Running {
         work: &DirStore,
         disk_bytes: u64,
     ) -> Result<(ResultManifest, Captured), SandboxError> {
-        let (captured, state, collected) = tokio::try_join!(
-            stdio.finish(),
-            self.state(code),
-            self.collect(work, disk_bytes)
-        )?;
+        let (captured, collected) =
+            tokio::try_join!(stdio.finish(), self.collect(work, disk_bytes))?;
+        let state = self.state(code).await?;
         let manifest = if captured.flooded {
             ResultManifest::output(OutputFault::Stdout)
         } else if state.oom_killed {
@@ -207,7 +234,7 @@ impl Running {
     async fn state(&self, code: i64) -> Result<ContainerState, SandboxError> {
         let engine = &self.inner.engine;
         let state = engine.inspect(&self.name).await?;
-        if state.oom_killed || code != 137 {
+        if state.oom_killed || code != i64::from(KILLED) {
             return Ok(state);
         }
         tokio::time::sleep(OOM_GRACE).await;
@@ -230,7 +257,7 @@ impl Running {
     async fn never_started(
         &self,
         error: EngineError,
-        work: DirStore,
+        work: &DirStore,
     ) -> Result<TaskResult, SandboxError> {
         let EngineError::Refused {
             status: 400,
@@ -246,7 +273,7 @@ impl Running {
             127 => 127,
             _ => return Err(error.into()),
         };
-        let stdout = keep(&work, Vec::new()).await?;
+        let stdout = keep(work, Vec::new()).await?;
         let manifest = ResultManifest::exited(code, stdout, Tree::default());
         store(manifest, message.bytes().collect(), work).await
     }
@@ -261,6 +288,9 @@ impl Drop for Running {
             return;
         };
         let cleaning = async move {
+            let patience = ExponentialBuilder::default()
+                .with_max_delay(Duration::from_secs(10))
+                .with_max_times(6);
             let clean = async || {
                 inner.engine.remove(&name).await?;
                 match &space {
@@ -268,7 +298,7 @@ impl Drop for Running {
                     None => Ok(()),
                 }
             };
-            if let Err(error) = clean.retry(ExponentialBuilder::default()).await {
+            if let Err(error) = clean.retry(patience).await {
                 tracing::error!(container = %name, %error, "a container could not be removed; the next start tries again");
             }
         };
@@ -313,9 +343,9 @@ async fn keep(work: &DirStore, bytes: Vec<u8>) -> Result<BlobRef, SandboxError> 
 async fn store(
     manifest: ResultManifest,
     log: VecDeque<u8>,
-    work: DirStore,
+    work: &DirStore,
 ) -> Result<TaskResult, SandboxError> {
-    let kept = keep(&work, manifest.to_bytes()).await?;
+    let kept = keep(work, manifest.to_bytes()).await?;
     Ok(TaskResult {
         outcome: manifest.outcome(),
         digest: kept.digest,

@@ -103,8 +103,10 @@ async fn an_image_that_is_not_its_pin_is_refused() {
     let error = bench.run_spec(&spec).await.unwrap_err();
     assert_eq!(error.code(), "sandbox-image", "{error}");
 
-    let mut lying = Image::default();
-    lying.diff_ids = Some(json!([piecework::digest::OciDigest::of(b"another layer")]));
+    let lying = Image {
+        diff_ids: Some(json!([piecework::digest::OciDigest::of(b"another layer")])),
+        ..Image::default()
+    };
     spec.image = lying.publish(&bench.client);
     let error = bench.run_spec(&spec).await.unwrap_err();
     assert_eq!(error.code(), "sandbox-image", "{error}");
@@ -153,4 +155,39 @@ async fn a_bad_configuration_is_refused() {
         };
         assert_eq!(error.code(), "sandbox-config");
     }
+}
+
+#[tokio::test]
+async fn a_runtime_that_the_engine_does_not_know_is_said_at_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = SandboxConfig::new("test-runtime", folder.path());
+    config.runtime = Some("nonexistent".to_owned());
+    let Err(error) = Sandbox::new(config, crate::harness::engine().await).await else {
+        panic!("accepted");
+    };
+    assert_eq!(error.code(), "engine-refused");
+    assert!(error.to_string().contains("nonexistent"), "{error}");
+}
+
+/// What an engine that shuts down does to its containers.
+#[tokio::test]
+async fn a_task_that_somebody_kills_is_run_again() {
+    let bench = Bench::new().await;
+    let mut spec = bench.spec(&["sleep"]);
+    spec.resources.timeout_seconds = 2;
+    let prepared = bench.prepare(&spec).await.unwrap();
+    let cancel = CancellationToken::new();
+    let run = bench
+        .sandbox
+        .run(&prepared, "0xjob", 0, &bench.work, &cancel);
+    let kill = async {
+        tokio::time::sleep(Duration::from_millis(1_200)).await;
+        let label = format!("{LABEL_EXECUTOR}={}", bench.config.instance);
+        for container in bench.engine.containers(&label).await.unwrap() {
+            bench.engine.kill(&container).await.unwrap();
+        }
+    };
+    let (result, ()) = tokio::join!(run, kill);
+    assert_eq!(result.unwrap().outcome, Outcome::Timeout);
+    bench.finish().await;
 }

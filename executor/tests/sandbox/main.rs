@@ -13,3 +13,4 @@ mod image;
 mod lifecycle;
 mod outcomes;
 mod outputs;
+mod overhead;
