@@ -1,0 +1,221 @@
+//! A real anvil with a token and a market on it, and a provider made of plain calls.
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic
+)]
+
+use std::collections::BTreeMap;
+
+use alloy::primitives::{Address, B256};
+use alloy::providers::DynProvider;
+use piecework::blobs::{DirStore, blob_router};
+use piecework::chain::deploy::{MarketDeployment, deploy_dev_token, deploy_market, mint};
+use piecework::chain::{ChainOptions, IMarket, Sender, connect};
+use piecework::devnet::{Anvil, AnvilOptions};
+use piecework::digest::manifest::{BlobRef, EntryPath, ResultManifest, Tree};
+use piecework::digest::{Digest, lease, tree};
+use piecework::market::MarketConfig;
+use piecework::spec::{ImageSpec, JobSpec};
+use piecework::{Job, Market, Run};
+
+/// One token in units.
+pub const TOKEN: u128 = 1_000_000_000_000_000_000;
+/// What each of the first accounts gets.
+pub const FUNDS: u128 = 1_000 * TOKEN;
+
+pub struct Devnet {
+    pub anvil: Anvil,
+    pub provider: DynProvider,
+    pub token: Address,
+    pub market: Address,
+}
+
+impl Devnet {
+    pub async fn start() -> Self {
+        Self::start_with(AnvilOptions::default()).await
+    }
+
+    pub async fn start_with(options: AnvilOptions) -> Self {
+        let anvil = Anvil::start(&options).unwrap();
+        let (provider, chain_id) = connect(&ChainOptions::new(anvil.url())).await.unwrap();
+        let deployer = Sender::new(provider.clone(), chain_id, anvil.key(0).unwrap());
+        let (token, _) = deploy_dev_token(&deployer).await.unwrap();
+        let (market, _) = deploy_market(&deployer, MarketDeployment::new(token))
+            .await
+            .unwrap();
+        for account in anvil.addresses().into_iter().take(5) {
+            mint(&deployer, token, account, FUNDS).await.unwrap();
+        }
+        Self {
+            anvil,
+            provider,
+            token,
+            market,
+        }
+    }
+
+    pub fn config(&self, account: usize) -> MarketConfig {
+        MarketConfig::new(self.anvil.url(), self.market).signer(self.anvil.key(account).unwrap())
+    }
+
+    pub async fn market(&self, account: usize) -> Market {
+        Market::connect(self.config(account)).await.unwrap()
+    }
+
+    pub fn sender(&self, account: usize) -> Sender {
+        Sender::new(
+            self.provider.clone(),
+            self.anvil.chain_id(),
+            self.anvil.key(account).unwrap(),
+        )
+    }
+}
+
+/// A job that needs no engine: its image is named by a registry reference that nobody resolves.
+pub fn job(tasks: u32) -> Job {
+    let manifest = format!("sha256:{}", "11".repeat(32));
+    Job::pinned(ImageSpec {
+        manifest: manifest.parse().unwrap(),
+        platform: "linux/amd64".into(),
+        archive: None,
+        reference: Some(format!("example.org/tool@{manifest}")),
+    })
+    .tasks(tasks)
+    .max_price(TOKEN)
+}
+
+/// A provider's account, blobs and HTTP server.
+pub struct Provider {
+    pub market: Market,
+    pub store: DirStore,
+    pub address: Address,
+    _dir: tempfile::TempDir,
+}
+
+impl Provider {
+    /// Stakes and publishes a URL.
+    pub async fn start(devnet: &Devnet, account: usize) -> Self {
+        let market = devnet.market(account).await;
+        let address = market.account().unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let store = DirStore::open(dir.path()).unwrap();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let router = blob_router(store.clone());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        market.stake(500 * TOKEN).await.unwrap();
+        market.set_profile(&url).await.unwrap();
+        Self {
+            market,
+            store,
+            address,
+            _dir: dir,
+        }
+    }
+
+    pub async fn claim(&self, run: &Run, count: u32) -> (u32, u32) {
+        let call = IMarket::claimCall {
+            job: run.job().clone(),
+            provider: self.address,
+            count,
+        };
+        let receipt = self
+            .market
+            .sender()
+            .unwrap()
+            .call(self.market.address(), &call)
+            .await
+            .unwrap();
+        let claimed = receipt.decoded_log::<IMarket::Claimed>().unwrap();
+        (claimed.first, claimed.count)
+    }
+
+    /// Puts the results' blobs into the store; returns root and manifest.
+    pub fn publish(&self, first: u32, results: &[ResultManifest]) -> (B256, Digest) {
+        let digests: Vec<Digest> = results
+            .iter()
+            .map(|result| self.store.put_bytes(&result.to_bytes()).unwrap())
+            .collect();
+        let manifest = self.store.put_bytes(&lease::encode(&digests)).unwrap();
+        (tree::root(first, &digests).unwrap(), manifest)
+    }
+
+    pub async fn submit(&self, run: &Run, first: u32, root: B256, manifest: Digest) {
+        let call = IMarket::submitCall {
+            job: run.job().clone(),
+            first,
+            provider: self.address,
+            root,
+            manifest: manifest.into(),
+        };
+        self.market
+            .sender()
+            .unwrap()
+            .call(self.market.address(), &call)
+            .await
+            .unwrap();
+    }
+
+    /// Claims, "runs" and submits.
+    pub async fn work(&self, run: &Run, count: u32) -> (u32, u32) {
+        let (first, count) = self.claim(run, count).await;
+        let results: Vec<_> = (first..first + count)
+            .map(|task| self.result(task))
+            .collect();
+        let (root, manifest) = self.publish(first, &results);
+        self.submit(run, first, root, manifest).await;
+        (first, count)
+    }
+
+    /// A successful result with a file, a program and a line on standard output.
+    pub fn result(&self, task: u32) -> ResultManifest {
+        let put = |bytes: &[u8]| {
+            self.store.put_bytes(bytes).unwrap();
+            BlobRef::of(bytes)
+        };
+        let mut files = Tree::builder();
+        files.directory(EntryPath::new("sub").unwrap()).unwrap();
+        files
+            .file(
+                EntryPath::new("sub/tile").unwrap(),
+                put(format!("tile {task}").as_bytes()),
+                false,
+            )
+            .unwrap();
+        files
+            .file(EntryPath::new("run.sh").unwrap(), put(b"#!/bin/sh\n"), true)
+            .unwrap();
+        ResultManifest::exited(
+            0,
+            put(format!("did {task}\n").as_bytes()),
+            files.finish().unwrap(),
+        )
+    }
+}
+
+/// Every file below a directory with its bytes.
+pub fn files(dir: &std::path::Path) -> BTreeMap<String, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    let mut open = vec![dir.to_owned()];
+    while let Some(folder) = open.pop() {
+        for entry in std::fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                open.push(path);
+            } else {
+                let name = path.strip_prefix(dir).unwrap().to_str().unwrap().to_owned();
+                found.insert(name, std::fs::read(&path).unwrap());
+            }
+        }
+    }
+    found
+}
+
+/// For `Job::spec`.
+pub fn spec_of(run: &Run) -> JobSpec {
+    run.spec().clone()
+}

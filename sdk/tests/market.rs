@@ -1,0 +1,410 @@
+//! The market's client against a real anvil and a provider that serves real results.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic
+)]
+
+mod common;
+
+use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
+
+use alloy::primitives::B256;
+use alloy::providers::Provider as _;
+use common::{Devnet, FUNDS, Provider, TOKEN, files, job};
+use futures::StreamExt as _;
+use piecework::blobs::{HttpClient, HttpPolicy, fetch_bytes};
+use piecework::chain::{ChainError, IMarket};
+use piecework::digest::manifest::{Outcome, OutputFault, ResultManifest, Tree};
+use piecework::digest::{lease, tree};
+use piecework::market::{Basis, KeySource, MarketConfig, Step};
+use piecework::{Error, Market};
+
+const SOON: Duration = Duration::from_secs(30);
+
+#[tokio::test]
+async fn a_job_is_posted_run_watched_and_downloaded() {
+    let devnet = Devnet::start().await;
+    let client = devnet.market(1).await;
+    let provider = Provider::start(&devnet, 2).await;
+    let input = tempfile::tempdir().unwrap();
+    std::fs::write(input.path().join("scene.txt"), "a lighthouse").unwrap();
+
+    let run = client
+        .submit(
+            job(5)
+                .max_lease(3)
+                .input(input.path())
+                .env("MODE", "fast")
+                .args(["--all"]),
+        )
+        .await
+        .unwrap();
+    assert_eq!(
+        run.receipts().len(),
+        2,
+        "one deposit with a permit, one posting"
+    );
+    assert_eq!(
+        client
+            .balances(client.account().unwrap())
+            .await
+            .unwrap()
+            .wallet,
+        FUNDS - 5 * TOKEN
+    );
+
+    // What a provider does with the spec: it fetches the input from the client.
+    let http = HttpClient::new(&HttpPolicy {
+        allow_private: true,
+        ..HttpPolicy::default()
+    })
+    .unwrap();
+    let source = http.source(&run.spec().sources[0]).unwrap();
+    let input_tree = fetch_bytes(&source, run.spec().input.unwrap(), 4096)
+        .await
+        .unwrap();
+    assert_eq!(
+        Tree::parse(&input_tree).unwrap().entries()[0].path.as_str(),
+        "scene.txt"
+    );
+
+    let watched = tokio::spawn(run.progress().map(|step| step.unwrap()).collect::<Vec<_>>());
+    assert_eq!(provider.work(&run, 9).await, (0, 3));
+
+    // While the rest still waits: from another process, without a key.
+    let reader = Market::connect(MarketConfig::new(devnet.anvil.url(), devnet.market))
+        .await
+        .unwrap();
+    let other = reader.attach(run.id()).await.unwrap();
+    assert_eq!((other.spec(), other.job()), (run.spec(), run.job()));
+    let dir = tempfile::tempdir().unwrap();
+    let early = other.fetch_task(2, dir.path()).await.unwrap();
+    assert_eq!(
+        (early.basis, early.outcome),
+        (Basis::Submitted, Outcome::Exit(0))
+    );
+    assert_eq!(files(dir.path())["2/out/sub/tile"], b"tile 2");
+    assert_eq!(
+        other.fetch_task(3, dir.path()).await.unwrap_err().code(),
+        "no-result"
+    );
+    assert_eq!(
+        other.fetch_task(5, dir.path()).await.unwrap_err().code(),
+        "no-such-task"
+    );
+    assert_eq!(other.cancel().await.unwrap_err().code(), "no-key");
+
+    assert_eq!(provider.work(&run, 9).await, (3, 2));
+    run.accept(0).await.unwrap();
+    // The second lease is left to its challenge window; the watching client settles it then.
+    let done = run.wait_for(SOON).await.unwrap();
+    let steps = watched.await.unwrap();
+    assert!(matches!(steps[0].step, Step::Posted { escrow } if escrow == 5 * TOKEN));
+    let last = steps.last().unwrap();
+    assert!(
+        matches!(last.step, Step::Settled { first: 3, count: 2, paid, fee: 0, .. } if paid == 2 * TOKEN)
+    );
+    assert_eq!((last.tally.settled, last.total), (5, 5));
+    assert_eq!(
+        steps
+            .iter()
+            .filter(|step| matches!(step.step, Step::Submitted { .. }))
+            .count(),
+        2
+    );
+
+    let out = dir.path().join("deep/out");
+    let got = done.download(&out).await.unwrap();
+    let written = files(&out);
+    assert_eq!(written.len(), 5 * 4);
+    for task in 0..5 {
+        assert_eq!(
+            written[&format!("{task}/out/sub/tile")],
+            format!("tile {task}").as_bytes()
+        );
+        assert_eq!(
+            written[&format!("{task}/stdout")],
+            format!("did {task}\n").as_bytes()
+        );
+        assert_eq!(
+            ResultManifest::parse(&written[&format!("{task}/manifest")]).unwrap(),
+            provider.result(task)
+        );
+    }
+    let mode = std::fs::metadata(out.join("0/out/run.sh"))
+        .unwrap()
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o755);
+    assert_eq!(
+        (got.failed().count(), got.missing.len(), got.refunded),
+        (0, 0, 0)
+    );
+    assert_eq!(
+        done.download(&out).await.unwrap_err().code(),
+        "blob-occupied"
+    );
+
+    assert_eq!(done.view().money(), (5 * TOKEN, 0, 0));
+    assert_eq!(
+        provider
+            .market
+            .balances(provider.address)
+            .await
+            .unwrap()
+            .ledger,
+        5 * TOKEN
+    );
+}
+
+#[tokio::test]
+async fn failed_tasks_are_outcomes_and_what_was_not_run_is_refunded() {
+    let devnet = Devnet::start().await;
+    let client = devnet.market(1).await;
+    let provider = Provider::start(&devnet, 2).await;
+    let run = client.submit(job(6).max_lease(4)).await.unwrap();
+    let (first, _) = provider.claim(&run, 4).await;
+    let results = [
+        provider.result(0),
+        ResultManifest::timeout(),
+        ResultManifest::memory(),
+        ResultManifest::output(OutputFault::Link),
+    ];
+    let (root, manifest) = provider.publish(first, &results);
+    provider.submit(&run, first, root, manifest).await;
+    run.cancel().await.unwrap();
+    run.accept(0).await.unwrap();
+    let done = run.wait_for(SOON).await.unwrap();
+    assert_eq!((done.tally().settled, done.tally().refunded), (4, 2));
+    let dir = tempfile::tempdir().unwrap();
+    let got = done.download(dir.path().join("out")).await.unwrap();
+    let outcomes: Vec<_> = got.tasks.iter().map(|result| result.outcome).collect();
+    assert_eq!(
+        outcomes,
+        [
+            Outcome::Exit(0),
+            Outcome::Timeout,
+            Outcome::Memory,
+            Outcome::Output(OutputFault::Link)
+        ]
+    );
+    assert_eq!(
+        (got.failed().count(), got.missing, got.refunded),
+        (3, vec![4..6], 2 * TOKEN)
+    );
+    assert_eq!(
+        files(&dir.path().join("out/1")).keys().collect::<Vec<_>>(),
+        ["manifest"]
+    );
+    assert_eq!(
+        client
+            .balances(client.account().unwrap())
+            .await
+            .unwrap()
+            .ledger,
+        2 * TOKEN
+    );
+}
+
+#[tokio::test]
+async fn a_job_that_nobody_takes_ends_with_a_refund() {
+    let devnet = Devnet::start().await;
+    let client = devnet.market(1).await;
+    let run = client.submit(job(3).closes_in(1)).await.unwrap();
+    let done = run.wait_for(SOON).await.unwrap();
+    assert_eq!(done.tally().refunded, 3);
+    let account = client.account().unwrap();
+    assert_eq!(client.balances(account).await.unwrap().ledger, 3 * TOKEN);
+    client.withdraw(account, 3 * TOKEN).await.unwrap();
+    assert_eq!(client.balances(account).await.unwrap().wallet, FUNDS);
+}
+
+#[tokio::test]
+async fn other_bytes_than_committed_are_refused_and_leave_nothing() {
+    let devnet = Devnet::start().await;
+    let client = devnet.market(1).await;
+    let provider = Provider::start(&devnet, 2).await;
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out");
+
+    // A file changed after it was submitted.
+    let run = client.submit(job(2)).await.unwrap();
+    provider.work(&run, 2).await;
+    run.accept(0).await.unwrap();
+    let blob = provider
+        .result(1)
+        .tree()
+        .files()
+        .find(|(path, ..)| path.as_str() == "sub/tile")
+        .unwrap()
+        .1;
+    overwrite(&provider, &blob.digest.to_string(), b"tile X");
+    let error = run.download(&out).await.unwrap_err();
+    let Error::Download {
+        task: Some(1),
+        provider: named,
+        ..
+    } = &error
+    else {
+        panic!("{error}")
+    };
+    assert_eq!(*named, provider.address);
+    assert!(
+        error.to_string().contains(&blob.digest.to_string()),
+        "{error}"
+    );
+
+    // A list of digests that is not what the root commits to.
+    let run = client.submit(job(2)).await.unwrap();
+    let (first, _) = provider.claim(&run, 2).await;
+    let (root, _) = provider.publish(first, &[provider.result(7), provider.result(8)]);
+    let others = [provider.result(8).digest(), provider.result(7).digest()];
+    let manifest = provider.store.put_bytes(&lease::encode(&others)).unwrap();
+    provider.submit(&run, first, root, manifest).await;
+    run.accept(0).await.unwrap();
+    let error = run.download(&out).await.unwrap_err();
+    let Error::WrongRoot { expected, got, .. } = error else {
+        panic!("{error}")
+    };
+    assert_eq!((expected, got), (root, tree::root(0, &others).unwrap()));
+
+    // A result that is committed to, but is none.
+    let run = client.submit(job(1)).await.unwrap();
+    let (first, _) = provider.claim(&run, 1).await;
+    let digest = provider.store.put_bytes(b"exit 0\nand so on\n").unwrap();
+    let manifest = provider.store.put_bytes(&lease::encode(&[digest])).unwrap();
+    provider
+        .submit(&run, first, tree::root(first, &[digest]).unwrap(), manifest)
+        .await;
+    run.accept(0).await.unwrap();
+    assert_eq!(run.download(&out).await.unwrap_err().code(), "bad-result");
+
+    assert_eq!(
+        std::fs::read_dir(dir.path()).unwrap().count(),
+        0,
+        "partial files were left behind"
+    );
+}
+
+fn overwrite(provider: &Provider, digest: &str, bytes: &[u8]) {
+    let root = provider.store.root().to_owned();
+    let name = files(&root)
+        .into_keys()
+        .find(|name| name.replace('/', "").ends_with(&digest[2..]))
+        .unwrap();
+    let path = root.join(name);
+    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).unwrap();
+    std::fs::write(path, bytes).unwrap();
+}
+
+#[tokio::test]
+async fn money_is_checked_before_anything_is_sent() {
+    let devnet = Devnet::start().await;
+    let client = devnet.market(1).await;
+    let block = async || devnet.provider.get_block_number().await.unwrap();
+    let before = block().await;
+
+    let error = client.submit(job(1_001)).await.unwrap_err();
+    let Error::InsufficientFunds {
+        ledger: 0,
+        wallet,
+        need,
+        ..
+    } = &error
+    else {
+        panic!("{error}")
+    };
+    assert_eq!((*wallet, *need), (FUNDS, 1_001 * TOKEN));
+    let quote = client.quote(&job(1_000)).await.unwrap();
+    assert_eq!(
+        (quote.escrow, quote.deposit, quote.is_covered()),
+        (FUNDS, FUNDS, true)
+    );
+
+    for (bad, field) in [
+        (job(0), "tasks"),
+        (job(1).max_price(u128::MAX), "max_price"),
+        (job(1).min_price(2 * TOKEN, 10), "min_price"),
+        (job(1).bond(1 << 96), "bond"),
+        (job(1).jury_fee(1 << 94), "jury_fee"),
+        (job(1).challenge_window(31 * 86_400), "challenge_window"),
+        (job(1).run_window(5), "run_window"),
+        (job(4_000).max_lease(3_000), "max_lease"),
+    ] {
+        let error = client.submit(bad).await.unwrap_err();
+        assert!(
+            matches!(&error, Error::BadJob { field: named, .. } if *named == field),
+            "{field}: {error}"
+        );
+    }
+    let error = client
+        .submit(job(1).env("PIECEWORK_TASK_INDEX", "3"))
+        .await
+        .unwrap_err();
+    assert!(matches!(error, Error::Spec(_)), "{error}");
+    let error = client
+        .submit(job(1).input("/no/such/directory"))
+        .await
+        .unwrap_err();
+    assert!(matches!(error, Error::Blob(_)), "{error}");
+    assert_eq!(block().await, before, "nothing was sent");
+
+    let error = client.attach(B256::repeat_byte(7)).await.unwrap_err();
+    assert_eq!(error.code(), "job-not-found");
+    let run = client.submit(job(1).nonce(4)).await.unwrap();
+    let stranger = devnet.market(3).await.attach(run.id()).await.unwrap();
+    let error = stranger.cancel().await.unwrap_err();
+    let Error::Chain(ChainError::Reverted { revert, tx: None }) = &error else {
+        panic!("{error}")
+    };
+    assert!(
+        matches!(
+            revert.market.as_deref(),
+            Some(IMarket::IMarketErrors::NotClient(_))
+        ),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn a_market_is_not_entered_with_a_wrong_key_or_chain() {
+    let devnet = Devnet::start().await;
+    let wrong = MarketConfig {
+        chain_id: Some(10),
+        ..devnet.config(1)
+    };
+    assert_eq!(
+        Market::connect(wrong).await.unwrap_err().code(),
+        "chain-wrong-chain"
+    );
+    let nowhere = MarketConfig {
+        market: devnet.anvil.addresses()[9],
+        ..devnet.config(1)
+    };
+    assert_eq!(
+        Market::connect(nowhere).await.unwrap_err().code(),
+        "chain-no-market"
+    );
+
+    let dir = tempfile::tempdir().unwrap();
+    let (path, password_file) = (dir.path().join("key"), dir.path().join("password"));
+    piecework::chain::keys::create(&path, "right").unwrap();
+    std::fs::write(&password_file, "wrong\n").unwrap();
+    let key = KeySource::Keystore {
+        path,
+        password_file: password_file.clone(),
+    };
+    let locked = MarketConfig {
+        key,
+        ..devnet.config(1)
+    };
+    assert_eq!(
+        Market::connect(locked.clone()).await.unwrap_err().code(),
+        "key-wrong-password"
+    );
+    std::fs::write(&password_file, "right\n").unwrap();
+    Market::connect(locked).await.unwrap();
+}
