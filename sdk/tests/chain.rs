@@ -49,11 +49,12 @@ impl Consumer {
             }
             Message::Head(head) => {
                 self.records
-                    .retain(|record| record.head.number < head.number);
-                self.records.push(BlockRecord {
-                    head,
-                    events: std::mem::take(&mut self.open),
-                });
+                    .retain(|record| record.head.number <= head.number);
+                // After a reorg the head is a block that is stored already.
+                if self.records.last().is_none_or(|record| record.head != head) {
+                    let events = std::mem::take(&mut self.open);
+                    self.records.push(BlockRecord { head, events });
+                }
             }
             Message::Down { .. } => self.down += 1,
             Message::Unreadable(error) => panic!("{error}"),

@@ -203,10 +203,10 @@ impl ChainError {
             }
             RpcError::Transport(kind) => Self::Unreachable {
                 url: "the configured address".to_owned(),
-                reason: root_cause(kind),
+                reason: innermost(kind),
             },
             other => {
-                let reason = root_cause(other);
+                let reason = innermost(other);
                 Self::Rpc {
                     action,
                     reason,
@@ -222,7 +222,7 @@ impl ChainError {
             alloy::contract::Error::TransportError(rpc) => Self::from_rpc(action, rpc),
             other => Self::Rpc {
                 action: action.into(),
-                reason: root_cause(&other),
+                reason: innermost(&other),
                 source: None,
             },
         }
@@ -240,17 +240,11 @@ impl ChainError {
     }
 }
 
-/// The error and its sources in one line; transports hide the reason at the bottom.
-fn root_cause(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(inner) = source {
-        let inner_text = inner.to_string();
-        if !text.contains(&inner_text) {
-            text.push_str(": ");
-            text.push_str(&inner_text);
-        }
-        source = inner.source();
+/// The innermost cause: it says most, and the outer ones repeat the URL, which may hold a key.
+pub(super) fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut cause = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
     }
-    text
+    cause.to_string()
 }

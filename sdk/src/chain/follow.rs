@@ -34,7 +34,8 @@ pub enum Message {
     /// An event that was `Added` is no longer canonical: undo it. Newest first.
     Removed(EventAt),
     /// The chain now ends here, as far as this follower has read. After a reorg the number can be
-    /// lower than before: forget stored blocks above it.
+    /// lower than before: forget stored blocks above it. The head itself is then a block that was
+    /// told before, and whose events stand.
     Head(Head),
     /// A log of the market that cannot be read; log it and go on.
     Unreadable(UnreadableLog),
@@ -323,7 +324,7 @@ impl Follower {
         let retry_in = backoff.next().unwrap_or(Duration::from_secs(15));
         self.retry_at = Some(Instant::now() + retry_in);
         self.out.push_back(Message::Down {
-            reason: error.to_string(),
+            reason: super::error::innermost(error),
             retry_in,
         });
     }
