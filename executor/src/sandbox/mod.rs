@@ -133,6 +133,8 @@ pub struct Prepared {
     seed: B256,
     image: Image,
     input: Option<Arc<Input>>,
+    /// Has the image's archive, should the engine lose the image.
+    cache: DirStore,
 }
 
 impl Prepared {
@@ -257,6 +259,7 @@ impl Sandbox {
             seed,
             image,
             input,
+            cache: cache.clone(),
         })
     }
 

@@ -70,9 +70,7 @@ impl Container {
             "rw,noexec,nosuid,nodev,size={},nr_inodes={INODES},mode=1777",
             self.disk_bytes
         );
-        // `/out` is memory too, and charged to the container: what the task was promised
-        // for its files must not be taken from what it was promised for its processes.
-        let memory = signed(self.memory_bytes.saturating_add(self.disk_bytes));
+        let memory = signed(host_memory(self.memory_bytes, self.disk_bytes));
         CreateRequest {
             image: self.image.clone(),
             hostname: "piecework",
@@ -148,6 +146,15 @@ impl Container {
         };
         input.into_iter().chain(output).collect()
     }
+}
+
+/// Memory of the host that a task may take, in bytes: an executor's capacity must count this much.
+///
+/// `/out` is memory too, and charged to the container: what a task was promised for its files must
+/// not be taken from what it was promised for its processes.
+#[must_use]
+pub const fn host_memory(memory_bytes: u64, disk_bytes: u64) -> u64 {
+    memory_bytes.saturating_add(disk_bytes)
 }
 
 /// The profile without its white space.

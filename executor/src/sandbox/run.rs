@@ -23,6 +23,7 @@ use super::{
     collect::{Collected, collect},
     engine::{ContainerState, EngineError},
     env::environment,
+    images::Image,
     outputs::Space,
     profile::Container,
     stdio::{Captured, StdioError, capture},
@@ -88,14 +89,8 @@ async fn run_once(
         name,
         space: Some(space),
     };
-    let request = container(&run, prepared, job, task).request();
     let engine = &run.inner.engine;
-    engine.create(&run.name, &request).await.map_err(|error| {
-        if matches!(error, EngineError::NotFound { .. }) {
-            run.inner.images.forget(&spec.image.manifest);
-        }
-        error
-    })?;
+    run.create(prepared, job, task).await?;
     let attached = engine.attach(&run.name).await?;
     timings.create = clock.elapsed();
 
@@ -146,7 +141,7 @@ async fn run_once(
     Ok(result)
 }
 
-fn container(run: &Running, prepared: &Prepared, job: &str, task: u32) -> Container {
+fn container(run: &Running, prepared: &Prepared, image: &Image, job: &str, task: u32) -> Container {
     let config = &run.inner.config;
     let spec = &prepared.spec;
     let labels = [
@@ -155,10 +150,10 @@ fn container(run: &Running, prepared: &Prepared, job: &str, task: u32) -> Contai
         (LABEL_TASK, task.to_string()),
     ];
     Container {
-        image: prepared.image.id.clone(),
+        image: image.id.clone(),
         entrypoint: spec.command.clone(),
         args: spec.args.clone(),
-        env: environment(spec, prepared.seed, task, &prepared.image.defaults),
+        env: environment(spec, prepared.seed, task, &image.defaults),
         labels: BTreeMap::from(labels.map(|(name, value)| (name.to_owned(), value))),
         cpu_millis: u64::from(spec.resources.cpu_millis),
         cpuset: config.cpuset.clone(),
@@ -185,6 +180,21 @@ struct Running {
 }
 
 impl Running {
+    async fn create(&self, prepared: &Prepared, job: &str, task: u32) -> Result<(), SandboxError> {
+        let Inner { engine, images, .. } = self.inner.as_ref();
+        let request = |image| container(self, prepared, image, job, task).request();
+        let created = engine.create(&self.name, &request(&prepared.image)).await;
+        let Err(EngineError::NotFound { message, .. }) = created else {
+            return Ok(created?);
+        };
+        // Somebody tidied the engine up since the job was made ready.
+        tracing::warn!(%job, %message, "the engine lost the image of a job: loading it again");
+        let spec = &prepared.spec.image;
+        images.forget(&spec.manifest);
+        let image = images.ensure(spec, &[], &prepared.cache).await?;
+        Ok(engine.create(&self.name, &request(&image)).await?)
+    }
+
     /// Kills the container and waits until it has ended.
     async fn kill(&self) -> Result<(), SandboxError> {
         let engine = &self.inner.engine;

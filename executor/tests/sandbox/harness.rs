@@ -18,6 +18,9 @@ use crate::image::Image;
 
 pub(crate) const SEED: B256 = B256::repeat_byte(0x5e);
 
+/// Where Docker is unless DOCKER_HOST says otherwise.
+pub(crate) const DOCKER: &str = "unix:///var/run/docker.sock";
+
 pub(crate) struct Bench {
     pub(crate) engine: Arc<dyn ContainerEngine>,
     pub(crate) sandbox: Sandbox,
@@ -30,8 +33,7 @@ pub(crate) struct Bench {
 }
 
 pub(crate) async fn engine() -> Arc<dyn ContainerEngine> {
-    let address =
-        std::env::var("DOCKER_HOST").unwrap_or_else(|_| "unix:///var/run/docker.sock".to_owned());
+    let address = std::env::var("DOCKER_HOST").unwrap_or_else(|_| DOCKER.to_owned());
     match DockerEngine::connect(&address).await {
         Ok(engine) => Arc::new(engine),
         Err(error) => panic!("these tests need a real Docker: {error}"),

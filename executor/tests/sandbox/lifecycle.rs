@@ -9,7 +9,10 @@ use piecework_executor::sandbox::{
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use crate::{harness::Bench, image::Image};
+use crate::{
+    harness::{Bench, DOCKER},
+    image::Image,
+};
 
 #[tokio::test]
 async fn a_cancelled_or_dropped_run_leaves_nothing() {
@@ -189,5 +192,34 @@ async fn a_task_that_somebody_kills_is_run_again() {
     };
     let (result, ()) = tokio::join!(run, kill);
     assert_eq!(result.unwrap().outcome, Outcome::Timeout);
+    bench.finish().await;
+}
+
+#[tokio::test]
+async fn an_image_that_the_engine_lost_is_loaded_again() {
+    let bench = Bench::new().await;
+    let mut spec = bench.spec(&["hello"]);
+    // An image that no other test uses.
+    let name = format!("ONLY_HERE={}", bench.config.instance);
+    let image = Image::with("Env", json!([name]));
+    spec.image = image.publish(&bench.client);
+    let prepared = bench.prepare(&spec).await.unwrap();
+    let address = std::env::var("DOCKER_HOST").unwrap_or_else(|_| DOCKER.to_owned());
+    let docker = docker_api::Docker::new(address).unwrap();
+    let lost = docker_api::Image::new(docker.clone(), prepared.image_id());
+    lost.delete().await.unwrap();
+    let cancel = CancellationToken::new();
+    let run = bench
+        .sandbox
+        .run(&prepared, "0xjob", 0, &bench.work, &cancel);
+    assert_eq!(run.await.unwrap().outcome, Outcome::Exit(0));
+    // Preparing it again does not look, running it does.
+    bench.sandbox.close().await;
+    lost.delete().await.unwrap();
+    let again = bench.prepare(&spec).await.unwrap();
+    let run = bench.sandbox.run(&again, "0xjob", 0, &bench.work, &cancel);
+    assert_eq!(run.await.unwrap().outcome, Outcome::Exit(0));
+    bench.sandbox.close().await;
+    lost.delete().await.unwrap();
     bench.finish().await;
 }
