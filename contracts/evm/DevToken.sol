@@ -12,10 +12,7 @@ contract DevToken is ERC20Permit {
     /// @notice The faucet: gives `amount` to `to`. There is no limit and no permission.
     /// @param to who receives it
     /// @param amount how much
-    function mint(
-        address to,
-        uint256 amount
-    ) external {
+    function mint(address to, uint256 amount) external {
         _mint(to, amount);
     }
 }

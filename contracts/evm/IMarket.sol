@@ -286,10 +286,7 @@ interface IMarket {
     /// @notice Takes `amount` tokens from the caller and credits them to `account`.
     /// @param account whose ledger grows
     /// @param amount tokens, not zero; they must arrive whole
-    function deposit(
-        address account,
-        uint128 amount
-    ) external;
+    function deposit(address account, uint128 amount) external;
 
     /// @notice `deposit` with an ERC-2612 permit of the caller. A permit that fails (used already,
     /// by a front-runner) is ignored if the allowance suffices.
@@ -311,66 +308,45 @@ interface IMarket {
     /// @notice Pays `amount` from the caller's ledger (a provider's earnings included) to `to`.
     /// @param to who receives the tokens
     /// @param amount tokens, not zero
-    function withdraw(
-        address to,
-        uint128 amount
-    ) external;
+    function withdraw(address to, uint128 amount) external;
 
     /// @notice What `account` can withdraw or post with: deposits, refunds and earnings.
-    function balanceOf(
-        address account
-    ) external view returns (uint128);
+    function balanceOf(address account) external view returns (uint128);
 
     // ------------------------------------------------------------------ providers
 
     /// @notice Adds `amount` of the caller's tokens to its stake.
     /// @param amount tokens, not zero
-    function stake(
-        uint128 amount
-    ) external;
+    function stake(uint128 amount) external;
 
     /// @notice Takes free stake of the caller out.
     /// @param to who receives the tokens
     /// @param amount tokens, not zero, at most what no lease locks
-    function unstake(
-        address to,
-        uint128 amount
-    ) external;
+    function unstake(address to, uint128 amount) external;
 
     /// @notice Allows (or stops) `operator` to claim, submit and release for the caller. An
     /// operator can never move stake or earnings.
     /// @param operator the key of one machine's executor
     /// @param allowed whether it may act
-    function setOperator(
-        address operator,
-        bool allowed
-    ) external;
+    function setOperator(address operator, bool allowed) external;
 
     /// @notice Publishes how to reach the caller as a provider.
     /// @param nodeId peer-to-peer node id, or 0
     /// @param capabilities digest of its machines' description, or 0
     /// @param endpoint base URL of its blob server, at most 128 bytes
-    function setProfile(
-        bytes32 nodeId,
-        bytes32 capabilities,
-        string calldata endpoint
-    ) external;
+    function setProfile(bytes32 nodeId, bytes32 capabilities, string calldata endpoint) external;
 
     /// @notice State of a provider.
-    function providerOf(
-        address provider
-    ) external view returns (ProviderState memory);
+    function providerOf(address provider) external view returns (ProviderState memory);
 
     /// @notice The last profile of a provider.
-    function profileOf(
-        address provider
-    ) external view returns (bytes32 nodeId, bytes32 capabilities, string memory endpoint);
+    function profileOf(address provider)
+        external
+        view
+        returns (bytes32 nodeId, bytes32 capabilities, string memory endpoint);
 
     /// @notice Whether `operator` may act for `provider`.
-    function isOperator(
-        address provider,
-        address operator
-    ) external view returns (bool);
+    function isOperator(address provider, address operator) external view returns (bool);
 
     // ------------------------------------------------------------------ jobs
 
@@ -378,42 +354,27 @@ interface IMarket {
     /// @param job the job
     /// @param spec the job-spec bytes, at most 16,384
     /// @return jobId the job's EIP-712 hash
-    function post(
-        Job calldata job,
-        bytes calldata spec
-    ) external returns (bytes32 jobId);
+    function post(Job calldata job, bytes calldata spec) external returns (bytes32 jobId);
 
     /// @notice Stops new leases and takeovers and refunds the tasks that no lease holds. Rounds
     /// that run go to their end.
     /// @param job the caller's job
-    function cancel(
-        Job calldata job
-    ) external;
+    function cancel(Job calldata job) external;
 
     /// @notice Once the job is cancelled or past `closesAt`: refunds free leases, and the tasks
     /// that no lease ever held. Anyone may call.
     /// @param job the job
     /// @param firsts first tasks of free leases; the first unclaimed task stands for all of them
-    function close(
-        Job calldata job,
-        uint32[] calldata firsts
-    ) external;
+    function close(Job calldata job, uint32[] calldata firsts) external;
 
     /// @notice The job's id: its EIP-712 hash in this market's domain.
-    function hashJob(
-        Job calldata job
-    ) external view returns (bytes32 jobId);
+    function hashJob(Job calldata job) external view returns (bytes32 jobId);
 
     /// @notice State of a job.
-    function jobOf(
-        bytes32 jobId
-    ) external view returns (JobState memory);
+    function jobOf(bytes32 jobId) external view returns (JobState memory);
 
     /// @notice The price of a task and seat in a round that begins at `time`; rounds down.
-    function priceAt(
-        Job calldata job,
-        uint64 time
-    ) external pure returns (uint128);
+    function priceAt(Job calldata job, uint64 time) external pure returns (uint128);
 
     // ------------------------------------------------------------------ optimistic leases
 
@@ -424,21 +385,15 @@ interface IMarket {
     /// @param count tasks asked for, at least 1
     /// @return first the lease's first task
     /// @return taken tasks in the lease
-    function claim(
-        Job calldata job,
-        address provider,
-        uint32 count
-    ) external returns (uint32 first, uint32 taken);
+    function claim(Job calldata job, address provider, uint32 count)
+        external
+        returns (uint32 first, uint32 taken);
 
     /// @notice Takes a free lease in a new round, performing `expire` itself if that is due.
     /// @param job the job
     /// @param provider for whom; not who left the lease last
     /// @param first the lease's first task
-    function takeover(
-        Job calldata job,
-        address provider,
-        uint32 first
-    ) external;
+    function takeover(Job calldata job, address provider, uint32 first) external;
 
     /// @notice Submits a lease's result within its run window.
     /// @param job the job
@@ -446,64 +401,42 @@ interface IMarket {
     /// @param provider who holds the lease
     /// @param root positional Merkle root over the output digests (`JobResult`), not zero
     /// @param manifest content address of the list of output digests
-    function submit(
-        Job calldata job,
-        uint32 first,
-        address provider,
-        bytes32 root,
-        bytes32 manifest
-    ) external;
+    function submit(Job calldata job, uint32 first, address provider, bytes32 root, bytes32 manifest) external;
 
     /// @notice The client settles a submitted lease at once, for good.
     /// @param job the caller's job
     /// @param first the lease's first task
-    function accept(
-        Job calldata job,
-        uint32 first
-    ) external;
+    function accept(Job calldata job, uint32 first) external;
 
     /// @notice Settles a submitted lease whose challenge window is over. Anyone may call.
     /// @param job the job
     /// @param first the lease's first task
-    function finalize(
-        Job calldata job,
-        uint32 first
-    ) external;
+    function finalize(Job calldata job, uint32 first) external;
 
     /// @notice Ends a round whose run window passed without a result: burns 10 % of its bond and
     /// frees the lease. Anyone may call.
     /// @param job the job
     /// @param first the lease's first task
-    function expire(
-        Job calldata job,
-        uint32 first
-    ) external;
+    function expire(Job calldata job, uint32 first) external;
 
     /// @notice Gives a running lease up: free within the first eighth of the run window, later 2 %
     /// of the bond are burned.
     /// @param job the job
     /// @param first the lease's first task
     /// @param provider who holds the lease
-    function release(
-        Job calldata job,
-        uint32 first,
-        address provider
-    ) external;
+    function release(Job calldata job, uint32 first, address provider) external;
 
     /// @notice State of a lease.
-    function leaseOf(
-        bytes32 jobId,
-        uint32 first
-    ) external view returns (LeaseState memory);
+    function leaseOf(bytes32 jobId, uint32 first) external view returns (LeaseState memory);
 
     /// @notice The final root of a lease; all zero unless it is settled.
     /// @return root positional Merkle root over its output digests
     /// @return count tasks in it
     /// @return how how it became final
-    function resultRoot(
-        bytes32 jobId,
-        uint32 first
-    ) external view returns (bytes32 root, uint32 count, How how);
+    function resultRoot(bytes32 jobId, uint32 first)
+        external
+        view
+        returns (bytes32 root, uint32 count, How how);
 
     // ------------------------------------------------------------------ the market
 
@@ -516,10 +449,7 @@ interface IMarket {
     /// @notice Changes the fee for jobs posted from now on; by its governor only.
     /// @param feeBps basis points, at most 500
     /// @param recipient who receives it, not zero
-    function setFee(
-        uint16 feeBps,
-        address recipient
-    ) external;
+    function setFee(uint16 feeBps, address recipient) external;
 
     /// @notice Slashed tokens that nobody will ever receive. They stay in the contract.
     function burned() external view returns (uint128);

@@ -26,9 +26,7 @@ library JobHash {
     /// @notice `hashStruct(job)`. The fields are hashed as they lie in calldata, unread: `post` alone
     /// must see that none holds more bits than its type (its event's encoding does), for a job
     /// brought with other bits later has another hash, and is unknown.
-    function hash(
-        IMarket.Job calldata job
-    ) internal pure returns (bytes32 result) {
+    function hash(IMarket.Job calldata job) internal pure returns (bytes32 result) {
         bytes32 termsType = TERMS_TYPEHASH;
         bytes32 priceType = PRICE_TYPEHASH;
         bytes32 timingType = TIMING_TYPEHASH;

@@ -11,17 +11,12 @@ import {IMarket} from "./IMarket.sol";
 /// digest for a task.
 library JobResult {
     /// @notice The leaf of a task's output. Hashed twice: a node can never pass for a leaf.
-    function leaf(
-        uint32 task,
-        bytes32 digest
-    ) internal pure returns (bytes32) {
+    function leaf(uint32 task, bytes32 digest) internal pure returns (bytes32) {
         return keccak256(bytes.concat(keccak256(abi.encode(task, digest))));
     }
 
     /// @notice Number of elements of a proof in a lease of `count` tasks: `ceil(log2 count)`.
-    function depth(
-        uint32 count
-    ) internal pure returns (uint256 d) {
+    function depth(uint32 count) internal pure returns (uint256 d) {
         while ((uint256(1) << d) < count) ++d;
     }
 
@@ -34,7 +29,9 @@ library JobResult {
         bytes32 digest,
         bytes32[] memory proof
     ) internal pure returns (bool) {
-        if (task < first || task - first >= count || proof.length != depth(count)) return false;
+        if (task < first || task - first >= count || proof.length != depth(count)) {
+            return false;
+        }
         uint256 path = task - first;
         bytes32 node = leaf(task, digest);
         for (uint256 i = 0; i < proof.length; ++i) {

@@ -33,10 +33,7 @@ library JobRules {
 
     /// @notice Reverts unless the job can be posted now, and runs on this market.
     /// @return escrow what its worst case costs
-    function check(
-        IMarket.Job calldata job,
-        bytes calldata spec
-    ) internal view returns (uint96 escrow) {
+    function check(IMarket.Job calldata job, bytes calldata spec) internal view returns (uint96 escrow) {
         _checkTerms(job.terms);
         _checkTiming(job.timing);
         if (spec.length > MAX_SPEC) revert IMarket.SpecTooLong(spec.length, MAX_SPEC);
@@ -48,9 +45,7 @@ library JobRules {
         }
     }
 
-    function _checkTerms(
-        IMarket.Terms calldata terms
-    ) private pure {
+    function _checkTerms(IMarket.Terms calldata terms) private pure {
         uint8 replicas = terms.replicas;
         uint8 quorum = terms.quorum;
         if (terms.tasks == 0) revert IMarket.NoTasks();
@@ -65,9 +60,7 @@ library JobRules {
         if (terms.verifier != address(0) && replicas != 1) revert IMarket.VerifierNeedsOneReplica(replicas);
     }
 
-    function _checkTiming(
-        IMarket.Timing calldata timing
-    ) private view {
+    function _checkTiming(IMarket.Timing calldata timing) private view {
         uint64 opensAt = timing.opensAt;
         uint64 closesAt = timing.closesAt;
         if (timing.ramp > MAX_WINDOW) revert IMarket.BadWindow(timing.ramp, MAX_WINDOW);
@@ -82,11 +75,14 @@ library JobRules {
         }
     }
 
-    function _checkPrice(
-        IMarket.Terms calldata terms,
-        IMarket.Price calldata price
-    ) private pure returns (uint96 escrow) {
-        if (price.minPrice > price.maxPrice) revert IMarket.BadPriceRange(price.minPrice, price.maxPrice);
+    function _checkPrice(IMarket.Terms calldata terms, IMarket.Price calldata price)
+        private
+        pure
+        returns (uint96 escrow)
+    {
+        if (price.minPrice > price.maxPrice) {
+            revert IMarket.BadPriceRange(price.minPrice, price.maxPrice);
+        }
         // 32 + 8 + 128 bits and less: no overflow.
         escrow = amountOf(uint256(terms.tasks) * terms.replicas * price.maxPrice);
         amountOf(uint256(price.bond) * terms.maxLease);
@@ -94,20 +90,18 @@ library JobRules {
     }
 
     /// @notice `amount` as it is kept. Reverts if it is too large.
-    function amountOf(
-        uint256 amount
-    ) internal pure returns (uint96) {
+    function amountOf(uint256 amount) internal pure returns (uint96) {
         if (amount > MAX_AMOUNT) revert IMarket.AmountTooLarge(amount, MAX_AMOUNT);
         // forge-lint: disable-next-line(unsafe-typecast)
         return uint96(amount);
     }
 
     /// @notice The price of a task and seat in a round that begins at `time`. Rounds down.
-    function priceAt(
-        IMarket.Price calldata price,
-        IMarket.Timing calldata timing,
-        uint256 time
-    ) internal pure returns (uint96) {
+    function priceAt(IMarket.Price calldata price, IMarket.Timing calldata timing, uint256 time)
+        internal
+        pure
+        returns (uint96)
+    {
         uint256 opensAt = timing.opensAt;
         uint256 ramp = timing.ramp;
         uint256 maxPrice = price.maxPrice;
@@ -122,10 +116,7 @@ library JobRules {
     }
 
     /// @notice The bond of an optimistic lease: never less than what a lost jury costs.
-    function bondOf(
-        IMarket.Price calldata price,
-        uint32 count
-    ) internal pure returns (uint96) {
+    function bondOf(IMarket.Price calldata price, uint32 count) internal pure returns (uint96) {
         unchecked {
             // 128 + 32 bits; 128 + 3 bits.
             uint256 bond = uint256(price.bond) * count;
@@ -136,12 +127,11 @@ library JobRules {
 
     /// @notice Splits the escrow `maxPrice * count` of a lease that ended well at `price`. The fee
     /// rounds down; the other two are what is left.
-    function split(
-        uint128 maxPrice,
-        uint96 price,
-        uint32 count,
-        uint16 feeBps
-    ) internal pure returns (uint96 paid, uint96 fee, uint96 refunded) {
+    function split(uint128 maxPrice, uint96 price, uint32 count, uint16 feeBps)
+        internal
+        pure
+        returns (uint96 paid, uint96 fee, uint96 refunded)
+    {
         unchecked {
             // No part is more than the whole: `price <= maxPrice`, `feeBps <= BPS`.
             uint96 whole = amountOf(uint256(maxPrice) * count);
@@ -156,10 +146,7 @@ library JobRules {
     }
 
     /// @notice What is burned of a bond; rounds down, the rest returns to the provider.
-    function slashOf(
-        uint256 bond,
-        uint256 slashBps
-    ) internal pure returns (uint96) {
+    function slashOf(uint256 bond, uint256 slashBps) internal pure returns (uint96) {
         return amountOf(bond * slashBps / BPS);
     }
 }

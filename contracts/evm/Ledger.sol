@@ -27,12 +27,7 @@ abstract contract Ledger is MarketStorage {
     /// @param feeGovernor who may change the fee; 0 fixes it for ever
     /// @param feeRecipient who receives the fee; 0 only while the fee is 0
     /// @param feeBps the fee, at most 500
-    constructor(
-        address token_,
-        address feeGovernor,
-        address feeRecipient,
-        uint16 feeBps
-    ) {
+    constructor(address token_, address feeGovernor, address feeRecipient, uint16 feeBps) {
         if (token_ == address(0)) revert ZeroAddress();
         _TOKEN = IERC20(token_);
         _FEE_GOVERNOR = feeGovernor;
@@ -42,10 +37,7 @@ abstract contract Ledger is MarketStorage {
     // ------------------------------------------------------------------ in and out
 
     /// @inheritdoc IMarket
-    function deposit(
-        address account,
-        uint128 amount
-    ) public {
+    function deposit(address account, uint128 amount) public {
         if (account == address(0)) revert ZeroAddress();
         _credit(account, _pull(amount));
         emit Deposited(account, msg.sender, amount);
@@ -67,10 +59,7 @@ abstract contract Ledger is MarketStorage {
     }
 
     /// @inheritdoc IMarket
-    function withdraw(
-        address to,
-        uint128 amount
-    ) external {
+    function withdraw(address to, uint128 amount) external {
         if (to == address(0)) revert ZeroAddress();
         if (amount == 0) revert ZeroAmount();
         _debit(msg.sender, amount);
@@ -79,9 +68,7 @@ abstract contract Ledger is MarketStorage {
     }
 
     /// @dev Takes `amount` tokens from the caller; they must arrive whole.
-    function _pull(
-        uint256 amount
-    ) internal returns (uint96) {
+    function _pull(uint256 amount) internal returns (uint96) {
         if (amount == 0) revert ZeroAmount();
         _held = JobRules.amountOf(_held + amount);
 
@@ -95,10 +82,7 @@ abstract contract Ledger is MarketStorage {
     }
 
     /// @dev Sends `amount` tokens out: the last act of a call.
-    function _push(
-        address to,
-        uint96 amount
-    ) internal {
+    function _push(address to, uint96 amount) internal {
         _held -= amount;
         _TOKEN.safeTransfer(to, amount);
     }
@@ -106,28 +90,20 @@ abstract contract Ledger is MarketStorage {
     // ------------------------------------------------------------------ bookkeeping
 
     /// @inheritdoc IMarket
-    function balanceOf(
-        address account
-    ) external view returns (uint128) {
+    function balanceOf(address account) external view returns (uint128) {
         uint256 balance = _ledger[account] + _providers[account].earned();
         if (account == _feeRecipient) balance += _feeEarned;
         return JobRules.amountOf(balance);
     }
 
     /// @dev Adds `amount` to the account's ledger.
-    function _credit(
-        address account,
-        uint256 amount
-    ) internal {
+    function _credit(address account, uint256 amount) internal {
         if (amount != 0) _ledger[account] += amount;
     }
 
     /// @dev Takes `amount` out of the account's ledger; if that does not suffice, its earnings as a
     /// provider and as the fee's recipient are moved to the ledger first.
-    function _debit(
-        address account,
-        uint256 amount
-    ) internal {
+    function _debit(address account, uint256 amount) internal {
         uint256 balance = _ledger[account];
         if (balance < amount) {
             ProviderSlot record = _providers[account];
@@ -143,28 +119,20 @@ abstract contract Ledger is MarketStorage {
     }
 
     /// @dev Makes `amount`, taken from a bond, nobody's for ever.
-    function _burn(
-        uint96 amount
-    ) internal {
+    function _burn(uint96 amount) internal {
         _burned += amount;
     }
 
     // ------------------------------------------------------------------ the fee
 
     /// @inheritdoc IMarket
-    function setFee(
-        uint16 feeBps,
-        address recipient
-    ) external {
+    function setFee(uint16 feeBps, address recipient) external {
         if (msg.sender != _FEE_GOVERNOR) revert NotGovernor(_FEE_GOVERNOR, msg.sender);
         _setFee(feeBps, recipient);
     }
 
     /// @dev What the fee earned so far stays with its old recipient.
-    function _setFee(
-        uint16 feeBps,
-        address recipient
-    ) private {
+    function _setFee(uint16 feeBps, address recipient) private {
         if (feeBps > MAX_FEE_BPS) revert FeeTooHigh(feeBps, MAX_FEE_BPS);
         if (recipient == address(0)) revert ZeroAddress();
         if (recipient != _feeRecipient) {

@@ -15,10 +15,7 @@ contract Market is Optimistic {
     /// @param feeGovernor who may change the fee of jobs still to be posted; 0 fixes it for ever
     /// @param feeRecipient who receives the fee; 0 only while there is none
     /// @param feeBps the fee in basis points, at most 500
-    constructor(
-        address token_,
-        address feeGovernor,
-        address feeRecipient,
-        uint16 feeBps
-    ) Ledger(token_, feeGovernor, feeRecipient, feeBps) {}
+    constructor(address token_, address feeGovernor, address feeRecipient, uint16 feeBps)
+        Ledger(token_, feeGovernor, feeRecipient, feeBps)
+    {}
 }

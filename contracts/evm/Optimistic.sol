@@ -14,11 +14,10 @@ abstract contract Optimistic is Jobs {
     // ------------------------------------------------------------------ a round begins
 
     /// @inheritdoc IMarket
-    function claim(
-        Job calldata job,
-        address provider,
-        uint32 count
-    ) external returns (uint32 first, uint32 taken) {
+    function claim(Job calldata job, address provider, uint32 count)
+        external
+        returns (uint32 first, uint32 taken)
+    {
         uint32 number = _authorize(provider);
         bytes32 jobId = hashJob(job);
         JobSlot record = _open(job, jobId);
@@ -35,11 +34,7 @@ abstract contract Optimistic is Jobs {
     }
 
     /// @inheritdoc IMarket
-    function takeover(
-        Job calldata job,
-        address provider,
-        uint32 first
-    ) external {
+    function takeover(Job calldata job, address provider, uint32 first) external {
         uint32 number = _authorize(provider);
         bytes32 jobId = hashJob(job);
         _open(job, jobId);
@@ -53,13 +48,9 @@ abstract contract Optimistic is Jobs {
     }
 
     /// @dev Begins a round of a lease: locks its bond.
-    function _begin(
-        Job calldata job,
-        bytes32 jobId,
-        uint32 first,
-        LeaseSlot lease,
-        address provider
-    ) private {
+    function _begin(Job calldata job, bytes32 jobId, uint32 first, LeaseSlot lease, address provider)
+        private
+    {
         _leases[jobId][first] = lease;
         uint96 bond = JobRules.bondOf(job.price, lease.count());
         _lock(provider, bond);
@@ -70,13 +61,9 @@ abstract contract Optimistic is Jobs {
     // ------------------------------------------------------------------ a round ends well
 
     /// @inheritdoc IMarket
-    function submit(
-        Job calldata job,
-        uint32 first,
-        address provider,
-        bytes32 root,
-        bytes32 manifest
-    ) external {
+    function submit(Job calldata job, uint32 first, address provider, bytes32 root, bytes32 manifest)
+        external
+    {
         bytes32 jobId = hashJob(job);
         LeaseSlot lease = _leases[jobId][first];
         _onlyHolder(jobId, first, lease, provider);
@@ -89,10 +76,7 @@ abstract contract Optimistic is Jobs {
     }
 
     /// @inheritdoc IMarket
-    function accept(
-        Job calldata job,
-        uint32 first
-    ) external {
+    function accept(Job calldata job, uint32 first) external {
         _onlyClient(job);
         bytes32 jobId = hashJob(job);
         LeaseSlot lease = _leases[jobId][first];
@@ -101,10 +85,7 @@ abstract contract Optimistic is Jobs {
     }
 
     /// @inheritdoc IMarket
-    function finalize(
-        Job calldata job,
-        uint32 first
-    ) external {
+    function finalize(Job calldata job, uint32 first) external {
         bytes32 jobId = hashJob(job);
         LeaseSlot lease = _leases[jobId][first];
         _requirePhase(Phase.Submitted, jobId, first, lease);
@@ -114,13 +95,7 @@ abstract contract Optimistic is Jobs {
     }
 
     /// @dev Pays out a lease's escrow and unlocks its bond.
-    function _settle(
-        Job calldata job,
-        bytes32 jobId,
-        uint32 first,
-        LeaseSlot lease,
-        How how
-    ) private {
+    function _settle(Job calldata job, bytes32 jobId, uint32 first, LeaseSlot lease, How how) private {
         _leases[jobId][first] = lease.settled(how);
         uint96 price = JobRules.priceAt(job.price, job.timing, lease.startedAt());
         (uint96 paid, uint96 feePaid, uint96 refunded) =
@@ -135,10 +110,7 @@ abstract contract Optimistic is Jobs {
     // ------------------------------------------------------------------ a round ends without a result
 
     /// @inheritdoc IMarket
-    function expire(
-        Job calldata job,
-        uint32 first
-    ) external {
+    function expire(Job calldata job, uint32 first) external {
         bytes32 jobId = hashJob(job);
         LeaseSlot lease = _leases[jobId][first];
         _requirePhase(Phase.Running, jobId, first, lease);
@@ -148,11 +120,7 @@ abstract contract Optimistic is Jobs {
     }
 
     /// @inheritdoc IMarket
-    function release(
-        Job calldata job,
-        uint32 first,
-        address provider
-    ) external {
+    function release(Job calldata job, uint32 first, address provider) external {
         bytes32 jobId = hashJob(job);
         LeaseSlot lease = _leases[jobId][first];
         _onlyHolder(jobId, first, lease, provider);
@@ -163,10 +131,7 @@ abstract contract Optimistic is Jobs {
     }
 
     /// @inheritdoc IMarket
-    function close(
-        Job calldata job,
-        uint32[] calldata firsts
-    ) external {
+    function close(Job calldata job, uint32[] calldata firsts) external {
         bytes32 jobId = hashJob(job);
         JobSlot record = _known(jobId);
         if (record.status() != JobStatus.Cancelled && block.timestamp <= job.timing.closesAt) {
@@ -186,11 +151,7 @@ abstract contract Optimistic is Jobs {
 
     /// @dev Gives up a free lease.
     /// @return refunded what the client is still to be credited with
-    function _refundLease(
-        Job calldata job,
-        bytes32 jobId,
-        uint32 first
-    ) private returns (uint96 refunded) {
+    function _refundLease(Job calldata job, bytes32 jobId, uint32 first) private returns (uint96 refunded) {
         LeaseSlot lease = _leases[jobId][first];
         lease = _freeIfLate(job, jobId, first, lease);
         _requirePhase(Phase.Free, jobId, first, lease);
@@ -200,12 +161,10 @@ abstract contract Optimistic is Jobs {
     }
 
     /// @dev The lease; freed, if its run window is over, poked or not.
-    function _freeIfLate(
-        Job calldata job,
-        bytes32 jobId,
-        uint32 first,
-        LeaseSlot lease
-    ) private returns (LeaseSlot) {
+    function _freeIfLate(Job calldata job, bytes32 jobId, uint32 first, LeaseSlot lease)
+        private
+        returns (LeaseSlot)
+    {
         if (lease.phase() != Phase.Running || block.timestamp <= lease.startedAt() + job.timing.runWindow) {
             return lease;
         }
@@ -213,13 +172,10 @@ abstract contract Optimistic is Jobs {
     }
 
     /// @dev Frees a lease; its bond returns less what its holder loses for `reason`.
-    function _free(
-        Job calldata job,
-        bytes32 jobId,
-        uint32 first,
-        LeaseSlot lease,
-        Reason reason
-    ) private returns (LeaseSlot freed) {
+    function _free(Job calldata job, bytes32 jobId, uint32 first, LeaseSlot lease, Reason reason)
+        private
+        returns (LeaseSlot freed)
+    {
         freed = lease.to(Phase.Free);
         _leases[jobId][first] = freed;
         uint96 bond = JobRules.bondOf(job.price, lease.count());
@@ -238,10 +194,7 @@ abstract contract Optimistic is Jobs {
     // ------------------------------------------------------------------ reading
 
     /// @inheritdoc IMarket
-    function leaseOf(
-        bytes32 jobId,
-        uint32 first
-    ) external view returns (LeaseState memory) {
+    function leaseOf(bytes32 jobId, uint32 first) external view returns (LeaseState memory) {
         LeaseSlot lease = _leases[jobId][first];
         return LeaseState({
             provider: _providerAt[lease.provider()],
@@ -256,10 +209,11 @@ abstract contract Optimistic is Jobs {
     }
 
     /// @inheritdoc IMarket
-    function resultRoot(
-        bytes32 jobId,
-        uint32 first
-    ) external view returns (bytes32 root, uint32 count, How how) {
+    function resultRoot(bytes32 jobId, uint32 first)
+        external
+        view
+        returns (bytes32 root, uint32 count, How how)
+    {
         LeaseSlot lease = _leases[jobId][first];
         if (lease.phase() == Phase.Settled) return (_roots[jobId][first], lease.count(), lease.how());
     }
@@ -267,12 +221,7 @@ abstract contract Optimistic is Jobs {
     // ------------------------------------------------------------------ checks
 
     /// @dev Reverts unless the lease is in `phase`.
-    function _requirePhase(
-        Phase phase,
-        bytes32 jobId,
-        uint32 first,
-        LeaseSlot lease
-    ) private view {
+    function _requirePhase(Phase phase, bytes32 jobId, uint32 first, LeaseSlot lease) private view {
         if (lease.phase() != phase) {
             _known(jobId); // the clearer error, if it is that
             revert WrongPhase(jobId, first, lease.phase());
@@ -280,21 +229,14 @@ abstract contract Optimistic is Jobs {
     }
 
     /// @dev Reverts unless the lease runs, the caller may act for `provider`, and that holds it.
-    function _onlyHolder(
-        bytes32 jobId,
-        uint32 first,
-        LeaseSlot lease,
-        address provider
-    ) private view {
+    function _onlyHolder(bytes32 jobId, uint32 first, LeaseSlot lease, address provider) private view {
         uint32 number = _authorize(provider);
         _requirePhase(Phase.Running, jobId, first, lease);
         if (lease.provider() != number) revert NotHolder(jobId, first, provider);
     }
 
     /// @dev Reverts when `deadline` has passed.
-    function _requireInTime(
-        uint64 deadline
-    ) private view {
+    function _requireInTime(uint64 deadline) private view {
         if (block.timestamp > deadline) revert TooLate(deadline, _now());
     }
 }

@@ -14,9 +14,7 @@ abstract contract Providers is Ledger {
     uint256 internal constant MAX_ENDPOINT = 128;
 
     /// @inheritdoc IMarket
-    function stake(
-        uint128 amount
-    ) external {
+    function stake(uint128 amount) external {
         uint96 arrived = _pull(amount);
         uint32 number = _register(msg.sender);
         _providers[msg.sender] = _providers[msg.sender].plusFree(arrived);
@@ -27,10 +25,7 @@ abstract contract Providers is Ledger {
     }
 
     /// @inheritdoc IMarket
-    function unstake(
-        address to,
-        uint128 amount
-    ) external {
+    function unstake(address to, uint128 amount) external {
         if (to == address(0)) revert ZeroAddress();
         if (amount == 0) revert ZeroAmount();
         ProviderSlot record = _providers[msg.sender];
@@ -43,21 +38,14 @@ abstract contract Providers is Ledger {
     }
 
     /// @inheritdoc IMarket
-    function setOperator(
-        address operator,
-        bool allowed
-    ) external {
+    function setOperator(address operator, bool allowed) external {
         if (operator == address(0)) revert ZeroAddress();
         _operators[msg.sender][operator] = allowed ? _register(msg.sender) : 0;
         emit OperatorSet(msg.sender, operator, allowed);
     }
 
     /// @inheritdoc IMarket
-    function setProfile(
-        bytes32 nodeId,
-        bytes32 capabilities,
-        string calldata endpoint
-    ) external {
+    function setProfile(bytes32 nodeId, bytes32 capabilities, string calldata endpoint) external {
         if (bytes(endpoint).length > MAX_ENDPOINT) {
             revert EndpointTooLong(bytes(endpoint).length, MAX_ENDPOINT);
         }
@@ -66,9 +54,7 @@ abstract contract Providers is Ledger {
     }
 
     /// @inheritdoc IMarket
-    function providerOf(
-        address provider
-    ) external view returns (ProviderState memory) {
+    function providerOf(address provider) external view returns (ProviderState memory) {
         ProviderSlot record = _providers[provider];
         Stake memory held = _stakes[provider];
         return ProviderState({
@@ -83,25 +69,22 @@ abstract contract Providers is Ledger {
     }
 
     /// @inheritdoc IMarket
-    function profileOf(
-        address provider
-    ) external view returns (bytes32 nodeId, bytes32 capabilities, string memory endpoint) {
+    function profileOf(address provider)
+        external
+        view
+        returns (bytes32 nodeId, bytes32 capabilities, string memory endpoint)
+    {
         Profile storage profile = _profiles[provider];
         return (profile.nodeId, profile.capabilities, profile.endpoint);
     }
 
     /// @inheritdoc IMarket
-    function isOperator(
-        address provider,
-        address operator
-    ) external view returns (bool) {
+    function isOperator(address provider, address operator) external view returns (bool) {
         return operator == provider || _operators[provider][operator] != 0;
     }
 
     /// @dev The provider's number; a new one for a new provider.
-    function _register(
-        address provider
-    ) private returns (uint32 number) {
+    function _register(address provider) private returns (uint32 number) {
         ProviderSlot record = _providers[provider];
         number = record.number();
         if (number == 0) {
@@ -112,19 +95,14 @@ abstract contract Providers is Ledger {
     }
 
     /// @dev Reverts unless the caller may act for `provider`. Its number, 0 if it has none.
-    function _authorize(
-        address provider
-    ) internal view returns (uint32 number) {
+    function _authorize(address provider) internal view returns (uint32 number) {
         if (msg.sender == provider) return _providers[provider].number();
         number = _operators[provider][msg.sender];
         if (number == 0) revert NotOperator(provider, msg.sender);
     }
 
     /// @dev Locks `bond` of the provider's free stake.
-    function _lock(
-        address provider,
-        uint96 bond
-    ) internal {
+    function _lock(address provider, uint96 bond) internal {
         ProviderSlot record = _providers[provider];
         // Without a number it never staked, and could not be named in a lease.
         if (record.free() < bond || record.number() == 0) {
@@ -134,28 +112,17 @@ abstract contract Providers is Ledger {
     }
 
     /// @dev A lease ended well: pays `amount`, unlocks `bond`, counts it.
-    function _reward(
-        address provider,
-        uint96 amount,
-        uint96 bond
-    ) internal {
+    function _reward(address provider, uint96 amount, uint96 bond) internal {
         _providers[provider] = _providers[provider].rewarded(amount, bond);
     }
 
     /// @dev A lease was left in time: unlocks its bond.
-    function _unlock(
-        address provider,
-        uint96 bond
-    ) internal {
+    function _unlock(address provider, uint96 bond) internal {
         _providers[provider] = _providers[provider].plusFree(bond);
     }
 
     /// @dev A lease was left late: unlocks `bond` less `slash`, which is burned, and counts it.
-    function _punish(
-        address provider,
-        uint96 bond,
-        uint96 slash
-    ) internal {
+    function _punish(address provider, uint96 bond, uint96 slash) internal {
         _unlock(provider, bond - slash);
         Stake storage held = _stakes[provider];
         held.total -= slash;

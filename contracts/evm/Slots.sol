@@ -30,53 +30,37 @@ using ProviderSlots for ProviderSlot global;
 /// the leases that are neither settled nor refunded.
 library JobSlots {
     /// @notice A job posted at `time`, with the fee of that moment.
-    function posted(
-        uint16 fee,
-        uint256 time
-    ) internal pure returns (JobSlot) {
+    function posted(uint16 fee, uint256 time) internal pure returns (JobSlot) {
         return JobSlot.wrap(uint8(IMarket.JobStatus.Posted) | uint256(fee) << 8 | uint256(uint40(time)) << 56);
     }
 
     /// @notice The job, cancelled.
-    function cancelled(
-        JobSlot slot
-    ) internal pure returns (JobSlot) {
+    function cancelled(JobSlot slot) internal pure returns (JobSlot) {
         return JobSlot.wrap(JobSlot.unwrap(slot) & ~uint256(0xff) | uint8(IMarket.JobStatus.Cancelled));
     }
 
     /// @notice The job, with all tasks before `task` taken or refunded.
-    function withNext(
-        JobSlot slot,
-        uint32 task
-    ) internal pure returns (JobSlot) {
+    function withNext(JobSlot slot, uint32 task) internal pure returns (JobSlot) {
         return JobSlot.wrap(JobSlot.unwrap(slot) & ~(uint256(type(uint32).max) << 24) | uint256(task) << 24);
     }
 
     /// @notice Whether it was posted, or cancelled.
-    function status(
-        JobSlot slot
-    ) internal pure returns (IMarket.JobStatus) {
+    function status(JobSlot slot) internal pure returns (IMarket.JobStatus) {
         return IMarket.JobStatus(uint8(JobSlot.unwrap(slot)));
     }
 
     /// @notice The protocol fee, fixed at `post`.
-    function feeBps(
-        JobSlot slot
-    ) internal pure returns (uint16) {
+    function feeBps(JobSlot slot) internal pure returns (uint16) {
         return uint16(JobSlot.unwrap(slot) >> 8);
     }
 
     /// @notice First task that no lease holds.
-    function next(
-        JobSlot slot
-    ) internal pure returns (uint32) {
+    function next(JobSlot slot) internal pure returns (uint32) {
         return uint32(JobSlot.unwrap(slot) >> 24);
     }
 
     /// @notice Time of `post`.
-    function postedAt(
-        JobSlot slot
-    ) internal pure returns (uint40) {
+    function postedAt(JobSlot slot) internal pure returns (uint40) {
         return uint40(JobSlot.unwrap(slot) >> 56);
     }
 }
@@ -87,13 +71,11 @@ library LeaseSlots {
     uint256 private constant PHASE_AND_HOW = uint256(0xffff) << 32;
 
     /// @notice A round that begins at `time`.
-    function running(
-        uint32 provider_,
-        uint16 round_,
-        uint32 count_,
-        uint16 fee,
-        uint256 time
-    ) internal pure returns (LeaseSlot) {
+    function running(uint32 provider_, uint16 round_, uint32 count_, uint16 fee, uint256 time)
+        internal
+        pure
+        returns (LeaseSlot)
+    {
         return LeaseSlot.wrap(
             provider_ | uint256(IMarket.Phase.Running) << 32 | uint256(round_) << 48 | uint256(count_) << 64
                 | uint256(fee) << 96 | uint256(uint40(time)) << 112
@@ -101,19 +83,13 @@ library LeaseSlots {
     }
 
     /// @notice The running lease, its result submitted at `time`.
-    function submitted(
-        LeaseSlot slot,
-        uint256 time
-    ) internal pure returns (LeaseSlot) {
+    function submitted(LeaseSlot slot, uint256 time) internal pure returns (LeaseSlot) {
         return
             LeaseSlot.wrap(LeaseSlot.unwrap(to(slot, IMarket.Phase.Submitted)) | uint256(uint40(time)) << 152);
     }
 
     /// @notice The lease, settled.
-    function settled(
-        LeaseSlot slot,
-        IMarket.How how_
-    ) internal pure returns (LeaseSlot) {
+    function settled(LeaseSlot slot, IMarket.How how_) internal pure returns (LeaseSlot) {
         return LeaseSlot.wrap(
             LeaseSlot.unwrap(slot) & ~PHASE_AND_HOW | uint256(IMarket.Phase.Settled) << 32 | uint256(how_)
                 << 40
@@ -121,66 +97,47 @@ library LeaseSlots {
     }
 
     /// @notice The lease in another phase.
-    function to(
-        LeaseSlot slot,
-        IMarket.Phase phase_
-    ) internal pure returns (LeaseSlot) {
+    function to(LeaseSlot slot, IMarket.Phase phase_) internal pure returns (LeaseSlot) {
         return LeaseSlot.wrap(LeaseSlot.unwrap(slot) & ~PHASE | uint256(phase_) << 32);
     }
 
     /// @notice Number of who holds it; of a free lease, of who left it.
-    function provider(
-        LeaseSlot slot
-    ) internal pure returns (uint32) {
+    function provider(LeaseSlot slot) internal pure returns (uint32) {
         return uint32(LeaseSlot.unwrap(slot));
     }
 
     /// @notice Where it stands.
-    function phase(
-        LeaseSlot slot
-    ) internal pure returns (IMarket.Phase) {
+    function phase(LeaseSlot slot) internal pure returns (IMarket.Phase) {
         return IMarket.Phase(uint8(LeaseSlot.unwrap(slot) >> 32));
     }
 
     /// @notice How it was settled.
-    function how(
-        LeaseSlot slot
-    ) internal pure returns (IMarket.How) {
+    function how(LeaseSlot slot) internal pure returns (IMarket.How) {
         return IMarket.How(uint8(LeaseSlot.unwrap(slot) >> 40));
     }
 
     /// @notice 1 for the first holder, one more for each takeover.
-    function round(
-        LeaseSlot slot
-    ) internal pure returns (uint16) {
+    function round(LeaseSlot slot) internal pure returns (uint16) {
         return uint16(LeaseSlot.unwrap(slot) >> 48);
     }
 
     /// @notice Tasks in it.
-    function count(
-        LeaseSlot slot
-    ) internal pure returns (uint32) {
+    function count(LeaseSlot slot) internal pure returns (uint32) {
         return uint32(LeaseSlot.unwrap(slot) >> 64);
     }
 
     /// @notice The job's fee, so that settling need not read the job.
-    function feeBps(
-        LeaseSlot slot
-    ) internal pure returns (uint16) {
+    function feeBps(LeaseSlot slot) internal pure returns (uint16) {
         return uint16(LeaseSlot.unwrap(slot) >> 96);
     }
 
     /// @notice When its round began; fixes its price and its deadline.
-    function startedAt(
-        LeaseSlot slot
-    ) internal pure returns (uint40) {
+    function startedAt(LeaseSlot slot) internal pure returns (uint40) {
         return uint40(LeaseSlot.unwrap(slot) >> 112);
     }
 
     /// @notice When its result was submitted.
-    function submittedAt(
-        LeaseSlot slot
-    ) internal pure returns (uint40) {
+    function submittedAt(LeaseSlot slot) internal pure returns (uint40) {
         return uint40(LeaseSlot.unwrap(slot) >> 152);
     }
 }
@@ -192,73 +149,50 @@ library ProviderSlots {
     uint256 private constant ONE_COMPLETED = 1 << 224;
 
     /// @notice The record with nothing earned.
-    function drawn(
-        ProviderSlot slot
-    ) internal pure returns (ProviderSlot) {
+    function drawn(ProviderSlot slot) internal pure returns (ProviderSlot) {
         return ProviderSlot.wrap(ProviderSlot.unwrap(slot) - earned(slot));
     }
 
     /// @notice The record with more free stake.
-    function plusFree(
-        ProviderSlot slot,
-        uint96 amount
-    ) internal pure returns (ProviderSlot) {
+    function plusFree(ProviderSlot slot, uint96 amount) internal pure returns (ProviderSlot) {
         return ProviderSlot.wrap(ProviderSlot.unwrap(slot) + (uint256(amount) << 96));
     }
 
     /// @notice The record with less free stake, of which there must be `amount`.
-    function minusFree(
-        ProviderSlot slot,
-        uint96 amount
-    ) internal pure returns (ProviderSlot) {
+    function minusFree(ProviderSlot slot, uint96 amount) internal pure returns (ProviderSlot) {
         assert(amount <= free(slot));
         return ProviderSlot.wrap(ProviderSlot.unwrap(slot) - (uint256(amount) << 96));
     }
 
     /// @notice The record of a new provider.
-    function numbered(
-        ProviderSlot slot,
-        uint32 number_
-    ) internal pure returns (ProviderSlot) {
+    function numbered(ProviderSlot slot, uint32 number_) internal pure returns (ProviderSlot) {
         return ProviderSlot.wrap(ProviderSlot.unwrap(slot) | uint256(number_) << 192);
     }
 
     /// @notice The record after a lease that paid `amount` and locked `bond` (the count saturates).
-    function rewarded(
-        ProviderSlot slot,
-        uint96 amount,
-        uint96 bond
-    ) internal pure returns (ProviderSlot) {
+    function rewarded(ProviderSlot slot, uint96 amount, uint96 bond) internal pure returns (ProviderSlot) {
         uint256 word = ProviderSlot.unwrap(slot) + amount + (uint256(bond) << 96);
         if (completed(slot) != type(uint32).max) word += ONE_COMPLETED;
         return ProviderSlot.wrap(word);
     }
 
     /// @notice What it was paid and has not drawn yet; part of its balance.
-    function earned(
-        ProviderSlot slot
-    ) internal pure returns (uint96) {
+    function earned(ProviderSlot slot) internal pure returns (uint96) {
         return uint96(ProviderSlot.unwrap(slot));
     }
 
     /// @notice Stake that no lease locks; all stake less this is the sum of its bonds.
-    function free(
-        ProviderSlot slot
-    ) internal pure returns (uint96) {
+    function free(ProviderSlot slot) internal pure returns (uint96) {
         return uint96(ProviderSlot.unwrap(slot) >> 96);
     }
 
     /// @notice Its name in leases, from 1; 0 for no provider.
-    function number(
-        ProviderSlot slot
-    ) internal pure returns (uint32) {
+    function number(ProviderSlot slot) internal pure returns (uint32) {
         return uint32(ProviderSlot.unwrap(slot) >> 192);
     }
 
     /// @notice Leases settled in its favour.
-    function completed(
-        ProviderSlot slot
-    ) internal pure returns (uint32) {
+    function completed(ProviderSlot slot) internal pure returns (uint32) {
         return uint32(ProviderSlot.unwrap(slot) >> 224);
     }
 }

@@ -5,24 +5,11 @@ import {Test} from "forge-std/Test.sol";
 import {IMarket} from "piecework/IMarket.sol";
 
 interface IDevToken {
-    function mint(
-        address to,
-        uint256 amount
-    ) external;
-    function approve(
-        address spender,
-        uint256 amount
-    ) external returns (bool);
-    function transfer(
-        address to,
-        uint256 amount
-    ) external returns (bool);
-    function balanceOf(
-        address account
-    ) external view returns (uint256);
-    function nonces(
-        address owner
-    ) external view returns (uint256);
+    function mint(address to, uint256 amount) external;
+    function approve(address spender, uint256 amount) external returns (bool);
+    function transfer(address to, uint256 amount) external returns (bool);
+    function balanceOf(address account) external view returns (uint256);
+    function nonces(address owner) external view returns (uint256);
     function DOMAIN_SEPARATOR() external view returns (bytes32);
 }
 
@@ -74,37 +61,26 @@ abstract contract Base is Test {
         market.setOperator(operator, true);
     }
 
-    function newMarket(
-        address token_,
-        address governor_,
-        address recipient,
-        uint16 fee
-    ) internal returns (IMarket) {
+    function newMarket(address token_, address governor_, address recipient, uint16 fee)
+        internal
+        returns (IMarket)
+    {
         return IMarket(deployCode("Market.sol:Market", abi.encode(token_, governor_, recipient, fee)));
     }
 
-    function mint(
-        address who,
-        uint256 amount
-    ) internal {
+    function mint(address who, uint256 amount) internal {
         token.mint(who, amount);
         vm.prank(who);
         token.approve(address(market), type(uint256).max);
     }
 
-    function fund(
-        address who,
-        uint128 amount
-    ) internal {
+    function fund(address who, uint128 amount) internal {
         mint(who, amount);
         vm.prank(who);
         market.deposit(who, amount);
     }
 
-    function stakeOf(
-        address who,
-        uint128 amount
-    ) internal {
+    function stakeOf(address who, uint128 amount) internal {
         mint(who, amount);
         vm.prank(who);
         market.stake(amount);
@@ -133,43 +109,26 @@ abstract contract Base is Test {
         });
     }
 
-    function post(
-        IMarket.Job memory job
-    ) internal returns (bytes32) {
+    function post(IMarket.Job memory job) internal returns (bytes32) {
         vm.prank(job.terms.client);
         return market.post(job, spec);
     }
 
-    function claim(
-        IMarket.Job memory job,
-        address provider,
-        uint32 count
-    ) internal returns (uint32 first) {
+    function claim(IMarket.Job memory job, address provider, uint32 count) internal returns (uint32 first) {
         vm.prank(provider);
         (first,) = market.claim(job, provider, count);
     }
 
-    function submit(
-        IMarket.Job memory job,
-        address provider,
-        uint32 first
-    ) internal {
+    function submit(IMarket.Job memory job, address provider, uint32 first) internal {
         vm.prank(provider);
         market.submit(job, first, provider, ROOT, MANIFEST);
     }
 
-    function phaseOf(
-        bytes32 jobId,
-        uint32 first
-    ) internal view returns (IMarket.Phase) {
+    function phaseOf(bytes32 jobId, uint32 first) internal view returns (IMarket.Phase) {
         return market.leaseOf(jobId, first).phase;
     }
 
-    function assertPhase(
-        bytes32 jobId,
-        uint32 first,
-        IMarket.Phase phase
-    ) internal view {
+    function assertPhase(bytes32 jobId, uint32 first, IMarket.Phase phase) internal view {
         assertEq(uint8(phaseOf(jobId, first)), uint8(phase), "phase");
     }
 
@@ -177,13 +136,10 @@ abstract contract Base is Test {
         return uint64(block.timestamp);
     }
 
-    function assertProvider(
-        address who,
-        uint256 stake,
-        uint256 free,
-        uint32 completed,
-        uint32 late
-    ) internal view {
+    function assertProvider(address who, uint256 stake, uint256 free, uint32 completed, uint32 late)
+        internal
+        view
+    {
         IMarket.ProviderState memory p = market.providerOf(who);
         assertEq(p.stake, stake, "stake");
         assertEq(p.free, free, "free");

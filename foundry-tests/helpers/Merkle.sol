@@ -4,10 +4,7 @@ pragma solidity 0.8.34;
 /// The positional tree of PROTOCOL.md ("Digests"), written level by level from its definition and
 /// without `JobResult`, which is tested against it.
 library Merkle {
-    function levels(
-        uint32 first,
-        bytes32[] memory digests
-    ) internal pure returns (bytes32[][] memory all) {
+    function levels(uint32 first, bytes32[] memory digests) internal pure returns (bytes32[][] memory all) {
         uint256 width = 1;
         uint256 depth = 0;
         while (width < digests.length) {
@@ -30,19 +27,16 @@ library Merkle {
         }
     }
 
-    function root(
-        uint32 first,
-        bytes32[] memory digests
-    ) internal pure returns (bytes32) {
+    function root(uint32 first, bytes32[] memory digests) internal pure returns (bytes32) {
         bytes32[][] memory all = levels(first, digests);
         return all[all.length - 1][0];
     }
 
-    function proof(
-        uint32 first,
-        bytes32[] memory digests,
-        uint32 task
-    ) internal pure returns (bytes32[] memory path) {
+    function proof(uint32 first, bytes32[] memory digests, uint32 task)
+        internal
+        pure
+        returns (bytes32[] memory path)
+    {
         bytes32[][] memory all = levels(first, digests);
         path = new bytes32[](all.length - 1);
         uint256 at = task - first;
@@ -53,10 +47,7 @@ library Merkle {
     }
 
     /// Deterministic digests, for tests and for the vectors of contracts/abi/merkle-vectors.json.
-    function someDigests(
-        uint256 seed,
-        uint256 count
-    ) internal pure returns (bytes32[] memory list) {
+    function someDigests(uint256 seed, uint256 count) internal pure returns (bytes32[] memory list) {
         list = new bytes32[](count);
         for (uint256 i; i < count; ++i) {
             list[i] = keccak256(abi.encode("piecework output", seed, i));

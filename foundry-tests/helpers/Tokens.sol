@@ -19,54 +19,32 @@ contract OddToken {
     bytes private _call;
     bool public reentered;
 
-    function mint(
-        address to,
-        uint256 amount
-    ) external {
+    function mint(address to, uint256 amount) external {
         balanceOf[to] += amount;
     }
 
-    function behave(
-        Manner manner_
-    ) external {
+    function behave(Manner manner_) external {
         manner = manner_;
     }
 
-    function reenter(
-        address target,
-        bytes calldata call_
-    ) external {
+    function reenter(address target, bytes calldata call_) external {
         manner = Manner.Reenters;
         (_target, _call) = (target, call_);
     }
 
-    function approve(
-        address,
-        uint256
-    ) external pure returns (bool) {
+    function approve(address, uint256) external pure returns (bool) {
         return true;
     }
 
-    function transfer(
-        address to,
-        uint256 amount
-    ) external {
+    function transfer(address to, uint256 amount) external {
         _move(msg.sender, to, amount);
     }
 
-    function transferFrom(
-        address from,
-        address to,
-        uint256 amount
-    ) external {
+    function transferFrom(address from, address to, uint256 amount) external {
         _move(from, to, amount);
     }
 
-    function _move(
-        address from,
-        address to,
-        uint256 amount
-    ) private {
+    function _move(address from, address to, uint256 amount) private {
         require(manner != Manner.Reverts, "no");
         bool answer = manner != Manner.ReturnsFalse;
         if (manner == Manner.Reenters) {

@@ -15,9 +15,7 @@ contract EndsTest is Base {
         jobId = post(job);
     }
 
-    function _firsts(
-        uint32 a
-    ) private pure returns (uint32[] memory list) {
+    function _firsts(uint32 a) private pure returns (uint32[] memory list) {
         list = new uint32[](1);
         list[0] = a;
     }

@@ -15,10 +15,7 @@ contract LeasesTest is Base {
         jobId = post(job);
     }
 
-    function _wrongPhase(
-        uint32 first,
-        IMarket.Phase phase
-    ) private {
+    function _wrongPhase(uint32 first, IMarket.Phase phase) private {
         vm.expectRevert(abi.encodeWithSelector(IMarket.WrongPhase.selector, jobId, first, phase));
     }
 

@@ -29,11 +29,7 @@ contract LedgerTest is Base {
         newMarket(address(token), governor, treasury, 500);
     }
 
-    function _deploy(
-        address token_,
-        address recipient,
-        uint16 fee
-    ) external returns (IMarket) {
+    function _deploy(address token_, address recipient, uint16 fee) external returns (IMarket) {
         return newMarket(token_, governor, recipient, fee);
     }
 
@@ -148,11 +144,11 @@ contract LedgerTest is Base {
 
     // ------------------------------------------------------------------ permit
 
-    function _permit(
-        uint256 key,
-        uint256 amount,
-        uint256 deadline
-    ) private view returns (uint8, bytes32, bytes32) {
+    function _permit(uint256 key, uint256 amount, uint256 deadline)
+        private
+        view
+        returns (uint8, bytes32, bytes32)
+    {
         address owner = vm.addr(key);
         bytes32 permitHash = keccak256(
             abi.encode(

@@ -12,17 +12,13 @@ contract PostTest is Base {
         job = aJob();
     }
 
-    function _refused(
-        bytes memory reason
-    ) private {
+    function _refused(bytes memory reason) private {
         vm.expectRevert(reason);
         vm.prank(client);
         market.post(job, spec);
     }
 
-    function _refused(
-        bytes4 selector
-    ) private {
+    function _refused(bytes4 selector) private {
         _refused(abi.encodeWithSelector(selector));
     }
 
