@@ -193,7 +193,7 @@ async fn failed_tasks_are_outcomes_and_what_was_not_run_is_refunded() {
     );
     assert_eq!(
         (got.failed().count(), got.missing, got.refunded),
-        (3, vec![4..6], 2 * TOKEN)
+        (3, Vec::from([4..6]), 2 * TOKEN)
     );
     assert_eq!(
         files(&dir.path().join("out/1")).keys().collect::<Vec<_>>(),

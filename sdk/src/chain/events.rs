@@ -153,3 +153,74 @@ impl EventAt {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use alloy::primitives::{Bytes, Log as Inner, LogData};
+
+    use super::*;
+
+    fn log(data: LogData) -> Log {
+        Log {
+            inner: Inner {
+                address: Address::repeat_byte(1),
+                data,
+            },
+            block_hash: Some(B256::repeat_byte(2)),
+            block_number: Some(7),
+            block_timestamp: None,
+            transaction_hash: Some(B256::repeat_byte(3)),
+            transaction_index: Some(0),
+            log_index: Some(4),
+            removed: false,
+        }
+    }
+
+    #[test]
+    fn only_what_the_market_writes_is_an_event() {
+        let market = Address::repeat_byte(1);
+        let event = MarketEvent::Refunded(IMarket::Refunded {
+            jobId: B256::repeat_byte(9),
+            first: 3,
+            count: 2,
+            refunded: 5,
+        });
+        let good = event.to_log_data();
+        let at = EventAt::decode(&log(good.clone()), market).unwrap();
+        assert_eq!((at.block, at.log_index, &at.event), (7, 4, &event));
+        assert_eq!((at.event.name(), at.event.first()), ("Refunded", Some(3)));
+
+        let refuse = |log: Log, market| EventAt::decode(&log, market).unwrap_err().to_string();
+        let text = refuse(log(good.clone()), Address::repeat_byte(8));
+        assert!(text.contains("log 4 of block 7"), "{text}");
+        let (topics, data) = good.clone().split();
+        let changed =
+            |data: Vec<u8>| log(LogData::new_unchecked(topics.clone(), Bytes::from(data)));
+        let mut tail = data.to_vec();
+        tail.extend([0; 32]);
+        refuse(changed(tail), market);
+        let mut dirty = data.to_vec();
+        *dirty.first_mut().unwrap() = 1;
+        refuse(changed(dirty), market);
+        refuse(changed(data.to_vec().split_off(32)), market);
+        refuse(
+            log(LogData::new_unchecked(
+                vec![B256::repeat_byte(6)],
+                Bytes::new(),
+            )),
+            market,
+        );
+        refuse(
+            log(LogData::new_unchecked(Vec::new(), Bytes::new())),
+            market,
+        );
+        refuse(
+            Log {
+                block_number: None,
+                ..log(good)
+            },
+            market,
+        );
+    }
+}

@@ -234,3 +234,91 @@ where
     text.parse()
         .map_err(|error| Error::config(name, format!("{text:?} cannot be read: {error}")))
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    const RPC: (&str, &str) = ("PIECEWORK_RPC_URL", "http://localhost:8545");
+    const MARKET: (&str, &str) = (
+        "PIECEWORK_MARKET",
+        "0x5FbDB2315678afecb367f032d93F642f64180aa3",
+    );
+    const KEY: &str = "ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
+
+    fn read(vars: &[(&str, &str)], devnet: Option<DevnetFile>) -> Result<MarketConfig, Error> {
+        let get = |name: &str| {
+            let found = vars.iter().find(|(known, _)| *known == name);
+            found.map(|(_, value)| (*value).to_owned())
+        };
+        MarketConfig::from_vars(get, devnet)
+    }
+
+    fn devnet() -> DevnetFile {
+        DevnetFile {
+            version: 1,
+            pid: 1,
+            rpc_url: "http://localhost:1".to_owned(),
+            chain_id: 31337,
+            market: Address::repeat_byte(1),
+            token: Address::repeat_byte(2),
+            first_block: 3,
+            client_key: KEY.to_owned(),
+            accounts: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn the_environment_wins_over_a_running_devnet() {
+        let config = read(&[], Some(devnet())).unwrap();
+        assert_eq!((config.chain_id, config.first_block), (Some(31337), 3));
+        assert!(matches!(config.key, KeySource::Signer(_)));
+        let config = read(&[RPC, MARKET], Some(devnet())).unwrap();
+        assert_eq!((config.rpc_url.as_str(), config.chain_id), (RPC.1, None));
+        assert!(
+            matches!(config.key, KeySource::None),
+            "a devnet's key is for its devnet"
+        );
+        let config = read(&[("PIECEWORK_SERVE", "0.0.0.0:80"), RPC, MARKET], None).unwrap();
+        assert_eq!(config.serve.port(), 80);
+    }
+
+    #[test]
+    fn each_bad_setting_is_named() {
+        let key = ("PIECEWORK_PRIVATE_KEY", KEY);
+        let keystore = ("PIECEWORK_KEYSTORE", "/key");
+        for (vars, named) in [
+            (vec![], "PIECEWORK_RPC_URL"),
+            (vec![RPC], "PIECEWORK_MARKET"),
+            (vec![MARKET], "PIECEWORK_RPC_URL"),
+            (vec![RPC, ("PIECEWORK_MARKET", "0x12")], "PIECEWORK_MARKET"),
+            (
+                vec![RPC, MARKET, ("PIECEWORK_CHAIN_ID", "one")],
+                "PIECEWORK_CHAIN_ID",
+            ),
+            (
+                vec![RPC, MARKET, ("PIECEWORK_SERVE", "here")],
+                "PIECEWORK_SERVE",
+            ),
+            (
+                vec![RPC, MARKET, ("PIECEWORK_SERVE_URL", "here")],
+                "PIECEWORK_SERVE_URL",
+            ),
+            (
+                vec![RPC, MARKET, ("PIECEWORK_ALLOW_PRIVATE", "yes")],
+                "PIECEWORK_ALLOW_PRIVATE",
+            ),
+            (vec![RPC, MARKET, keystore], "PIECEWORK_PASSWORD_FILE"),
+            (vec![RPC, MARKET, keystore, key], "PIECEWORK_PRIVATE_KEY"),
+        ] {
+            let error = read(&vars, None).unwrap_err();
+            assert!(
+                matches!(&error, Error::Config { setting, .. } if setting == named),
+                "{named}: {error}"
+            );
+        }
+        let error = read(&[RPC, MARKET, ("PIECEWORK_PRIVATE_KEY", "12")], None).unwrap_err();
+        assert_eq!(error.code(), "key-bad-key");
+    }
+}

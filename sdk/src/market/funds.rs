@@ -244,3 +244,49 @@ impl Market {
 fn printable(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(32).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn amounts_read_back_as_they_were_written() {
+        let token = TokenInfo {
+            address: Address::ZERO,
+            name: "Play".to_owned(),
+            symbol: "PLAY".to_owned(),
+            decimals: 6,
+        };
+        for (units, text) in [
+            (0, "0"),
+            (1, "0.000001"),
+            (1_500_000, "1.5"),
+            (20_000_000, "20"),
+        ] {
+            assert_eq!(token.format(units), format!("{text} PLAY"));
+            assert_eq!(token.parse(text).unwrap(), units);
+        }
+        for bad in [
+            "",
+            "-1",
+            "1e3",
+            "1.2.3",
+            ".5",
+            "0.0000001",
+            "1 000",
+            "0x10",
+            "9".repeat(60).as_str(),
+        ] {
+            assert_eq!(token.parse(bad).unwrap_err().code(), "config", "{bad}");
+        }
+        let whole = TokenInfo {
+            decimals: 0,
+            ..token
+        };
+        assert_eq!(
+            (whole.format(100).as_str(), whole.parse("100").unwrap()),
+            ("100 PLAY", 100)
+        );
+    }
+}
