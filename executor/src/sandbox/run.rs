@@ -252,7 +252,9 @@ impl Running {
     }
 
     async fn collect(&self, work: &DirStore, max_bytes: u64) -> Result<Collected, SandboxError> {
-        let stream = self.inner.engine.archive(&self.name, "/out").await?;
+        // With the dot the engine looks through a link that an image may have at `/out`, as it did
+        // when it mounted our space there.
+        let stream = self.inner.engine.archive(&self.name, "/out/.").await?;
         let reader = StreamReader::new(stream.map_err(std::io::Error::other));
         let bridge = SyncIoBridge::new(Box::pin(reader));
         let store = work.clone();

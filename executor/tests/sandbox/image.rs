@@ -15,6 +15,8 @@ pub(crate) struct Image {
     pub(crate) config: Value,
     /// The layers that the configuration names, if not the true ones.
     pub(crate) diff_ids: Option<Value>,
+    /// Where a symbolic link at `/out` leads, if there is one.
+    pub(crate) out: Option<&'static str>,
 }
 
 impl Default for Image {
@@ -22,6 +24,7 @@ impl Default for Image {
         Self {
             config: json!({ "Entrypoint": ["/workload"], "Env": ["FROM_IMAGE=yes", "TZ=Mars"] }),
             diff_ids: None,
+            out: None,
         }
     }
 }
@@ -46,7 +49,18 @@ impl Image {
 
     fn archive(&self) -> (Vec<u8>, OciDigest) {
         let program = std::fs::read(workload()).unwrap();
-        let layer = tar_of(&[("workload".to_owned(), 0o755, program)]);
+        let mut layer = Vec::new();
+        if let Some(target) = self.out {
+            let mut link = tar::Header::new_ustar();
+            link.set_entry_type(tar::EntryType::Symlink);
+            link.set_path("out").unwrap();
+            link.set_link_name(target).unwrap();
+            link.set_mode(0o777);
+            link.set_size(0);
+            link.set_cksum();
+            layer.extend(link.as_bytes());
+        }
+        layer.extend(tar_of(&[("workload".to_owned(), 0o755, program)]));
         let diff_id = OciDigest::of(&layer);
         let config = bytes(&json!({
             "architecture": architecture(),

@@ -2,7 +2,7 @@
 
 use piecework::digest::manifest::{Outcome, OutputFault};
 
-use crate::harness::Bench;
+use crate::{harness::Bench, image::Image};
 
 #[tokio::test]
 async fn what_must_not_be_collected_is_an_outcome_of_its_class() {
@@ -94,5 +94,49 @@ async fn sparse_files_are_bounded_by_what_they_would_send() {
     let result = bench.run(&["sparse", "1000", &most]).await;
     assert_eq!(result.outcome, Outcome::Output(OutputFault::Size));
     assert!(result.timings.collect.as_secs() < 5, "{:?}", result.timings);
+    bench.finish().await;
+}
+
+#[tokio::test]
+async fn an_image_whose_out_is_a_link_gains_nothing_by_it() {
+    let bench = Bench::new().await;
+    let plain = bench.run(&["hello"]).await;
+    for target in ["/elsewhere", "../../../../elsewhere"] {
+        let image = Image {
+            out: Some(target),
+            ..Image::default()
+        };
+        let mut spec = bench.spec(&["hello"]);
+        spec.image = image.publish(&bench.client);
+        let result = bench.run_spec(&spec).await.unwrap();
+        assert_eq!(result.digest, plain.digest, "{target}");
+        spec.args = vec!["fill".to_owned(), "/out".to_owned()];
+        let result = bench.run_spec(&spec).await.unwrap();
+        assert!(bench.stdout(&result).ends_with("StorageFull\n"), "{target}");
+    }
+    bench.finish().await;
+}
+
+/// An engine that lives in another mount namespace would bind the bare directory below our mount,
+/// which nothing bounds.
+#[tokio::test]
+async fn an_engine_that_does_not_see_our_mounts_gets_volumes() {
+    const NAME: &str = "outputs::an_engine_that_does_not_see_our_mounts_gets_volumes";
+    let bench = Bench::new().await;
+    if bench.sandbox.mounts_outputs() {
+        // This process may mount: once more where the engine does not see it.
+        let child = std::process::Command::new("unshare")
+            .args(["--mount", "--propagation", "private"])
+            .arg(std::env::current_exe().unwrap())
+            .args(["--exact", NAME])
+            .env("PIECEWORK_TEST_UNSHARED", "1")
+            .output()
+            .unwrap();
+        assert!(std::env::var_os("PIECEWORK_TEST_UNSHARED").is_none());
+        assert!(child.status.success(), "{child:?}");
+    } else {
+        let result = bench.run(&["fill", "/out"]).await;
+        assert!(bench.stdout(&result).ends_with("StorageFull\n"));
+    }
     bench.finish().await;
 }
