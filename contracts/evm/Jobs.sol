@@ -30,10 +30,10 @@ abstract contract Jobs is Providers, EIP712("Piecework", "1") {
         bytes32 jobId = hashJob(job);
         JobSlot record = _known(jobId);
         if (record.status() == JobStatus.Cancelled) revert JobIsCancelled(jobId);
-        _jobs[jobId] = record = record.cancelled();
+        _jobs[jobId] = record.cancelled();
         emit Cancelled(jobId);
         if (record.next() != job.terms.tasks) {
-            _credit(job.terms.client, _refundUnclaimed(job, jobId, record));
+            _credit(job.terms.client, _refundUnclaimed(job, jobId));
         }
     }
 
@@ -55,10 +55,8 @@ abstract contract Jobs is Providers, EIP712("Piecework", "1") {
 
     /// @dev Gives up the tasks that no lease holds.
     /// @return refunded what the client is still to be credited with
-    function _refundUnclaimed(Job calldata job, bytes32 jobId, JobSlot record)
-        internal
-        returns (uint96 refunded)
-    {
+    function _refundUnclaimed(Job calldata job, bytes32 jobId) internal returns (uint96 refunded) {
+        JobSlot record = _jobs[jobId];
         uint32 first = record.next();
         uint32 count = job.terms.tasks - first;
         _jobs[jobId] = record.withNext(job.terms.tasks);

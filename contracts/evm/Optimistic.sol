@@ -140,8 +140,9 @@ abstract contract Optimistic is Jobs {
         uint96 refunded = 0;
         for (uint256 i = 0; i < firsts.length; ++i) {
             uint32 first = firsts[i];
-            if (first == record.next() && first != job.terms.tasks) {
-                refunded += _refundUnclaimed(job, jobId, record);
+            // The record is read anew: the same task may be named twice.
+            if (first == _jobs[jobId].next() && first != job.terms.tasks) {
+                refunded += _refundUnclaimed(job, jobId);
             } else {
                 refunded += _refundLease(job, jobId, first);
             }

@@ -143,6 +143,15 @@ contract EndsTest is Base {
         market.close(job, _firsts(0));
     }
 
+    function test_close_theUnclaimedNotTwiceInOneCall() public {
+        claim(job, alice, 4);
+        vm.warp(job.timing.closesAt + 1);
+        uint32[] memory firsts = new uint32[](2);
+        (firsts[0], firsts[1]) = (4, 4);
+        vm.expectRevert(abi.encodeWithSelector(IMarket.WrongPhase.selector, jobId, 4, IMarket.Phase.None));
+        market.close(job, firsts);
+    }
+
     function test_close_nothing() public {
         vm.prank(client);
         market.cancel(job);
