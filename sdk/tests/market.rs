@@ -193,7 +193,7 @@ async fn failed_tasks_are_outcomes_and_what_was_not_run_is_refunded() {
     );
     assert_eq!(
         (got.failed().count(), got.missing, got.refunded),
-        (3, Vec::from([4..6]), 2 * TOKEN)
+        (3, std::iter::once(4..6).collect(), 2 * TOKEN)
     );
     assert_eq!(
         files(&dir.path().join("out/1")).keys().collect::<Vec<_>>(),
@@ -407,4 +407,27 @@ async fn a_market_is_not_entered_with_a_wrong_key_or_chain() {
     );
     std::fs::write(&password_file, "right\n").unwrap();
     Market::connect(locked).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_image_that_cannot_be_exported_is_named_and_costs_nothing() {
+    let devnet = Devnet::start().await;
+    let before = devnet.provider.get_block_number().await.unwrap();
+    let submit = async |docker_host: Option<String>| {
+        let config = MarketConfig {
+            docker_host,
+            ..devnet.config(1)
+        };
+        let client = Market::connect(config).await.unwrap();
+        let job = piecework::Job::image("no-such-image:v0").max_price(TOKEN);
+        client.submit(job).await.unwrap_err()
+    };
+    let error = submit(std::env::var("DOCKER_HOST").ok()).await;
+    assert!(matches!(error, Error::Image(_)), "{error}");
+    assert!(error.to_string().contains("no-such-image:v0"), "{error}");
+    let error = submit(Some("unix:///no/such/docker.sock".into())).await;
+    assert!(matches!(error, Error::Image(_)), "{error}");
+    let error = submit(Some("tcp://127.0.0.1:2375".into())).await;
+    assert_eq!(error.code(), "config", "{error}");
+    assert_eq!(devnet.provider.get_block_number().await.unwrap(), before);
 }

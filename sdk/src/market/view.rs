@@ -223,3 +223,121 @@ impl LeaseView {
         self.first..self.first.saturating_add(self.count)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::chain::IMarket;
+    use crate::chain::IMarket::Reason;
+
+    const JOB: B256 = B256::repeat_byte(1);
+    const ALICE: Address = Address::repeat_byte(2);
+    const BOB: Address = Address::repeat_byte(3);
+
+    fn at(block: u64, event: MarketEvent) -> EventAt {
+        let block_hash = B256::from(alloy::primitives::U256::from(block));
+        EventAt {
+            block,
+            block_hash,
+            log_index: 0,
+            tx_hash: B256::ZERO,
+            event,
+        }
+    }
+
+    fn claimed(provider: Address, first: u32, count: u32, round: u16) -> MarketEvent {
+        MarketEvent::Claimed(IMarket::Claimed {
+            jobId: JOB,
+            first,
+            provider,
+            count,
+            round,
+            price: 7,
+            bond: 9,
+        })
+    }
+
+    fn freed(provider: Address, first: u32) -> MarketEvent {
+        MarketEvent::Freed(IMarket::Freed {
+            jobId: JOB,
+            first,
+            provider,
+            reason: Reason::Expired,
+            burned: 1,
+        })
+    }
+
+    fn tally(waiting: u32, running: u32, submitted: u32, settled: u32, refunded: u32) -> Tally {
+        Tally {
+            waiting,
+            running,
+            submitted,
+            settled,
+            refunded,
+        }
+    }
+
+    #[test]
+    fn every_task_is_in_one_place_at_any_time() {
+        let submitted = |first, provider, root| {
+            MarketEvent::Submitted(IMarket::Submitted {
+                jobId: JOB,
+                first,
+                provider,
+                root,
+                manifest: B256::repeat_byte(8),
+            })
+        };
+        let settled = MarketEvent::Settled(IMarket::Settled {
+            jobId: JOB,
+            first: 0,
+            provider: BOB,
+            how: How::Unchallenged,
+            paid: 20,
+            fee: 1,
+            refunded: 9,
+        });
+        let refunded = |first, count| {
+            MarketEvent::Refunded(IMarket::Refunded {
+                jobId: JOB,
+                first,
+                count,
+                refunded: 10,
+            })
+        };
+        let root = B256::repeat_byte(5);
+        let story = [
+            (claimed(ALICE, 0, 3, 1), tally(7, 3, 0, 0, 0)),
+            (claimed(BOB, 3, 2, 1), tally(5, 5, 0, 0, 0)),
+            (submitted(3, BOB, root), tally(5, 3, 2, 0, 0)),
+            (freed(ALICE, 0), tally(8, 0, 2, 0, 0)),
+            (claimed(BOB, 0, 3, 2), tally(5, 3, 2, 0, 0)),
+            (submitted(0, BOB, root), tally(5, 0, 5, 0, 0)),
+            (settled, tally(5, 0, 2, 3, 0)),
+            (refunded(5, 5), tally(0, 0, 2, 3, 5)),
+        ];
+        let mut view = JobView::new(10);
+        for (block, (event, expected)) in (1..).zip(story) {
+            view.apply(&at(block, event));
+            assert_eq!(view.tally(), expected, "after block {block}");
+        }
+        assert!(!view.is_over());
+        assert_eq!(view.money(), (20, 1, 19));
+        assert_eq!(
+            (
+                view.lease_of(2).unwrap().provider,
+                view.lease_of(2).unwrap().round
+            ),
+            (BOB, 2)
+        );
+        assert_eq!(view.lease_of(4).unwrap().first, 3);
+        assert_eq!(view.lease_of(9).unwrap().phase, Phase::Refunded);
+        assert_eq!((view.lease_of(10), view.next_unclaimed()), (None, 10));
+        // A free lease that a closed job gives back keeps its tasks.
+        view.apply(&at(20, freed(BOB, 3)));
+        view.apply(&at(21, refunded(3, 2)));
+        assert_eq!(view.tally(), tally(0, 0, 0, 3, 7));
+        assert!(view.is_over());
+    }
+}
