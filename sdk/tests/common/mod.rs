@@ -19,7 +19,7 @@ use piecework::devnet::{Anvil, AnvilOptions};
 use piecework::digest::manifest::{BlobRef, EntryPath, ResultManifest, Tree};
 use piecework::digest::{Digest, lease, tree};
 use piecework::market::MarketConfig;
-use piecework::spec::{ImageSpec, JobSpec};
+use piecework::spec::ImageSpec;
 use piecework::{Job, Market, Run};
 
 /// One token in units.
@@ -213,9 +213,4 @@ pub fn files(dir: &std::path::Path) -> BTreeMap<String, Vec<u8>> {
         }
     }
     found
-}
-
-/// For `Job::spec`.
-pub fn spec_of(run: &Run) -> JobSpec {
-    run.spec().clone()
 }
