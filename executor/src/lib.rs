@@ -12,6 +12,7 @@
 mod clock;
 pub mod config;
 mod error;
+mod lease;
 pub mod sandbox;
 mod sender;
 mod status;

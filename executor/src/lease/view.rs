@@ -1,0 +1,118 @@
+//! What the market's events say of a job, folded from the first to the last.
+
+use std::collections::BTreeMap;
+
+use alloy::{
+    primitives::{Address, B256},
+    sol_types::SolEventInterface as _,
+};
+use piecework::chain::{IMarket, MarketEvent};
+
+use super::Seen;
+use crate::store::StoredEvent;
+
+/// A job as the chain shows it now.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct JobView {
+    pub(crate) posted: bool,
+    pub(crate) cancelled: bool,
+    /// First task that no lease holds; the job's number of tasks when all are held or refunded.
+    pub(crate) next: u32,
+    pub(crate) leases: BTreeMap<u32, LeaseView>,
+}
+
+/// The present round of a lease.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LeaseView {
+    pub(crate) provider: Address,
+    pub(crate) round: u16,
+    pub(crate) count: u32,
+    pub(crate) claim_tx: B256,
+    pub(crate) seen: Seen,
+    pub(crate) refunded: bool,
+    /// Block of its last event.
+    pub(crate) block: u64,
+}
+
+impl JobView {
+    /// Folds a job's canonical events, in the chain's order.
+    pub(crate) fn fold(events: &[StoredEvent]) -> Self {
+        let mut view = Self::default();
+        for at in events {
+            let Ok(event) = MarketEvent::decode_raw_log(at.log.topics(), &at.log.data) else {
+                continue;
+            };
+            view.apply(at, event);
+        }
+        view
+    }
+
+    fn apply(&mut self, at: &StoredEvent, event: MarketEvent) {
+        match event {
+            MarketEvent::Posted(_) => self.posted = true,
+            MarketEvent::Cancelled(_) => self.cancelled = true,
+            MarketEvent::Claimed(IMarket::Claimed {
+                first,
+                provider,
+                count,
+                round,
+                ..
+            }) => {
+                let seen = Seen::Running {
+                    started: at.block.time,
+                };
+                let lease = LeaseView {
+                    provider,
+                    round,
+                    count,
+                    claim_tx: at.tx,
+                    seen,
+                    refunded: false,
+                    block: at.block.number,
+                };
+                self.leases.insert(first, lease);
+                self.next = self.next.max(first.saturating_add(count));
+            }
+            MarketEvent::Submitted(event) => {
+                self.set(event.first, at, Seen::Submitted { at: at.block.time })
+            }
+            MarketEvent::Settled(event) => self.set(event.first, at, Seen::Settled),
+            MarketEvent::Freed(event) => self.set(event.first, at, Seen::Freed),
+            MarketEvent::Refunded(event) => match self.leases.get_mut(&event.first) {
+                Some(lease) => {
+                    lease.refunded = true;
+                    lease.block = at.block.number;
+                }
+                None => self.next = self.next.max(event.first.saturating_add(event.count)),
+            },
+            _ => {}
+        }
+    }
+
+    fn set(&mut self, first: u32, at: &StoredEvent, seen: Seen) {
+        if let Some(lease) = self.leases.get_mut(&first) {
+            lease.seen = seen;
+            lease.block = at.block.number;
+        }
+    }
+
+    /// What the chain says of one round, and since which block. `claim_is_ours` tells whether the
+    /// present round was claimed by this very machine: a provider may have several.
+    pub(crate) fn round(&self, first: u32, round: u16, claim_is_ours: bool) -> (Seen, u64) {
+        match self.leases.get(&first) {
+            Some(lease) if lease.round == round && claim_is_ours => (lease.seen, lease.block),
+            // A later round: ours was freed, by its taker.
+            Some(lease) if lease.round > round => (Seen::Freed, lease.block),
+            Some(lease) => (Seen::Absent, lease.block),
+            None => (Seen::Absent, 0),
+        }
+    }
+
+    /// Leases that wait for a takeover by anyone but `provider`, who is barred where it left last.
+    pub(crate) fn free_for(&self, provider: Address) -> impl Iterator<Item = (u32, &LeaseView)> {
+        self.leases.iter().filter_map(move |(first, lease)| {
+            let free = lease.seen == Seen::Freed && !lease.refunded && lease.provider != provider;
+            free.then_some((*first, lease))
+        })
+    }
+}
