@@ -1,0 +1,197 @@
+//! Effects: what the state machine asked for is done here.
+
+use std::sync::Arc;
+
+use alloy::{primitives::B256, sol_types::SolCall as _};
+use piecework::chain::IMarket;
+use tokio_util::sync::CancellationToken;
+
+use super::{Control, ControlError};
+use crate::{
+    clock::local_now,
+    lease::{Effect, End, Key, Phase, Roots},
+    store::{IntentState, NewIntent, StoreError},
+    work::Order,
+};
+
+impl Control {
+    pub(super) async fn carry_out(&mut self, key: Key, effect: Effect) -> Result<(), ControlError> {
+        match effect {
+            Effect::Run => self.run_tasks(key),
+            Effect::StopWork => {
+                if let Some(held) = self.leases.get_mut(&key) {
+                    if let Some(work) = held.work.take() {
+                        work.cancel();
+                    }
+                    held.room = None;
+                }
+            }
+            Effect::Submit { roots, attempt } => self.submit(key, roots, attempt).await?,
+            Effect::Release { attempt } => {
+                let provider = self.tools.provider;
+                self.call("release", key, attempt, |job| {
+                    IMarket::releaseCall { job, first: key.first, provider }.abi_encode()
+                })
+                .await?;
+            }
+            Effect::Finalize { attempt } => {
+                self.call("finalize", key, attempt, |job| {
+                    IMarket::finalizeCall { job, first: key.first }.abi_encode()
+                })
+                .await?;
+            }
+            Effect::Expire { attempt } => {
+                self.call("expire", key, attempt, |job| {
+                    IMarket::expireCall { job, first: key.first }.abi_encode()
+                })
+                .await?;
+            }
+            Effect::Publish => self.publish(key).await,
+            Effect::Forget(end) => self.forget(key, end).await?,
+        }
+        Ok(())
+    }
+
+    fn run_tasks(&mut self, key: Key) {
+        let margin = self.tools.timing.margin;
+        let (Some(held), Some(entry)) = (self.leases.get_mut(&key), self.jobs.get(&key.job)) else { return };
+        let Ok(spec) = entry.spec.clone() else { return };
+        if held.work.is_some() {
+            return;
+        }
+        let capacity = &self.tools.capacity;
+        let room = held.room.take().unwrap_or_else(|| {
+            let wanted = held.lease.count;
+            Arc::new(capacity.reserve(spec.resources, wanted).unwrap_or_else(|| capacity.force(spec.resources)))
+        });
+        let cancel = CancellationToken::new();
+        held.work = Some(cancel.clone());
+        self.tidied = false;
+        let order = Order {
+            key,
+            count: held.lease.count,
+            seed: entry.job.terms.spec,
+            spec,
+            room,
+            free_until: held.lease.free_until(),
+            deadline: held.lease.deadline().saturating_sub(margin),
+        };
+        self.tools.shop.start(order, cancel);
+    }
+
+    /// Nothing that binds stake is signed before it stands in the journal.
+    async fn submit(&mut self, key: Key, roots: Roots, attempt: u32) -> Result<(), ControlError> {
+        let Some(held) = self.leases.get(&key) else { return Ok(()) };
+        let lease = format!("{}+{}/{}", key.first, held.lease.count, key.round);
+        match self.tools.store.bind_digest(key.job, lease, "submit", roots.root).await {
+            Ok(()) => {}
+            Err(error @ StoreError::Contradiction { .. }) => {
+                tracing::error!(%error, "not submitted");
+                return Ok(());
+            }
+            Err(error) => return Err(error.into()),
+        }
+        let provider = self.tools.provider;
+        self.call("submit", key, attempt, |job| {
+            IMarket::submitCall { job, first: key.first, provider, root: roots.root, manifest: roots.manifest }
+                .abi_encode()
+        })
+        .await
+    }
+
+    async fn call(
+        &mut self,
+        what: &'static str,
+        key: Key,
+        attempt: u32,
+        data: impl FnOnce(IMarket::Job) -> Vec<u8>,
+    ) -> Result<(), ControlError> {
+        let Some(entry) = self.jobs.get(&key.job) else { return Ok(()) };
+        let id = intent_id(what, key, attempt);
+        let intent =
+            NewIntent { id: id.clone(), data: data(entry.job.clone()).into(), not_after: None, repeatable: true };
+        if self.tools.sender.send(intent).await? {
+            return Ok(());
+        }
+        // It was asked for before, perhaps by a process that died before it heard the answer.
+        match self.tools.store.intent(id.clone()).await? {
+            Some(intent) if intent.state == IntentState::Failed => {
+                let why = intent.error.unwrap_or_default();
+                Box::pin(self.send_failed(key, attempt, &id, &why)).await
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn publish(&mut self, key: Key) {
+        let Some(held) = self.leases.get_mut(&key) else { return };
+        if held.published {
+            return;
+        }
+        match self.tools.shop.publish(key.job, key.first, held.lease.count).await {
+            Ok(()) => held.published = true,
+            Err(error) => tracing::error!(job = %key.job, first = key.first, %error, "cannot serve the outputs"),
+        }
+    }
+
+    async fn forget(&mut self, key: Key, end: End) -> Result<(), ControlError> {
+        self.leases.remove(&key);
+        match end {
+            End::Paid => {
+                self.settled += 1;
+                self.tools.store.put_settled(key.job, key.first, local_now()).await?;
+            }
+            End::Lost => self.lost += 1,
+            End::Vanished => {}
+        }
+        Ok(())
+    }
+
+    /// Lets go what is not owed any more, and what nobody needs.
+    pub(super) async fn keep_house(&mut self) -> Result<(), ControlError> {
+        let retention = self.tools.retention;
+        let now = local_now();
+        let mut bytes = self.tools.shop.published.used_bytes();
+        let old = self.tools.store.settled().await?;
+        for (job, first, at) in old {
+            let expired = now >= at.saturating_add(retention.keep.as_secs());
+            if !expired && bytes <= retention.max_bytes {
+                break;
+            }
+            for digest in self.tools.store.unpublish(job, first).await? {
+                let digest = piecework::digest::Digest(digest.0);
+                if let Err(error) = self.tools.shop.published.remove(&digest) {
+                    tracing::warn!(%error, "cannot remove an old output");
+                }
+            }
+            bytes = self.tools.shop.published.used_bytes();
+        }
+        let needed = |phase| matches!(phase, Phase::Running | Phase::Submitting | Phase::Releasing | Phase::Absent);
+        let busy = !self.claims.is_empty()
+            || self.jobs.values().any(super::JobEntry::is_wanted)
+            || self.leases.values().any(|held| {
+                needed(held.lease.phase) || (!held.published && held.lease.phase == Phase::Submitted)
+            });
+        if !busy && !self.tidied {
+            self.tidied = true;
+            if let Err(error) = self.tools.shop.tidy().await {
+                tracing::warn!(%error, "cannot tidy up");
+            }
+        }
+        Ok(())
+    }
+}
+
+fn intent_id(what: &str, key: Key, attempt: u32) -> String {
+    format!("{what}/{}/{}/{}/{attempt}", key.job, key.first, key.round)
+}
+
+/// The lease and attempt that an intent's id names; `None` for claims.
+pub(super) fn lease_of_intent(id: &str) -> Option<(Key, u32)> {
+    let mut parts = id.split('/').skip(1);
+    let job: B256 = parts.next()?.parse().ok()?;
+    let first = parts.next()?.parse().ok()?;
+    let round = parts.next()?.parse().ok()?;
+    let attempt = parts.next()?.parse().ok()?;
+    Some((Key { job, first, round }, attempt))
+}

@@ -1,0 +1,275 @@
+//! Leases: found in events, stepped, written down.
+
+use std::sync::Arc;
+
+use alloy::primitives::B256;
+use tokio_util::sync::CancellationToken;
+
+use super::{Claim, Control, ControlError, JobEntry, Tools, stake::Stake};
+use crate::{
+    capacity::Reservation,
+    lease::{End, Event, Key, Lease, Phase, Roots, view::JobView},
+    status::{LeaseStatus, SkippedJob},
+    store::IntentState,
+};
+
+/// A lease of ours.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub(super) lease: Lease,
+    pub(super) work: Option<CancellationToken>,
+    pub(super) room: Option<Arc<Reservation>>,
+    pub(super) done: u32,
+    pub(super) published: bool,
+}
+
+impl Control {
+    /// Reads everything back.
+    pub(super) async fn load(tools: Tools, synced: bool) -> Result<Self, ControlError> {
+        let head = tools.store.blocks().await?.last().copied();
+        let mut control = Self {
+            tools,
+            jobs: std::collections::HashMap::new(),
+            leases: std::collections::BTreeMap::new(),
+            claims: std::collections::HashMap::new(),
+            head,
+            synced: false,
+            stake: Stake::default(),
+            counter: 0,
+            settled: 0,
+            lost: 0,
+            tidied: false,
+        };
+        for intent in control.tools.store.open_intents().await? {
+            let on_its_way = matches!(intent.state, IntentState::Queued | IntentState::Sent);
+            if let (true, Some(job)) = (on_its_way, claimed_job(&intent.new.id)) {
+                // What it asked for is not known any more; it is found out when it is mined.
+                control.claims.insert(intent.new.id, Claim { job, asked: 0, bond: 0, room: None });
+            }
+        }
+        for row in control.tools.store.leases().await? {
+            let Some(entry) = control.job(row.job).await? else { continue };
+            let timing = &entry.job.timing;
+            let Some(lease) = Lease::from_row(&row, timing.runWindow, timing.challengeWindow) else {
+                tracing::error!(phase = row.phase, "a lease of the store is in an unknown phase");
+                continue;
+            };
+            match lease.phase {
+                Phase::Done(End::Paid) => control.settled += 1,
+                Phase::Done(End::Lost) => control.lost += 1,
+                Phase::Done(End::Vanished) => {}
+                _ => {
+                    let done = control.tools.store.tasks(row.job, row.first, row.count).await?.len();
+                    let done = u32::try_from(done).unwrap_or(u32::MAX);
+                    let held = Held { lease, work: None, room: None, done, published: false };
+                    control.leases.insert(held.lease.key, held);
+                }
+            }
+        }
+        if synced {
+            control.sync().await?;
+        }
+        Ok(control)
+    }
+
+    /// The chain is read up to now: every lease goes on.
+    pub(super) async fn sync(&mut self) -> Result<(), ControlError> {
+        if std::mem::replace(&mut self.synced, true) {
+            return Ok(());
+        }
+        for job in self.tools.store.job_ids().await? {
+            self.refresh(job).await?;
+        }
+        let keys: Vec<Key> = self.leases.keys().copied().collect();
+        for key in keys {
+            self.step(key, Event::Restarted).await?;
+        }
+        Ok(())
+    }
+
+    async fn job(&mut self, id: B256) -> Result<Option<&mut JobEntry>, ControlError> {
+        if !self.jobs.contains_key(&id)
+            && let Some(entry) = self.tools.store.job(id).await?.as_ref().and_then(JobEntry::parse)
+        {
+            self.jobs.insert(id, entry);
+        }
+        Ok(self.jobs.get_mut(&id))
+    }
+
+    pub(super) async fn refresh(&mut self, job: B256) -> Result<(), ControlError> {
+        self.refresh_with(job, &mut None).await
+    }
+
+    /// Folds a job's events again, finds leases of ours in it, and shows the chain's word to all.
+    /// `room` is what the claim had reserved that is being taken in.
+    pub(super) async fn refresh_with(
+        &mut self,
+        job: B256,
+        room: &mut Option<Reservation>,
+    ) -> Result<(), ControlError> {
+        if !self.synced {
+            return Ok(());
+        }
+        let view = JobView::fold(&self.tools.store.events_of(job).await?);
+        let Some(entry) = self.job(job).await? else { return Ok(()) };
+        entry.see(view.clone());
+        let timing = entry.job.timing.clone();
+        for (first, seen) in &view.leases {
+            let key = Key { job, first: *first, round: seen.round };
+            let is_new = !self.leases.contains_key(&key);
+            if is_new && seen.provider == self.tools.provider && self.claimed_here(&view, *first).await? {
+                if self.is_over(key).await? {
+                    continue;
+                }
+                let mut lease = Lease::new(key, seen.count, 0, timing.runWindow, timing.challengeWindow);
+                // It is found by what the chain says of it next.
+                lease.phase = Phase::Absent;
+                let room = room.take().map(Arc::new);
+                self.leases.insert(key, Held { lease, work: None, room, done: 0, published: false });
+            }
+        }
+        let keys: Vec<Key> = self.leases.keys().filter(|key| key.job == job).copied().collect();
+        for key in keys {
+            let ours = self.claimed_here(&view, key.first).await?;
+            let (seen, block) = view.round(key.first, key.round, ours);
+            self.step(key, Event::Chain { seen, block }).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether the present round was claimed by a transaction of this very machine.
+    async fn claimed_here(&mut self, view: &JobView, first: u32) -> Result<bool, ControlError> {
+        let Some(lease) = view.leases.get(&first) else { return Ok(false) };
+        if lease.provider != self.tools.provider {
+            return Ok(false);
+        }
+        let intent = self.tools.store.intent_of_tx(lease.claim_tx).await?;
+        if let Some(id) = &intent {
+            self.claims.remove(id);
+        }
+        Ok(intent.is_some())
+    }
+
+    async fn is_over(&self, key: Key) -> Result<bool, ControlError> {
+        let rows = self.tools.store.leases().await?;
+        let same = |row: &&crate::store::LeaseRow| (row.job, row.first, row.round) == (key.job, key.first, key.round);
+        // One that vanished can come back; one that was paid or lost, in a final block, cannot.
+        Ok(rows.iter().find(same).is_some_and(|row| row.phase.starts_with("done-") && row.phase != "done-vanished"))
+    }
+
+    /// Steps one lease, writes it down, then carries the effects out.
+    pub(super) async fn step(&mut self, key: Key, event: Event) -> Result<(), ControlError> {
+        let now = self.now();
+        let Some(held) = self.leases.get_mut(&key) else { return Ok(()) };
+        let before = held.lease.clone();
+        let (lease, effects) = before.clone().step(event, now);
+        if lease != before {
+            if lease.phase != before.phase {
+                tracing::info!(job = %key.job, first = key.first, round = key.round, phase = lease.phase.name(), "lease");
+            }
+            held.lease = lease.clone();
+            self.tools.store.put_lease(lease.to_row()).await?;
+        }
+        for effect in effects {
+            self.carry_out(key, effect).await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn tick(&mut self) -> Result<(), ControlError> {
+        if !self.synced {
+            return Ok(());
+        }
+        let keys: Vec<Key> = self.leases.keys().copied().collect();
+        for key in keys {
+            self.step(key, Event::Tick).await?;
+        }
+        self.keep_house().await?;
+        let busy = self.leases.values().any(|held| {
+            matches!(held.lease.phase, Phase::Running | Phase::Submitting | Phase::Releasing)
+        });
+        self.tools.idle.send_replace(!busy && self.claims.is_empty());
+        Ok(())
+    }
+
+    pub(super) async fn worked(&mut self, key: Key, result: Result<Roots, String>) -> Result<(), ControlError> {
+        if let Some(held) = self.leases.get_mut(&key) {
+            held.work = None;
+            held.room = None;
+        }
+        match result {
+            Ok(roots) => self.step(key, Event::Finished(roots)).await,
+            Err(why) => {
+                tracing::warn!(job = %key.job, first = key.first, why, "the work cannot be done here; giving the lease up");
+                self.step(key, Event::Failed).await
+            }
+        }
+    }
+
+    /// A transaction that will not happen.
+    pub(super) async fn not_sent(&mut self, id: &str, why: &str) -> Result<(), ControlError> {
+        if self.claim_lost(id, why) {
+            return Ok(());
+        }
+        match super::effects::lease_of_intent(id) {
+            Some((key, attempt)) => self.send_failed(key, attempt, id, why).await,
+            None => Ok(()),
+        }
+    }
+
+    pub(super) async fn send_failed(&mut self, key: Key, attempt: u32, id: &str, why: &str) -> Result<(), ControlError> {
+        tracing::warn!(intent = id, why, "a transaction came to nothing");
+        // Of an earlier attempt: the lease has gone on since.
+        if self.leases.get(&key).is_none_or(|held| held.lease.tries != attempt) {
+            return Ok(());
+        }
+        self.step(key, Event::SendFailed).await
+    }
+
+    /// Writes the status.
+    pub(super) fn report(&self) {
+        let leases = self.leases.values().map(|held| LeaseStatus {
+            job: held.lease.key.job,
+            first: held.lease.key.first,
+            count: held.lease.count,
+            round: held.lease.key.round,
+            phase: held.lease.phase.name(),
+            tasks_done: held.done,
+            deadline: held.lease.deadline(),
+        });
+        let skipped = self.jobs.iter().filter_map(|(job, entry)| {
+            let open = entry.view.next < entry.job.terms.tasks && !entry.view.cancelled;
+            let why = entry.why.clone().filter(|_| open)?;
+            Some(SkippedJob { job: *job, why })
+        });
+        let running = self.tools.shop.running.load(std::sync::atomic::Ordering::Relaxed);
+        self.tools.board.write(|status| {
+            status.leases = leases.collect();
+            status.skipped = skipped.take(100).collect();
+            status.blocked = self.blocked();
+            status.stopping = self.is_stopping();
+            status.stake = self.stake.total;
+            status.free_stake = self.stake.free;
+            status.running_tasks = running;
+            status.settled = self.settled;
+            status.lost = self.lost;
+            if let Some(head) = self.head {
+                status.head_block = head.number;
+                status.head_time = head.time;
+            }
+        });
+    }
+}
+
+/// The job of a claim's or takeover's intent id.
+fn claimed_job(id: &str) -> Option<B256> {
+    let mut parts = id.split('/');
+    matches!(parts.next()?, "claim" | "takeover").then_some(())?;
+    parts.next()?.parse().ok()
+}
+
+impl std::fmt::Debug for Tools {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tools").field("provider", &self.provider).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,260 @@
+//! The shell around the lease state machine: carries events in and effects out.
+//!
+//! One task owns all leases. The store is the truth: after any failure the state is read again
+//! and every lease asks again for the effects of its phase.
+
+mod effects;
+mod jobs;
+mod leases;
+mod stake;
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
+
+use alloy::{primitives::{Address, B256}, providers::DynProvider};
+use piecework::chain::EventAt;
+use tokio::sync::{mpsc, watch};
+
+use crate::{
+    admin::Board,
+    capacity::{Capacity, Reservation},
+    clock::ChainClock,
+    config::{ChainTiming, Policy},
+    lease::{Key, Now, Roots},
+    sender::{Outcome, Sender},
+    store::{Block, JobRow, Store, StoreError, StoredEvent},
+    work::Workshop,
+};
+
+use jobs::JobEntry;
+use leases::Held;
+
+/// What reaches the control task.
+#[derive(Debug)]
+pub(crate) enum Message {
+    /// The chain ends here now; these jobs were touched.
+    Head { block: Block, touched: Vec<B256> },
+    /// All that the chain had when we started is read.
+    Synced,
+    /// A job's image and input are ready; or why not, and whether that is the job's fault.
+    Prepared { job: B256, result: Result<(), (String, bool)> },
+    TaskDone { key: Key },
+    /// A lease's work is over.
+    Worked { key: Key, result: Result<Roots, String> },
+}
+
+/// What the owner asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stopping {
+    No,
+    /// Take nothing, finish what is bonded.
+    Finish,
+}
+
+/// Both queues of the control task; whoever runs it holds them.
+#[derive(Debug)]
+pub(crate) struct Inbox {
+    pub(crate) messages: mpsc::UnboundedReceiver<Message>,
+    pub(crate) outcomes: mpsc::UnboundedReceiver<Outcome>,
+}
+
+/// What the control task works with.
+#[derive(Clone)]
+pub(crate) struct Tools {
+    pub(crate) provider: Address,
+    pub(crate) market: Address,
+    pub(crate) rpc: DynProvider,
+    pub(crate) store: Store,
+    pub(crate) sender: Sender,
+    pub(crate) shop: Workshop,
+    pub(crate) clock: ChainClock,
+    pub(crate) capacity: Capacity,
+    pub(crate) lease_tasks: u32,
+    pub(crate) policy: Policy,
+    pub(crate) timing: ChainTiming,
+    pub(crate) retention: crate::config::Retention,
+    pub(crate) board: Board,
+    pub(crate) stopping: watch::Receiver<Stopping>,
+    /// Told when nothing bonded is unfinished.
+    pub(crate) idle: Arc<watch::Sender<bool>>,
+}
+
+/// A claim on its way.
+#[derive(Debug)]
+struct Claim {
+    job: B256,
+    /// Unclaimed tasks it asks for; 0 for a takeover.
+    asked: u32,
+    bond: u128,
+    room: Option<Reservation>,
+}
+
+pub(crate) struct Control {
+    tools: Tools,
+    jobs: HashMap<B256, JobEntry>,
+    leases: BTreeMap<Key, Held>,
+    claims: HashMap<String, Claim>,
+    head: Option<Block>,
+    synced: bool,
+    stake: stake::Stake,
+    /// Makes claims' ids unique within one second.
+    counter: u32,
+    /// Leases for which the end was counted.
+    settled: u64,
+    lost: u64,
+    tidied: bool,
+}
+
+impl Control {
+    /// Reads the state and works until the store fails.
+    pub(crate) async fn run(tools: Tools, inbox: &mut Inbox, synced: bool) -> Result<(), ControlError> {
+        let mut control = Self::load(tools, synced).await?;
+        let mut tick = tokio::time::interval(control.tools.timing.poll.max(Duration::from_millis(100)));
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+        let mut stopping = control.tools.stopping.clone();
+        loop {
+            tokio::select! {
+                message = inbox.messages.recv() => match message {
+                    Some(message) => control.message(message).await?,
+                    None => return Ok(()),
+                },
+                outcome = inbox.outcomes.recv() => match outcome {
+                    Some(outcome) => control.outcome(outcome).await?,
+                    None => return Ok(()),
+                },
+                _ = stopping.changed() => {}
+                _ = tick.tick() => control.tick().await?,
+            }
+            // What else is there already is taken together: one look at all jobs for all of it.
+            while let Ok(outcome) = inbox.outcomes.try_recv() {
+                control.outcome(outcome).await?;
+            }
+            while let Ok(message) = inbox.messages.try_recv() {
+                control.message(message).await?;
+            }
+            control.take_work().await?;
+            control.report();
+        }
+    }
+
+    fn now(&self) -> Now {
+        Now {
+            time: self.tools.clock.now(),
+            block: self.head.map_or(0, |head| head.number),
+            margin: self.tools.timing.margin,
+            confirmations: self.tools.timing.confirmations,
+        }
+    }
+
+    fn is_stopping(&self) -> bool {
+        *self.tools.stopping.borrow() != Stopping::No
+    }
+
+    async fn message(&mut self, message: Message) -> Result<(), ControlError> {
+        match message {
+            Message::Head { block, touched } => {
+                self.head = Some(block);
+                for job in touched {
+                    self.refresh(job).await?;
+                }
+                self.stake.stale = true;
+            }
+            Message::Synced => self.sync().await?,
+            Message::Prepared { job, result } => self.prepared(job, result),
+            Message::TaskDone { key } => {
+                if let Some(held) = self.leases.get_mut(&key) {
+                    held.done = held.done.saturating_add(1).min(held.lease.count);
+                }
+            }
+            Message::Worked { key, result } => self.worked(key, result).await?,
+        }
+        Ok(())
+    }
+
+    async fn outcome(&mut self, outcome: Outcome) -> Result<(), ControlError> {
+        match outcome {
+            Outcome::Mined { id, receipt } => {
+                let claim = self.claims.remove(&id);
+                let events: Vec<EventAt> = receipt
+                    .logs()
+                    .iter()
+                    .filter_map(|log| EventAt::decode(log, self.tools.market).ok())
+                    .collect();
+                self.take_in(&receipt, events, claim).await
+            }
+            Outcome::Orphaned { block_hash } => {
+                for job in self.tools.store.remove_block(block_hash).await? {
+                    self.refresh(job).await?;
+                }
+                Ok(())
+            }
+            Outcome::Refused { id, revert } => self.not_sent(&id, &revert.to_string()).await,
+            Outcome::Reverted { id } => self.not_sent(&id, "it reverted in its block").await,
+            Outcome::GivenUp { id, why } => self.not_sent(&id, &why).await,
+        }
+    }
+
+    /// Events of a receipt are known before the follower gets to their block.
+    async fn take_in(
+        &mut self,
+        receipt: &alloy::rpc::types::TransactionReceipt,
+        events: Vec<EventAt>,
+        claim: Option<Claim>,
+    ) -> Result<(), ControlError> {
+        let mut rows = Vec::new();
+        for (event, log) in events.iter().zip(receipt.logs()) {
+            let Some(time) = self.block_time(log.block_timestamp, event.block_hash).await? else { continue };
+            rows.extend(stored(event, time));
+        }
+        let jobs: Vec<B256> = rows.iter().map(|row| row.job).collect();
+        self.tools.store.add_events(rows).await?;
+        let mut room = claim.and_then(|claim| claim.room);
+        for job in jobs {
+            self.refresh_with(job, &mut room).await?;
+        }
+        self.stake.stale = true;
+        Ok(())
+    }
+
+    async fn block_time(&self, known: Option<u64>, hash: B256) -> Result<Option<u64>, ControlError> {
+        use alloy::providers::Provider as _;
+        if known.is_some() {
+            return Ok(known);
+        }
+        // If the node does not answer now, the follower brings the event with its block.
+        let block = self.tools.rpc.get_block_by_hash(hash).await.ok().flatten();
+        Ok(block.map(|block| block.header.timestamp))
+    }
+}
+
+/// An event as the store keeps it; `None` for those of no job.
+pub(crate) fn stored(at: &EventAt, time: u64) -> Option<StoredEvent> {
+    let job = at.event.job_id()?;
+    let block = Block { number: at.block, hash: at.block_hash, time };
+    let log = alloy::primitives::IntoLogData::to_log_data(&at.event);
+    Some(StoredEvent { block, log_index: at.log_index, tx: at.tx_hash, job, log })
+}
+
+/// The job that an event announces.
+pub(crate) fn posted(at: &EventAt) -> Option<JobRow> {
+    use alloy::sol_types::SolValue as _;
+    match &at.event {
+        piecework::chain::MarketEvent::Posted(event) => Some(JobRow {
+            id: event.jobId,
+            abi: event.job.abi_encode(),
+            spec: event.spec.to_vec(),
+            fee_bps: event.feeBps,
+        }),
+        _ => None,
+    }
+}
+
+/// Why the control task stopped.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ControlError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}

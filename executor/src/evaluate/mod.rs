@@ -1,0 +1,210 @@
+//! Which work is worth taking: a pure function of a job, the machine, the stake and the time.
+
+use alloy::primitives::{Address, B256};
+use piecework::{chain::IMarket, spec::JobSpec};
+
+use crate::{
+    capacity::Capacity,
+    config::{ChainTiming, Policy},
+    lease::view::JobView,
+};
+
+/// Jurors of a dispute; the bond of a lease covers twice their fees.
+const JURY: u128 = 3;
+/// Seconds that a task takes beside its own time.
+const TASK_OVERHEAD: u64 = 2;
+
+/// A job and what the chain says of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Offer<'a> {
+    pub(crate) job: &'a IMarket::Job,
+    pub(crate) spec: Result<&'a JobSpec, &'a str>,
+    pub(crate) fee_bps: u16,
+    pub(crate) view: &'a JobView,
+    /// Unclaimed tasks that claims of ours on their way ask for.
+    pub(crate) asked: u32,
+}
+
+/// What we have.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Means<'a> {
+    pub(crate) provider: Address,
+    pub(crate) capacity: &'a Capacity,
+    pub(crate) lease_tasks: u32,
+    pub(crate) policy: &'a Policy,
+    pub(crate) timing: &'a ChainTiming,
+    /// Stake that no lease locks, less the bonds of claims on their way.
+    pub(crate) free_stake: u128,
+    /// Stake locked for this client, claims on their way included.
+    pub(crate) exposure: u128,
+    /// The chain's time.
+    pub(crate) now: u64,
+}
+
+/// What to do about a job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Decision {
+    /// Claim this many of the next tasks; so many can run at the same time.
+    Claim { count: u32, parallel: u32, bond: u128 },
+    /// Take a free lease over.
+    Takeover { first: u32, count: u32, parallel: u32, bond: u128 },
+    /// Not now; at this time at the latest it is worth looking again.
+    Later { at: Option<u64>, why: String },
+    /// Never, unless the chain changes.
+    Skip { why: String },
+}
+
+fn skip(why: impl Into<String>) -> Decision {
+    Decision::Skip { why: why.into() }
+}
+
+fn later(at: Option<u64>, why: impl Into<String>) -> Decision {
+    Decision::Later { at, why: why.into() }
+}
+
+/// The stake that a lease of `count` tasks locks.
+pub(crate) fn bond(job: &IMarket::Job, count: u32) -> u128 {
+    let per_task = job.price.bond.saturating_mul(count.into());
+    per_task.max(job.price.juryFee.saturating_mul(2 * JURY))
+}
+
+/// The price of a task in a round that begins at `time`, as the market computes it.
+fn price_at(job: &IMarket::Job, time: u64) -> u128 {
+    let (min, max) = (job.price.minPrice, job.price.maxPrice);
+    let passed = time.saturating_sub(job.timing.opensAt);
+    if passed >= job.timing.ramp {
+        return max;
+    }
+    let climbed = max.saturating_sub(min).saturating_mul(passed.into());
+    min.saturating_add(climbed.checked_div(job.timing.ramp.into()).unwrap_or(0))
+}
+
+/// First time at which a task is worth `wanted` after the fee; `None` if it never is.
+fn worth_at(job: &IMarket::Job, fee_bps: u16, wanted: u128) -> Option<u64> {
+    let net = |time| price_at(job, time).saturating_mul(10_000u128.saturating_sub(fee_bps.into())) / 10_000;
+    let (mut low, mut high) = (job.timing.opensAt, job.timing.opensAt.saturating_add(job.timing.ramp));
+    if net(high) < wanted {
+        return None;
+    }
+    while low < high {
+        let middle = low.midpoint(high);
+        if net(middle) >= wanted { high = middle } else { low = middle.saturating_add(1) }
+    }
+    Some(low)
+}
+
+/// Decides about one job.
+pub(crate) fn evaluate(offer: Offer<'_>, means: Means<'_>) -> Decision {
+    let spec = match acceptable(offer, means) {
+        Ok(spec) => spec,
+        Err(decision) => return decision,
+    };
+    let (job, now) = (offer.job, means.now);
+    let ever = means.capacity.fits_ever(spec.resources);
+    let free = means.capacity.fits_now(spec.resources).min(ever);
+    let rounds = rounds(job, spec, means.timing);
+    let worth = worth_at(job, offer.fee_bps, means.policy.min_price);
+    let Some(worth) = worth else {
+        return skip(format!("it never pays policy.min_price ({}) a task after the fee", means.policy.min_price));
+    };
+    let left = job.terms.tasks.saturating_sub(offer.view.next).saturating_sub(offer.asked);
+    let takeover = offer.view.free_for(means.provider).find(|(_, lease)| {
+        lease.count.div_ceil(rounds.max(1)) <= ever && lease.count <= means.lease_tasks
+    });
+    if left == 0 && takeover.is_none() {
+        return match offer.view.next < job.terms.tasks {
+            true => later(None, "claims of ours are on their way"),
+            false => skip("every task is taken"),
+        };
+    }
+    if now < worth {
+        return later(Some(worth), format!("its price gets to policy.min_price at {worth}"));
+    }
+    if free == 0 {
+        return later(None, "no capacity is free");
+    }
+    if let Some((first, lease)) = takeover
+        && lease.count.div_ceil(rounds.max(1)) <= free
+        && affordable(job, means) >= lease.count
+    {
+        let bond = bond(job, lease.count);
+        return Decision::Takeover { first, count: lease.count, parallel: free.min(lease.count), bond };
+    }
+    let most = means.lease_tasks.min(job.terms.maxLease).min(left).min(free.saturating_mul(rounds));
+    let count = most.min(affordable(job, means));
+    match (count, most) {
+        (0, 0) => later(None, "no capacity is free for the lease that waits"),
+        (0, _) => later(None, "the stake that is free (or policy.max_exposure) does not cover its bond"),
+        _ => Decision::Claim { count, parallel: free.min(count), bond: bond(job, count) },
+    }
+}
+
+/// What does not depend on what else this machine does.
+fn acceptable<'a>(offer: Offer<'a>, means: Means<'_>) -> Result<&'a JobSpec, Decision> {
+    let (terms, timing) = (&offer.job.terms, &offer.job.timing);
+    if !offer.view.posted {
+        return Err(skip("its posting was reorganized away"));
+    }
+    if offer.view.cancelled {
+        return Err(skip("it was cancelled"));
+    }
+    if means.now.saturating_add(means.timing.margin) > timing.closesAt {
+        return Err(skip("it closes too soon, or has closed"));
+    }
+    if terms.replicas != 1 || terms.quorum != 1 {
+        return Err(skip("redundant jobs are not supported"));
+    }
+    if terms.verifier != Address::ZERO {
+        return Err(skip("its verifier is not approved by this machine's owner"));
+    }
+    if terms.providers != B256::ZERO {
+        return Err(skip("it is for a private list of providers"));
+    }
+    let spec = offer.spec.map_err(|why| skip(format!("its spec is refused: {why}")))?;
+    if spec.tasks != terms.tasks {
+        return Err(skip(format!("its spec speaks of {} tasks, the job of {}", spec.tasks, terms.tasks)));
+    }
+    if spec.image.platform != platform() {
+        return Err(skip(format!("its image is for {}, this machine is {}", spec.image.platform, platform())));
+    }
+    if means.capacity.fits_ever(spec.resources) == 0 {
+        return Err(skip("one task asks for more than the whole machine gives"));
+    }
+    if rounds(offer.job, spec, means.timing) == 0 {
+        return Err(skip("its run window is too short for its timeout_seconds"));
+    }
+    if means.now < timing.opensAt {
+        return Err(later(Some(timing.opensAt), format!("it opens at {}", timing.opensAt)));
+    }
+    Ok(spec)
+}
+
+/// How many tasks can run one after another within the run window, each as long as it may.
+fn rounds(job: &IMarket::Job, spec: &JobSpec, timing: &ChainTiming) -> u32 {
+    let usable = job.timing.runWindow.saturating_sub(timing.margin.saturating_mul(2));
+    let timeout = spec.resources.timeout_seconds;
+    let each = timeout.saturating_add(timeout / 10).saturating_add(TASK_OVERHEAD);
+    u32::try_from(usable / each.max(1)).unwrap_or(u32::MAX)
+}
+
+/// The most tasks whose bond we can and want to lock.
+fn affordable(job: &IMarket::Job, means: Means<'_>) -> u32 {
+    let exposure = means.policy.max_exposure.map_or(u128::MAX, |most| most.saturating_sub(means.exposure));
+    let purse = means.free_stake.min(exposure);
+    if bond(job, 1) > purse {
+        return 0;
+    }
+    let tasks = purse.checked_div(job.price.bond).unwrap_or(u128::MAX);
+    u32::try_from(tasks).unwrap_or(u32::MAX)
+}
+
+/// This machine's platform, in an image's words.
+fn platform() -> &'static str {
+    match std::env::consts::ARCH {
+        "aarch64" => "linux/arm64",
+        _ => "linux/amd64",
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,267 @@
+//! The work of a lease: its tasks in the sandbox, their outcomes in the store, its digests.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use alloy::primitives::B256;
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use piecework::{
+    blobs::{BlobError, BlobSource, DirStore, HttpClient},
+    digest::{
+        Digest, lease as lease_manifest,
+        manifest::{MAX_MANIFEST_BYTES, ResultManifest},
+        tree,
+    },
+    spec::JobSpec,
+};
+use tokio::sync::mpsc;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    capacity::Reservation,
+    clock::{ChainClock, local_now},
+    control::Message,
+    lease::{Key, Roots},
+    sandbox::{Prepared, Sandbox, SandboxError},
+    store::{Store, StoreError, TaskRow},
+};
+
+/// First wait after a failure of ours; it doubles up to a minute.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Why a lease's work does not go on. Never the job's doing.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum WorkError {
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the blob store failed: {0}")]
+    Blobs(#[from] BlobError),
+    #[error("a result is damaged: {0}")]
+    Damaged(String),
+}
+
+/// A lease's tasks to run.
+#[derive(Debug)]
+pub(crate) struct Order {
+    pub(crate) key: Key,
+    pub(crate) count: u32,
+    pub(crate) spec: Arc<JobSpec>,
+    pub(crate) seed: B256,
+    pub(crate) room: Arc<Reservation>,
+    /// Last second in which giving up is free, and in which a result is of use.
+    pub(crate) free_until: u64,
+    pub(crate) deadline: u64,
+}
+
+/// Runs leases; clones share everything.
+#[derive(Clone)]
+pub(crate) struct Workshop {
+    pub(crate) sandbox: Sandbox,
+    pub(crate) store: Store,
+    /// Results that nobody may see yet.
+    pub(crate) private: DirStore,
+    /// What is served.
+    pub(crate) published: DirStore,
+    /// Images and inputs of clients.
+    pub(crate) cache: DirStore,
+    pub(crate) http: HttpClient,
+    pub(crate) clock: ChainClock,
+    pub(crate) inbox: mpsc::UnboundedSender<Message>,
+    pub(crate) running: Arc<AtomicU32>,
+    pub(crate) tracker: TaskTracker,
+}
+
+impl Workshop {
+    /// Makes a job's image and input ready, in the background; the answer is a message.
+    pub(crate) fn prepare(&self, job: B256, spec: Arc<JobSpec>, seed: B256) {
+        let shop = self.clone();
+        self.tracker.spawn(async move {
+            let result = shop.ready(&spec, seed).await.map(|_| ()).map_err(|error| {
+                (error.to_string(), error.is_of_the_job())
+            });
+            let _ = shop.inbox.send(Message::Prepared { job, result });
+        });
+    }
+
+    async fn ready(&self, spec: &JobSpec, seed: B256) -> Result<Prepared, SandboxError> {
+        let sources: Vec<Box<dyn BlobSource>> = spec
+            .sources
+            .iter()
+            .filter_map(|url| match self.http.source(url) {
+                Ok(source) => Some(Box::new(source) as Box<dyn BlobSource>),
+                Err(error) => {
+                    tracing::warn!(%error, "a source is refused");
+                    None
+                }
+            })
+            .collect();
+        self.sandbox.prepare(spec, seed, &sources, &self.cache).await
+    }
+
+    /// Runs what is missing of a lease, in the background; the answer is a message.
+    pub(crate) fn start(&self, order: Order, cancel: CancellationToken) {
+        let shop = self.clone();
+        self.tracker.spawn(async move {
+            let key = order.key;
+            let result = tokio::select! {
+                biased;
+                () = cancel.cancelled() => return,
+                result = shop.persist(&order, &cancel) => result,
+            };
+            drop(order);
+            if cancel.is_cancelled() {
+                return;
+            }
+            let result = result.map_err(|error| error.to_string());
+            let _ = shop.inbox.send(Message::Worked { key, result });
+        });
+    }
+
+    /// Tries again after failures of ours, as long as that costs nothing or still helps.
+    async fn persist(&self, order: &Order, cancel: &CancellationToken) -> Result<Roots, WorkError> {
+        let mut wait = RETRY;
+        loop {
+            let error = match self.attempt(order, cancel).await {
+                Ok(roots) => return Ok(roots),
+                Err(error) => error,
+            };
+            let now = self.clock.now();
+            let limit = if now <= order.free_until { order.free_until } else { order.deadline };
+            let of_the_job = matches!(&error, WorkError::Sandbox(error) if error.is_of_the_job());
+            if of_the_job || now.saturating_add(wait.as_secs()).saturating_add(1) >= limit {
+                return Err(error);
+            }
+            tracing::warn!(lease = ?order.key, %error, "the work failed on our side; trying again");
+            tokio::time::sleep(wait).await;
+            wait = wait.saturating_mul(2).min(Duration::from_secs(60));
+        }
+    }
+
+    async fn attempt(&self, order: &Order, cancel: &CancellationToken) -> Result<Roots, WorkError> {
+        let Key { job, first, .. } = order.key;
+        let known = self.known(job, first, order.count).await?;
+        let missing: Vec<u32> = (0..order.count)
+            .map(|offset| first.saturating_add(offset))
+            .filter(|task| known.binary_search_by_key(task, |row| row.task).is_err())
+            .collect();
+        if !missing.is_empty() {
+            let prepared = self.ready(&order.spec, order.seed).await?;
+            stream::iter(missing)
+                .map(|task| self.task(order.key, task, &prepared, cancel))
+                .buffer_unordered(usize::try_from(order.room.parallel()).unwrap_or(1).max(1))
+                .try_collect::<()>()
+                .await?;
+        }
+        self.roots(job, first, order.count).await
+    }
+
+    /// Outcomes whose bytes are here, in the order of tasks.
+    async fn known(&self, job: B256, first: u32, count: u32) -> Result<Vec<TaskRow>, WorkError> {
+        let mut rows = self.store.tasks(job, first, count).await?;
+        rows.retain(|row| {
+            let digest = Digest(row.digest.0);
+            self.private.contains(&digest) || self.published.contains(&digest)
+        });
+        Ok(rows)
+    }
+
+    async fn task(
+        &self,
+        key: Key,
+        task: u32,
+        prepared: &Prepared,
+        cancel: &CancellationToken,
+    ) -> Result<(), WorkError> {
+        self.running.fetch_add(1, Ordering::Relaxed);
+        let result =
+            self.sandbox.run(prepared, &format!("{:x}", key.job), task, &self.private, cancel).await;
+        self.running.fetch_sub(1, Ordering::Relaxed);
+        let result = result?;
+        tracing::info!(job = %key.job, task, outcome = %result.outcome, timings = ?result.timings, "task done");
+        let row = TaskRow {
+            task,
+            digest: B256::from(result.digest.0),
+            outcome: result.outcome.to_string(),
+            log: result.log,
+        };
+        self.store.put_task(key.job, row, local_now()).await?;
+        let _ = self.inbox.send(Message::TaskDone { key });
+        Ok(())
+    }
+
+    async fn roots(&self, job: B256, first: u32, count: u32) -> Result<Roots, WorkError> {
+        let digests = self.digests(job, first, count).await?;
+        let root = tree::root(first, &digests).map_err(|error| WorkError::Damaged(error.to_string()))?;
+        let private = self.private.clone();
+        let manifest =
+            background(move || Ok(private.put_bytes(&lease_manifest::encode(&digests))?)).await?;
+        Ok(Roots { root, manifest: B256::from(manifest.0) })
+    }
+
+    async fn digests(&self, job: B256, first: u32, count: u32) -> Result<Vec<Digest>, WorkError> {
+        let rows = self.store.tasks(job, first, count).await?;
+        if u32::try_from(rows.len()) != Ok(count) {
+            return Err(WorkError::Damaged(format!("{} of {count} tasks have an outcome", rows.len())));
+        }
+        Ok(rows.into_iter().map(|row| Digest(row.digest.0)).collect())
+    }
+
+    /// Serves a lease's outputs from now on.
+    pub(crate) async fn publish(&self, job: B256, first: u32, count: u32) -> Result<(), WorkError> {
+        let digests = self.digests(job, first, count).await?;
+        let (private, published) = (self.private.clone(), self.published.clone());
+        let blobs = background(move || {
+            let mut blobs = Vec::new();
+            let manifest = lease_manifest::encode(&digests);
+            let list = published.put_bytes(&manifest)?;
+            blobs.push((B256::from(list.0), manifest.len() as u64));
+            for digest in digests {
+                let source = if private.contains(&digest) { &private } else { &published };
+                let bytes = source.read(&digest, MAX_MANIFEST_BYTES as u64)?;
+                let result =
+                    ResultManifest::parse(&bytes).map_err(|error| WorkError::Damaged(error.to_string()))?;
+                for named in result.blobs().map(|blob| blob.digest).chain([digest]) {
+                    let size = match published.size(&named) {
+                        Some(size) => size,
+                        None => private.publish_into(&named, &published)?,
+                    };
+                    blobs.push((B256::from(named.0), size));
+                }
+            }
+            Ok(blobs)
+        })
+        .await?;
+        Ok(self.store.put_published(job, first, blobs).await?)
+    }
+
+    /// Forgets what no lease needs: private copies of published blobs, images and inputs. Only
+    /// when nothing runs and nothing is ready to run.
+    pub(crate) async fn tidy(&self) -> Result<(), WorkError> {
+        let (private, cache) = (self.private.clone(), self.cache.clone());
+        background(move || {
+            for store in [&private, &cache] {
+                for (digest, _) in store.list()? {
+                    store.remove(&digest)?;
+                }
+            }
+            Ok(())
+        })
+        .await
+    }
+}
+
+/// Runs what blocks on the disk.
+pub(crate) async fn background<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, WorkError> + Send + 'static,
+) -> Result<T, WorkError> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| WorkError::Damaged(format!("a background task died: {error}")))?
+}
