@@ -31,7 +31,10 @@ pub(crate) struct Reservation {
 
 impl Capacity {
     pub(crate) fn new(total: config::Capacity) -> Self {
-        Self { total, used: Arc::default() }
+        Self {
+            total,
+            used: Arc::default(),
+        }
     }
 
     /// How many tasks of this size fit when nothing else runs.
@@ -45,12 +48,24 @@ impl Capacity {
     }
 
     fn fits(&self, used: Used, each: Resources) -> u32 {
-        let room = |total: u64, used: u64, each: u64| total.saturating_sub(used).checked_div(each).unwrap_or(0);
-        let cpu = room(self.total.cpu_millis, used.cpu_millis, each.cpu_millis.into());
-        let memory = room(self.total.memory_bytes, used.memory_bytes, each.memory_bytes);
+        let room = |total: u64, used: u64, each: u64| {
+            total.saturating_sub(used).checked_div(each).unwrap_or(0)
+        };
+        let cpu = room(
+            self.total.cpu_millis,
+            used.cpu_millis,
+            each.cpu_millis.into(),
+        );
+        let memory = room(
+            self.total.memory_bytes,
+            used.memory_bytes,
+            each.memory_bytes,
+        );
         let disk = room(self.total.disk_bytes, used.disk_bytes, each.disk_bytes);
         let tasks = self.total.tasks.saturating_sub(used.tasks);
-        u32::try_from(cpu.min(memory).min(disk)).unwrap_or(u32::MAX).min(tasks)
+        u32::try_from(cpu.min(memory).min(disk))
+            .unwrap_or(u32::MAX)
+            .min(tasks)
     }
 
     /// Room for at most `wanted` tasks; `None` if not even one fits.
@@ -78,7 +93,11 @@ impl Capacity {
         used.memory_bytes = used.memory_bytes.saturating_add(held.memory_bytes);
         used.disk_bytes = used.disk_bytes.saturating_add(held.disk_bytes);
         used.tasks = used.tasks.saturating_add(held.tasks);
-        Reservation { capacity: self.clone(), held, parallel }
+        Reservation {
+            capacity: self.clone(),
+            held,
+            parallel,
+        }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Used> {
@@ -119,7 +138,12 @@ mod tests {
             lease_tasks: 8,
         };
         let capacity = Capacity::new(total);
-        let each = Resources { cpu_millis: 1_000, memory_bytes: 300, disk_bytes: 100, timeout_seconds: 1 };
+        let each = Resources {
+            cpu_millis: 1_000,
+            memory_bytes: 300,
+            disk_bytes: 100,
+            timeout_seconds: 1,
+        };
         assert_eq!(capacity.fits_ever(each), 3);
         let two = capacity.reserve(each, 2).unwrap();
         let one = capacity.reserve(each, 5).unwrap();

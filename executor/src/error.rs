@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use alloy::primitives::Address;
+use piecework::{blobs::BlobError, chain::ChainError};
 
-use crate::{config::ConfigError, store::StoreError};
+use crate::{config::ConfigError, sandbox::SandboxError, store::StoreError};
 
 /// Why an executor did not start, or stopped.
 #[derive(Debug, thiserror::Error)]
@@ -24,32 +25,9 @@ pub enum Error {
         /// What is wrong with it, and what to do.
         why: String,
     },
-    /// The chain's endpoint did not answer.
-    #[error("the chain at {url} does not answer: {why}; check chain.rpc_url")]
-    Rpc {
-        /// The endpoint, without credentials.
-        url: String,
-        /// What was heard.
-        why: String,
-    },
-    /// The endpoint is of another chain.
-    #[error("the chain at {url} has id {found}, chain.id says {expected}; nothing was sent")]
-    WrongChain {
-        /// The endpoint, without credentials.
-        url: String,
-        /// What the configuration says.
-        expected: u64,
-        /// What the endpoint says.
-        found: u64,
-    },
-    /// There is no contract at the market's address, or it is not a market.
-    #[error("{market} is not a market: {why}; check chain.market")]
-    NotAMarket {
-        /// The configured address.
-        market: Address,
-        /// What was found there.
-        why: String,
-    },
+    /// The chain, its endpoint or the market cannot be used.
+    #[error(transparent)]
+    Chain(#[from] ChainError),
     /// The key may not act for the provider.
     #[error(
         "{operator} may not act for provider {provider}: the provider must call setOperator({operator}, true)"
@@ -60,14 +38,12 @@ pub enum Error {
         /// The key's address.
         operator: Address,
     },
-    /// The container engine cannot be used.
-    #[error("the container engine at {docker} cannot be used: {why}")]
-    Engine {
-        /// The engine's socket.
-        docker: String,
-        /// What is wrong with it.
-        why: String,
-    },
+    /// The container engine or the space for outputs cannot be used.
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
+    /// A blob store cannot be used.
+    #[error(transparent)]
+    Blobs(#[from] BlobError),
     /// A server's address cannot be bound.
     #[error("cannot listen on {address} ({key}): {source}")]
     Bind {
@@ -108,11 +84,10 @@ impl Error {
             Self::Config(error) => error.code(),
             Self::Store(error) => error.code(),
             Self::Key { .. } => "key",
-            Self::Rpc { .. } => "rpc",
-            Self::WrongChain { .. } => "wrong_chain",
-            Self::NotAMarket { .. } => "not_a_market",
+            Self::Chain(error) => error.code(),
             Self::NotOperator { .. } => "not_operator",
-            Self::Engine { .. } => "engine",
+            Self::Sandbox(error) => error.code(),
+            Self::Blobs(error) => error.code(),
             Self::Bind { .. } => "bind",
             Self::Io { .. } => "io",
             Self::Service { .. } => "service",

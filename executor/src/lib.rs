@@ -9,80 +9,170 @@
 //!                     store (SQLite, the truth)   └► evaluate · sandbox · blobs
 //! ```
 
+mod admin;
+mod capacity;
+mod check;
 mod clock;
 pub mod config;
+mod control;
 mod error;
+mod evaluate;
+mod follow;
 mod lease;
 pub mod sandbox;
 mod sender;
+mod serve;
+mod start;
 mod status;
 pub mod store;
+mod supervise;
+mod work;
+
 #[cfg(test)]
 #[path = "../tests/support/net.rs"]
 #[allow(dead_code, unreachable_pub, missing_docs, clippy::unwrap_used)]
 mod testkit_net;
 
+use tokio::sync::watch;
 use url::Url;
 
+pub use check::{Finding, check};
 pub use config::{Config, Flags};
 pub use error::Error;
 pub use status::{LeaseStatus, SkippedJob, Status};
 
-/// A running executor.
-#[derive(Debug)]
+use control::Stopping;
+use start::Running;
+use supervise::GivenUp;
+
+/// A running executor. Dropped without [`stop`](Self::stop), it ends as after
+/// [`kill`](Self::kill), but nobody waits for its containers.
 pub struct Executor {
-    blob_url: Url,
+    running: Running,
+    grace: std::time::Duration,
+}
+
+impl std::fmt::Debug for Executor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Executor")
+            .field("blob_url", &self.running.blob_url.as_str())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Drop for Executor {
+    fn drop(&mut self) {
+        self.running.cancel.cancel();
+    }
 }
 
 impl Executor {
-    /// Checks the chain, the key, the market and the engine, then starts all services.
+    /// Checks the key, the chain, the market and the engine, then starts all services.
     ///
     /// # Errors
     /// Anything that makes work impossible: see [`Error`]. A provider without stake is not an
     /// error: the executor waits and says so in its status.
     pub async fn start(config: Config) -> Result<Self, Error> {
-        config.validate()?;
-        let blob_url = config.rpc_url.clone();
-        Ok(Self { blob_url })
+        let grace = config.stop_grace;
+        let running = Box::pin(start::start(config)).await?;
+        Ok(Self { running, grace })
     }
 
     /// What it does now.
     #[must_use]
     pub fn status(&self) -> Status {
-        Status::default()
+        self.running.board.read()
     }
 
-    /// Base URL of its published outputs: what the provider's profile must name.
+    /// Base URL of its published outputs: what the provider's profile must name. When the
+    /// operator key is the provider's own, the executor publishes it itself.
     #[must_use]
     pub fn blob_url(&self) -> &Url {
-        &self.blob_url
+        &self.running.blob_url
     }
 
     /// Base URL of `/livez`, `/readyz`, `/metrics` and `/status`; `None` when switched off.
     #[must_use]
     pub fn admin_url(&self) -> Option<&Url> {
-        None
+        self.running.admin_url.as_ref()
     }
 
     /// Waits until a service fails for good. Does not end otherwise.
     pub async fn failed(&self) -> Error {
-        std::future::pending().await
+        failure(self.running.given_up.clone()).await
     }
 
     /// Stops taking work, finishes what is bonded (at most `stop_grace`), then stops everything.
-    /// What is not finished continues when an executor starts on the same state directory.
+    /// Results in their challenge window are not waited for. What is not finished continues when an
+    /// executor starts on the same state directory.
     ///
     /// # Errors
     /// The error that had stopped the executor before, if any.
     pub async fn stop(self) -> Result<(), Error> {
-        Ok(())
+        self.finish().await;
+        self.kill().await
     }
 
-    /// Stops at once, without finishing anything. Nothing is lost: see [`stop`](Self::stop).
+    /// The first phase of [`stop`](Self::stop): takes no work any more, and returns when nothing
+    /// bonded is unfinished, a service has failed, or `stop_grace` is over.
+    pub async fn finish(&self) {
+        self.running.stopping.send_replace(Stopping::Finish);
+        let mut idle = self.running.idle.clone();
+        // What was decided before the control task heard of it still counts.
+        idle.mark_unchanged();
+        let quiet = async {
+            while idle.changed().await.is_ok() {
+                if *idle.borrow_and_update() {
+                    return;
+                }
+            }
+        };
+        tokio::select! {
+            () = quiet => {}
+            _ = self.failed() => {}
+            () = tokio::time::sleep(self.grace) => tracing::warn!("the grace is over; bonded work is left for the next start"),
+        }
+    }
+
+    /// Stops at once, without finishing anything, and waits until its containers are gone. What is
+    /// not finished continues when an executor starts on the same state directory.
     ///
     /// # Errors
     /// The error that had stopped the executor before, if any.
     pub async fn kill(self) -> Result<(), Error> {
-        Ok(())
+        self.running.cancel.cancel();
+        self.running.tracker.close();
+        self.running.tracker.wait().await;
+        self.running.sandbox.close().await;
+        let given_up = self.running.given_up.borrow().clone();
+        given_up.map_or(Ok(()), |end| Err(end.into()))
+    }
+}
+
+impl From<GivenUp> for Error {
+    fn from(
+        GivenUp {
+            service,
+            times,
+            why,
+        }: GivenUp,
+    ) -> Self {
+        Self::Service {
+            service,
+            times,
+            why,
+        }
+    }
+}
+
+async fn failure(mut given_up: watch::Receiver<Option<GivenUp>>) -> Error {
+    loop {
+        if let Some(end) = given_up.borrow_and_update().clone() {
+            return end.into();
+        }
+        if given_up.changed().await.is_err() {
+            // All services have ended without a failure: nothing will fail any more.
+            return std::future::pending().await;
+        }
     }
 }

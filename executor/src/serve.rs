@@ -34,8 +34,10 @@ async fn log(
     match store.task(job, task).await {
         // Served from the same moment on as the outputs.
         Ok(Some(row)) if published.contains(&Digest(row.digest.0)) => {
-            let headers =
-                [(header::CONTENT_TYPE, "application/octet-stream"), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")];
+            let headers = [
+                (header::CONTENT_TYPE, "application/octet-stream"),
+                (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+            ];
             (headers, row.log).into_response()
         }
         Ok(_) => StatusCode::NOT_FOUND.into_response(),

@@ -1,8 +1,9 @@
 //! The work of a lease: its tasks in the sandbox, their outcomes in the store, its digests.
 
 use std::{
+    collections::HashMap,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU32, Ordering},
     },
     time::Duration,
@@ -76,6 +77,8 @@ pub(crate) struct Workshop {
     pub(crate) inbox: mpsc::UnboundedSender<Message>,
     pub(crate) running: Arc<AtomicU32>,
     pub(crate) tracker: TaskTracker,
+    /// Jobs whose image and input are here.
+    pub(crate) prepared: Arc<Mutex<HashMap<B256, Prepared>>>,
 }
 
 impl Workshop {
@@ -83,14 +86,19 @@ impl Workshop {
     pub(crate) fn prepare(&self, job: B256, spec: Arc<JobSpec>, seed: B256) {
         let shop = self.clone();
         self.tracker.spawn(async move {
-            let result = shop.ready(&spec, seed).await.map(|_| ()).map_err(|error| {
-                (error.to_string(), error.is_of_the_job())
-            });
+            let result = shop
+                .ready(job, &spec, seed)
+                .await
+                .map(|_| ())
+                .map_err(|error| (error.to_string(), error.is_of_the_job()));
             let _ = shop.inbox.send(Message::Prepared { job, result });
         });
     }
 
-    async fn ready(&self, spec: &JobSpec, seed: B256) -> Result<Prepared, SandboxError> {
+    async fn ready(&self, job: B256, spec: &JobSpec, seed: B256) -> Result<Prepared, SandboxError> {
+        if let Some(prepared) = self.shelf().get(&job) {
+            return Ok(prepared.clone());
+        }
         let sources: Vec<Box<dyn BlobSource>> = spec
             .sources
             .iter()
@@ -102,7 +110,16 @@ impl Workshop {
                 }
             })
             .collect();
-        self.sandbox.prepare(spec, seed, &sources, &self.cache).await
+        let prepared = self
+            .sandbox
+            .prepare(spec, seed, &sources, &self.cache)
+            .await?;
+        self.shelf().insert(job, prepared.clone());
+        Ok(prepared)
+    }
+
+    fn shelf(&self) -> MutexGuard<'_, HashMap<B256, Prepared>> {
+        self.prepared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Runs what is missing of a lease, in the background; the answer is a message.
@@ -132,8 +149,14 @@ impl Workshop {
                 Ok(roots) => return Ok(roots),
                 Err(error) => error,
             };
+            // Perhaps the engine has lost the image, or the disk the input.
+            self.shelf().remove(&order.key.job);
             let now = self.clock.now();
-            let limit = if now <= order.free_until { order.free_until } else { order.deadline };
+            let limit = if now <= order.free_until {
+                order.free_until
+            } else {
+                order.deadline
+            };
             let of_the_job = matches!(&error, WorkError::Sandbox(error) if error.is_of_the_job());
             if of_the_job || now.saturating_add(wait.as_secs()).saturating_add(1) >= limit {
                 return Err(error);
@@ -152,7 +175,7 @@ impl Workshop {
             .filter(|task| known.binary_search_by_key(task, |row| row.task).is_err())
             .collect();
         if !missing.is_empty() {
-            let prepared = self.ready(&order.spec, order.seed).await?;
+            let prepared = self.ready(job, &order.spec, order.seed).await?;
             stream::iter(missing)
                 .map(|task| self.task(order.key, task, &prepared, cancel))
                 .buffer_unordered(usize::try_from(order.room.parallel()).unwrap_or(1).max(1))
@@ -180,8 +203,16 @@ impl Workshop {
         cancel: &CancellationToken,
     ) -> Result<(), WorkError> {
         self.running.fetch_add(1, Ordering::Relaxed);
-        let result =
-            self.sandbox.run(prepared, &format!("{:x}", key.job), task, &self.private, cancel).await;
+        let result = self
+            .sandbox
+            .run(
+                prepared,
+                &format!("{:x}", key.job),
+                task,
+                &self.private,
+                cancel,
+            )
+            .await;
         self.running.fetch_sub(1, Ordering::Relaxed);
         let result = result?;
         tracing::info!(job = %key.job, task, outcome = %result.outcome, timings = ?result.timings, "task done");
@@ -198,17 +229,24 @@ impl Workshop {
 
     async fn roots(&self, job: B256, first: u32, count: u32) -> Result<Roots, WorkError> {
         let digests = self.digests(job, first, count).await?;
-        let root = tree::root(first, &digests).map_err(|error| WorkError::Damaged(error.to_string()))?;
+        let root =
+            tree::root(first, &digests).map_err(|error| WorkError::Damaged(error.to_string()))?;
         let private = self.private.clone();
         let manifest =
             background(move || Ok(private.put_bytes(&lease_manifest::encode(&digests))?)).await?;
-        Ok(Roots { root, manifest: B256::from(manifest.0) })
+        Ok(Roots {
+            root,
+            manifest: B256::from(manifest.0),
+        })
     }
 
     async fn digests(&self, job: B256, first: u32, count: u32) -> Result<Vec<Digest>, WorkError> {
         let rows = self.store.tasks(job, first, count).await?;
         if u32::try_from(rows.len()) != Ok(count) {
-            return Err(WorkError::Damaged(format!("{} of {count} tasks have an outcome", rows.len())));
+            return Err(WorkError::Damaged(format!(
+                "{} of {count} tasks have an outcome",
+                rows.len()
+            )));
         }
         Ok(rows.into_iter().map(|row| Digest(row.digest.0)).collect())
     }
@@ -223,10 +261,14 @@ impl Workshop {
             let list = published.put_bytes(&manifest)?;
             blobs.push((B256::from(list.0), manifest.len() as u64));
             for digest in digests {
-                let source = if private.contains(&digest) { &private } else { &published };
+                let source = if private.contains(&digest) {
+                    &private
+                } else {
+                    &published
+                };
                 let bytes = source.read(&digest, MAX_MANIFEST_BYTES as u64)?;
-                let result =
-                    ResultManifest::parse(&bytes).map_err(|error| WorkError::Damaged(error.to_string()))?;
+                let result = ResultManifest::parse(&bytes)
+                    .map_err(|error| WorkError::Damaged(error.to_string()))?;
                 for named in result.blobs().map(|blob| blob.digest).chain([digest]) {
                     let size = match published.size(&named) {
                         Some(size) => size,
@@ -244,6 +286,7 @@ impl Workshop {
     /// Forgets what no lease needs: private copies of published blobs, images and inputs. Only
     /// when nothing runs and nothing is ready to run.
     pub(crate) async fn tidy(&self) -> Result<(), WorkError> {
+        self.shelf().clear();
         let (private, cache) = (self.private.clone(), self.cache.clone());
         background(move || {
             for store in [&private, &cache] {

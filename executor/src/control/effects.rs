@@ -1,10 +1,10 @@
 //! Effects: what the state machine asked for is done here.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use alloy::{primitives::B256, sol_types::SolCall as _};
 use piecework::chain::IMarket;
-use tokio_util::sync::CancellationToken;
+use tokio::time::Instant;
 
 use super::{Control, ControlError};
 use crate::{
@@ -13,6 +13,9 @@ use crate::{
     store::{IntentState, NewIntent, StoreError},
     work::Order,
 };
+
+/// How often is looked for what can go.
+const HOUSEKEEPING: Duration = Duration::from_secs(5);
 
 impl Control {
     pub(super) async fn carry_out(&mut self, key: Key, effect: Effect) -> Result<(), ControlError> {
@@ -30,19 +33,32 @@ impl Control {
             Effect::Release { attempt } => {
                 let provider = self.tools.provider;
                 self.call("release", key, attempt, |job| {
-                    IMarket::releaseCall { job, first: key.first, provider }.abi_encode()
+                    IMarket::releaseCall {
+                        job,
+                        first: key.first,
+                        provider,
+                    }
+                    .abi_encode()
                 })
                 .await?;
             }
             Effect::Finalize { attempt } => {
                 self.call("finalize", key, attempt, |job| {
-                    IMarket::finalizeCall { job, first: key.first }.abi_encode()
+                    IMarket::finalizeCall {
+                        job,
+                        first: key.first,
+                    }
+                    .abi_encode()
                 })
                 .await?;
             }
             Effect::Expire { attempt } => {
                 self.call("expire", key, attempt, |job| {
-                    IMarket::expireCall { job, first: key.first }.abi_encode()
+                    IMarket::expireCall {
+                        job,
+                        first: key.first,
+                    }
+                    .abi_encode()
                 })
                 .await?;
             }
@@ -54,17 +70,23 @@ impl Control {
 
     fn run_tasks(&mut self, key: Key) {
         let margin = self.tools.timing.margin;
-        let (Some(held), Some(entry)) = (self.leases.get_mut(&key), self.jobs.get(&key.job)) else { return };
+        let (Some(held), Some(entry)) = (self.leases.get_mut(&key), self.jobs.get(&key.job)) else {
+            return;
+        };
         let Ok(spec) = entry.spec.clone() else { return };
         if held.work.is_some() {
             return;
         }
+        let cancel = self.works.token().child_token();
         let capacity = &self.tools.capacity;
         let room = held.room.take().unwrap_or_else(|| {
             let wanted = held.lease.count;
-            Arc::new(capacity.reserve(spec.resources, wanted).unwrap_or_else(|| capacity.force(spec.resources)))
+            Arc::new(
+                capacity
+                    .reserve(spec.resources, wanted)
+                    .unwrap_or_else(|| capacity.force(spec.resources)),
+            )
         });
-        let cancel = CancellationToken::new();
         held.work = Some(cancel.clone());
         self.tidied = false;
         let order = Order {
@@ -81,9 +103,16 @@ impl Control {
 
     /// Nothing that binds stake is signed before it stands in the journal.
     async fn submit(&mut self, key: Key, roots: Roots, attempt: u32) -> Result<(), ControlError> {
-        let Some(held) = self.leases.get(&key) else { return Ok(()) };
+        let Some(held) = self.leases.get(&key) else {
+            return Ok(());
+        };
         let lease = format!("{}+{}/{}", key.first, held.lease.count, key.round);
-        match self.tools.store.bind_digest(key.job, lease, "submit", roots.root).await {
+        match self
+            .tools
+            .store
+            .bind_digest(key.job, lease, "submit", roots.root)
+            .await
+        {
             Ok(()) => {}
             Err(error @ StoreError::Contradiction { .. }) => {
                 tracing::error!(%error, "not submitted");
@@ -93,8 +122,14 @@ impl Control {
         }
         let provider = self.tools.provider;
         self.call("submit", key, attempt, |job| {
-            IMarket::submitCall { job, first: key.first, provider, root: roots.root, manifest: roots.manifest }
-                .abi_encode()
+            IMarket::submitCall {
+                job,
+                first: key.first,
+                provider,
+                root: roots.root,
+                manifest: roots.manifest,
+            }
+            .abi_encode()
         })
         .await
     }
@@ -106,10 +141,16 @@ impl Control {
         attempt: u32,
         data: impl FnOnce(IMarket::Job) -> Vec<u8>,
     ) -> Result<(), ControlError> {
-        let Some(entry) = self.jobs.get(&key.job) else { return Ok(()) };
+        let Some(entry) = self.jobs.get(&key.job) else {
+            return Ok(());
+        };
         let id = intent_id(what, key, attempt);
-        let intent =
-            NewIntent { id: id.clone(), data: data(entry.job.clone()).into(), not_after: None, repeatable: true };
+        let intent = NewIntent {
+            id: id.clone(),
+            data: data(entry.job.clone()).into(),
+            not_after: None,
+            repeatable: true,
+        };
         if self.tools.sender.send(intent).await? {
             return Ok(());
         }
@@ -124,13 +165,22 @@ impl Control {
     }
 
     async fn publish(&mut self, key: Key) {
-        let Some(held) = self.leases.get_mut(&key) else { return };
+        let Some(held) = self.leases.get_mut(&key) else {
+            return;
+        };
         if held.published {
             return;
         }
-        match self.tools.shop.publish(key.job, key.first, held.lease.count).await {
+        match self
+            .tools
+            .shop
+            .publish(key.job, key.first, held.lease.count)
+            .await
+        {
             Ok(()) => held.published = true,
-            Err(error) => tracing::error!(job = %key.job, first = key.first, %error, "cannot serve the outputs"),
+            Err(error) => {
+                tracing::error!(job = %key.job, first = key.first, %error, "cannot serve the outputs")
+            }
         }
     }
 
@@ -139,7 +189,10 @@ impl Control {
         match end {
             End::Paid => {
                 self.settled += 1;
-                self.tools.store.put_settled(key.job, key.first, local_now()).await?;
+                self.tools
+                    .store
+                    .put_settled(key.job, key.first, local_now())
+                    .await?;
             }
             End::Lost => self.lost += 1,
             End::Vanished => {}
@@ -149,9 +202,13 @@ impl Control {
 
     /// Lets go what is not owed any more, and what nobody needs.
     pub(super) async fn keep_house(&mut self) -> Result<(), ControlError> {
+        if self.housekept.elapsed() < HOUSEKEEPING {
+            return Ok(());
+        }
+        self.housekept = Instant::now();
         let retention = self.tools.retention;
         let now = local_now();
-        let mut bytes = self.tools.shop.published.used_bytes();
+        let mut bytes = self.tools.store.published_bytes().await?;
         let old = self.tools.store.settled().await?;
         for (job, first, at) in old {
             let expired = now >= at.saturating_add(retention.keep.as_secs());
@@ -164,16 +221,23 @@ impl Control {
                     tracing::warn!(%error, "cannot remove an old output");
                 }
             }
-            bytes = self.tools.shop.published.used_bytes();
+            bytes = self.tools.store.published_bytes().await?;
         }
-        let needed = |phase| matches!(phase, Phase::Running | Phase::Submitting | Phase::Releasing | Phase::Absent);
+        let needed = |phase| {
+            matches!(
+                phase,
+                Phase::Running | Phase::Submitting | Phase::Releasing | Phase::Absent
+            )
+        };
         let busy = !self.claims.is_empty()
             || self.jobs.values().any(super::JobEntry::is_wanted)
             || self.leases.values().any(|held| {
-                needed(held.lease.phase) || (!held.published && held.lease.phase == Phase::Submitted)
+                needed(held.lease.phase)
+                    || (!held.published && held.lease.phase == Phase::Submitted)
             });
         if !busy && !self.tidied {
             self.tidied = true;
+            self.jobs.values_mut().for_each(super::JobEntry::unprepare);
             if let Err(error) = self.tools.shop.tidy().await {
                 tracing::warn!(%error, "cannot tidy up");
             }

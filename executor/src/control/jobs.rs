@@ -30,8 +30,14 @@ enum Ready {
     Working,
     Yes,
     /// Not now; why, and when to try again.
-    Failed { why: String, until: Instant, wait: Duration },
-    Never { why: String },
+    Failed {
+        why: String,
+        until: Instant,
+        wait: Duration,
+    },
+    Never {
+        why: String,
+    },
 }
 
 #[derive(Debug)]
@@ -53,7 +59,9 @@ impl JobEntry {
         let job = IMarket::Job::abi_decode(&row.abi).ok()?;
         Some(Self {
             job,
-            spec: JobSpec::parse(&row.spec).map(Arc::new).map_err(|error| error.to_string()),
+            spec: JobSpec::parse(&row.spec)
+                .map(Arc::new)
+                .map_err(|error| error.to_string()),
             view: JobView::default(),
             fee_bps: row.fee_bps,
             ready: Ready::No,
@@ -68,6 +76,13 @@ impl JobEntry {
         self.settled = false;
     }
 
+    /// Image and input are gone.
+    pub(super) fn unprepare(&mut self) {
+        if matches!(self.ready, Ready::Yes) {
+            self.ready = Ready::No;
+        }
+    }
+
     /// Whether it is being made ready, or waits for a claim.
     pub(super) fn is_wanted(&self) -> bool {
         !self.settled && matches!(self.ready, Ready::Working | Ready::Yes)
@@ -76,7 +91,9 @@ impl JobEntry {
 
 impl Control {
     pub(super) fn prepared(&mut self, job: B256, result: Result<(), (String, bool)>) {
-        let Some(entry) = self.jobs.get_mut(&job) else { return };
+        let Some(entry) = self.jobs.get_mut(&job) else {
+            return;
+        };
         entry.ready = match result {
             Ok(()) => Ready::Yes,
             Err((why, true)) => {
@@ -85,10 +102,16 @@ impl Control {
             }
             Err((why, false)) => {
                 let wait = match &entry.ready {
-                    Ready::Failed { wait, .. } => wait.saturating_mul(2).min(Duration::from_secs(300)),
+                    Ready::Failed { wait, .. } => {
+                        wait.saturating_mul(2).min(Duration::from_secs(300))
+                    }
                     _ => AFTER_FAILURE,
                 };
-                Ready::Failed { why, until: Instant::now() + wait, wait }
+                Ready::Failed {
+                    why,
+                    until: Instant::now() + wait,
+                    wait,
+                }
             }
         };
     }
@@ -99,12 +122,22 @@ impl Control {
             return Ok(());
         }
         self.refresh_stake().await;
-        let held = self.leases.values().filter(|held| held.lease.is_bonded()).count();
-        if self.is_stopping() || held.saturating_add(self.claims.len()) >= self.tools.policy.max_leases as usize {
+        let held = self
+            .leases
+            .values()
+            .filter(|held| held.lease.is_bonded())
+            .count();
+        if self.is_stopping()
+            || held.saturating_add(self.claims.len()) >= self.tools.policy.max_leases as usize
+        {
             return Ok(());
         }
-        let open: Vec<B256> =
-            self.jobs.iter().filter(|(_, entry)| !entry.settled).map(|(job, _)| *job).collect();
+        let open: Vec<B256> = self
+            .jobs
+            .iter()
+            .filter(|(_, entry)| !entry.settled)
+            .map(|(job, _)| *job)
+            .collect();
         for job in open {
             self.consider(job).await?;
         }
@@ -113,7 +146,9 @@ impl Control {
 
     async fn consider(&mut self, id: B256) -> Result<(), ControlError> {
         let decision = self.decide(id);
-        let Some(entry) = self.jobs.get_mut(&id) else { return Ok(()) };
+        let Some(entry) = self.jobs.get_mut(&id) else {
+            return Ok(());
+        };
         let (take, first, count, parallel, bond) = match decision {
             Decision::Skip { why } => {
                 if entry.why.as_ref() != Some(&why) {
@@ -127,12 +162,21 @@ impl Control {
                 entry.why = Some(why);
                 return Ok(());
             }
-            Decision::Claim { count, parallel, bond } => ("claim", None, count, parallel, bond),
-            Decision::Takeover { first, count, parallel, bond } => {
-                ("takeover", Some(first), count, parallel, bond)
-            }
+            Decision::Claim {
+                count,
+                parallel,
+                bond,
+            } => ("claim", None, count, parallel, bond),
+            Decision::Takeover {
+                first,
+                count,
+                parallel,
+                bond,
+            } => ("takeover", Some(first), count, parallel, bond),
         };
-        let Ok(spec) = entry.spec.clone() else { return Ok(()) };
+        let Ok(spec) = entry.spec.clone() else {
+            return Ok(());
+        };
         // Image and input first, the stake after: what cannot be had costs nothing then.
         match &entry.ready {
             Ready::Yes => {}
@@ -158,11 +202,23 @@ impl Control {
             return Ok(());
         }
         entry.why = None;
-        let Some(room) = self.tools.capacity.reserve(spec.resources, parallel) else { return Ok(()) };
+        let Some(room) = self.tools.capacity.reserve(spec.resources, parallel) else {
+            return Ok(());
+        };
         let provider = self.tools.provider;
         let data = match first {
-            None => IMarket::claimCall { job: entry.job.clone(), provider, count }.abi_encode(),
-            Some(first) => IMarket::takeoverCall { job: entry.job.clone(), provider, first }.abi_encode(),
+            None => IMarket::claimCall {
+                job: entry.job.clone(),
+                provider,
+                count,
+            }
+            .abi_encode(),
+            Some(first) => IMarket::takeoverCall {
+                job: entry.job.clone(),
+                provider,
+                first,
+            }
+            .abi_encode(),
         };
         let now = self.tools.clock.now();
         self.counter = self.counter.wrapping_add(1);
@@ -175,24 +231,41 @@ impl Control {
         };
         tracing::info!(job = %id, count, ?first, bond, "{take}");
         let asked = if first.is_none() { count } else { 0 };
-        self.claims.insert(intent.id.clone(), Claim { job: id, asked, bond, room: Some(room) });
+        self.claims.insert(
+            intent.id.clone(),
+            Claim {
+                job: id,
+                asked,
+                bond,
+                room: Some(room),
+            },
+        );
         self.tools.sender.send(intent).await?;
         Ok(())
     }
 
     fn decide(&self, id: B256) -> Decision {
         let Some(entry) = self.jobs.get(&id) else {
-            return Decision::Skip { why: "it is unknown".to_owned() };
+            return Decision::Skip {
+                why: "it is unknown".to_owned(),
+            };
         };
         let on_their_way = || self.claims.values().filter(|claim| claim.job == id);
         if on_their_way().any(|claim| claim.asked == 0) {
-            return Decision::Later { at: None, why: "a takeover of ours is on its way".to_owned() };
+            return Decision::Later {
+                at: None,
+                why: "a takeover of ours is on its way".to_owned(),
+            };
         }
         let client = entry.job.terms.client;
-        let bonded = self.leases.values().filter(|held| held.lease.is_bonded()).filter_map(|held| {
-            let entry = self.jobs.get(&held.lease.key.job)?;
-            (entry.job.terms.client == client).then(|| bond(&entry.job, held.lease.count))
-        });
+        let bonded = self
+            .leases
+            .values()
+            .filter(|held| held.lease.is_bonded())
+            .filter_map(|held| {
+                let entry = self.jobs.get(&held.lease.key.job)?;
+                (entry.job.terms.client == client).then(|| bond(&entry.job, held.lease.count))
+            });
         let asked = self.claims.values().filter_map(|claim| {
             let entry = self.jobs.get(&claim.job)?;
             (entry.job.terms.client == client).then_some(claim.bond)
@@ -219,7 +292,9 @@ impl Control {
 
     /// A claim came to nothing: ordinary where executors race.
     pub(super) fn claim_lost(&mut self, id: &str, why: &str) -> bool {
-        let Some(claim) = self.claims.remove(id) else { return false };
+        let Some(claim) = self.claims.remove(id) else {
+            return false;
+        };
         tracing::info!(job = %claim.job, why, "claim lost; nothing was bound");
         if let Some(entry) = self.jobs.get_mut(&claim.job) {
             entry.rest_until = Some(Instant::now() + AFTER_REFUSAL);

@@ -39,19 +39,35 @@ impl Control {
             settled: 0,
             lost: 0,
             tidied: false,
+            housekept: tokio::time::Instant::now(),
+            works: CancellationToken::new().drop_guard(),
         };
         for intent in control.tools.store.open_intents().await? {
             let on_its_way = matches!(intent.state, IntentState::Queued | IntentState::Sent);
             if let (true, Some(job)) = (on_its_way, claimed_job(&intent.new.id)) {
                 // What it asked for is not known any more; it is found out when it is mined.
-                control.claims.insert(intent.new.id, Claim { job, asked: 0, bond: 0, room: None });
+                control.claims.insert(
+                    intent.new.id,
+                    Claim {
+                        job,
+                        asked: 0,
+                        bond: 0,
+                        room: None,
+                    },
+                );
             }
         }
         for row in control.tools.store.leases().await? {
-            let Some(entry) = control.job(row.job).await? else { continue };
+            let Some(entry) = control.job(row.job).await? else {
+                continue;
+            };
             let timing = &entry.job.timing;
-            let Some(lease) = Lease::from_row(&row, timing.runWindow, timing.challengeWindow) else {
-                tracing::error!(phase = row.phase, "a lease of the store is in an unknown phase");
+            let Some(lease) = Lease::from_row(&row, timing.runWindow, timing.challengeWindow)
+            else {
+                tracing::error!(
+                    phase = row.phase,
+                    "a lease of the store is in an unknown phase"
+                );
                 continue;
             };
             match lease.phase {
@@ -59,9 +75,20 @@ impl Control {
                 Phase::Done(End::Lost) => control.lost += 1,
                 Phase::Done(End::Vanished) => {}
                 _ => {
-                    let done = control.tools.store.tasks(row.job, row.first, row.count).await?.len();
+                    let done = control
+                        .tools
+                        .store
+                        .tasks(row.job, row.first, row.count)
+                        .await?
+                        .len();
                     let done = u32::try_from(done).unwrap_or(u32::MAX);
-                    let held = Held { lease, work: None, room: None, done, published: false };
+                    let held = Held {
+                        lease,
+                        work: None,
+                        room: None,
+                        done,
+                        published: false,
+                    };
                     control.leases.insert(held.lease.key, held);
                 }
             }
@@ -89,7 +116,13 @@ impl Control {
 
     async fn job(&mut self, id: B256) -> Result<Option<&mut JobEntry>, ControlError> {
         if !self.jobs.contains_key(&id)
-            && let Some(entry) = self.tools.store.job(id).await?.as_ref().and_then(JobEntry::parse)
+            && let Some(entry) = self
+                .tools
+                .store
+                .job(id)
+                .await?
+                .as_ref()
+                .and_then(JobEntry::parse)
         {
             self.jobs.insert(id, entry);
         }
@@ -111,24 +144,48 @@ impl Control {
             return Ok(());
         }
         let view = JobView::fold(&self.tools.store.events_of(job).await?);
-        let Some(entry) = self.job(job).await? else { return Ok(()) };
+        let Some(entry) = self.job(job).await? else {
+            return Ok(());
+        };
         entry.see(view.clone());
         let timing = entry.job.timing.clone();
         for (first, seen) in &view.leases {
-            let key = Key { job, first: *first, round: seen.round };
+            let key = Key {
+                job,
+                first: *first,
+                round: seen.round,
+            };
             let is_new = !self.leases.contains_key(&key);
-            if is_new && seen.provider == self.tools.provider && self.claimed_here(&view, *first).await? {
+            if is_new
+                && seen.provider == self.tools.provider
+                && self.claimed_here(&view, *first).await?
+            {
                 if self.is_over(key).await? {
                     continue;
                 }
-                let mut lease = Lease::new(key, seen.count, 0, timing.runWindow, timing.challengeWindow);
+                let mut lease =
+                    Lease::new(key, seen.count, 0, timing.runWindow, timing.challengeWindow);
                 // It is found by what the chain says of it next.
                 lease.phase = Phase::Absent;
                 let room = room.take().map(Arc::new);
-                self.leases.insert(key, Held { lease, work: None, room, done: 0, published: false });
+                self.leases.insert(
+                    key,
+                    Held {
+                        lease,
+                        work: None,
+                        room,
+                        done: 0,
+                        published: false,
+                    },
+                );
             }
         }
-        let keys: Vec<Key> = self.leases.keys().filter(|key| key.job == job).copied().collect();
+        let keys: Vec<Key> = self
+            .leases
+            .keys()
+            .filter(|key| key.job == job)
+            .copied()
+            .collect();
         for key in keys {
             let ours = self.claimed_here(&view, key.first).await?;
             let (seen, block) = view.round(key.first, key.round, ours);
@@ -139,7 +196,9 @@ impl Control {
 
     /// Whether the present round was claimed by a transaction of this very machine.
     async fn claimed_here(&mut self, view: &JobView, first: u32) -> Result<bool, ControlError> {
-        let Some(lease) = view.leases.get(&first) else { return Ok(false) };
+        let Some(lease) = view.leases.get(&first) else {
+            return Ok(false);
+        };
         if lease.provider != self.tools.provider {
             return Ok(false);
         }
@@ -152,15 +211,22 @@ impl Control {
 
     async fn is_over(&self, key: Key) -> Result<bool, ControlError> {
         let rows = self.tools.store.leases().await?;
-        let same = |row: &&crate::store::LeaseRow| (row.job, row.first, row.round) == (key.job, key.first, key.round);
+        let same = |row: &&crate::store::LeaseRow| {
+            (row.job, row.first, row.round) == (key.job, key.first, key.round)
+        };
         // One that vanished can come back; one that was paid or lost, in a final block, cannot.
-        Ok(rows.iter().find(same).is_some_and(|row| row.phase.starts_with("done-") && row.phase != "done-vanished"))
+        Ok(rows
+            .iter()
+            .find(same)
+            .is_some_and(|row| row.phase.starts_with("done-") && row.phase != "done-vanished"))
     }
 
     /// Steps one lease, writes it down, then carries the effects out.
     pub(super) async fn step(&mut self, key: Key, event: Event) -> Result<(), ControlError> {
         let now = self.now();
-        let Some(held) = self.leases.get_mut(&key) else { return Ok(()) };
+        let Some(held) = self.leases.get_mut(&key) else {
+            return Ok(());
+        };
         let before = held.lease.clone();
         let (lease, effects) = before.clone().step(event, now);
         if lease != before {
@@ -186,13 +252,22 @@ impl Control {
         }
         self.keep_house().await?;
         let busy = self.leases.values().any(|held| {
-            matches!(held.lease.phase, Phase::Running | Phase::Submitting | Phase::Releasing)
+            matches!(
+                held.lease.phase,
+                Phase::Running | Phase::Submitting | Phase::Releasing
+            )
         });
-        self.tools.idle.send_replace(!busy && self.claims.is_empty());
+        self.tools
+            .idle
+            .send_replace(!busy && self.claims.is_empty());
         Ok(())
     }
 
-    pub(super) async fn worked(&mut self, key: Key, result: Result<Roots, String>) -> Result<(), ControlError> {
+    pub(super) async fn worked(
+        &mut self,
+        key: Key,
+        result: Result<Roots, String>,
+    ) -> Result<(), ControlError> {
         if let Some(held) = self.leases.get_mut(&key) {
             held.work = None;
             held.room = None;
@@ -217,10 +292,20 @@ impl Control {
         }
     }
 
-    pub(super) async fn send_failed(&mut self, key: Key, attempt: u32, id: &str, why: &str) -> Result<(), ControlError> {
+    pub(super) async fn send_failed(
+        &mut self,
+        key: Key,
+        attempt: u32,
+        id: &str,
+        why: &str,
+    ) -> Result<(), ControlError> {
         tracing::warn!(intent = id, why, "a transaction came to nothing");
         // Of an earlier attempt: the lease has gone on since.
-        if self.leases.get(&key).is_none_or(|held| held.lease.tries != attempt) {
+        if self
+            .leases
+            .get(&key)
+            .is_none_or(|held| held.lease.tries != attempt)
+        {
             return Ok(());
         }
         self.step(key, Event::SendFailed).await
@@ -242,7 +327,11 @@ impl Control {
             let why = entry.why.clone().filter(|_| open)?;
             Some(SkippedJob { job: *job, why })
         });
-        let running = self.tools.shop.running.load(std::sync::atomic::Ordering::Relaxed);
+        let running = self
+            .tools
+            .shop
+            .running
+            .load(std::sync::atomic::Ordering::Relaxed);
         self.tools.board.write(|status| {
             status.leases = leases.collect();
             status.skipped = skipped.take(100).collect();
@@ -270,6 +359,8 @@ fn claimed_job(id: &str) -> Option<B256> {
 
 impl std::fmt::Debug for Tools {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Tools").field("provider", &self.provider).finish_non_exhaustive()
+        f.debug_struct("Tools")
+            .field("provider", &self.provider)
+            .finish_non_exhaustive()
     }
 }

@@ -14,9 +14,13 @@ use std::{
     time::Duration,
 };
 
-use alloy::{primitives::{Address, B256}, providers::DynProvider};
+use alloy::{
+    primitives::{Address, B256},
+    providers::DynProvider,
+};
 use piecework::chain::EventAt;
 use tokio::sync::{mpsc, watch};
+use tokio_util::sync::DropGuard;
 
 use crate::{
     admin::Board,
@@ -36,14 +40,25 @@ use leases::Held;
 #[derive(Debug)]
 pub(crate) enum Message {
     /// The chain ends here now; these jobs were touched.
-    Head { block: Block, touched: Vec<B256> },
+    Head {
+        block: Block,
+        touched: Vec<B256>,
+    },
     /// All that the chain had when we started is read.
     Synced,
     /// A job's image and input are ready; or why not, and whether that is the job's fault.
-    Prepared { job: B256, result: Result<(), (String, bool)> },
-    TaskDone { key: Key },
+    Prepared {
+        job: B256,
+        result: Result<(), (String, bool)>,
+    },
+    TaskDone {
+        key: Key,
+    },
     /// A lease's work is over.
-    Worked { key: Key, result: Result<Roots, String> },
+    Worked {
+        key: Key,
+        result: Result<Roots, String>,
+    },
 }
 
 /// What the owner asked for.
@@ -59,6 +74,8 @@ pub(crate) enum Stopping {
 pub(crate) struct Inbox {
     pub(crate) messages: mpsc::UnboundedReceiver<Message>,
     pub(crate) outcomes: mpsc::UnboundedReceiver<Outcome>,
+    /// Whether the chain was read once up to its end.
+    pub(crate) synced: bool,
 }
 
 /// What the control task works with.
@@ -106,19 +123,26 @@ pub(crate) struct Control {
     settled: u64,
     lost: u64,
     tidied: bool,
+    housekept: tokio::time::Instant,
+    /// Ends all work of this control task when it ends.
+    works: DropGuard,
 }
 
 impl Control {
     /// Reads the state and works until the store fails.
-    pub(crate) async fn run(tools: Tools, inbox: &mut Inbox, synced: bool) -> Result<(), ControlError> {
-        let mut control = Self::load(tools, synced).await?;
-        let mut tick = tokio::time::interval(control.tools.timing.poll.max(Duration::from_millis(100)));
+    pub(crate) async fn run(tools: Tools, inbox: &mut Inbox) -> Result<(), ControlError> {
+        let mut control = Self::load(tools, inbox.synced).await?;
+        let mut tick =
+            tokio::time::interval(control.tools.timing.poll.max(Duration::from_millis(100)));
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         let mut stopping = control.tools.stopping.clone();
         loop {
             tokio::select! {
                 message = inbox.messages.recv() => match message {
-                    Some(message) => control.message(message).await?,
+                    Some(message) => {
+                        inbox.synced |= matches!(message, Message::Synced);
+                        control.message(message).await?;
+                    }
                     None => return Ok(()),
                 },
                 outcome = inbox.outcomes.recv() => match outcome {
@@ -133,6 +157,7 @@ impl Control {
                 control.outcome(outcome).await?;
             }
             while let Ok(message) = inbox.messages.try_recv() {
+                inbox.synced |= matches!(message, Message::Synced);
                 control.message(message).await?;
             }
             control.take_work().await?;
@@ -206,7 +231,12 @@ impl Control {
     ) -> Result<(), ControlError> {
         let mut rows = Vec::new();
         for (event, log) in events.iter().zip(receipt.logs()) {
-            let Some(time) = self.block_time(log.block_timestamp, event.block_hash).await? else { continue };
+            let Some(time) = self
+                .block_time(log.block_timestamp, event.block_hash)
+                .await?
+            else {
+                continue;
+            };
             rows.extend(stored(event, time));
         }
         let jobs: Vec<B256> = rows.iter().map(|row| row.job).collect();
@@ -219,7 +249,11 @@ impl Control {
         Ok(())
     }
 
-    async fn block_time(&self, known: Option<u64>, hash: B256) -> Result<Option<u64>, ControlError> {
+    async fn block_time(
+        &self,
+        known: Option<u64>,
+        hash: B256,
+    ) -> Result<Option<u64>, ControlError> {
         use alloy::providers::Provider as _;
         if known.is_some() {
             return Ok(known);
@@ -233,9 +267,19 @@ impl Control {
 /// An event as the store keeps it; `None` for those of no job.
 pub(crate) fn stored(at: &EventAt, time: u64) -> Option<StoredEvent> {
     let job = at.event.job_id()?;
-    let block = Block { number: at.block, hash: at.block_hash, time };
+    let block = Block {
+        number: at.block,
+        hash: at.block_hash,
+        time,
+    };
     let log = alloy::primitives::IntoLogData::to_log_data(&at.event);
-    Some(StoredEvent { block, log_index: at.log_index, tx: at.tx_hash, job, log })
+    Some(StoredEvent {
+        block,
+        log_index: at.log_index,
+        tx: at.tx_hash,
+        job,
+        log,
+    })
 }
 
 /// The job that an event announces.

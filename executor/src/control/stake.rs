@@ -23,7 +23,12 @@ impl Control {
         let market = IMarket::new(self.tools.market, &self.tools.rpc);
         match market.providerOf(self.tools.provider).call().await {
             Ok(state) => {
-                self.stake = super::stake::Stake { total: state.stake, free: state.free, known: true, stale: false };
+                self.stake = super::stake::Stake {
+                    total: state.stake,
+                    free: state.free,
+                    known: true,
+                    stale: false,
+                };
             }
             Err(error) => tracing::debug!(%error, "cannot read the stake"),
         }
@@ -31,7 +36,10 @@ impl Control {
 
     /// Free stake less the bonds of claims on their way.
     pub(super) fn spendable(&self) -> u128 {
-        let asked = self.claims.values().fold(0u128, |sum, claim| sum.saturating_add(claim.bond));
+        let asked = self
+            .claims
+            .values()
+            .fold(0u128, |sum, claim| sum.saturating_add(claim.bond));
         self.stake.free.saturating_sub(asked)
     }
 

@@ -45,9 +45,18 @@ pub(crate) struct Means<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Decision {
     /// Claim this many of the next tasks; so many can run at the same time.
-    Claim { count: u32, parallel: u32, bond: u128 },
+    Claim {
+        count: u32,
+        parallel: u32,
+        bond: u128,
+    },
     /// Take a free lease over.
-    Takeover { first: u32, count: u32, parallel: u32, bond: u128 },
+    Takeover {
+        first: u32,
+        count: u32,
+        parallel: u32,
+        bond: u128,
+    },
     /// Not now; at this time at the latest it is worth looking again.
     Later { at: Option<u64>, why: String },
     /// Never, unless the chain changes.
@@ -59,7 +68,10 @@ fn skip(why: impl Into<String>) -> Decision {
 }
 
 fn later(at: Option<u64>, why: impl Into<String>) -> Decision {
-    Decision::Later { at, why: why.into() }
+    Decision::Later {
+        at,
+        why: why.into(),
+    }
 }
 
 /// The stake that a lease of `count` tasks locks.
@@ -81,14 +93,23 @@ fn price_at(job: &IMarket::Job, time: u64) -> u128 {
 
 /// First time at which a task is worth `wanted` after the fee; `None` if it never is.
 fn worth_at(job: &IMarket::Job, fee_bps: u16, wanted: u128) -> Option<u64> {
-    let net = |time| price_at(job, time).saturating_mul(10_000u128.saturating_sub(fee_bps.into())) / 10_000;
-    let (mut low, mut high) = (job.timing.opensAt, job.timing.opensAt.saturating_add(job.timing.ramp));
+    let net = |time| {
+        price_at(job, time).saturating_mul(10_000u128.saturating_sub(fee_bps.into())) / 10_000
+    };
+    let (mut low, mut high) = (
+        job.timing.opensAt,
+        job.timing.opensAt.saturating_add(job.timing.ramp),
+    );
     if net(high) < wanted {
         return None;
     }
     while low < high {
         let middle = low.midpoint(high);
-        if net(middle) >= wanted { high = middle } else { low = middle.saturating_add(1) }
+        if net(middle) >= wanted {
+            high = middle
+        } else {
+            low = middle.saturating_add(1)
+        }
     }
     Some(low)
 }
@@ -105,9 +126,16 @@ pub(crate) fn evaluate(offer: Offer<'_>, means: Means<'_>) -> Decision {
     let rounds = rounds(job, spec, means.timing);
     let worth = worth_at(job, offer.fee_bps, means.policy.min_price);
     let Some(worth) = worth else {
-        return skip(format!("it never pays policy.min_price ({}) a task after the fee", means.policy.min_price));
+        return skip(format!(
+            "it never pays policy.min_price ({}) a task after the fee",
+            means.policy.min_price
+        ));
     };
-    let left = job.terms.tasks.saturating_sub(offer.view.next).saturating_sub(offer.asked);
+    let left = job
+        .terms
+        .tasks
+        .saturating_sub(offer.view.next)
+        .saturating_sub(offer.asked);
     let takeover = offer.view.free_for(means.provider).find(|(_, lease)| {
         lease.count.div_ceil(rounds.max(1)) <= ever && lease.count <= means.lease_tasks
     });
@@ -118,7 +146,10 @@ pub(crate) fn evaluate(offer: Offer<'_>, means: Means<'_>) -> Decision {
         };
     }
     if now < worth {
-        return later(Some(worth), format!("its price gets to policy.min_price at {worth}"));
+        return later(
+            Some(worth),
+            format!("its price gets to policy.min_price at {worth}"),
+        );
     }
     if free == 0 {
         return later(None, "no capacity is free");
@@ -128,14 +159,30 @@ pub(crate) fn evaluate(offer: Offer<'_>, means: Means<'_>) -> Decision {
         && affordable(job, means) >= lease.count
     {
         let bond = bond(job, lease.count);
-        return Decision::Takeover { first, count: lease.count, parallel: free.min(lease.count), bond };
+        return Decision::Takeover {
+            first,
+            count: lease.count,
+            parallel: free.min(lease.count),
+            bond,
+        };
     }
-    let most = means.lease_tasks.min(job.terms.maxLease).min(left).min(free.saturating_mul(rounds));
+    let most = means
+        .lease_tasks
+        .min(job.terms.maxLease)
+        .min(left)
+        .min(free.saturating_mul(rounds));
     let count = most.min(affordable(job, means));
     match (count, most) {
         (0, 0) => later(None, "no capacity is free for the lease that waits"),
-        (0, _) => later(None, "the stake that is free (or policy.max_exposure) does not cover its bond"),
-        _ => Decision::Claim { count, parallel: free.min(count), bond: bond(job, count) },
+        (0, _) => later(
+            None,
+            "the stake that is free (or policy.max_exposure) does not cover its bond",
+        ),
+        _ => Decision::Claim {
+            count,
+            parallel: free.min(count),
+            bond: bond(job, count),
+        },
     }
 }
 
@@ -160,12 +207,21 @@ fn acceptable<'a>(offer: Offer<'a>, means: Means<'_>) -> Result<&'a JobSpec, Dec
     if terms.providers != B256::ZERO {
         return Err(skip("it is for a private list of providers"));
     }
-    let spec = offer.spec.map_err(|why| skip(format!("its spec is refused: {why}")))?;
+    let spec = offer
+        .spec
+        .map_err(|why| skip(format!("its spec is refused: {why}")))?;
     if spec.tasks != terms.tasks {
-        return Err(skip(format!("its spec speaks of {} tasks, the job of {}", spec.tasks, terms.tasks)));
+        return Err(skip(format!(
+            "its spec speaks of {} tasks, the job of {}",
+            spec.tasks, terms.tasks
+        )));
     }
     if spec.image.platform != platform() {
-        return Err(skip(format!("its image is for {}, this machine is {}", spec.image.platform, platform())));
+        return Err(skip(format!(
+            "its image is for {}, this machine is {}",
+            spec.image.platform,
+            platform()
+        )));
     }
     if means.capacity.fits_ever(spec.resources) == 0 {
         return Err(skip("one task asks for more than the whole machine gives"));
@@ -174,22 +230,33 @@ fn acceptable<'a>(offer: Offer<'a>, means: Means<'_>) -> Result<&'a JobSpec, Dec
         return Err(skip("its run window is too short for its timeout_seconds"));
     }
     if means.now < timing.opensAt {
-        return Err(later(Some(timing.opensAt), format!("it opens at {}", timing.opensAt)));
+        return Err(later(
+            Some(timing.opensAt),
+            format!("it opens at {}", timing.opensAt),
+        ));
     }
     Ok(spec)
 }
 
 /// How many tasks can run one after another within the run window, each as long as it may.
 fn rounds(job: &IMarket::Job, spec: &JobSpec, timing: &ChainTiming) -> u32 {
-    let usable = job.timing.runWindow.saturating_sub(timing.margin.saturating_mul(2));
+    let usable = job
+        .timing
+        .runWindow
+        .saturating_sub(timing.margin.saturating_mul(2));
     let timeout = spec.resources.timeout_seconds;
-    let each = timeout.saturating_add(timeout / 10).saturating_add(TASK_OVERHEAD);
+    let each = timeout
+        .saturating_add(timeout / 10)
+        .saturating_add(TASK_OVERHEAD);
     u32::try_from(usable / each.max(1)).unwrap_or(u32::MAX)
 }
 
 /// The most tasks whose bond we can and want to lock.
 fn affordable(job: &IMarket::Job, means: Means<'_>) -> u32 {
-    let exposure = means.policy.max_exposure.map_or(u128::MAX, |most| most.saturating_sub(means.exposure));
+    let exposure = means
+        .policy
+        .max_exposure
+        .map_or(u128::MAX, |most| most.saturating_sub(means.exposure));
     let purse = means.free_stake.min(exposure);
     if bond(job, 1) > purse {
         return 0;

@@ -1,4 +1,9 @@
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
 
 use std::path::PathBuf;
 
@@ -29,27 +34,70 @@ impl Scene {
     fn new() -> Self {
         let spec = json!({
             "version": 1, "tasks": 40,
-            "image": { "manifest": format!("sha256:{}", "ab".repeat(32)), "platform": platform() },
+            "image": {
+                "manifest": format!("sha256:{}", "ab".repeat(32)), "platform": platform(), "archive": "cd".repeat(32),
+            },
             "resources": { "cpu_millis": 500, "memory_bytes": 64 << 20, "disk_bytes": 1 << 20, "timeout_seconds": 100 },
         });
         let spec = JobSpec::parse(spec.to_string().as_bytes()).unwrap();
         let job = IMarket::Job {
-            terms: IMarket::Terms { tasks: 40, maxLease: 20, replicas: 1, quorum: 1, ..Default::default() },
-            price: IMarket::Price { minPrice: 100, maxPrice: 200, bond: 50, juryFee: 10 },
-            timing: IMarket::Timing { opensAt: 1_000, ramp: 100, closesAt: 9_000, runWindow: 800, challengeWindow: 60 },
+            terms: IMarket::Terms {
+                tasks: 40,
+                maxLease: 20,
+                replicas: 1,
+                quorum: 1,
+                ..Default::default()
+            },
+            price: IMarket::Price {
+                minPrice: 100,
+                maxPrice: 200,
+                bond: 50,
+                juryFee: 10,
+            },
+            timing: IMarket::Timing {
+                opensAt: 1_000,
+                ramp: 100,
+                closesAt: 9_000,
+                runWindow: 800,
+                challengeWindow: 60,
+            },
         };
         let url = "http://localhost:1".parse().unwrap();
-        let mut config =
-            Config::devnet(PathBuf::new(), url, ME, ME, PrivateKeySigner::random(), String::new());
+        let mut config = Config::devnet(
+            PathBuf::new(),
+            url,
+            ME,
+            ME,
+            PrivateKeySigner::random(),
+            String::new(),
+        );
         config.capacity.tasks = 3;
         let capacity = Capacity::new(config.capacity);
-        let view = JobView { posted: true, ..JobView::default() };
-        Self { job, spec, view, config, capacity, stake: 1_000_000, exposure: 0, now: 1_100, asked: 0 }
+        let view = JobView {
+            posted: true,
+            ..JobView::default()
+        };
+        Self {
+            job,
+            spec,
+            view,
+            config,
+            capacity,
+            stake: 1_000_000,
+            exposure: 0,
+            now: 1_100,
+            asked: 0,
+        }
     }
 
     fn decide(&self) -> Decision {
-        let offer =
-            Offer { job: &self.job, spec: Ok(&self.spec), fee_bps: 200, view: &self.view, asked: self.asked };
+        let offer = Offer {
+            job: &self.job,
+            spec: Ok(&self.spec),
+            fee_bps: 200,
+            view: &self.view,
+            asked: self.asked,
+        };
         evaluate(offer, self.means())
     }
 
@@ -84,7 +132,14 @@ impl Scene {
 #[test]
 fn a_lease_is_as_large_as_owner_market_time_stake_and_what_is_left_allow() {
     let mut scene = Scene::new();
-    assert_eq!(scene.decide(), Decision::Claim { count: 16, parallel: 3, bond: 800 });
+    assert_eq!(
+        scene.decide(),
+        Decision::Claim {
+            count: 16,
+            parallel: 3,
+            bond: 800
+        }
+    );
     scene.job.terms.maxLease = 9;
     assert_eq!(scene.count(), 9);
     // 112 s for a task: two after another in 230 s, three at a time.
@@ -107,7 +162,13 @@ fn a_price_that_climbs_is_waited_for() {
     scene.config.policy.min_price = 147;
     // 147 after a fee of 2 % is 150 before: half way up.
     scene.now = 1_010;
-    assert!(matches!(scene.decide(), Decision::Later { at: Some(1_050), .. }));
+    assert!(matches!(
+        scene.decide(),
+        Decision::Later {
+            at: Some(1_050),
+            ..
+        }
+    ));
     scene.now = 1_050;
     assert_eq!(scene.count(), 16);
     scene.config.policy.min_price = 197;
@@ -122,9 +183,15 @@ fn what_cannot_be_done_here_is_skipped_and_says_why() {
     let cases: [(Change, &str); 10] = [
         (|s| s.job.terms.replicas = 3, "redundant"),
         (|s| s.job.terms.verifier = ME, "verifier"),
-        (|s| s.job.terms.providers = B256::repeat_byte(1), "private list"),
+        (
+            |s| s.job.terms.providers = B256::repeat_byte(1),
+            "private list",
+        ),
         (|s| s.job.terms.tasks = 41, "40 tasks"),
-        (|s| s.spec.image.platform = "linux/riscv64".to_owned(), "riscv64"),
+        (
+            |s| s.spec.image.platform = "linux/riscv64".to_owned(),
+            "riscv64",
+        ),
         (|s| s.spec.resources.memory_bytes = 1 << 40, "whole machine"),
         (|s| s.job.timing.runWindow = 110, "run window"),
         (|s| s.view.cancelled = true, "cancelled"),
@@ -134,7 +201,11 @@ fn what_cannot_be_done_here_is_skipped_and_says_why() {
     for (change, why) in cases {
         let mut scene = Scene::new();
         change(&mut scene);
-        assert!(scene.why().contains(why), "{} does not say {why}", scene.why());
+        assert!(
+            scene.why().contains(why),
+            "{} does not say {why}",
+            scene.why()
+        );
     }
 }
 
@@ -147,7 +218,10 @@ fn one_client_cannot_lock_all_stake_and_reserved_capacity_is_not_given_twice() {
     assert!(scene.why().contains("max_exposure"));
     scene.exposure = 0;
     let two = scene.capacity.reserve(scene.spec.resources, 2);
-    assert!(matches!(scene.decide(), Decision::Claim { parallel: 1, .. }));
+    assert!(matches!(
+        scene.decide(),
+        Decision::Claim { parallel: 1, .. }
+    ));
     let one = scene.capacity.reserve(scene.spec.resources, 2);
     assert!(scene.why().contains("no capacity"));
     drop((one, two));
@@ -168,12 +242,35 @@ fn a_free_lease_is_taken_over_by_anyone_but_who_left_it() {
         block: 5,
     };
     scene.view.leases.insert(32, lease);
-    assert_eq!(scene.decide(), Decision::Takeover { first: 32, count: 8, parallel: 3, bond: 400 });
-    scene.view.leases.insert(32, LeaseView { provider: ME, ..lease });
+    assert_eq!(
+        scene.decide(),
+        Decision::Takeover {
+            first: 32,
+            count: 8,
+            parallel: 3,
+            bond: 400
+        }
+    );
+    scene.view.leases.insert(
+        32,
+        LeaseView {
+            provider: ME,
+            ..lease
+        },
+    );
     assert!(scene.why().contains("taken"));
-    scene.view.leases.insert(32, LeaseView { refunded: true, ..lease });
+    scene.view.leases.insert(
+        32,
+        LeaseView {
+            refunded: true,
+            ..lease
+        },
+    );
     assert!(scene.why().contains("taken"));
     // Too large for what this machine takes in one lease.
-    scene.view.leases.insert(32, LeaseView { count: 17, ..lease });
+    scene
+        .view
+        .leases
+        .insert(32, LeaseView { count: 17, ..lease });
     assert!(scene.why().contains("taken"));
 }

@@ -83,6 +83,15 @@ impl Store {
         .await
     }
 
+    /// Forgets everything that was read of the chain; it is read again from the first block.
+    pub(crate) async fn forget_chain(&self) -> Result<()> {
+        self.call(|tx| {
+            tx.execute_batch("DELETE FROM events; DELETE FROM blocks;")?;
+            Ok(())
+        })
+        .await
+    }
+
     /// Events from a receipt, ahead of the follower. Returns the jobs that are touched.
     pub(crate) async fn add_events(&self, events: Vec<StoredEvent>) -> Result<Vec<B256>> {
         self.call(move |tx| insert_all(tx, &events, &[])).await

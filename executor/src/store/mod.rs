@@ -139,7 +139,7 @@ pub struct Store {
     calls: mpsc::UnboundedSender<Call>,
     chain_id: u64,
     market: Address,
-    _lock: Arc<File>,
+    _lock: Option<Arc<File>>,
 }
 
 impl Store {
@@ -191,8 +191,17 @@ impl Store {
             calls,
             chain_id,
             market,
-            _lock: Arc::new(lock),
+            _lock: Some(Arc::new(lock)),
         })
+    }
+
+    /// A handle that does not keep others off the directory: for what may outlive the executor by
+    /// a moment, and only reads.
+    pub(crate) fn for_reading(&self) -> Self {
+        Self {
+            _lock: None,
+            ..self.clone()
+        }
     }
 
     /// Runs `work` in a transaction on the writer thread; what it returns is on disk.

@@ -26,6 +26,7 @@ fn main() {
     match word(1) {
         "hello" => hello(),
         "exit" => exit(number(2) as i32),
+        "nap" => nap(number(2)),
         "sleep" => stubborn(),
         "oom" => oom(),
         "oom-child" => oom_child(),
@@ -58,6 +59,13 @@ fn hello() {
     fs::set_permissions("/out/sub/run", fs::Permissions::from_mode(0o755)).unwrap();
     fs::write(format!("/out/sub/{}", "ü".repeat(90)), "a long name").unwrap();
     fs::write("/out/nothing", "").unwrap();
+}
+
+/// Takes its time, and says which task it was.
+fn nap(milliseconds: u64) {
+    sleep(Duration::from_millis(milliseconds));
+    fs::write("/out/task.txt", env::var("PIECEWORK_TASK_INDEX").unwrap()).unwrap();
+    eprintln!("slept well");
 }
 
 /// Ignores SIGTERM.

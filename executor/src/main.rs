@@ -1,0 +1,123 @@
+//! `piecework-executor`: the daemon of a provider's machine.
+
+use std::{io::Write as _, process::ExitCode};
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+use piecework_executor::{Config, Executor, Flags, check};
+use sd_notify::NotifyState;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+const EXAMPLES: &str = "Examples:
+  Say what is missing before this machine can earn:
+    piecework-executor check --config /etc/piecework/executor.toml
+  Take work until it is told to stop (SIGTERM or Ctrl-C finishes what is bonded, the second one stops at once):
+    piecework-executor run --config /etc/piecework/executor.toml
+  Ask for more from this moment's work than the file says:
+    PIECEWORK_MIN_PRICE=2000000000000000000 piecework-executor run --config executor.toml
+
+RUST_LOG chooses what is logged (default: info); PIECEWORK_LOG=json makes it JSON.";
+
+/// Takes leases from a Piecework market, runs their containers in a sandbox, submits the results.
+#[derive(Parser)]
+#[command(name = "piecework-executor", version, after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Take work until stopped
+    Run(Box<Flags>),
+    /// Look at configuration, key, chain, stake and engine, and say what is missing
+    Check(Box<Flags>),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    log();
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&error.into()),
+    };
+    let result = runtime.block_on(async {
+        match cli.command {
+            Command::Run(flags) => run(*flags).await.map(|()| ExitCode::SUCCESS),
+            Command::Check(flags) => look(*flags).await,
+        }
+    });
+    result.unwrap_or_else(|error| failed(&error))
+}
+
+fn log() {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    if std::env::var("PIECEWORK_LOG").is_ok_and(|format| format == "json") {
+        builder.json().init();
+    } else {
+        builder.init();
+    }
+}
+
+fn failed(error: &anyhow::Error) -> ExitCode {
+    let code = error
+        .downcast_ref::<piecework_executor::Error>()
+        .map(|error| format!(" [{}]", error.code()));
+    let _ = writeln!(
+        std::io::stderr(),
+        "error{}: {error:#}",
+        code.unwrap_or_default()
+    );
+    ExitCode::FAILURE
+}
+
+async fn run(flags: Flags) -> anyhow::Result<()> {
+    let config =
+        Config::load(&flags.with_secrets_from_env()).map_err(piecework_executor::Error::from)?;
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+    let executor = Executor::start(config).await?;
+    tracing::info!(blobs = %executor.blob_url(), admin = ?executor.admin_url().map(url::Url::as_str), "running");
+    let _ = sd_notify::notify(&[NotifyState::Ready]);
+
+    tokio::select! {
+        error = executor.failed() => {
+            tracing::error!(code = error.code(), %error, "stopping");
+            // The error itself comes back from here.
+            return Ok(executor.kill().await?);
+        }
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    let _ = sd_notify::notify(&[NotifyState::Stopping]);
+    tracing::info!("finishing what is bonded; a second signal stops at once");
+    tokio::select! {
+        () = executor.finish() => {}
+        _ = terminate.recv() => tracing::warn!("stopping at once; what is bonded goes on at the next start"),
+        _ = interrupt.recv() => tracing::warn!("stopping at once; what is bonded goes on at the next start"),
+    }
+    Ok(executor.kill().await?)
+}
+
+async fn look(flags: Flags) -> anyhow::Result<ExitCode> {
+    let config =
+        Config::load(&flags.with_secrets_from_env()).map_err(piecework_executor::Error::from)?;
+    let findings = check(&config).await;
+    let mut out = std::io::stdout().lock();
+    for finding in &findings {
+        let mark = if finding.ok { "ok     " } else { "MISSING" };
+        writeln!(out, "{mark} {:<9} {}", finding.what, finding.text)?;
+    }
+    Ok(if findings.iter().all(|finding| finding.ok) {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}

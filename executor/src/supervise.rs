@@ -1,0 +1,111 @@
+//! Keeps services running: back-off after a failure, and a clear end after too many.
+
+use std::{fmt::Display, future::Future, time::Duration};
+
+use tokio::{sync::watch, time::Instant};
+use tokio_util::sync::CancellationToken;
+
+/// Failures in a row after which a service is given up.
+const TOO_MANY: u32 = 8;
+/// A service that ran this long has recovered.
+const RECOVERED: Duration = Duration::from_secs(60);
+
+/// A service that was given up.
+#[derive(Clone, Debug)]
+pub(crate) struct GivenUp {
+    pub(crate) service: &'static str,
+    pub(crate) times: u32,
+    pub(crate) why: String,
+}
+
+/// Runs `service` again and again until `cancel`; tells `given_up` when it fails for good.
+pub(crate) async fn supervise<F, T, E>(
+    name: &'static str,
+    cancel: CancellationToken,
+    given_up: watch::Sender<Option<GivenUp>>,
+    mut service: impl FnMut() -> F,
+) where
+    F: Future<Output = Result<T, E>>,
+    E: Display,
+{
+    let mut failures = 0u32;
+    loop {
+        let started = Instant::now();
+        let result = tokio::select! {
+            biased;
+            () = cancel.cancelled() => return,
+            result = service() => result,
+        };
+        let Err(error) = result else { return };
+        failures = if started.elapsed() > RECOVERED {
+            1
+        } else {
+            failures + 1
+        };
+        let why = error.to_string();
+        if failures >= TOO_MANY {
+            tracing::error!(service = name, why, "given up");
+            given_up.send_replace(Some(GivenUp {
+                service: name,
+                times: failures,
+                why,
+            }));
+            return;
+        }
+        let wait = Duration::from_millis(250).saturating_mul(1 << failures.min(7));
+        tracing::warn!(
+            service = name,
+            why,
+            ?wait,
+            "a service failed and is started again"
+        );
+        tokio::select! {
+            () = cancel.cancelled() => return,
+            () = tokio::time::sleep(wait) => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::cell::Cell;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_service_is_started_again_and_given_up_after_too_many_failures() {
+        let (given_up, seen) = watch::channel(None);
+        let runs = Cell::new(0);
+        let service = || {
+            runs.set(runs.get() + 1);
+            async { Err::<(), _>("disk full") }
+        };
+        supervise("store", CancellationToken::new(), given_up, service).await;
+        assert_eq!(runs.get(), TOO_MANY);
+        let end = seen.borrow().clone().unwrap();
+        assert_eq!((end.service, end.why.as_str()), ("store", "disk full"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_service_that_recovers_may_fail_again() {
+        let (given_up, seen) = watch::channel(None);
+        let runs = Cell::new(0);
+        let cancel = CancellationToken::new();
+        let service = || {
+            runs.set(runs.get() + 1);
+            let (run, cancel) = (runs.get(), cancel.clone());
+            async move {
+                tokio::time::sleep(Duration::from_secs(61)).await;
+                if run == 20 {
+                    cancel.cancel();
+                }
+                Err::<(), _>("now and then")
+            }
+        };
+        supervise("chain", cancel.clone(), given_up, service).await;
+        assert_eq!(runs.get(), 20);
+        assert!(seen.borrow().is_none());
+    }
+}

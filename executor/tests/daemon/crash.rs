@@ -1,0 +1,101 @@
+use std::{
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use crate::scene::{Scene, containers, docker, eventually, naps};
+
+struct Daemon(Child);
+
+impl Daemon {
+    fn start(scene: &Scene, index: usize) -> Self {
+        let config = scene.folder.path().join("executor.toml");
+        let key = scene.net.key(index);
+        let text = format!(
+            "state_dir = {:?}\n[chain]\nrpc_url = {:?}\nid = 31337\nmarket = \"{}\"\npoll_millis = 50\n\
+             margin_seconds = 2\nconfirmations = 8\n[provider]\naddress = \"{}\"\n[engine]\ndocker = {:?}\n\
+             [capacity]\nmemory_bytes = 1073741824\ndisk_bytes = 1073741824\ntasks = 2\n\
+             [policy]\nmin_price = 0\nallow_private_sources = true\n[serve]\nbind = \"127.0.0.1:0\"\n\
+             [admin]\nenabled = false\n",
+            scene.state_dir(index),
+            scene.net.anvil.url(),
+            scene.net.market,
+            key.address(),
+            docker(),
+        );
+        std::fs::write(&config, text).unwrap();
+        let child = Command::new(env!("CARGO_BIN_EXE_piecework-executor"))
+            .args(["run", "--config"])
+            .arg(config)
+            .env("PIECEWORK_PRIVATE_KEY", format!("{:x}", key.to_bytes()))
+            .stderr(Stdio::inherit())
+            .spawn()
+            .unwrap();
+        Self(child)
+    }
+
+    /// SIGKILL: no goodbye.
+    fn kill(mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+
+    fn terminate(mut self) {
+        let pid = rustix::process::Pid::from_child(&self.0);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        assert!(self.0.wait().unwrap().success());
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_in_the_middle_of_a_lease_and_restarted_it_settles_and_nothing_is_sent_twice() {
+    let scene = Scene::new().await;
+    scene.net.stake(2).await;
+    let before = scene.sent(2).await;
+    let daemon = Daemon::start(&scene, 2);
+    let job = scene.post(&scene.spec(&["nap", "1500"], 4)).await;
+    let label = format!("piecework.job={job:x}");
+    // Two of four tasks at a time: killed while the second pair runs.
+    eventually("containers run", || async {
+        !containers(&label).is_empty()
+    })
+    .await;
+    tokio::time::sleep(Duration::from_millis(2_300)).await;
+    daemon.kill();
+    let orphans = containers(&label);
+    assert!(!orphans.is_empty(), "nothing ran when it was killed");
+    assert_eq!(
+        (
+            scene.count(job, "Claimed").await,
+            scene.count(job, "Submitted").await
+        ),
+        (1, 0)
+    );
+
+    let daemon = Daemon::start(&scene, 2);
+    scene.settled(job, 1).await;
+    assert_eq!(scene.outputs(job).await, naps(4));
+    let left = containers(&label);
+    assert!(
+        orphans.iter().all(|orphan| !left.contains(orphan)),
+        "containers from before the crash are still there"
+    );
+    // Killed again after the end, restarted again: still nothing is sent twice.
+    daemon.kill();
+    let daemon = Daemon::start(&scene, 2);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    daemon.terminate();
+    for name in ["Claimed", "Submitted", "Settled"] {
+        assert_eq!(scene.count(job, name).await, 1, "{name}");
+    }
+    // Its endpoint three times (the port changes with each start), claim, submit, finalize.
+    assert_eq!(scene.sent(2).await - before, 6);
+    assert!(containers(&label).is_empty());
+}

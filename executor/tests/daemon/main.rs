@@ -1,0 +1,21 @@
+//! The daemon on a real chain with a real engine: from a posted job to verified outputs, through
+//! crashes, reorganizations and silence.
+#![allow(
+    missing_docs,
+    dead_code,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
+#[path = "../sandbox/image.rs"]
+mod image;
+#[path = "../support/net.rs"]
+mod net;
+
+mod crash;
+mod ordinary;
+mod refusals;
+mod reorg;
+mod scene;

@@ -1,0 +1,193 @@
+use std::time::Duration;
+
+use piecework::{chain::IMarket, digest::manifest::Outcome};
+use piecework_executor::{Executor, check};
+
+use crate::{
+    net::PURSE,
+    scene::{Scene, containers, naps, status_says},
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_is_claimed_run_settled_and_every_output_verifies() {
+    let scene = Scene::new().await;
+    let provider = scene.net.stake(2).await;
+    let executor = Executor::start(scene.config(2)).await.unwrap();
+    let job = scene.post(&scene.spec(&["nap", "10"], 6)).await;
+    scene.settled(job, 2).await;
+    assert_eq!(scene.outputs(job).await, naps(6));
+    // Six tasks at 100 less the fee of 2 %, and no stake is locked any more.
+    assert_eq!(
+        scene
+            .net
+            .contract()
+            .balanceOf(provider)
+            .call()
+            .await
+            .unwrap(),
+        588
+    );
+    assert_eq!(scene.free_stake(provider).await, PURSE);
+    status_says(&executor, "all is done", |status| {
+        status.leases.iter().all(|lease| lease.phase == "settled")
+    })
+    .await;
+
+    // For people: logs, health, metrics, status.
+    let get = async |url: String| {
+        let answer = reqwest::get(url).await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    };
+    let log = get(format!("{}v1/logs/{job}/3", executor.blob_url())).await;
+    assert_eq!(log, (200, "slept well\n".to_owned()));
+    assert_eq!(
+        get(format!("{}v1/logs/{job}/9", executor.blob_url()))
+            .await
+            .0,
+        404
+    );
+    let admin = executor.admin_url().unwrap().clone();
+    for page in ["livez", "readyz"] {
+        assert_eq!(
+            get(format!("{admin}{page}")).await,
+            (200, "ok\n".to_owned())
+        );
+    }
+    assert!(
+        get(format!("{admin}metrics"))
+            .await
+            .1
+            .contains("piecework_ready 1")
+    );
+    assert!(
+        get(format!("{admin}status"))
+            .await
+            .1
+            .contains("\"free_stake\":1000000")
+    );
+    executor.stop().await.unwrap();
+    assert!(containers(&format!("piecework.job={job:x}")).is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_that_fails_is_an_outcome_and_is_paid() {
+    let scene = Scene::new().await;
+    scene.net.stake(2).await;
+    let executor = Executor::start(scene.config(2)).await.unwrap();
+    let job = scene.post(&scene.spec(&["exit", "3"], 2)).await;
+    scene.settled(job, 1).await;
+    assert_eq!(
+        scene.outputs(job).await,
+        vec![(Outcome::Exit(3), String::new()); 2]
+    );
+    executor.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn three_executors_in_one_process_share_a_job() {
+    let scene = Scene::new().await;
+    let mut executors = Vec::new();
+    for (index, lease_tasks) in [(2, 1), (3, 2), (4, 4)] {
+        scene.net.stake(index).await;
+        let mut config = scene.config(index);
+        config.capacity.lease_tasks = lease_tasks;
+        config.capacity.tasks = 1;
+        executors.push(Executor::start(config).await.unwrap());
+    }
+    let job = scene.post(&scene.spec(&["nap", "100"], 14)).await;
+    let done = || async { scene.outputs(job).await.len() == 14 };
+    crate::scene::eventually("all tasks are submitted", done).await;
+    assert_eq!(scene.outputs(job).await, naps(14));
+    let took_part = executors
+        .iter()
+        .filter(|executor| !executor.status().leases.is_empty())
+        .count();
+    assert!(took_part >= 2, "{took_part} executors took part");
+    for executor in executors {
+        executor.stop().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stopping_finishes_what_is_bonded_and_takes_nothing_new() {
+    let scene = Scene::new().await;
+    let provider = scene.net.stake(2).await;
+    let mut config = scene.config(2);
+    config.policy.max_leases = 1;
+    let executor = Executor::start(config).await.unwrap();
+    let job = scene.post(&scene.spec(&["nap", "500"], 8)).await;
+    status_says(&executor, "a lease runs", |status| {
+        !status.leases.is_empty()
+    })
+    .await;
+    executor.stop().await.unwrap();
+    assert_eq!(
+        (
+            scene.count(job, "Claimed").await,
+            scene.count(job, "Submitted").await
+        ),
+        (1, 1)
+    );
+    // The next start finalizes it.
+    let executor = Executor::start(scene.config(2)).await.unwrap();
+    scene.settled(job, 2).await;
+    assert_eq!(scene.outputs(job).await, naps(8));
+    assert_eq!(scene.free_stake(provider).await, PURSE);
+    executor.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_works_for_a_provider_and_check_says_what_is_missing() {
+    let scene = Scene::new().await;
+    let provider = scene.net.key(2).address();
+    let mut config = scene.config(3);
+    config.provider = provider;
+    config.serve_url = Some("http://provider.example".parse().unwrap());
+    let error = Executor::start(config.clone()).await.unwrap_err();
+    assert_eq!(error.code(), "not_operator");
+    let operator = scene.net.key(3).address();
+    let allow = IMarket::setOperatorCall {
+        operator,
+        allowed: true,
+    };
+    scene
+        .net
+        .sender(2)
+        .call(scene.net.market, &allow)
+        .await
+        .unwrap();
+    let missing: Vec<_> = check(&config)
+        .await
+        .into_iter()
+        .filter(|finding| !finding.ok)
+        .collect();
+    assert_eq!(
+        missing
+            .iter()
+            .map(|finding| finding.what)
+            .collect::<Vec<_>>(),
+        ["stake", "endpoint"]
+    );
+    assert!(
+        missing[1].text.contains("setProfile("),
+        "{}",
+        missing[1].text
+    );
+
+    // Without stake it waits and says so; with stake it works.
+    let executor = Executor::start(config).await.unwrap();
+    let job = scene.post(&scene.spec(&["nap", "10"], 2)).await;
+    status_says(&executor, "it has no stake", |status| {
+        status
+            .blocked
+            .iter()
+            .any(|why| why.contains("has no stake"))
+    })
+    .await;
+    scene.net.stake(2).await;
+    scene.settled(job, 1).await;
+    tokio::time::timeout(Duration::from_secs(20), executor.stop())
+        .await
+        .unwrap()
+        .unwrap();
+}

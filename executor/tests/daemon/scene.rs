@@ -1,0 +1,262 @@
+//! A chain, a market, a client that serves its blobs, and executors.
+
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use alloy::{
+    primitives::{Address, B256},
+    providers::Provider as _,
+    rpc::types::Filter,
+};
+use piecework::{
+    blobs::{BlobSource, DirStore, HttpClient, HttpPolicy, blob_router, fetch_bytes},
+    chain::{EventAt, IMarket, MarketEvent, Sender},
+    digest::{
+        Digest, lease,
+        manifest::{Outcome, ResultManifest},
+        tree,
+    },
+    spec::{JobSpec, Resources},
+};
+use piecework_executor::{Config, Executor, Status};
+use tempfile::TempDir;
+use url::Url;
+
+use crate::{image::Image, net::Net};
+
+pub(crate) struct Scene {
+    pub(crate) net: Net,
+    pub(crate) client: Sender,
+    pub(crate) blobs: DirStore,
+    pub(crate) source: Url,
+    pub(crate) folder: TempDir,
+}
+
+pub(crate) fn docker() -> String {
+    std::env::var("DOCKER_HOST").unwrap_or_else(|_| "unix:///var/run/docker.sock".to_owned())
+}
+
+impl Scene {
+    pub(crate) async fn new() -> Self {
+        let _ = tracing_subscriber::fmt()
+            .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
+            .with_test_writer()
+            .try_init();
+        let net = Net::start().await;
+        let client = net.fund_client().await;
+        let folder = tempfile::tempdir().unwrap();
+        let blobs = DirStore::open(folder.path().join("client")).unwrap();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let source = format!("http://{}/", listener.local_addr().unwrap())
+            .parse()
+            .unwrap();
+        let router = blob_router(blobs.clone());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Self {
+            net,
+            client,
+            blobs,
+            source,
+            folder,
+        }
+    }
+
+    pub(crate) fn spec(&self, args: &[&str], tasks: u32) -> JobSpec {
+        JobSpec {
+            version: 1,
+            image: Image::default().publish(&self.blobs),
+            command: None,
+            args: args.iter().map(|arg| (*arg).to_owned()).collect(),
+            env: Default::default(),
+            input: None,
+            tasks,
+            resources: Resources {
+                cpu_millis: 500,
+                memory_bytes: 64 << 20,
+                disk_bytes: 1 << 20,
+                timeout_seconds: 20,
+            },
+            sources: vec![self.source.clone()],
+        }
+    }
+
+    /// Posts a job of leases of at most four tasks.
+    pub(crate) async fn post(&self, spec: &JobSpec) -> B256 {
+        self.post_with(spec, |_| {}).await
+    }
+
+    pub(crate) async fn post_with(
+        &self,
+        spec: &JobSpec,
+        change: impl FnOnce(&mut IMarket::Job),
+    ) -> B256 {
+        let bytes = spec.to_bytes().unwrap();
+        let mut job = self
+            .net
+            .job(self.client.address(), &bytes, spec.tasks, 4)
+            .await;
+        change(&mut job);
+        self.net.post(&self.client, &job, &bytes).await
+    }
+
+    /// The executor of account `index`, staked by the caller or not.
+    pub(crate) fn config(&self, index: usize) -> Config {
+        let key = self.net.key(index);
+        let url = self.net.anvil.url().parse().unwrap();
+        Config::devnet(
+            self.state_dir(index),
+            url,
+            self.net.market,
+            key.address(),
+            key,
+            docker(),
+        )
+    }
+
+    pub(crate) fn state_dir(&self, index: usize) -> PathBuf {
+        self.folder.path().join(format!("executor-{index}"))
+    }
+
+    pub(crate) async fn events(&self, job: B256) -> Vec<EventAt> {
+        let filter = Filter::new()
+            .address(self.net.market)
+            .topic1(job)
+            .from_block(0);
+        let logs = self.net.provider.get_logs(&filter).await.unwrap();
+        logs.iter()
+            .map(|log| EventAt::decode(log, self.net.market).unwrap())
+            .collect()
+    }
+
+    pub(crate) async fn count(&self, job: B256, name: &str) -> usize {
+        self.events(job)
+            .await
+            .iter()
+            .filter(|at| at.event.name() == name)
+            .count()
+    }
+
+    /// Waits until so many leases of the job are settled.
+    pub(crate) async fn settled(&self, job: B256, leases: usize) {
+        eventually("leases are settled", || async {
+            self.count(job, "Settled").await >= leases
+        })
+        .await;
+    }
+
+    pub(crate) async fn free_stake(&self, provider: Address) -> u128 {
+        self.net
+            .contract()
+            .providerOf(provider)
+            .call()
+            .await
+            .unwrap()
+            .free
+    }
+
+    /// Transactions account `index` has sent.
+    pub(crate) async fn sent(&self, index: usize) -> u64 {
+        self.net
+            .provider
+            .get_transaction_count(self.net.key(index).address())
+            .await
+            .unwrap()
+    }
+
+    /// Downloads every output of the job as a client would, and checks each byte against the
+    /// chain. Outcome and `task.txt` of each task, in order.
+    pub(crate) async fn outputs(&self, job: B256) -> Vec<(Outcome, String)> {
+        let mut outputs = std::collections::BTreeMap::new();
+        for at in self.events(job).await {
+            let MarketEvent::Submitted(submitted) = at.event else {
+                continue;
+            };
+            let state = self
+                .net
+                .contract()
+                .leaseOf(job, submitted.first)
+                .call()
+                .await
+                .unwrap();
+            let profile = self
+                .net
+                .contract()
+                .profileOf(submitted.provider)
+                .call()
+                .await
+                .unwrap();
+            let policy = HttpPolicy {
+                allow_private: true,
+                ..HttpPolicy::default()
+            };
+            let source = HttpClient::new(&policy)
+                .unwrap()
+                .source(&profile.endpoint.parse().unwrap())
+                .unwrap();
+            let manifest = get(&source, submitted.manifest).await;
+            let digests = lease::decode(&manifest, state.count).unwrap();
+            assert_eq!(
+                tree::root(submitted.first, &digests).unwrap(),
+                submitted.root
+            );
+            for (task, digest) in (submitted.first..).zip(digests) {
+                let result =
+                    ResultManifest::parse(&get(&source, B256::from(digest.0)).await).unwrap();
+                let mut text = String::new();
+                for (path, file, _) in result.tree().files() {
+                    let bytes = get(&source, B256::from(file.digest.0)).await;
+                    if path.as_str() == "task.txt" {
+                        text = String::from_utf8(bytes).unwrap();
+                    }
+                }
+                outputs.insert(task, (result.outcome(), text));
+            }
+        }
+        outputs.into_values().collect()
+    }
+}
+
+async fn get(source: &dyn BlobSource, digest: B256) -> Vec<u8> {
+    fetch_bytes(source, Digest(digest.0), 1 << 20)
+        .await
+        .unwrap()
+        .to_vec()
+}
+
+/// What tasks of the workload's `nap` put out.
+pub(crate) fn naps(tasks: u32) -> Vec<(Outcome, String)> {
+    (0..tasks)
+        .map(|task| (Outcome::Exit(0), task.to_string()))
+        .collect()
+}
+
+pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, mut check: impl FnMut() -> F) {
+    let start = Instant::now();
+    while !check().await {
+        assert!(
+            start.elapsed() < Duration::from_secs(60),
+            "not within a minute: {what}"
+        );
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+pub(crate) async fn status_says(executor: &Executor, what: &str, check: impl Fn(&Status) -> bool) {
+    eventually(what, || async { check(&executor.status()) }).await;
+}
+
+/// Names of containers of any state that carry a label.
+pub(crate) fn containers(label: &str) -> Vec<String> {
+    let output = std::process::Command::new("docker")
+        .env("DOCKER_HOST", docker())
+        .args(["ps", "-aq", "--filter", &format!("label={label}")])
+        .output()
+        .unwrap();
+    String::from_utf8(output.stdout)
+        .unwrap()
+        .lines()
+        .map(str::to_owned)
+        .collect()
+}
