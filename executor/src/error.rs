@@ -85,7 +85,7 @@ impl Error {
             Self::Store(error) => error.code(),
             Self::Key { .. } => "key",
             Self::Chain(error) => error.code(),
-            Self::NotOperator { .. } => "not_operator",
+            Self::NotOperator { .. } => "not-operator",
             Self::Sandbox(error) => error.code(),
             Self::Blobs(error) => error.code(),
             Self::Bind { .. } => "bind",

@@ -61,10 +61,10 @@ impl ConfigError {
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Read { .. } => "config_read",
-            Self::Parse { .. } => "config_parse",
-            Self::Missing { .. } => "config_missing",
-            Self::Invalid { .. } => "config_invalid",
+            Self::Read { .. } => "config-read",
+            Self::Parse { .. } => "config-parse",
+            Self::Missing { .. } => "config-missing",
+            Self::Invalid { .. } => "config-invalid",
         }
     }
 }

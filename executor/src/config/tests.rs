@@ -109,7 +109,7 @@ fn a_raw_key_works_on_a_development_chain_only_and_is_never_shown() {
         ..flags(1)
     })
     .unwrap_err();
-    assert_eq!(error.code(), "config_invalid");
+    assert_eq!(error.code(), "config-invalid");
     assert!(error.to_string().contains("provider.key"));
     let bad = Flags {
         config: Some(path),

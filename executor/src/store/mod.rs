@@ -117,15 +117,15 @@ impl StoreError {
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Locked { .. } => "store_locked",
-            Self::Newer { .. } => "store_newer",
-            Self::Foreign { .. } => "store_foreign",
-            Self::OtherMarket { .. } => "store_other_market",
+            Self::Locked { .. } => "store-locked",
+            Self::Newer { .. } => "store-newer",
+            Self::Foreign { .. } => "store-foreign",
+            Self::OtherMarket { .. } => "store-other-market",
             Self::Contradiction { .. } => "contradiction",
-            Self::Sqlite(_) => "store_sqlite",
-            Self::Io { .. } => "store_io",
-            Self::Damaged(_) => "store_damaged",
-            Self::Closed => "store_closed",
+            Self::Sqlite(_) => "store-sqlite",
+            Self::Io { .. } => "store-io",
+            Self::Damaged(_) => "store-damaged",
+            Self::Closed => "store-closed",
         }
     }
 }

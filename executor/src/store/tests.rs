@@ -103,10 +103,10 @@ async fn a_newer_a_foreign_and_another_markets_database_are_refused() {
     drop(open(dir.path()).unwrap());
     std::thread::sleep(std::time::Duration::from_millis(50));
     let other = Store::open(dir.path(), 31_337, Address::repeat_byte(0x22)).unwrap_err();
-    assert_eq!(other.code(), "store_other_market");
+    assert_eq!(other.code(), "store-other-market");
     assert_eq!(
         Store::open(dir.path(), 1, MARKET).unwrap_err().code(),
-        "store_other_market"
+        "store-other-market"
     );
     let path = dir.path().join("executor.sqlite");
     Connection::open(&path)
@@ -120,14 +120,14 @@ async fn a_newer_a_foreign_and_another_markets_database_are_refused() {
         .unwrap()
         .execute_batch("CREATE TABLE a (b)")
         .unwrap();
-    assert_eq!(open(foreign.path()).unwrap_err().code(), "store_foreign");
+    assert_eq!(open(foreign.path()).unwrap_err().code(), "store-foreign");
 }
 
 #[tokio::test]
 async fn one_state_directory_has_one_owner() {
     let dir = tempfile::tempdir().unwrap();
     let first = open(dir.path()).unwrap();
-    assert_eq!(open(dir.path()).unwrap_err().code(), "store_locked");
+    assert_eq!(open(dir.path()).unwrap_err().code(), "store-locked");
     drop(first);
     open(dir.path()).unwrap();
 }

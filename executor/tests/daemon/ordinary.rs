@@ -144,7 +144,7 @@ async fn an_operator_works_for_a_provider_and_check_says_what_is_missing() {
     config.provider = provider;
     config.serve_url = Some("http://provider.example".parse().unwrap());
     let error = Executor::start(config.clone()).await.unwrap_err();
-    assert_eq!(error.code(), "not_operator");
+    assert_eq!(error.code(), "not-operator");
     let operator = scene.net.key(3).address();
     let allow = IMarket::setOperatorCall {
         operator,

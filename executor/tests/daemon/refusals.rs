@@ -15,6 +15,7 @@ async fn what_cannot_be_run_is_never_claimed_and_the_status_says_why() {
     wrong.image.manifest = OciDigest([7; 32]);
     let wrong = scene.post(&wrong).await;
     let mut nowhere = good.clone();
+    nowhere.image.manifest = OciDigest([9; 32]);
     nowhere.image.archive = Some(Digest([9; 32]));
     let nowhere = scene.post(&nowhere).await;
     let mut no_input = good.clone();
@@ -62,11 +63,11 @@ async fn a_wrong_chain_a_missing_market_and_a_dead_endpoint_each_say_so() {
     };
     assert_eq!(
         code(|config| config.market = config.provider).await,
-        "chain.no_market"
+        "chain-no-market"
     );
     assert_eq!(
         code(|config| config.rpc_url = "http://127.0.0.1:1".parse().unwrap()).await,
-        "chain.unreachable"
+        "chain-unreachable"
     );
     assert_eq!(
         code(|config| config.docker = "unix:///nowhere.sock".to_owned()).await,
@@ -78,5 +79,5 @@ async fn a_wrong_chain_a_missing_market_and_a_dead_endpoint_each_say_so() {
     );
     let _first = Executor::start(scene.config(3)).await.unwrap();
     let second = Executor::start(scene.config(3)).await.unwrap_err();
-    assert_eq!(second.code(), "store_locked");
+    assert_eq!(second.code(), "store-locked");
 }
