@@ -228,6 +228,47 @@ mod tests {
         assert_eq!(proof(5, &digests(3), 8).unwrap_err().code(), "tree-outside");
     }
 
+    #[derive(serde::Deserialize)]
+    struct Vector {
+        first: u32,
+        count: u32,
+        digests: Vec<B256>,
+        root: B256,
+        task: u32,
+        proof: Vec<B256>,
+    }
+
+    /// What the contracts compute, from the file that their tests write.
+    #[test]
+    fn the_contracts_vectors() {
+        let path = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../contracts/abi/merkle-vectors.json"
+        );
+        let vectors: Vec<Vector> = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+        assert!(!vectors.is_empty());
+        for Vector {
+            first,
+            count,
+            digests,
+            root: expected,
+            task,
+            proof: path,
+        } in vectors
+        {
+            let digests: Vec<Digest> = digests.into_iter().map(Digest::from).collect();
+            assert_eq!(digests.len(), count as usize);
+            assert_eq!(root(first, &digests).unwrap(), expected, "{first} {count}");
+            assert_eq!(
+                proof(first, &digests, task).unwrap(),
+                path,
+                "{first} {count}"
+            );
+            let digest = digests[(task - first) as usize];
+            assert!(verify(expected, first, count, task, digest, &path));
+        }
+    }
+
     /// A big lease; checked with the contracts' helper once.
     #[test]
     fn a_root_that_never_changes() {
