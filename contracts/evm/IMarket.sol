@@ -139,7 +139,7 @@ interface IMarket {
     }
 
     /// @notice State of a provider, as `providerOf` returns it.
-    /// @param number its place in the order of first staking, from 1; 0 for no provider
+    /// @param number its place in the order of first `stake` or `setOperator`, from 1; 0 for no provider
     /// @param stake all its stake
     /// @param free the part of it that no lease locks
     /// @param stakedAt when its stake last increased
@@ -345,7 +345,7 @@ interface IMarket {
         view
         returns (bytes32 nodeId, bytes32 capabilities, string memory endpoint);
 
-    /// @notice Whether `operator` may act for `provider`.
+    /// @notice Whether `operator` may act for `provider`; true for the provider itself.
     function isOperator(address provider, address operator) external view returns (bool);
 
     // ------------------------------------------------------------------ jobs
