@@ -202,18 +202,10 @@ impl Workshop {
         prepared: &Prepared,
         cancel: &CancellationToken,
     ) -> Result<(), WorkError> {
-        self.running.fetch_add(1, Ordering::Relaxed);
-        let result = self
-            .sandbox
-            .run(
-                prepared,
-                &format!("{:x}", key.job),
-                task,
-                &self.private,
-                cancel,
-            )
-            .await;
-        self.running.fetch_sub(1, Ordering::Relaxed);
+        let counted = Counted::new(&self.running);
+        let name = format!("{:x}", key.job);
+        let result = self.sandbox.run(prepared, &name, task, &self.private, cancel).await;
+        drop(counted);
         let result = result?;
         tracing::info!(job = %key.job, task, outcome = %result.outcome, timings = ?result.timings, "task done");
         let row = TaskRow {
@@ -297,6 +289,22 @@ impl Workshop {
             Ok(())
         })
         .await
+    }
+}
+
+/// Counts a running task, also when its future is dropped.
+struct Counted(Arc<AtomicU32>);
+
+impl Counted {
+    fn new(running: &Arc<AtomicU32>) -> Self {
+        running.fetch_add(1, Ordering::Relaxed);
+        Self(running.clone())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -31,8 +31,8 @@ async fn what_cannot_be_run_is_never_claimed_and_the_status_says_why() {
         .await;
 
     for (job, why) in [
-        (wrong, "image"),
-        (nowhere, "image archive cannot be had"),
+        (wrong, "image is refused"),
+        (nowhere, "image cannot be had"),
         (no_input, "input cannot be had"),
         (too_big, "whole machine"),
         (redundant, "2 tasks, the job of 3"),
