@@ -18,6 +18,8 @@ pub mod chain;
 pub mod devnet;
 pub mod digest;
 mod error;
+#[cfg(feature = "ethers")]
+pub mod ethers;
 pub mod image;
 pub mod market;
 pub mod spec;

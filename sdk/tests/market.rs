@@ -431,3 +431,26 @@ async fn an_image_that_cannot_be_exported_is_named_and_costs_nothing() {
     assert_eq!(error.code(), "config", "{error}");
     assert_eq!(devnet.provider.get_block_number().await.unwrap(), before);
 }
+
+#[cfg(feature = "ethers")]
+#[tokio::test]
+async fn an_ethers_signer_pays() {
+    let devnet = Devnet::start().await;
+    let key = devnet.anvil.key(1).unwrap();
+    let theirs = ethers_signers::LocalWallet::from_bytes(key.to_bytes().as_slice()).unwrap();
+    let market = Market::connect(
+        MarketConfig::new(devnet.anvil.url(), devnet.market)
+            .wallet(piecework::ethers::wallet(theirs)),
+    )
+    .await
+    .unwrap();
+    assert_eq!(market.account().unwrap(), key.address());
+    let receipts = market.deposit(TOKEN).await.unwrap();
+    assert_eq!(
+        receipts.len(),
+        2,
+        "no permit without the key: approve, deposit"
+    );
+    let balances = market.balances(key.address()).await.unwrap();
+    assert_eq!((balances.ledger, balances.wallet), (TOKEN, FUNDS - TOKEN));
+}

@@ -50,8 +50,9 @@ impl SendOptions {
 pub struct Sender {
     provider: DynProvider,
     chain_id: u64,
-    signer: PrivateKeySigner,
+    address: Address,
     wallet: EthereumWallet,
+    signer: Option<PrivateKeySigner>,
     options: SendOptions,
     turn: Arc<Mutex<()>>,
 }
@@ -59,14 +60,21 @@ pub struct Sender {
 impl Sender {
     /// A sender of `signer`'s transactions on `chain_id`.
     pub fn new(provider: DynProvider, chain_id: u64, signer: PrivateKeySigner) -> Self {
-        let wallet = EthereumWallet::new(signer.clone());
-        let options = SendOptions::for_chain(chain_id);
+        Self {
+            signer: Some(signer.clone()),
+            ..Self::with_wallet(provider, chain_id, EthereumWallet::new(signer))
+        }
+    }
+
+    /// A sender of the transactions of `wallet`'s default account, whose key may be anywhere.
+    pub fn with_wallet(provider: DynProvider, chain_id: u64, wallet: EthereumWallet) -> Self {
         Self {
             provider,
             chain_id,
-            signer,
+            address: wallet.default_signer().address(),
             wallet,
-            options,
+            signer: None,
+            options: SendOptions::for_chain(chain_id),
             turn: Arc::default(),
         }
     }
@@ -79,12 +87,12 @@ impl Sender {
 
     /// The account that sends.
     pub fn address(&self) -> Address {
-        self.signer.address()
+        self.address
     }
 
-    /// Its key, for signatures other than transactions'.
-    pub fn signer(&self) -> &PrivateKeySigner {
-        &self.signer
+    /// Its key, for signatures other than transactions'; none if only a wallet is known.
+    pub fn signer(&self) -> Option<&PrivateKeySigner> {
+        self.signer.as_ref()
     }
 
     /// The chain.

@@ -4,12 +4,14 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use alloy::network::EthereumWallet;
 use alloy::primitives::Address;
+use alloy::providers::DynProvider;
 use alloy::signers::local::PrivateKeySigner;
 use url::Url;
 
 use crate::Error;
-use crate::chain::keys;
+use crate::chain::{Sender, keys};
 use crate::devnet::DevnetFile;
 
 /// The chain of a devnet's anvil.
@@ -23,6 +25,8 @@ pub enum KeySource {
     None,
     /// A key in memory.
     Signer(PrivateKeySigner),
+    /// A wallet whose default account signs, wherever its key is.
+    Wallet(EthereumWallet),
     /// A keystore file and the file that holds its password (its first line).
     Keystore {
         /// The keystore.
@@ -33,11 +37,22 @@ pub enum KeySource {
 }
 
 impl KeySource {
-    /// Opens it; a keystore takes about a second of computing.
-    pub(super) fn open(&self) -> Result<Option<PrivateKeySigner>, Error> {
-        match self {
-            Self::None => Ok(None),
-            Self::Signer(signer) => Ok(Some(signer.clone())),
+    /// Opens it, for the chain it will sign on; a keystore takes about a second of computing.
+    pub(super) fn sender(
+        &self,
+        provider: DynProvider,
+        chain_id: u64,
+    ) -> Result<Option<Sender>, Error> {
+        let signer = match self {
+            Self::None => return Ok(None),
+            Self::Wallet(wallet) => {
+                return Ok(Some(Sender::with_wallet(
+                    provider,
+                    chain_id,
+                    wallet.clone(),
+                )));
+            }
+            Self::Signer(signer) => signer.clone(),
             Self::Keystore {
                 path,
                 password_file,
@@ -48,9 +63,10 @@ impl KeySource {
                     source,
                 })?;
                 let password = text.lines().next().unwrap_or_default();
-                Ok(Some(keys::load(path, password)?))
+                keys::load(path, password)?
             }
-        }
+        };
+        Ok(Some(Sender::new(provider, chain_id, signer)))
     }
 }
 
@@ -99,6 +115,13 @@ impl MarketConfig {
     /// Sets the client's key.
     pub fn signer(mut self, signer: PrivateKeySigner) -> Self {
         self.key = KeySource::Signer(signer);
+        self
+    }
+
+    /// Sets a wallet as the client's key: alloy's signers for hardware and key services fit, and
+    /// an ethers-rs signer through `piecework::ethers` (feature `ethers`).
+    pub fn wallet(mut self, wallet: EthereumWallet) -> Self {
+        self.key = KeySource::Wallet(wallet);
         self
     }
 

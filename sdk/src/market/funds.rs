@@ -192,12 +192,16 @@ impl Market {
         Ok(vec![sender.call(token, &call).await?])
     }
 
-    /// A `depositWithPermit` that is signed and ready; none when the token knows no ERC-2612.
+    /// A `depositWithPermit` that is signed and ready; none when the token knows no ERC-2612, or the
+    /// key is behind a wallet that signs transactions only.
     async fn permit(
         &self,
         account: Address,
         amount: u128,
     ) -> Result<Option<IMarket::depositWithPermitCall>, Error> {
+        let Some(signer) = self.sender()?.signer() else {
+            return Ok(None);
+        };
         let token = IERC20::new(self.inner.token.address, &self.inner.provider);
         let (Ok(nonce), Ok(domain)) = (
             token.nonces(account).call().await,
@@ -222,7 +226,6 @@ impl Market {
             )
                 .abi_encode_packed(),
         );
-        let signer = self.sender()?.signer();
         let signature = signer
             .sign_hash_sync(&digest)
             .map_err(|error| ChainError::Signer {

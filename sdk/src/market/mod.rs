@@ -77,11 +77,10 @@ impl Market {
         let (provider, chain_id) = chain::connect(&options).await?;
         let token = chain::check_market(&provider, chain_id, config.market).await?;
         let token = TokenInfo::read(&provider, token).await?;
-        let key = config.key.clone();
-        let signer = tokio::task::spawn_blocking(move || key.open())
+        let (key, node) = (config.key.clone(), provider.clone());
+        let sender = tokio::task::spawn_blocking(move || key.sender(node, chain_id))
             .await
             .map_err(|error| Error::config("key", error))??;
-        let sender = signer.map(|signer| Sender::new(provider.clone(), chain_id, signer));
         let (scratch, root) = match &config.store {
             Some(root) => (None, root.clone()),
             None => {
