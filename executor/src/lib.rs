@@ -30,7 +30,7 @@ mod work;
 
 #[cfg(test)]
 #[path = "../tests/support/net.rs"]
-#[allow(dead_code, unreachable_pub, missing_docs, clippy::unwrap_used)]
+#[allow(dead_code, clippy::unwrap_used)]
 mod testkit_net;
 
 use tokio::sync::watch;

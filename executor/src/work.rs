@@ -204,7 +204,10 @@ impl Workshop {
     ) -> Result<(), WorkError> {
         let counted = Counted::new(&self.running);
         let name = format!("{:x}", key.job);
-        let result = self.sandbox.run(prepared, &name, task, &self.private, cancel).await;
+        let result = self
+            .sandbox
+            .run(prepared, &name, task, &self.private, cancel)
+            .await;
         drop(counted);
         let result = result?;
         tracing::info!(job = %key.job, task, outcome = %result.outcome, timings = ?result.timings, "task done");

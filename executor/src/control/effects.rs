@@ -114,7 +114,7 @@ impl Control {
             .await
         {
             Ok(()) => {}
-            Err(error @ StoreError::Contradiction { .. }) => {
+            Err(error @ StoreError::Contradiction(_)) => {
                 tracing::error!(%error, "not submitted");
                 return Ok(());
             }

@@ -12,6 +12,7 @@ mod flight;
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use alloy::{
@@ -263,8 +264,17 @@ impl Inner {
             return Ok(false);
         };
         self.broadcast(&sent).await?;
-        // Chains that mine at once (development) answer at once.
-        self.follow(&sent, head, 0).await?;
+        // Chains that mine on demand (development) answer almost at once.
+        if self.timing.poll < Duration::from_millis(200) {
+            for _ in 0..5 {
+                self.follow(&sent, head, 0).await?;
+                let now = self.store.intent(sent.new.id.clone()).await?;
+                if now.is_none_or(|intent| intent.state != IntentState::Sent) {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(4)).await;
+            }
+        }
         Ok(true)
     }
 

@@ -108,6 +108,18 @@ fn hopeless() -> NewIntent {
     }
 }
 
+/// Looks until something happens: the chain mines on demand, but not at once.
+async fn next(sender: &Sender, outcomes: &mut mpsc::UnboundedReceiver<Outcome>) -> Outcome {
+    for _ in 0..500 {
+        if let Ok(outcome) = outcomes.try_recv() {
+            return outcome;
+        }
+        sender.pass().await.unwrap();
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("nothing happened within ten seconds");
+}
+
 async fn close(sender: Sender) {
     drop(sender);
     // The writer thread lets go of the lock when the last handle is gone.
@@ -121,8 +133,11 @@ async fn what_was_written_down_is_sent_once_wherever_the_process_died() {
     let (sender, _) = bench.sender();
     assert!(sender.send(allow(1)).await.unwrap());
     close(sender).await;
-    let (sender, _outcomes) = bench.sender();
-    sender.pass().await.unwrap();
+    let (sender, mut outcomes) = bench.sender();
+    assert!(matches!(
+        next(&sender, &mut outcomes).await,
+        Outcome::Mined { .. }
+    ));
     assert!(bench.allowed(1).await);
     // Died after the attempt was stored, before it was broadcast.
     sender.send(allow(2)).await.unwrap();
@@ -146,7 +161,9 @@ async fn what_was_written_down_is_sent_once_wherever_the_process_died() {
     sender.pass().await.unwrap();
     sender.pass().await.unwrap();
     assert!(bench.allowed(2).await);
-    assert!(matches!(outcomes.recv().await.unwrap(), Outcome::Mined { id, .. } if id == "allow/2"));
+    assert!(
+        matches!(next(&sender, &mut outcomes).await, Outcome::Mined { id, .. } if id == "allow/2")
+    );
     // Died after it was mined; and asked for again.
     close(sender).await;
     let (sender, _outcomes) = bench.sender();
@@ -163,7 +180,7 @@ async fn a_refused_call_costs_no_nonce_and_holds_nothing_up() {
     sender.send(hopeless()).await.unwrap();
     sender.send(allow(1)).await.unwrap();
     sender.pass().await.unwrap();
-    match outcomes.recv().await.unwrap() {
+    match next(&sender, &mut outcomes).await {
         Outcome::Refused { id, revert } => assert_eq!(
             (id.as_str(), revert.name),
             ("withdraw", "InsufficientBalance")
@@ -171,7 +188,7 @@ async fn a_refused_call_costs_no_nonce_and_holds_nothing_up() {
         other => panic!("{other:?}"),
     }
     assert!(matches!(
-        outcomes.recv().await.unwrap(),
+        next(&sender, &mut outcomes).await,
         Outcome::Mined { .. }
     ));
     assert_eq!(bench.nonce().await, 1);
@@ -204,7 +221,7 @@ async fn a_stuck_transaction_is_raised_and_whichever_attempt_is_mined_counts() {
         .unwrap();
     provider.anvil_mine(Some(1), None).await.unwrap();
     sender.pass().await.unwrap();
-    match outcomes.recv().await.unwrap() {
+    match next(&sender, &mut outcomes).await {
         Outcome::Mined { receipt, .. } => assert_eq!(receipt.transaction_hash, attempts[0].hash),
         other => panic!("{other:?}"),
     }
@@ -223,7 +240,7 @@ async fn what_a_reorganization_took_away_is_sent_again_until_it_is_final() {
     let (sender, mut outcomes) = bench.sender();
     sender.send(allow(1)).await.unwrap();
     sender.pass().await.unwrap();
-    let Outcome::Mined { receipt, .. } = outcomes.recv().await.unwrap() else {
+    let Outcome::Mined { receipt, .. } = next(&sender, &mut outcomes).await else {
         panic!()
     };
     let options = ReorgOptions {
@@ -234,11 +251,11 @@ async fn what_a_reorganization_took_away_is_sent_again_until_it_is_final() {
     assert!(!bench.allowed(1).await);
     sender.pass().await.unwrap();
     sender.pass().await.unwrap();
-    match outcomes.recv().await.unwrap() {
+    match next(&sender, &mut outcomes).await {
         Outcome::Orphaned { block_hash } => assert_eq!(Some(block_hash), receipt.block_hash),
         other => panic!("{other:?}"),
     }
-    match outcomes.recv().await.unwrap() {
+    match next(&sender, &mut outcomes).await {
         Outcome::Mined { receipt: again, .. } => {
             assert_eq!(again.transaction_hash, receipt.transaction_hash)
         }
@@ -283,9 +300,11 @@ async fn a_nonce_that_another_program_used_is_replaced_only_if_twice_does_no_har
         sender.pass().await.unwrap();
     }
     assert!(
-        matches!(outcomes.recv().await.unwrap(), Outcome::GivenUp { id, .. } if id == "allow/1")
+        matches!(next(&sender, &mut outcomes).await, Outcome::GivenUp { id, .. } if id == "allow/1")
     );
-    assert!(matches!(outcomes.recv().await.unwrap(), Outcome::Mined { id, .. } if id == "allow/2"));
+    assert!(
+        matches!(next(&sender, &mut outcomes).await, Outcome::Mined { id, .. } if id == "allow/2")
+    );
     assert!(!bench.allowed(1).await && bench.allowed(2).await);
     assert_eq!(bench.nonce().await, 3);
 }
@@ -304,7 +323,7 @@ async fn a_dead_endpoint_is_waited_for_and_what_is_too_late_is_not_sent() {
         .unwrap();
     sender.pass().await.unwrap();
     assert!(matches!(
-        outcomes.recv().await.unwrap(),
+        next(&sender, &mut outcomes).await,
         Outcome::GivenUp { .. }
     ));
     sender.send(allow(2)).await.unwrap();

@@ -3,7 +3,7 @@
 use alloy::primitives::B256;
 use rusqlite::{OptionalExtension, Transaction};
 
-use super::{Result, Store, StoreError, to_sql};
+use super::{Contradiction, Result, Store, StoreError, to_sql};
 
 impl Store {
     /// Binds `digest` to a phase of a lease, or finds it bound already.
@@ -43,13 +43,13 @@ fn check_and_insert(
         .map(B256::from);
     match bound {
         Some(bound) if bound == digest => Ok(()),
-        Some(bound) => Err(StoreError::Contradiction {
+        Some(bound) => Err(StoreError::Contradiction(Box::new(Contradiction {
             job,
             lease,
             phase,
             bound,
             asked: digest,
-        }),
+        }))),
         None => {
             tx.prepare_cached("INSERT INTO journal VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
                 .execute((

@@ -77,22 +77,8 @@ pub enum StoreError {
         market: Address,
     },
     /// A different digest is bound already: signing this one would contradict it.
-    #[error(
-        "refused to contradict an earlier result of job {job}, lease {lease} ({phase}): {bound} is bound, {asked} was \
-         asked for; nothing was signed"
-    )]
-    Contradiction {
-        /// The job.
-        job: B256,
-        /// The lease, `first+count/round`.
-        lease: String,
-        /// What was to be signed.
-        phase: &'static str,
-        /// The digest that is bound.
-        bound: B256,
-        /// The digest that was refused.
-        asked: B256,
-    },
+    #[error(transparent)]
+    Contradiction(Box<Contradiction>),
     /// SQLite failed: a full or broken disk, most likely.
     #[error("the database failed: {0}; check the disk under state_dir")]
     Sqlite(#[from] rusqlite::Error),
@@ -112,6 +98,25 @@ pub enum StoreError {
     Closed,
 }
 
+/// A digest that would contradict an earlier one.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "refused to contradict an earlier result of job {job}, lease {lease} ({phase}): {bound} is bound, {asked} was \
+     asked for; nothing was signed"
+)]
+pub struct Contradiction {
+    /// The job.
+    pub job: B256,
+    /// The lease, `first+count/round`.
+    pub lease: String,
+    /// What was to be signed.
+    pub phase: &'static str,
+    /// The digest that is bound.
+    pub bound: B256,
+    /// The digest that was refused.
+    pub asked: B256,
+}
+
 impl StoreError {
     /// A stable code for programs.
     #[must_use]
@@ -121,7 +126,7 @@ impl StoreError {
             Self::Newer { .. } => "store-newer",
             Self::Foreign { .. } => "store-foreign",
             Self::OtherMarket { .. } => "store-other-market",
-            Self::Contradiction { .. } => "contradiction",
+            Self::Contradiction(_) => "contradiction",
             Self::Sqlite(_) => "store-sqlite",
             Self::Io { .. } => "store-io",
             Self::Damaged(_) => "store-damaged",

@@ -87,7 +87,7 @@ async fn a_database_of_version_1_is_carried_over() {
         .await
         .unwrap_err();
     assert!(
-        matches!(error, StoreError::Contradiction { bound, .. } if bound == B256::repeat_byte(4))
+        matches!(error, StoreError::Contradiction(found) if found.bound == B256::repeat_byte(4))
     );
     // What version 2 brought works on it.
     store
@@ -152,7 +152,7 @@ async fn of_many_digests_bound_in_parallel_exactly_one_wins() {
     for task in tries {
         match task.await.unwrap() {
             Ok(digest) => won.push(digest),
-            Err(StoreError::Contradiction { .. }) => {}
+            Err(StoreError::Contradiction(_)) => {}
             Err(error) => panic!("{error}"),
         }
     }

@@ -16,18 +16,18 @@ use piecework::{
 };
 
 /// What each account of the tests starts with.
-pub const PURSE: u128 = 1_000_000;
+pub(crate) const PURSE: u128 = 1_000_000;
 
 /// Anvil, a token and a market; accounts 0 deploys, 1 is the client, 2 and up are providers.
-pub struct Net {
-    pub anvil: Anvil,
-    pub provider: DynProvider,
-    pub token: Address,
-    pub market: Address,
+pub(crate) struct Net {
+    pub(crate) anvil: Anvil,
+    pub(crate) provider: DynProvider,
+    pub(crate) token: Address,
+    pub(crate) market: Address,
 }
 
 impl Net {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let program = find_anvil(Path::new(env!("CARGO_MANIFEST_DIR"))).unwrap();
         let anvil = Anvil::start(&AnvilOptions {
             program: Some(program),
@@ -52,11 +52,11 @@ impl Net {
         }
     }
 
-    pub fn key(&self, index: usize) -> PrivateKeySigner {
+    pub(crate) fn key(&self, index: usize) -> PrivateKeySigner {
         self.anvil.key(index).unwrap()
     }
 
-    pub fn sender(&self, index: usize) -> Sender {
+    pub(crate) fn sender(&self, index: usize) -> Sender {
         Sender::new(
             self.provider.clone(),
             self.anvil.chain_id(),
@@ -64,7 +64,7 @@ impl Net {
         )
     }
 
-    pub async fn approve_purse(&self, index: usize) -> Sender {
+    pub(crate) async fn approve_purse(&self, index: usize) -> Sender {
         let sender = self.sender(index);
         mint(&self.sender(0), self.token, sender.address(), PURSE)
             .await
@@ -78,7 +78,7 @@ impl Net {
     }
 
     /// Stakes everything account `index` has; returns its address.
-    pub async fn stake(&self, index: usize) -> Address {
+    pub(crate) async fn stake(&self, index: usize) -> Address {
         let sender = self.approve_purse(index).await;
         sender
             .call(self.market, &IMarket::stakeCall { amount: PURSE })
@@ -88,7 +88,7 @@ impl Net {
     }
 
     /// Deposits everything account 1 has.
-    pub async fn fund_client(&self) -> Sender {
+    pub(crate) async fn fund_client(&self) -> Sender {
         let client = self.approve_purse(1).await;
         let deposit = IMarket::depositCall {
             account: client.address(),
@@ -98,7 +98,7 @@ impl Net {
         client
     }
 
-    pub async fn time(&self) -> u64 {
+    pub(crate) async fn time(&self) -> u64 {
         self.provider
             .get_block(alloy::eips::BlockId::latest())
             .await
@@ -109,7 +109,7 @@ impl Net {
     }
 
     /// A job that opens at once: price 100, bond 200 a task.
-    pub async fn job(
+    pub(crate) async fn job(
         &self,
         client: Address,
         spec: &[u8],
@@ -145,7 +145,7 @@ impl Net {
         }
     }
 
-    pub async fn post(&self, client: &Sender, job: &IMarket::Job, spec: &[u8]) -> B256 {
+    pub(crate) async fn post(&self, client: &Sender, job: &IMarket::Job, spec: &[u8]) -> B256 {
         let job_id = self.contract().hashJob(job.clone()).call().await.unwrap();
         let post = IMarket::postCall {
             job: job.clone(),
@@ -155,7 +155,7 @@ impl Net {
         job_id
     }
 
-    pub fn contract(&self) -> IMarket::IMarketInstance<DynProvider> {
+    pub(crate) fn contract(&self) -> IMarket::IMarketInstance<DynProvider> {
         IMarket::new(self.market, self.provider.clone())
     }
 }
