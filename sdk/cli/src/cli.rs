@@ -1,0 +1,338 @@
+//! The command line: every command and every flag.
+
+use std::path::PathBuf;
+
+use alloy::primitives::{Address, B256};
+use clap::{Args, Parser, Subcommand};
+
+use crate::amount::Amount;
+
+/// Run container jobs on a Piecework market
+///
+/// stdout is the result and nothing else; progress and problems go to stderr.
+#[derive(Debug, Parser)]
+#[command(
+    name = "piecework",
+    version,
+    propagate_version = true,
+    disable_help_subcommand = true,
+    after_long_help = "\
+Without --rpc-url and --market, commands talk to the devnet that runs on this machine.
+
+Exit codes: 0 done; 1 error; 2 wrong usage; 3 the job ended, but tasks failed; 130 interrupted
+
+Examples:
+  piecework devnet
+  piecework run alpine:3.20 -- echo hello
+  piecework map render:v1 --tasks 48 --input ./scene --out ./out"
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) globals: Globals,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every command accepts.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Globals {
+    /// Print the result as JSON; errors too, to stderr
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub(crate) json: bool,
+    /// JSON-RPC endpoint of the chain
+    #[arg(long, global = true, value_name = "URL", env = "PIECEWORK_RPC_URL", help_heading = "Global options")]
+    pub(crate) rpc_url: Option<String>,
+    /// Address of the market contract
+    #[arg(long, global = true, value_name = "ADDRESS", env = "PIECEWORK_MARKET", help_heading = "Global options")]
+    pub(crate) market: Option<Address>,
+    /// Refuse any other chain than this
+    #[arg(long, global = true, value_name = "ID", env = "PIECEWORK_CHAIN_ID", help_heading = "Global options")]
+    pub(crate) chain_id: Option<u64>,
+    /// Keystore file of the account that signs. A raw key is read from PIECEWORK_PRIVATE_KEY only:
+    /// on a command line every user of the machine could read it
+    #[arg(long, global = true, value_name = "FILE", env = "PIECEWORK_KEYSTORE", help_heading = "Global options")]
+    pub(crate) keystore: Option<PathBuf>,
+    /// File whose first line is the keystore's password; asked for on a terminal otherwise
+    #[arg(long, global = true, value_name = "FILE", env = "PIECEWORK_PASSWORD_FILE", help_heading = "Global options")]
+    pub(crate) password_file: Option<PathBuf>,
+    /// Log more (-v, -vv); RUST_LOG wins
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = "Global options")]
+    pub(crate) verbose: u8,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Start a chain, a market and providers on this machine, until Ctrl-C
+    Devnet(DevnetArgs),
+    /// Run one container and print its output
+    Run(RunArgs),
+    /// Run an array of containers that differ by their index
+    Map(MapArgs),
+    /// Look at jobs, fetch their results, end them
+    #[command(subcommand)]
+    Job(JobCommand),
+    /// Keys, and money in the market's ledger
+    #[command(subcommand)]
+    Wallet(WalletCommand),
+    /// Stake and operators of a provider
+    #[command(subcommand)]
+    Provider(ProviderCommand),
+    /// Render a picture on a devnet of three providers, and account for every unit
+    Demo(DemoArgs),
+    /// Measure a lease's overhead against a bare `docker run`
+    Bench(BenchArgs),
+    /// Print a shell's completion script
+    #[command(after_help = "Example:\n  piecework completions bash > /etc/bash_completion.d/piecework")]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  piecework devnet
+  piecework devnet --executors 1 --port 8545
+  piecework devnet --json | jq .market")]
+pub(crate) struct DevnetArgs {
+    /// Providers, each with its own executor and capacity
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=6), value_name = "N")]
+    pub(crate) executors: u32,
+    /// Port of the chain's RPC on 127.0.0.1; 0 for a free one
+    #[arg(long, default_value_t = 0)]
+    pub(crate) port: u16,
+    #[command(flatten)]
+    pub(crate) tools: ToolArgs,
+}
+
+/// The programs that a devnet is made of.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ToolArgs {
+    /// The anvil program; found in node_modules or on the PATH otherwise
+    #[arg(long, value_name = "FILE", env = "PIECEWORK_ANVIL")]
+    pub(crate) anvil: Option<PathBuf>,
+    /// The container engine's socket
+    #[arg(long, value_name = "URL", env = "DOCKER_HOST", default_value = "unix:///var/run/docker.sock")]
+    pub(crate) docker: String,
+}
+
+/// What a job costs and needs.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct JobArgs {
+    /// Directory that each container sees read-only as /in
+    #[arg(long, value_name = "DIR")]
+    pub(crate) input: Option<PathBuf>,
+    /// Where results are written: a directory for each task
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Most that is paid for one task, in tokens
+    #[arg(long, value_name = "TOKENS", default_value = "1")]
+    pub(crate) max_price: Amount,
+    /// Environment variable of the containers; may be repeated
+    #[arg(long, short, value_name = "NAME=VALUE")]
+    pub(crate) env: Vec<String>,
+    /// Processor, in thousandths of a core
+    #[arg(long, value_name = "MILLIS")]
+    pub(crate) cpu: Option<u32>,
+    /// Memory, in MiB
+    #[arg(long, value_name = "MIB")]
+    pub(crate) memory: Option<u64>,
+    /// Disk for outputs, in MiB
+    #[arg(long, value_name = "MIB")]
+    pub(crate) disk: Option<u64>,
+    /// Seconds that one task may run
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) timeout: Option<u64>,
+    /// Return as soon as the job is posted
+    #[arg(long)]
+    pub(crate) detach: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  piecework run alpine:3.20 -- echo hello
+  piecework run tool:v3 --input ./data --out ./result -- /bin/tool --fast
+  piecework run --spec job.json
+
+Ctrl-C stops waiting, not the job: `piecework job fetch ID` gets its result later.")]
+pub(crate) struct RunArgs {
+    /// Image in the local container engine, or repository@sha256:digest
+    #[arg(required_unless_present = "spec", conflicts_with = "spec")]
+    pub(crate) image: Option<String>,
+    /// A ready job spec (JSON) instead of an image and a command
+    #[arg(long, value_name = "FILE")]
+    pub(crate) spec: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) job: JobArgs,
+    /// Program and arguments; the image's own without
+    #[arg(last = true, value_name = "CMD")]
+    pub(crate) command: Vec<String>,
+}
+
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Each container finds its place in PIECEWORK_TASK_INDEX and PIECEWORK_TASK_COUNT.
+
+Example:
+  piecework map render:v1 --tasks 48 --input ./scene --out ./out")]
+pub(crate) struct MapArgs {
+    /// Image in the local container engine, or repository@sha256:digest
+    pub(crate) image: String,
+    /// Size of the array
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) tasks: u32,
+    #[command(flatten)]
+    pub(crate) job: JobArgs,
+    /// Program and arguments; the image's own without
+    #[arg(last = true, value_name = "CMD")]
+    pub(crate) command: Vec<String>,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum JobCommand {
+    /// Jobs of an account
+    #[command(after_help = "Example:\n  piecework job list")]
+    List {
+        /// Whose jobs; your own otherwise
+        #[arg(long, value_name = "ADDRESS")]
+        client: Option<Address>,
+    },
+    /// Where a job and each of its leases stand
+    #[command(after_help = "Example:\n  piecework job status 0x5f…")]
+    Status {
+        /// The job's id
+        id: B256,
+    },
+    /// Wait for a job's end, check its results against the chain, write them
+    #[command(after_help = "Example:\n  piecework job fetch 0x5f… --out ./out")]
+    Fetch {
+        /// The job's id
+        id: B256,
+        /// Where results are written: a directory for each task
+        #[arg(long, value_name = "DIR", default_value = "out")]
+        out: PathBuf,
+    },
+    /// Stop new leases and take back what no lease holds; running leases go to their end
+    #[command(after_help = "Example:\n  piecework job cancel 0x5f…")]
+    Cancel {
+        /// The job's id
+        id: B256,
+    },
+    /// Take back the money of leases that nobody holds, once the job is cancelled or closed
+    #[command(after_help = "Example:\n  piecework job close 0x5f…")]
+    Close {
+        /// The job's id
+        id: B256,
+    },
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum WalletCommand {
+    /// Make a key and write it to an encrypted keystore file
+    #[command(after_help = "Example:\n  piecework wallet new ./client.json")]
+    New {
+        /// The file; it must not exist
+        file: PathBuf,
+    },
+    /// Print the address of the account that signs
+    #[command(after_help = "Example:\n  piecework wallet address --keystore ./client.json")]
+    Address,
+    /// What an account holds: tokens, ledger, stake, ether for gas
+    #[command(after_help = "Example:\n  piecework wallet balance")]
+    Balance {
+        /// Whose; your own otherwise
+        #[arg(long, value_name = "ADDRESS")]
+        account: Option<Address>,
+    },
+    /// Move tokens into the market's ledger, from which jobs are paid
+    #[command(after_help = "Example:\n  piecework wallet deposit 100")]
+    Deposit {
+        /// Tokens
+        #[arg(value_name = "TOKENS")]
+        amount: Amount,
+    },
+    /// Move tokens out of the market's ledger
+    #[command(after_help = "Example:\n  piecework wallet withdraw 12.5 --to 0xAb…")]
+    Withdraw {
+        /// Tokens
+        #[arg(value_name = "TOKENS")]
+        amount: Amount,
+        /// Who receives them; yourself otherwise
+        #[arg(long, value_name = "ADDRESS")]
+        to: Option<Address>,
+    },
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum ProviderCommand {
+    /// Add tokens to your stake
+    #[command(after_help = "Example:\n  piecework provider stake 1000")]
+    Stake {
+        /// Tokens
+        #[arg(value_name = "TOKENS")]
+        amount: Amount,
+    },
+    /// Take out stake that no lease locks
+    #[command(after_help = "Example:\n  piecework provider unstake 250")]
+    Unstake {
+        /// Tokens
+        #[arg(value_name = "TOKENS")]
+        amount: Amount,
+        /// Who receives them; yourself otherwise
+        #[arg(long, value_name = "ADDRESS")]
+        to: Option<Address>,
+    },
+    /// A provider's stake, record and profile
+    #[command(after_help = "Example:\n  piecework provider status --provider 0xAb…")]
+    Status {
+        /// Whose; your own otherwise
+        #[arg(long, value_name = "ADDRESS")]
+        provider: Option<Address>,
+    },
+    /// Allow (or stop) a key to take leases for you; it can never move your money
+    #[command(after_help = "Example:\n  piecework provider operator 0xAb…\n  piecework provider operator 0xAb… --revoke")]
+    Operator {
+        /// The key of one machine's executor
+        operator: Address,
+        /// Stop it
+        #[arg(long)]
+        revoke: bool,
+    },
+}
+
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Example:\n  piecework demo --workload target/workload/release/piecework-render --out out")]
+pub(crate) struct DemoArgs {
+    /// The static program of sdk/examples/render
+    #[arg(long, value_name = "FILE", env = "PIECEWORK_WORKLOAD", default_value = "target/workload/release/piecework-render")]
+    pub(crate) workload: PathBuf,
+    /// Parameters of the picture; its own otherwise
+    #[arg(long, value_name = "FILE")]
+    pub(crate) scene: Option<PathBuf>,
+    /// Tiles of the picture
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=2048), value_name = "N")]
+    pub(crate) tasks: u32,
+    /// Where demo.png is written
+    #[arg(long, value_name = "DIR", default_value = "out")]
+    pub(crate) out: PathBuf,
+    #[command(flatten)]
+    pub(crate) tools: ToolArgs,
+}
+
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Example:\n  piecework bench --workload target/workload/release/piecework-render --out out")]
+pub(crate) struct BenchArgs {
+    /// The static program of sdk/examples/render
+    #[arg(long, value_name = "FILE", env = "PIECEWORK_WORKLOAD", default_value = "target/workload/release/piecework-render")]
+    pub(crate) workload: PathBuf,
+    /// Measurements of each kind
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(3..=500), value_name = "N")]
+    pub(crate) runs: u32,
+    /// Where bench.json is written
+    #[arg(long, value_name = "DIR", default_value = "out")]
+    pub(crate) out: PathBuf,
+    #[command(flatten)]
+    pub(crate) tools: ToolArgs,
+}

@@ -1,0 +1,227 @@
+//! Who holds how much, and whether it adds up to the last unit.
+
+use alloy::primitives::{Address, U256};
+use alloy::providers::DynProvider;
+use piecework::chain::{IERC20, IMarket, MarketEvent};
+use serde::Serialize;
+
+use super::record::{Event, Record};
+use crate::amount::tokens;
+use crate::fail::Failure;
+use crate::output::table;
+
+/// An account with a part in the story.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Party {
+    pub(crate) name: String,
+    pub(crate) address: Address,
+}
+
+/// What an account holds, in the token's smallest unit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Holding {
+    /// Tokens of its own.
+    pub(crate) wallet: u128,
+    /// In the market's ledger.
+    pub(crate) ledger: u128,
+    /// At stake, locked or free.
+    pub(crate) stake: u128,
+}
+
+impl Holding {
+    fn total(self) -> u128 {
+        self.wallet + self.ledger + self.stake
+    }
+}
+
+/// Everything at one moment, in the token's smallest unit.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Books {
+    pub(crate) holdings: Vec<Holding>,
+    /// Tokens that the market contract has.
+    pub(crate) market: u128,
+    /// Promised to jobs and not yet paid or refunded, computed from the events alone.
+    pub(crate) escrow: u128,
+    /// Slashed for good.
+    pub(crate) burned: u128,
+}
+
+impl Books {
+    /// Reads them from the chain at a block.
+    pub(crate) async fn read(
+        provider: &DynProvider,
+        market: Address,
+        parties: &[Party],
+        record: &Record,
+    ) -> Result<Self, Failure> {
+        let failed = |e: alloy::contract::Error| Failure::new("chain.rpc", format!("reading balances: {e}"));
+        let block = record.head.into();
+        let contract = IMarket::new(market, provider);
+        let token = IERC20::new(contract.token().block(block).call().await.map_err(failed)?, provider);
+        let units = |amount: U256| u128::try_from(amount).map_err(Failure::internal);
+        let mut holdings = Vec::with_capacity(parties.len());
+        for party in parties {
+            let who = party.address;
+            holdings.push(Holding {
+                wallet: units(token.balanceOf(who).block(block).call().await.map_err(failed)?)?,
+                ledger: contract.balanceOf(who).block(block).call().await.map_err(failed)?,
+                stake: contract.providerOf(who).block(block).call().await.map_err(failed)?.stake,
+            });
+        }
+        Ok(Self {
+            holdings,
+            market: units(token.balanceOf(market).block(block).call().await.map_err(failed)?)?,
+            escrow: escrow(&record.events)?,
+            burned: contract.burned().block(block).call().await.map_err(failed)?,
+        })
+    }
+
+    /// What the market owes: it must have exactly that.
+    fn owed(&self) -> u128 {
+        self.holdings.iter().map(|h| h.ledger + h.stake).sum::<u128>() + self.escrow + self.burned
+    }
+
+    /// Everything there is.
+    fn all(&self) -> u128 {
+        self.holdings.iter().map(|h| h.total()).sum::<u128>() + self.escrow + self.burned
+    }
+}
+
+/// What is promised to jobs, from the events.
+fn escrow(events: &[Event]) -> Result<u128, Failure> {
+    let (mut promised, mut ended) = (0u128, 0u128);
+    for event in events {
+        match &event.at.event {
+            MarketEvent::Posted(e) => {
+                let terms = &e.job.terms;
+                promised += u128::from(terms.tasks) * u128::from(terms.replicas) * e.job.price.maxPrice;
+            }
+            MarketEvent::Settled(e) => ended += e.paid + e.fee + e.refunded,
+            MarketEvent::Refunded(e) => ended += e.refunded,
+            _ => {}
+        }
+    }
+    promised.checked_sub(ended).ok_or_else(|| {
+        Failure::new("demo.books", format!("{ended} units left the escrow of {promised}")).money("the market paid out more than was promised")
+    })
+}
+
+/// The two balances, and everything that must hold between them.
+#[derive(Debug, Serialize)]
+pub(crate) struct Audit {
+    pub(crate) parties: Vec<Party>,
+    pub(crate) before: Books,
+    pub(crate) after: Books,
+    pub(crate) paid: u128,
+    pub(crate) fees: u128,
+    /// What does not add up; empty if all does.
+    pub(crate) wrong: Vec<String>,
+}
+
+/// Holds the balances against each other and against what the events say was paid.
+pub(crate) fn audit(parties: Vec<Party>, before: Books, after: Books, record: &Record) -> Audit {
+    let mut wrong = Vec::new();
+    let mut must = |what: String, left: u128, right: u128| {
+        if left != right {
+            wrong.push(format!("{what}: {left} != {right} units"));
+        }
+    };
+    for (when, books) in [("before", &before), ("after", &after)] {
+        must(format!("{when}: what the market has = what it owes"), books.market, books.owed());
+    }
+    must("all money before = all money after".into(), before.all(), after.all());
+
+    let settled = |f: &dyn Fn(&IMarket::Settled) -> u128| -> u128 {
+        let events = record.events.iter().filter_map(|e| match &e.at.event {
+            MarketEvent::Settled(settled) => Some(settled),
+            _ => None,
+        });
+        events.map(f).sum()
+    };
+    let freed = |who: Address| -> u128 {
+        let events = record.events.iter().filter_map(|e| match &e.at.event {
+            MarketEvent::Freed(freed) if freed.provider == who => Some(freed.burned),
+            _ => None,
+        });
+        events.sum()
+    };
+    let (paid, fees) = (settled(&|s| s.paid), settled(&|s| s.fee));
+    for ((party, old), new) in parties.iter().zip(&before.holdings).zip(&after.holdings) {
+        let earned = settled(&|s| if s.provider == party.address { s.paid } else { 0 });
+        let burned = freed(party.address);
+        if earned + burned > 0 {
+            must(
+                format!("{}: before + earned = after + slashed", party.name),
+                old.total() + earned,
+                new.total() + burned,
+            );
+        }
+    }
+    must("escrow is empty after the job".into(), after.escrow, 0);
+    Audit { parties, before, after, paid, fees, wrong }
+}
+
+impl Audit {
+    /// The balance sheet as text.
+    pub(crate) fn text(&self, decimals: u8) -> String {
+        let head = ["", "wallet", "ledger", "stake", "sum before", "sum after", "change"];
+        let mut rows = vec![head.map(str::to_owned).to_vec()];
+        let both = |a: u128, b: u128| match a == b {
+            true => tokens(a, decimals),
+            false => format!("{} > {}", tokens(a, decimals), tokens(b, decimals)),
+        };
+        for ((party, old), new) in self.parties.iter().zip(&self.before.holdings).zip(&self.after.holdings) {
+            rows.push(vec![
+                party.name.clone(),
+                both(old.wallet, new.wallet),
+                both(old.ledger, new.ledger),
+                both(old.stake, new.stake),
+                tokens(old.total(), decimals),
+                tokens(new.total(), decimals),
+                change(old.total(), new.total(), decimals),
+            ]);
+        }
+        let (b, a) = (&self.before, &self.after);
+        let mut line = |name: &str, old: u128, new: u128| {
+            let (x, y, z) = (tokens(old, decimals), tokens(new, decimals), change(old, new, decimals));
+            rows.push(vec![name.to_owned(), String::new(), String::new(), String::new(), x, y, z]);
+        };
+        line("escrow of jobs", b.escrow, a.escrow);
+        line("burned", b.burned, a.burned);
+        line("all", b.all(), a.all());
+        line("the market contract has", b.market, a.market);
+        table(&rows, &[1, 2, 3, 4, 5, 6])
+    }
+}
+
+fn change(old: u128, new: u128, decimals: u8) -> String {
+    match new.cmp(&old) {
+        std::cmp::Ordering::Equal => "0".to_owned(),
+        std::cmp::Ordering::Greater => format!("+{}", tokens(new - old, decimals)),
+        std::cmp::Ordering::Less => format!("-{}", tokens(old - new, decimals)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::indexing_slicing)]
+    use super::*;
+
+    fn books(ledger: [u128; 2], market: u128) -> Books {
+        let holdings = ledger.map(|ledger| Holding { wallet: 1, ledger, stake: 5 }).to_vec();
+        Books { holdings, market, escrow: 0, burned: 0 }
+    }
+
+    fn parties() -> Vec<Party> {
+        ["client", "provider"].map(|name| Party { name: name.into(), address: Address::ZERO }).to_vec()
+    }
+
+    #[test]
+    fn one_unit_too_few_is_seen() {
+        let good = audit(parties(), books([10, 0], 20), books([7, 3], 20), &Record::default());
+        assert_eq!(good.wrong, Vec::<String>::new());
+        let bad = audit(parties(), books([10, 0], 20), books([7, 2], 20), &Record::default());
+        assert_eq!(bad.wrong.len(), 2, "{:?}", bad.wrong);
+        assert!(bad.wrong[0].starts_with("after: what the market has = what it owes: 20 != 19"));
+    }
+}
