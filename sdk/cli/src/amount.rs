@@ -50,7 +50,9 @@ impl Amount {
 
 /// Units as tokens, with as many decimals as are needed.
 pub(crate) fn tokens(units: u128, decimals: u8) -> String {
-    let Ok(text) = format_units(units, decimals) else { return format!("{units} units") };
+    let Ok(text) = format_units(units, decimals) else {
+        return format!("{units} units");
+    };
     match text.split_once('.') {
         None => text,
         Some((whole, fraction)) => match fraction.trim_end_matches('0') {
@@ -79,12 +81,23 @@ mod tests {
 
     #[test]
     fn what_is_no_amount_is_refused() {
-        for text in ["", ".", "1.", ".5", "-1", "+1", "1e3", "0x10", "1,5", "1 ", "1.2.3"] {
+        for text in [
+            "", ".", "1.", ".5", "-1", "+1", "1e3", "0x10", "1,5", "1 ", "1.2.3",
+        ] {
             assert_eq!(units(text), Err(AmountError::Form), "{text:?}");
         }
-        assert!(matches!(units("0.0000000000000000001"), Err(AmountError::TooFine(..))));
-        assert!(matches!(units(&"9".repeat(60)), Err(AmountError::TooLarge(_))));
-        assert!(matches!(units(&"9".repeat(90)), Err(AmountError::TooLarge(_))));
+        assert!(matches!(
+            units("0.0000000000000000001"),
+            Err(AmountError::TooFine(..))
+        ));
+        assert!(matches!(
+            units(&"9".repeat(60)),
+            Err(AmountError::TooLarge(_))
+        ));
+        assert!(matches!(
+            units(&"9".repeat(90)),
+            Err(AmountError::TooLarge(_))
+        ));
     }
 
     #[test]

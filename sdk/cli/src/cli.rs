@@ -40,20 +40,50 @@ pub(crate) struct Globals {
     #[arg(long, global = true, help_heading = "Global options")]
     pub(crate) json: bool,
     /// JSON-RPC endpoint of the chain
-    #[arg(long, global = true, value_name = "URL", env = "PIECEWORK_RPC_URL", help_heading = "Global options")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        env = "PIECEWORK_RPC_URL",
+        help_heading = "Global options"
+    )]
     pub(crate) rpc_url: Option<String>,
     /// Address of the market contract
-    #[arg(long, global = true, value_name = "ADDRESS", env = "PIECEWORK_MARKET", help_heading = "Global options")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "ADDRESS",
+        env = "PIECEWORK_MARKET",
+        help_heading = "Global options"
+    )]
     pub(crate) market: Option<Address>,
     /// Refuse any other chain than this
-    #[arg(long, global = true, value_name = "ID", env = "PIECEWORK_CHAIN_ID", help_heading = "Global options")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "ID",
+        env = "PIECEWORK_CHAIN_ID",
+        help_heading = "Global options"
+    )]
     pub(crate) chain_id: Option<u64>,
     /// Keystore file of the account that signs. A raw key is read from PIECEWORK_PRIVATE_KEY only:
     /// on a command line every user of the machine could read it
-    #[arg(long, global = true, value_name = "FILE", env = "PIECEWORK_KEYSTORE", help_heading = "Global options")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "PIECEWORK_KEYSTORE",
+        help_heading = "Global options"
+    )]
     pub(crate) keystore: Option<PathBuf>,
     /// File whose first line is the keystore's password; asked for on a terminal otherwise
-    #[arg(long, global = true, value_name = "FILE", env = "PIECEWORK_PASSWORD_FILE", help_heading = "Global options")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "PIECEWORK_PASSWORD_FILE",
+        help_heading = "Global options"
+    )]
     pub(crate) password_file: Option<PathBuf>,
     /// Log more (-v, -vv); RUST_LOG wins
     #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = "Global options")]
@@ -82,7 +112,9 @@ pub(crate) enum Command {
     /// Measure a lease's overhead against a bare `docker run`
     Bench(BenchArgs),
     /// Print a shell's completion script
-    #[command(after_help = "Example:\n  piecework completions bash > /etc/bash_completion.d/piecework")]
+    #[command(
+        after_help = "Example:\n  piecework completions bash > /etc/bash_completion.d/piecework"
+    )]
     Completions {
         /// The shell
         shell: clap_complete::Shell,
@@ -113,7 +145,12 @@ pub(crate) struct ToolArgs {
     #[arg(long, value_name = "FILE", env = "PIECEWORK_ANVIL")]
     pub(crate) anvil: Option<PathBuf>,
     /// The container engine's socket
-    #[arg(long, value_name = "URL", env = "DOCKER_HOST", default_value = "unix:///var/run/docker.sock")]
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "DOCKER_HOST",
+        default_value = "unix:///var/run/docker.sock"
+    )]
     pub(crate) docker: String,
 }
 
@@ -292,7 +329,9 @@ pub(crate) enum ProviderCommand {
         provider: Option<Address>,
     },
     /// Allow (or stop) a key to take leases for you; it can never move your money
-    #[command(after_help = "Example:\n  piecework provider operator 0xAb…\n  piecework provider operator 0xAb… --revoke")]
+    #[command(
+        after_help = "Example:\n  piecework provider operator 0xAb…\n  piecework provider operator 0xAb… --revoke"
+    )]
     Operator {
         /// The key of one machine's executor
         operator: Address,
@@ -303,10 +342,17 @@ pub(crate) enum ProviderCommand {
 }
 
 #[derive(Clone, Debug, Args)]
-#[command(after_help = "Example:\n  piecework demo --workload target/workload/release/piecework-render --out out")]
+#[command(
+    after_help = "Example:\n  piecework demo --workload target/workload/release/piecework-render --out out"
+)]
 pub(crate) struct DemoArgs {
     /// The static program of sdk/examples/render
-    #[arg(long, value_name = "FILE", env = "PIECEWORK_WORKLOAD", default_value = "target/workload/release/piecework-render")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "PIECEWORK_WORKLOAD",
+        default_value = "target/workload/release/piecework-render"
+    )]
     pub(crate) workload: PathBuf,
     /// Parameters of the picture; its own otherwise
     #[arg(long, value_name = "FILE")]
@@ -322,10 +368,17 @@ pub(crate) struct DemoArgs {
 }
 
 #[derive(Clone, Debug, Args)]
-#[command(after_help = "Example:\n  piecework bench --workload target/workload/release/piecework-render --out out")]
+#[command(
+    after_help = "Example:\n  piecework bench --workload target/workload/release/piecework-render --out out"
+)]
 pub(crate) struct BenchArgs {
     /// The static program of sdk/examples/render
-    #[arg(long, value_name = "FILE", env = "PIECEWORK_WORKLOAD", default_value = "target/workload/release/piecework-render")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "PIECEWORK_WORKLOAD",
+        default_value = "target/workload/release/piecework-render"
+    )]
     pub(crate) workload: PathBuf,
     /// Measurements of each kind
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(3..=500), value_name = "N")]

@@ -35,12 +35,32 @@ impl Chain {
         let (provider, chain_id) = connect(&options).await?;
         let token = check_market(&provider, chain_id, market).await?;
         let erc20 = IERC20::new(token, &provider);
-        let unreadable = |e| Failure::new("cli.token", format!("the market's token {token} does not answer: {e}"));
+        let unreadable = |e| {
+            Failure::new(
+                "cli.token",
+                format!("the market's token {token} does not answer: {e}"),
+            )
+        };
         let decimals = erc20.decimals().call().await.map_err(unreadable)?;
         // A name is for people only; a token without one is a token still.
-        let symbol = erc20.symbol().call().await.unwrap_or_else(|_| "tokens".to_owned());
-        let symbol = symbol.chars().filter(|c| c.is_ascii_graphic()).take(12).collect();
-        Ok(Self { provider, chain_id, market, token, decimals, symbol })
+        let symbol = erc20
+            .symbol()
+            .call()
+            .await
+            .unwrap_or_else(|_| "tokens".to_owned());
+        let symbol = symbol
+            .chars()
+            .filter(|c| c.is_ascii_graphic())
+            .take(12)
+            .collect();
+        Ok(Self {
+            provider,
+            chain_id,
+            market,
+            token,
+            decimals,
+            symbol,
+        })
     }
 
     /// The market's contract.
@@ -55,12 +75,20 @@ impl Chain {
 
     /// Sends with the key of the global options.
     pub(crate) fn sender(&self, globals: &Globals) -> Result<Sender, Failure> {
-        Ok(Sender::new(self.provider.clone(), self.chain_id, signer(globals)?))
+        Ok(Sender::new(
+            self.provider.clone(),
+            self.chain_id,
+            signer(globals)?,
+        ))
     }
 
     /// An amount as people read it.
     pub(crate) fn show(&self, units: u128) -> String {
-        format!("{} {}", crate::amount::tokens(units, self.decimals), self.symbol)
+        format!(
+            "{} {}",
+            crate::amount::tokens(units, self.decimals),
+            self.symbol
+        )
     }
 }
 
@@ -93,8 +121,12 @@ pub(crate) fn signer(globals: &Globals) -> Result<PrivateKeySigner, Failure> {
 
 fn password(globals: &Globals, keystore: &Path) -> Result<String, Failure> {
     if let Some(file) = &globals.password_file {
-        let text = std::fs::read_to_string(file)
-            .map_err(|e| Failure::new("cli.password_file", format!("password file {}: {e}", file.display())))?;
+        let text = std::fs::read_to_string(file).map_err(|e| {
+            Failure::new(
+                "cli.password_file",
+                format!("password file {}: {e}", file.display()),
+            )
+        })?;
         return Ok(text.lines().next().unwrap_or_default().to_owned());
     }
     ask(&format!("Password of {}: ", keystore.display()))
@@ -103,8 +135,11 @@ fn password(globals: &Globals, keystore: &Path) -> Result<String, Failure> {
 /// Asks on the terminal.
 pub(crate) fn ask(prompt: &str) -> Result<String, Failure> {
     if !std::io::stdin().is_terminal() {
-        return Err(Failure::new("cli.no_password", "a password is needed, and nobody can be asked for it")
-            .next("Give --password-file FILE."));
+        return Err(Failure::new(
+            "cli.no_password",
+            "a password is needed, and nobody can be asked for it",
+        )
+        .next("Give --password-file FILE."));
     }
     rpassword::prompt_password(prompt)
         .map_err(|e| Failure::new("cli.no_password", format!("cannot read the password: {e}")))

@@ -25,12 +25,21 @@ pub(crate) struct Failure {
 impl Failure {
     /// An error with a stable code.
     pub(crate) fn new(code: impl Into<String>, what: impl fmt::Display) -> Self {
-        Self { code: code.into(), what: what.to_string(), money: None, next: None, exit: exit::ERROR }
+        Self {
+            code: code.into(),
+            what: what.to_string(),
+            money: None,
+            next: None,
+            exit: exit::ERROR,
+        }
     }
 
     /// Something that should never happen.
     pub(crate) fn internal(what: impl fmt::Display) -> Self {
-        Self::new("cli.internal", format!("this is a bug in piecework: {what}"))
+        Self::new(
+            "cli.internal",
+            format!("this is a bug in piecework: {what}"),
+        )
     }
 
     /// What happened to the money.
@@ -79,7 +88,11 @@ impl Diagnostic for Failure {
     }
 
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        let lines: Vec<&str> = [&self.money, &self.next].into_iter().flatten().map(String::as_str).collect();
+        let lines: Vec<&str> = [&self.money, &self.next]
+            .into_iter()
+            .flatten()
+            .map(String::as_str)
+            .collect();
         (!lines.is_empty()).then(|| Box::new(lines.join("\n")) as Box<dyn fmt::Display>)
     }
 }

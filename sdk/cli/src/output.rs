@@ -15,7 +15,11 @@ pub(crate) struct Output {
 
 impl Output {
     /// Prints a result: `value` as JSON if asked for, else `text`.
-    pub(crate) fn result<T: Serialize>(self, value: &T, text: impl FnOnce() -> String) -> Result<(), Failure> {
+    pub(crate) fn result<T: Serialize>(
+        self,
+        value: &T,
+        text: impl FnOnce() -> String,
+    ) -> Result<(), Failure> {
         let mut printed = if self.json {
             serde_json::to_string_pretty(value).map_err(Failure::internal)?
         } else {
@@ -33,7 +37,8 @@ impl Output {
         match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
             // Whoever reads has read enough: `piecework … | head` is no error.
             Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            other => other.map_err(|e| Failure::new("cli.stdout", format!("cannot write the result: {e}"))),
+            other => other
+                .map_err(|e| Failure::new("cli.stdout", format!("cannot write the result: {e}"))),
         }
     }
 }
@@ -47,7 +52,13 @@ pub(crate) use say;
 /// Rows in columns, the columns as wide as they need to be; those in `right` are aligned right.
 pub(crate) fn table(rows: &[Vec<String>], right: &[usize]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let width = |c: usize| rows.iter().filter_map(|r| r.get(c)).map(|s| s.chars().count()).max().unwrap_or(0);
+    let width = |c: usize| {
+        rows.iter()
+            .filter_map(|r| r.get(c))
+            .map(|s| s.chars().count())
+            .max()
+            .unwrap_or(0)
+    };
     let widths: Vec<usize> = (0..columns).map(width).collect();
     let mut text = String::new();
     for row in rows {

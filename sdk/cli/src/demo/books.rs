@@ -54,31 +54,70 @@ impl Books {
         parties: &[Party],
         record: &Record,
     ) -> Result<Self, Failure> {
-        let failed = |e: alloy::contract::Error| Failure::new("chain.rpc", format!("reading balances: {e}"));
+        let failed =
+            |e: alloy::contract::Error| Failure::new("chain.rpc", format!("reading balances: {e}"));
         let block = record.head.into();
         let contract = IMarket::new(market, provider);
-        let token = IERC20::new(contract.token().block(block).call().await.map_err(failed)?, provider);
+        let token = IERC20::new(
+            contract.token().block(block).call().await.map_err(failed)?,
+            provider,
+        );
         let units = |amount: U256| u128::try_from(amount).map_err(Failure::internal);
         let mut holdings = Vec::with_capacity(parties.len());
         for party in parties {
             let who = party.address;
             holdings.push(Holding {
-                wallet: units(token.balanceOf(who).block(block).call().await.map_err(failed)?)?,
-                ledger: contract.balanceOf(who).block(block).call().await.map_err(failed)?,
-                stake: contract.providerOf(who).block(block).call().await.map_err(failed)?.stake,
+                wallet: units(
+                    token
+                        .balanceOf(who)
+                        .block(block)
+                        .call()
+                        .await
+                        .map_err(failed)?,
+                )?,
+                ledger: contract
+                    .balanceOf(who)
+                    .block(block)
+                    .call()
+                    .await
+                    .map_err(failed)?,
+                stake: contract
+                    .providerOf(who)
+                    .block(block)
+                    .call()
+                    .await
+                    .map_err(failed)?
+                    .stake,
             });
         }
         Ok(Self {
             holdings,
-            market: units(token.balanceOf(market).block(block).call().await.map_err(failed)?)?,
+            market: units(
+                token
+                    .balanceOf(market)
+                    .block(block)
+                    .call()
+                    .await
+                    .map_err(failed)?,
+            )?,
             escrow: escrow(&record.events)?,
-            burned: contract.burned().block(block).call().await.map_err(failed)?,
+            burned: contract
+                .burned()
+                .block(block)
+                .call()
+                .await
+                .map_err(failed)?,
         })
     }
 
     /// What the market owes: it must have exactly that.
     fn owed(&self) -> u128 {
-        self.holdings.iter().map(|h| h.ledger + h.stake).sum::<u128>() + self.escrow + self.burned
+        self.holdings
+            .iter()
+            .map(|h| h.ledger + h.stake)
+            .sum::<u128>()
+            + self.escrow
+            + self.burned
     }
 
     /// Everything there is.
@@ -94,7 +133,8 @@ fn escrow(events: &[Event]) -> Result<u128, Failure> {
         match &event.at.event {
             MarketEvent::Posted(e) => {
                 let terms = &e.job.terms;
-                promised += u128::from(terms.tasks) * u128::from(terms.replicas) * e.job.price.maxPrice;
+                promised +=
+                    u128::from(terms.tasks) * u128::from(terms.replicas) * e.job.price.maxPrice;
             }
             MarketEvent::Settled(e) => ended += e.paid + e.fee + e.refunded,
             MarketEvent::Refunded(e) => ended += e.refunded,
@@ -102,7 +142,11 @@ fn escrow(events: &[Event]) -> Result<u128, Failure> {
         }
     }
     promised.checked_sub(ended).ok_or_else(|| {
-        Failure::new("demo.books", format!("{ended} units left the escrow of {promised}")).money("the market paid out more than was promised")
+        Failure::new(
+            "demo.books",
+            format!("{ended} units left the escrow of {promised}"),
+        )
+        .money("the market paid out more than was promised")
     })
 }
 
@@ -127,9 +171,17 @@ pub(crate) fn audit(parties: Vec<Party>, before: Books, after: Books, record: &R
         }
     };
     for (when, books) in [("before", &before), ("after", &after)] {
-        must(format!("{when}: what the market has = what it owes"), books.market, books.owed());
+        must(
+            format!("{when}: what the market has = what it owes"),
+            books.market,
+            books.owed(),
+        );
     }
-    must("all money before = all money after".into(), before.all(), after.all());
+    must(
+        "all money before = all money after".into(),
+        before.all(),
+        after.all(),
+    );
 
     let settled = |f: &dyn Fn(&IMarket::Settled) -> u128| -> u128 {
         let events = record.events.iter().filter_map(|e| match &e.at.event {
@@ -147,7 +199,13 @@ pub(crate) fn audit(parties: Vec<Party>, before: Books, after: Books, record: &R
     };
     let (paid, fees) = (settled(&|s| s.paid), settled(&|s| s.fee));
     for ((party, old), new) in parties.iter().zip(&before.holdings).zip(&after.holdings) {
-        let earned = settled(&|s| if s.provider == party.address { s.paid } else { 0 });
+        let earned = settled(&|s| {
+            if s.provider == party.address {
+                s.paid
+            } else {
+                0
+            }
+        });
         let burned = freed(party.address);
         if earned + burned > 0 {
             must(
@@ -158,19 +216,39 @@ pub(crate) fn audit(parties: Vec<Party>, before: Books, after: Books, record: &R
         }
     }
     must("escrow is empty after the job".into(), after.escrow, 0);
-    Audit { parties, before, after, paid, fees, wrong }
+    Audit {
+        parties,
+        before,
+        after,
+        paid,
+        fees,
+        wrong,
+    }
 }
 
 impl Audit {
     /// The balance sheet as text.
     pub(crate) fn text(&self, decimals: u8) -> String {
-        let head = ["", "wallet", "ledger", "stake", "sum before", "sum after", "change"];
+        let head = [
+            "",
+            "wallet",
+            "ledger",
+            "stake",
+            "sum before",
+            "sum after",
+            "change",
+        ];
         let mut rows = vec![head.map(str::to_owned).to_vec()];
         let both = |a: u128, b: u128| match a == b {
             true => tokens(a, decimals),
             false => format!("{} > {}", tokens(a, decimals), tokens(b, decimals)),
         };
-        for ((party, old), new) in self.parties.iter().zip(&self.before.holdings).zip(&self.after.holdings) {
+        for ((party, old), new) in self
+            .parties
+            .iter()
+            .zip(&self.before.holdings)
+            .zip(&self.after.holdings)
+        {
             rows.push(vec![
                 party.name.clone(),
                 both(old.wallet, new.wallet),
@@ -183,8 +261,20 @@ impl Audit {
         }
         let (b, a) = (&self.before, &self.after);
         let mut line = |name: &str, old: u128, new: u128| {
-            let (x, y, z) = (tokens(old, decimals), tokens(new, decimals), change(old, new, decimals));
-            rows.push(vec![name.to_owned(), String::new(), String::new(), String::new(), x, y, z]);
+            let (x, y, z) = (
+                tokens(old, decimals),
+                tokens(new, decimals),
+                change(old, new, decimals),
+            );
+            rows.push(vec![
+                name.to_owned(),
+                String::new(),
+                String::new(),
+                String::new(),
+                x,
+                y,
+                z,
+            ]);
         };
         line("escrow of jobs", b.escrow, a.escrow);
         line("burned", b.burned, a.burned);
@@ -208,19 +298,45 @@ mod tests {
     use super::*;
 
     fn books(ledger: [u128; 2], market: u128) -> Books {
-        let holdings = ledger.map(|ledger| Holding { wallet: 1, ledger, stake: 5 }).to_vec();
-        Books { holdings, market, escrow: 0, burned: 0 }
+        let holdings = ledger
+            .map(|ledger| Holding {
+                wallet: 1,
+                ledger,
+                stake: 5,
+            })
+            .to_vec();
+        Books {
+            holdings,
+            market,
+            escrow: 0,
+            burned: 0,
+        }
     }
 
     fn parties() -> Vec<Party> {
-        ["client", "provider"].map(|name| Party { name: name.into(), address: Address::ZERO }).to_vec()
+        ["client", "provider"]
+            .map(|name| Party {
+                name: name.into(),
+                address: Address::ZERO,
+            })
+            .to_vec()
     }
 
     #[test]
     fn one_unit_too_few_is_seen() {
-        let good = audit(parties(), books([10, 0], 20), books([7, 3], 20), &Record::default());
+        let good = audit(
+            parties(),
+            books([10, 0], 20),
+            books([7, 3], 20),
+            &Record::default(),
+        );
         assert_eq!(good.wrong, Vec::<String>::new());
-        let bad = audit(parties(), books([10, 0], 20), books([7, 2], 20), &Record::default());
+        let bad = audit(
+            parties(),
+            books([10, 0], 20),
+            books([7, 2], 20),
+            &Record::default(),
+        );
         assert_eq!(bad.wrong.len(), 2, "{:?}", bad.wrong);
         assert!(bad.wrong[0].starts_with("after: what the market has = what it owes: 20 != 19"));
     }

@@ -51,7 +51,9 @@ pub(crate) fn by_kind(txs: &[Tx]) -> Vec<Gas> {
 
 /// The table as text.
 pub(crate) fn text(rows: &[Gas]) -> String {
-    let head = ["transaction", "count", "min", "median", "max", "total"].map(str::to_owned).to_vec();
+    let head = ["transaction", "count", "min", "median", "max", "total"]
+        .map(str::to_owned)
+        .to_vec();
     let mut lines = vec![head];
     for row in rows {
         let name = match row.failed {
@@ -63,7 +65,14 @@ pub(crate) fn text(rows: &[Gas]) -> String {
     }
     let count: usize = rows.iter().map(|r| r.count).sum();
     let total = thousands(rows.iter().map(|r| r.total).sum());
-    lines.push(vec!["all".into(), count.to_string(), String::new(), String::new(), String::new(), total]);
+    lines.push(vec![
+        "all".into(),
+        count.to_string(),
+        String::new(),
+        String::new(),
+        String::new(),
+        total,
+    ]);
     table(&lines, &[1, 2, 3, 4, 5])
 }
 
@@ -85,13 +94,26 @@ mod tests {
     use super::*;
 
     fn tx(kind: &str, gas: u64) -> Tx {
-        Tx { from: alloy::primitives::Address::ZERO, kind: kind.into(), gas, ok: gas != 5 }
+        Tx {
+            from: alloy::primitives::Address::ZERO,
+            kind: kind.into(),
+            gas,
+            ok: gas != 5,
+        }
     }
 
     #[test]
     fn kinds_keep_their_order() {
-        let rows = by_kind(&[tx("post", 70), tx("claim", 9), tx("claim", 5), tx("claim", 7)]);
-        let names: Vec<_> = rows.iter().map(|r| (r.kind.as_str(), r.count, r.median, r.total, r.failed)).collect();
+        let rows = by_kind(&[
+            tx("post", 70),
+            tx("claim", 9),
+            tx("claim", 5),
+            tx("claim", 7),
+        ]);
+        let names: Vec<_> = rows
+            .iter()
+            .map(|r| (r.kind.as_str(), r.count, r.median, r.total, r.failed))
+            .collect();
         assert_eq!(names, [("post", 1, 70, 70, 0), ("claim", 3, 7, 21, 1)]);
     }
 

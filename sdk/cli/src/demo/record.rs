@@ -40,15 +40,30 @@ impl Record {
     /// Reads the whole chain; for a devnet, whose chain is short.
     pub(crate) async fn read(provider: &DynProvider, market: Address) -> Result<Self, Failure> {
         let failed = |what: &'static str| {
-            move |e: &dyn std::fmt::Display| Failure::new("chain.rpc", format!("reading {what} back from the chain: {e}"))
+            move |e: &dyn std::fmt::Display| {
+                Failure::new(
+                    "chain.rpc",
+                    format!("reading {what} back from the chain: {e}"),
+                )
+            }
         };
         let mut record = Self::default();
-        record.head = provider.get_block_number().await.map_err(|e| failed("the head")(&e))?;
+        record.head = provider
+            .get_block_number()
+            .await
+            .map_err(|e| failed("the head")(&e))?;
         for number in 0..=record.head {
             let tag = BlockNumberOrTag::Number(number);
-            let block = provider.get_block(tag.into()).full().await.map_err(|e| failed("a block")(&e))?;
-            let receipts =
-                provider.get_block_receipts(tag.into()).await.map_err(|e| failed("receipts")(&e))?.unwrap_or_default();
+            let block = provider
+                .get_block(tag.into())
+                .full()
+                .await
+                .map_err(|e| failed("a block")(&e))?;
+            let receipts = provider
+                .get_block_receipts(tag.into())
+                .await
+                .map_err(|e| failed("receipts")(&e))?
+                .unwrap_or_default();
             let block = block.ok_or_else(|| failed("a block")(&"the node does not have it"))?;
             let time = block.header.timestamp;
             for (tx, receipt) in block.transactions.txns().zip(&receipts) {

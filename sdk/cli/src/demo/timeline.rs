@@ -60,9 +60,20 @@ pub(crate) fn leases(record: &Record) -> Vec<Lease> {
 /// The timeline as text; times are seconds since `start` (Unix seconds).
 pub(crate) fn text(leases: &[Lease], parties: &[Party], start: u64, decimals: u8) -> String {
     let from = leases.iter().map(|l| l.claimed).min().unwrap_or(start);
-    let head = ["lease", "provider", "claimed", "submitted", "settled", "a task", "paid", ""];
+    let head = [
+        "lease",
+        "provider",
+        "claimed",
+        "submitted",
+        "settled",
+        "a task",
+        "paid",
+        "",
+    ];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
-    let at = |time: Option<u64>| time.map_or("-".to_owned(), |t| format!("{} s", t.saturating_sub(start)));
+    let at = |time: Option<u64>| {
+        time.map_or("-".to_owned(), |t| format!("{} s", t.saturating_sub(start)))
+    };
     for lease in leases {
         let name = parties.iter().find(|p| p.address == lease.provider);
         rows.push(vec![

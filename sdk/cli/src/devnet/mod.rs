@@ -58,9 +58,16 @@ pub(crate) struct Devnet {
 
 impl Devnet {
     /// Starts everything; when a part fails, what ran already is stopped.
-    pub(crate) async fn start(shapes: &[Shape], port: u16, tools: &ToolArgs) -> Result<Self, Failure> {
+    pub(crate) async fn start(
+        shapes: &[Shape],
+        port: u16,
+        tools: &ToolArgs,
+    ) -> Result<Self, Failure> {
         let started = Instant::now();
-        let started_at = SystemTime::now().duration_since(UNIX_EPOCH).map_err(Failure::internal)?.as_secs();
+        let started_at = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_err(Failure::internal)?
+            .as_secs();
         let anvil = start_anvil(shapes.len(), port, tools.anvil.clone()).await?;
         let options = ChainOptions::new(anvil.url()).chain_id(CHAIN_ID);
         let (provider, _) = connect(&options).await?;
@@ -86,13 +93,21 @@ impl Devnet {
         }
         let client = sender(&keys.client);
         approve(&client, token, market).await?;
-        let deposit = IMarket::depositCall { account: client.address(), amount: CLIENT_TOKENS / 2 };
+        let deposit = IMarket::depositCall {
+            account: client.address(),
+            amount: CLIENT_TOKENS / 2,
+        };
         client.call(market, &deposit).await?;
 
         let state = tempfile::Builder::new()
             .prefix("piecework-devnet-")
             .tempdir()
-            .map_err(|e| Failure::new("devnet.state", format!("cannot make a directory for the devnet: {e}")))?;
+            .map_err(|e| {
+                Failure::new(
+                    "devnet.state",
+                    format!("cannot make a directory for the devnet: {e}"),
+                )
+            })?;
         let description = Description {
             rpc_url: anvil.url().to_owned(),
             chain_id: CHAIN_ID,
@@ -103,9 +118,20 @@ impl Devnet {
             providers: Vec::new(),
             pid: std::process::id(),
         };
-        let mut devnet = Self { description, provider, started_at, started, executors: Vec::new(), state, anvil };
+        let mut devnet = Self {
+            description,
+            provider,
+            started_at,
+            started,
+            executors: Vec::new(),
+            state,
+            anvil,
+        };
         for (shape, (owner, operator)) in shapes.iter().zip(&keys.providers) {
-            if let Err(failure) = devnet.add_provider(shape, owner, operator, &tools.docker).await {
+            if let Err(failure) = devnet
+                .add_provider(shape, owner, operator, &tools.docker)
+                .await
+            {
                 devnet.stop().await?;
                 return Err(failure);
             }
@@ -124,11 +150,20 @@ impl Devnet {
         let Description { market, token, .. } = self.description;
         let account = Sender::new(self.provider.clone(), CHAIN_ID, owner.clone());
         approve(&account, token, market).await?;
-        account.call(market, &IMarket::stakeCall { amount: STAKE }).await?;
-        let allow = IMarket::setOperatorCall { operator: operator.address(), allowed: true };
+        account
+            .call(market, &IMarket::stakeCall { amount: STAKE })
+            .await?;
+        let allow = IMarket::setOperatorCall {
+            operator: operator.address(),
+            allowed: true,
+        };
         account.call(market, &allow).await?;
 
-        let rpc_url = self.description.rpc_url.parse().map_err(Failure::internal)?;
+        let rpc_url = self
+            .description
+            .rpc_url
+            .parse()
+            .map_err(Failure::internal)?;
         let state_dir: PathBuf = self.state.path().join(shape.name);
         let mut config = piecework_executor::Config::devnet(
             state_dir,
@@ -141,12 +176,24 @@ impl Devnet {
         shape.apply(&mut config);
         let executor = Executor::start(config).await?;
         let endpoint = executor.blob_url().to_string();
-        let status_url = executor.admin_url().and_then(|url| url.join("status").ok()).map(|url| url.to_string());
+        let status_url = executor
+            .admin_url()
+            .and_then(|url| url.join("status").ok())
+            .map(|url| url.to_string());
         self.executors.push(executor);
-        let profile =
-            IMarket::setProfileCall { nodeId: B256::ZERO, capabilities: B256::ZERO, endpoint: endpoint.clone() };
+        let profile = IMarket::setProfileCall {
+            nodeId: B256::ZERO,
+            capabilities: B256::ZERO,
+            endpoint: endpoint.clone(),
+        };
         account.call(market, &profile).await?;
-        say!("provider   {} {:<6} (leases of up to {}, {} at a time)", owner.address(), shape.name, shape.lease_tasks, shape.tasks);
+        say!(
+            "provider   {} {:<6} (leases of up to {}, {} at a time)",
+            owner.address(),
+            shape.name,
+            shape.lease_tasks,
+            shape.tasks
+        );
         self.description.providers.push(Provider {
             account: Account::of(shape.name, owner),
             operator: operator.address(),
@@ -159,7 +206,8 @@ impl Devnet {
 
     /// Ends when a part of it has failed for good.
     pub(crate) async fn failed(&mut self) -> Failure {
-        let executors = futures::future::select_all(self.executors.iter().map(|e| Box::pin(e.failed())));
+        let executors =
+            futures::future::select_all(self.executors.iter().map(|e| Box::pin(e.failed())));
         let anvil = &mut self.anvil;
         let chain = async {
             while anvil.is_running() {
@@ -174,15 +222,25 @@ impl Devnet {
 
     /// Stops the executors (they finish what is bonded), then the chain, and removes all files.
     pub(crate) async fn stop(self) -> Result<(), Failure> {
-        let stopped = futures::future::join_all(self.executors.into_iter().map(Executor::stop)).await;
+        let stopped =
+            futures::future::join_all(self.executors.into_iter().map(Executor::stop)).await;
         drop(self.anvil);
         let removed = self.state.close();
         stopped.into_iter().collect::<Result<(), _>>()?;
-        removed.map_err(|e| Failure::new("devnet.state", format!("cannot remove the devnet's files: {e}")))
+        removed.map_err(|e| {
+            Failure::new(
+                "devnet.state",
+                format!("cannot remove the devnet's files: {e}"),
+            )
+        })
     }
 }
 
-async fn start_anvil(providers: usize, port: u16, program: Option<PathBuf>) -> Result<Anvil, Failure> {
+async fn start_anvil(
+    providers: usize,
+    port: u16,
+    program: Option<PathBuf>,
+) -> Result<Anvil, Failure> {
     let options = AnvilOptions {
         program,
         port,
@@ -197,6 +255,14 @@ async fn start_anvil(providers: usize, port: u16, program: Option<PathBuf>) -> R
 }
 
 async fn approve(owner: &Sender, token: Address, market: Address) -> Result<(), Failure> {
-    owner.call(token, &IERC20::approveCall { spender: market, value: U256::MAX }).await?;
+    owner
+        .call(
+            token,
+            &IERC20::approveCall {
+                spender: market,
+                value: U256::MAX,
+            },
+        )
+        .await?;
     Ok(())
 }

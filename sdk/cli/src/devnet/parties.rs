@@ -19,7 +19,11 @@ pub(crate) struct Account {
 
 impl Account {
     pub(crate) fn of(name: &str, key: &PrivateKeySigner) -> Self {
-        Self { name: name.to_owned(), address: key.address(), private_key: hex::encode_prefixed(key.to_bytes()) }
+        Self {
+            name: name.to_owned(),
+            address: key.address(),
+            private_key: hex::encode_prefixed(key.to_bytes()),
+        }
     }
 }
 
@@ -57,12 +61,36 @@ impl Shape {
 
 /// The machines of a devnet, from a phone to a data centre.
 const SHAPES: [Shape; 6] = [
-    Shape { name: "ada", tasks: 1, lease_tasks: 3 },
-    Shape { name: "blaise", tasks: 1, lease_tasks: 6 },
-    Shape { name: "carl", tasks: 2, lease_tasks: 12 },
-    Shape { name: "dora", tasks: 1, lease_tasks: 1 },
-    Shape { name: "emmy", tasks: 2, lease_tasks: 24 },
-    Shape { name: "felix", tasks: 1, lease_tasks: 2 },
+    Shape {
+        name: "ada",
+        tasks: 1,
+        lease_tasks: 3,
+    },
+    Shape {
+        name: "blaise",
+        tasks: 1,
+        lease_tasks: 6,
+    },
+    Shape {
+        name: "carl",
+        tasks: 2,
+        lease_tasks: 12,
+    },
+    Shape {
+        name: "dora",
+        tasks: 1,
+        lease_tasks: 1,
+    },
+    Shape {
+        name: "emmy",
+        tasks: 2,
+        lease_tasks: 24,
+    },
+    Shape {
+        name: "felix",
+        tasks: 1,
+        lease_tasks: 2,
+    },
 ];
 
 /// The first `count` machines.
@@ -87,7 +115,9 @@ impl Keys {
 
     pub(super) fn of(anvil: &Anvil, providers: usize) -> Result<Self, Failure> {
         let key = |index: usize| {
-            anvil.key(index).ok_or_else(|| Failure::internal(format!("anvil has no account {index}")))
+            anvil
+                .key(index)
+                .ok_or_else(|| Failure::internal(format!("anvil has no account {index}")))
         };
         let pairs = (0..providers).map(|i| Ok((key(3 + 2 * i)?, key(4 + 2 * i)?)));
         Ok(Self {

@@ -1,0 +1,74 @@
+//! `piecework devnet`: a market on this machine until Ctrl-C.
+
+use crate::cli::DevnetArgs;
+use crate::devnet::{Description, Devnet, shapes};
+use crate::fail::{Failure, exit};
+use crate::file::DevnetFile;
+use crate::output::{Output, say, table};
+use crate::signals::Interrupt;
+
+pub(crate) async fn run(output: Output, args: DevnetArgs) -> Result<(), Failure> {
+    let mut interrupt = Interrupt::listen()?;
+    let shapes = shapes(args.executors);
+    let mut devnet = tokio::select! {
+        devnet = Devnet::start(&shapes, args.port, &args.tools) => devnet?,
+        () = interrupt.wait() => return Err(Failure::new("cli.interrupted", "interrupted").exit(exit::INTERRUPTED)),
+    };
+    let result = serve(output, &mut devnet, &mut interrupt).await;
+    say!("Stopping: executors finish what is bonded (Ctrl-C again to stop at once) ...");
+    let stopped = tokio::select! {
+        stopped = devnet.stop() => stopped,
+        () = interrupt.wait() => Err(Failure::new("cli.interrupted", "stopped without finishing").exit(exit::INTERRUPTED)),
+    };
+    result.and(stopped)?;
+    say!("Stopped; nothing is left behind.");
+    Ok(())
+}
+
+async fn serve(
+    output: Output,
+    devnet: &mut Devnet,
+    interrupt: &mut Interrupt,
+) -> Result<(), Failure> {
+    let file = DevnetFile::write(&devnet.description)?;
+    output.result(&devnet.description, || accounts(&devnet.description))?;
+    say!(
+        "Ready after {:.1} s; described in {}.",
+        devnet.started.elapsed().as_secs_f64(),
+        file.path().display()
+    );
+    say!("In another terminal: piecework run IMAGE -- CMD     Ctrl-C stops everything.");
+    tokio::select! {
+        () = interrupt.wait() => Ok(()),
+        failure = devnet.failed() => Err(failure),
+    }
+}
+
+fn accounts(devnet: &Description) -> String {
+    let mut rows = vec![
+        ["account", "address", "private key", "endpoint"]
+            .map(str::to_owned)
+            .to_vec(),
+    ];
+    let parties = std::iter::once((&devnet.client, "")).chain(
+        devnet
+            .providers
+            .iter()
+            .map(|p| (&p.account, p.endpoint.as_str())),
+    );
+    for (account, endpoint) in parties {
+        rows.push(vec![
+            account.name.clone(),
+            account.address.to_string(),
+            account.private_key.clone(),
+            endpoint.into(),
+        ]);
+    }
+    format!(
+        "rpc     {}\nmarket  {}\ntoken   {}\n\n{}",
+        devnet.rpc_url,
+        devnet.market,
+        devnet.token,
+        table(&rows, &[])
+    )
+}

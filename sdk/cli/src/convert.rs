@@ -1,0 +1,38 @@
+//! Errors of the libraries as the command shows them. Their texts say what happened to the money.
+
+use piecework::chain::ChainError;
+use piecework::chain::keys::KeyError;
+use piecework::devnet::AnvilError;
+
+use crate::amount::AmountError;
+use crate::fail::Failure;
+
+impl From<ChainError> for Failure {
+    fn from(error: ChainError) -> Self {
+        Self::new(error.code(), &error)
+    }
+}
+
+impl From<KeyError> for Failure {
+    fn from(error: KeyError) -> Self {
+        Self::new(error.code(), &error)
+    }
+}
+
+impl From<AnvilError> for Failure {
+    fn from(error: AnvilError) -> Self {
+        Self::new(error.code(), &error)
+    }
+}
+
+impl From<piecework_executor::Error> for Failure {
+    fn from(error: piecework_executor::Error) -> Self {
+        Self::new(error.code(), &error)
+    }
+}
+
+impl From<AmountError> for Failure {
+    fn from(error: AmountError) -> Self {
+        Self::new("cli.amount", &error).money("Nothing was sent.")
+    }
+}
