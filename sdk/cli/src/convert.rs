@@ -31,6 +31,12 @@ impl From<piecework_executor::Error> for Failure {
     }
 }
 
+impl From<piecework::Error> for Failure {
+    fn from(error: piecework::Error) -> Self {
+        Self::new(error.code(), &error)
+    }
+}
+
 impl From<AmountError> for Failure {
     fn from(error: AmountError) -> Self {
         Self::new("cli.amount", &error).money("Nothing was sent.")

@@ -1,6 +1,7 @@
 //! The `piecework` command.
 
 mod amount;
+mod bench;
 mod cli;
 mod commands;
 mod connect;
@@ -10,7 +11,9 @@ mod devnet;
 mod fail;
 mod file;
 mod output;
+mod progress;
 mod signals;
+mod workload;
 
 use std::process::ExitCode;
 

@@ -3,7 +3,7 @@
 use crate::cli::DevnetArgs;
 use crate::devnet::{Description, Devnet, shapes};
 use crate::fail::{Failure, exit};
-use crate::file::DevnetFile;
+use crate::file::Announcement;
 use crate::output::{Output, say, table};
 use crate::signals::Interrupt;
 
@@ -30,7 +30,7 @@ async fn serve(
     devnet: &mut Devnet,
     interrupt: &mut Interrupt,
 ) -> Result<(), Failure> {
-    let file = DevnetFile::write(&devnet.description)?;
+    let file = Announcement::write(&devnet.description)?;
     output.result(&devnet.description, || accounts(&devnet.description))?;
     say!(
         "Ready after {:.1} s; described in {}.",

@@ -1,13 +1,12 @@
 //! `piecework provider`: stake, operators, record.
 
 use alloy::primitives::Address;
-use piecework::chain::IMarket;
 use serde_json::json;
 
-use super::wallet::allow;
+use super::wallet::sent;
 use crate::amount::{Amount, tokens};
 use crate::cli::{Globals, ProviderCommand};
-use crate::connect::{Chain, account};
+use crate::connect::{Key, account, market};
 use crate::fail::Failure;
 use crate::output::{Output, say, table};
 
@@ -27,16 +26,15 @@ pub(crate) async fn run(
 }
 
 async fn stake(globals: &Globals, output: Output, amount: &Amount) -> Result<(), Failure> {
-    let chain = Chain::open(globals).await?;
-    let sender = chain.sender(globals)?;
-    let units = amount.units(chain.decimals)?;
-    allow(&chain, &sender, units).await?;
-    let receipt = sender
-        .call(chain.market, &IMarket::stakeCall { amount: units })
-        .await?;
-    say!("Staked {} for {}.", chain.show(units), sender.address());
-    let value = json!({ "transaction": receipt.transaction_hash, "amount": units.to_string() });
-    output.result(&value, || receipt.transaction_hash.to_string())
+    let market = market(globals, Key::Needed).await?;
+    let units = amount.units(market.token().decimals)?;
+    let receipts = market.stake(units).await?;
+    say!(
+        "Staked {} for {}.",
+        market.token().format(units),
+        market.account()?
+    );
+    sent(output, units, receipts.last())
 }
 
 async fn unstake(
@@ -45,17 +43,12 @@ async fn unstake(
     amount: &Amount,
     to: Option<Address>,
 ) -> Result<(), Failure> {
-    let chain = Chain::open(globals).await?;
-    let sender = chain.sender(globals)?;
-    let units = amount.units(chain.decimals)?;
-    let to = to.unwrap_or(sender.address());
-    let receipt = sender
-        .call(chain.market, &IMarket::unstakeCall { to, amount: units })
-        .await?;
-    say!("Unstaked {} to {to}.", chain.show(units));
-    let value =
-        json!({ "transaction": receipt.transaction_hash, "amount": units.to_string(), "to": to });
-    output.result(&value, || receipt.transaction_hash.to_string())
+    let market = market(globals, Key::Needed).await?;
+    let units = amount.units(market.token().decimals)?;
+    let to = to.map_or_else(|| market.account(), Ok)?;
+    let receipt = market.unstake(to, units).await?;
+    say!("Unstaked {} to {to}.", market.token().format(units));
+    sent(output, units, Some(&receipt))
 }
 
 async fn set_operator(
@@ -64,16 +57,10 @@ async fn set_operator(
     operator: Address,
     allowed: bool,
 ) -> Result<(), Failure> {
-    let chain = Chain::open(globals).await?;
-    let sender = chain.sender(globals)?;
-    let receipt = sender
-        .call(
-            chain.market,
-            &IMarket::setOperatorCall { operator, allowed },
-        )
-        .await?;
+    let market = market(globals, Key::Needed).await?;
+    let receipt = market.set_operator(operator, allowed).await?;
     let word = if allowed { "may now" } else { "may no longer" };
-    say!("{operator} {word} take leases for {}.", sender.address());
+    say!("{operator} {word} take leases for {}.", market.account()?);
     let value = json!({ "transaction": receipt.transaction_hash, "operator": operator, "allowed": allowed });
     output.result(&value, || receipt.transaction_hash.to_string())
 }
@@ -83,26 +70,8 @@ async fn status(globals: &Globals, output: Output, who: Option<Address>) -> Resu
         Some(who) => who,
         None => account(globals)?,
     };
-    let chain = Chain::open(globals).await?;
-    let failed = |e| Failure::new("chain.rpc", format!("reading provider {who}: {e}"));
-    let state = chain
-        .contract()
-        .providerOf(who)
-        .call()
-        .await
-        .map_err(failed)?;
-    let profile = chain
-        .contract()
-        .profileOf(who)
-        .call()
-        .await
-        .map_err(failed)?;
-    let earned = chain
-        .contract()
-        .balanceOf(who)
-        .call()
-        .await
-        .map_err(failed)?;
+    let market = market(globals, Key::Unneeded).await?;
+    let state = market.provider_of(who).await?;
     if state.number == 0 {
         return Err(Failure::new(
             "cli.no_provider",
@@ -110,28 +79,34 @@ async fn status(globals: &Globals, output: Output, who: Option<Address>) -> Resu
         )
         .next("`piecework provider stake AMOUNT` makes it one."));
     }
+    let earned = market.balances(who).await?.ledger;
     // Whatever the provider wrote: shown without control characters.
-    let endpoint: String = profile
-        .endpoint
+    let endpoint: String = market
+        .endpoint_of(who)
+        .await?
         .chars()
         .filter(|c| !c.is_control())
         .collect();
     let value = json!({
-        "provider": who, "number": state.number, "stake": state.stake.to_string(), "free": state.free.to_string(),
-        "ledger": earned.to_string(), "staked_at": state.stakedAt, "completed": state.completed, "late": state.late,
-        "slashed": state.slashed, "endpoint": endpoint,
+        "provider": who,
+        "number": state.number,
+        "stake": state.stake.to_string(),
+        "free": state.free.to_string(),
+        "ledger": earned.to_string(),
+        "staked_at": state.stakedAt,
+        "completed": state.completed,
+        "late": state.late,
+        "slashed": state.slashed,
+        "endpoint": endpoint,
     });
     output.result(&value, || {
-        let amount = |units| format!("{} {}", tokens(units, chain.decimals), chain.symbol);
+        let amount = |units| market.token().format(units);
+        let free = tokens(state.free, market.token().decimals);
         let rows = [
             ("provider", format!("{who} (number {})", state.number)),
             (
                 "stake",
-                format!(
-                    "{}, {} of it free",
-                    amount(state.stake),
-                    tokens(state.free, chain.decimals)
-                ),
+                format!("{}, {free} of it free", amount(state.stake)),
             ),
             ("ledger", amount(earned)),
             (

@@ -14,3 +14,6 @@ mod vec3;
 pub use paint::paint;
 pub use scene::Scene;
 pub use tiles::{Tile, tile};
+
+/// The text of the scene file whose parameters are [`Scene`]'s defaults.
+pub const DEFAULT_SCENE: &str = include_str!("../scene/scene.toml");

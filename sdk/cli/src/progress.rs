@@ -1,0 +1,162 @@
+//! A job's life for whoever watches, on stderr.
+
+use std::collections::BTreeMap;
+use std::io::IsTerminal as _;
+use std::time::Duration;
+
+use alloy::primitives::Address;
+use futures::StreamExt as _;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use piecework::market::Step;
+use piecework::{Progress, Run};
+
+use crate::fail::Failure;
+
+/// Names of accounts; others are shown by their first digits.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Names(BTreeMap<Address, String>);
+
+impl Names {
+    pub(crate) fn of(names: impl IntoIterator<Item = (Address, String)>) -> Self {
+        Self(names.into_iter().collect())
+    }
+
+    fn name(&self, address: &Address) -> String {
+        self.0
+            .get(address)
+            .cloned()
+            .unwrap_or_else(|| address.to_string().chars().take(10).collect())
+    }
+}
+
+/// Shows the job until every task is settled or refunded: a bar on a terminal, else lines only.
+pub(crate) async fn watch(run: &Run, names: &Names) -> Result<(), Failure> {
+    let terminal = std::io::stderr().is_terminal();
+    let target = if terminal {
+        ProgressDrawTarget::stderr()
+    } else {
+        ProgressDrawTarget::hidden()
+    };
+    let bar = ProgressBar::with_draw_target(Some(u64::from(run.tasks())), target);
+    let template = "{elapsed_precise} [{bar:40}] {pos}/{len} {msg}";
+    bar.set_style(
+        ProgressStyle::with_template(template)
+            .map_err(Failure::internal)?
+            .progress_chars("=> "),
+    );
+    bar.enable_steady_tick(Duration::from_millis(200));
+    let mut steps = std::pin::pin!(run.progress());
+    while let Some(step) = steps.next().await {
+        let step = step?;
+        let tally = step.tally;
+        bar.set_position(u64::from(tally.done()));
+        bar.set_message(format!(
+            "{} waiting, {} running, {} submitted",
+            tally.waiting, tally.running, tally.submitted
+        ));
+        let line = line(run, names, &step);
+        if terminal {
+            bar.println(line);
+        } else {
+            eprintln!("{line}");
+        }
+    }
+    bar.finish_and_clear();
+    Ok(())
+}
+
+fn line(run: &Run, names: &Names, progress: &Progress) -> String {
+    let amount = |units: u128| run.market().token().format(units);
+    let text = match &progress.step {
+        Step::Posted { escrow } => format!(
+            "posted: {} tasks, {} in escrow",
+            progress.total,
+            amount(*escrow)
+        ),
+        Step::Leased {
+            provider,
+            first,
+            count,
+            price,
+            round,
+        } => {
+            let again = if *round > 1 {
+                format!(" (round {round})")
+            } else {
+                String::new()
+            };
+            format!(
+                "{} took {} for {} each{again}",
+                names.name(provider),
+                tasks(*first, *count),
+                amount(*price)
+            )
+        }
+        Step::Submitted {
+            provider,
+            first,
+            count,
+            ..
+        } => {
+            format!(
+                "{} submitted {}",
+                names.name(provider),
+                tasks(*first, *count)
+            )
+        }
+        Step::Settled {
+            provider,
+            first,
+            count,
+            paid,
+            ..
+        } => {
+            format!(
+                "{} settled: {} to {}",
+                tasks(*first, *count),
+                amount(*paid),
+                names.name(provider)
+            )
+        }
+        Step::Freed {
+            provider,
+            first,
+            burned,
+            ..
+        } => {
+            let lost = if *burned > 0 {
+                format!(" and lost {}", amount(*burned))
+            } else {
+                String::new()
+            };
+            format!(
+                "{} left the lease at task {first}{lost}; others can take it",
+                names.name(provider)
+            )
+        }
+        Step::Refunded {
+            first,
+            count,
+            units,
+        } => {
+            format!(
+                "{} will not run: {} back",
+                tasks(*first, *count),
+                amount(*units)
+            )
+        }
+        other => other.to_string(),
+    };
+    format!("{:>4}/{} {text}", progress.tally.done(), progress.total)
+}
+
+/// `task 3`, `tasks 3..8`.
+pub(crate) fn tasks(first: u32, count: u32) -> String {
+    match count {
+        1 => format!("task {first}"),
+        _ => format!(
+            "tasks {first}..{}",
+            first.saturating_add(count).saturating_sub(1)
+        ),
+    }
+}
