@@ -1,0 +1,45 @@
+//! `piecework devnet` from its start to its end.
+
+use crate::harness::Devnet;
+
+#[test]
+fn one_ctrl_c_stops_all_of_it() {
+    let devnet = Devnet::start(2);
+    let rpc = devnet.text("/rpc_url");
+    let port = rpc.rsplit(':').next().unwrap().to_owned();
+    assert_eq!(devnet.json["providers"].as_array().unwrap().len(), 2);
+    let file = devnet.home.path().join("state/piecework/devnet.json");
+    assert!(file.is_file());
+    let address = format!("127.0.0.1:{port}");
+    assert!(std::net::TcpStream::connect(&address).is_ok());
+
+    // It is found without any option.
+    let ran = devnet.run(&["wallet", "address"]);
+    assert_eq!(
+        ran.stdout.trim().to_lowercase(),
+        devnet.text("/client/address").to_lowercase()
+    );
+
+    let (code, said) = devnet.interrupt();
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains("nothing is left behind"), "{said}");
+    assert!(!file.exists());
+    assert!(
+        std::net::TcpStream::connect(&address).is_err(),
+        "anvil still runs"
+    );
+}
+
+#[test]
+fn a_taken_port_is_named() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let home = tempfile::tempdir().unwrap();
+    let ran: crate::harness::Ran = crate::harness::piecework(home.path())
+        .args(["devnet", "--json", "--port", &port])
+        .output()
+        .unwrap()
+        .into();
+    let (code, name, text) = ran.failure();
+    assert_eq!((code, name.as_str()), (1, "anvil-not-listening"), "{text}");
+}

@@ -1,0 +1,15 @@
+//! The built command against a real devnet: real anvil, real Docker.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    missing_docs
+)]
+
+mod devnet;
+mod harness;
+mod help;
+mod jobs;
+mod money;
+mod refusals;
