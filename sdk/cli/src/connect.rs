@@ -60,7 +60,7 @@ fn raw_key() -> Option<String> {
 }
 
 fn no_key() -> Failure {
-    Failure::new("cli.no_key", "no key is named")
+    Failure::new("cli-no-key", "no key is named")
         .next("Give --keystore FILE (`piecework wallet new FILE` makes one), or set PIECEWORK_PRIVATE_KEY.")
 }
 
@@ -69,7 +69,7 @@ fn no_key() -> Failure {
 fn config(globals: &Globals) -> Result<MarketConfig, Failure> {
     let devnet = match DevnetFile::path() {
         Some(path) => DevnetFile::read(&path).map_err(|e| {
-            Failure::new("cli.devnet_file", format!("{}: {e}", path.display()))
+            Failure::new("cli-devnet-file", format!("{}: {e}", path.display()))
                 .next("Remove it if no devnet runs; `piecework devnet` writes it anew.")
         })?,
         None => None,
@@ -96,7 +96,7 @@ fn password(globals: &Globals, keystore: &Path) -> Result<String, Failure> {
 pub(crate) fn read_password(file: &PathBuf) -> Result<String, Failure> {
     let text = std::fs::read_to_string(file).map_err(|e| {
         Failure::new(
-            "cli.password_file",
+            "cli-password-file",
             format!("password file {}: {e}", file.display()),
         )
     })?;
@@ -107,11 +107,11 @@ pub(crate) fn read_password(file: &PathBuf) -> Result<String, Failure> {
 pub(crate) fn ask(prompt: &str) -> Result<String, Failure> {
     if !std::io::stdin().is_terminal() {
         return Err(Failure::new(
-            "cli.no_password",
+            "cli-no-password",
             "a password is needed, and nobody can be asked for it",
         )
         .next("Give --password-file FILE."));
     }
     rpassword::prompt_password(prompt)
-        .map_err(|e| Failure::new("cli.no_password", format!("cannot read the password: {e}")))
+        .map_err(|e| Failure::new("cli-no-password", format!("cannot read the password: {e}")))
 }

@@ -33,12 +33,20 @@ impl From<piecework_executor::Error> for Failure {
 
 impl From<piecework::Error> for Failure {
     fn from(error: piecework::Error) -> Self {
-        Self::new(error.code(), &error)
+        let failure = Self::new(error.code(), &error);
+        if error.code() != "image-engine" {
+            return failure;
+        }
+        let engine =
+            std::env::var("DOCKER_HOST").unwrap_or_else(|_| "its default socket".to_owned());
+        failure.next(format!(
+            "The container engine was asked at {engine}; DOCKER_HOST names another one."
+        ))
     }
 }
 
 impl From<AmountError> for Failure {
     fn from(error: AmountError) -> Self {
-        Self::new("cli.amount", &error).money("Nothing was sent.")
+        Self::new("cli-amount", &error).money("Nothing was sent.")
     }
 }

@@ -37,7 +37,7 @@ impl Failure {
     /// Something that should never happen.
     pub(crate) fn internal(what: impl fmt::Display) -> Self {
         Self::new(
-            "cli.internal",
+            "cli-internal",
             format!("this is a bug in piecework: {what}"),
         )
     }

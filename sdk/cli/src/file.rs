@@ -17,7 +17,7 @@ impl Announcement {
     pub(crate) fn write(devnet: &Description) -> Result<Self, Failure> {
         let path = DevnetFile::path().ok_or_else(|| {
             Failure::new(
-                "devnet.file",
+                "devnet-file",
                 "neither XDG_STATE_HOME nor HOME says where devnet.json should lie",
             )
         })?;
@@ -41,7 +41,7 @@ impl Announcement {
         };
         file.write(&path).map_err(|e| {
             Failure::new(
-                "devnet.file",
+                "devnet-file",
                 format!("cannot write {}: {e}", path.display()),
             )
         })?;

@@ -38,7 +38,7 @@ impl Output {
             // Whoever reads has read enough: `piecework … | head` is no error.
             Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
             other => other
-                .map_err(|e| Failure::new("cli.stdout", format!("cannot write the result: {e}"))),
+                .map_err(|e| Failure::new("cli-stdout", format!("cannot write the result: {e}"))),
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::fail::Failure;
 /// Packs the program into an image and puts its archive into the client's store.
 pub(crate) async fn publish(market: &Market, program: &Path) -> Result<PublishedImage, Failure> {
     let bytes = std::fs::read(program).map_err(|e| {
-        Failure::new("demo.workload", format!("workload {}: {e}", program.display())).next(
+        Failure::new("demo-workload", format!("workload {}: {e}", program.display())).next(
             "Build it: RUSTFLAGS='-C target-feature=+crt-static' cargo build --release -p piecework-render --target-dir target/workload",
         )
     })?;

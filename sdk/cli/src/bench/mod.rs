@@ -35,7 +35,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) async fn run(output: Output, args: BenchArgs) -> Result<(), Failure> {
     let mut interrupt = Interrupt::listen()?;
     let interrupted = || {
-        Failure::new("cli.interrupted", "interrupted; nothing is left behind")
+        Failure::new("cli-interrupted", "interrupted; nothing is left behind")
             .exit(exit::INTERRUPTED)
     };
     let shapes = shapes(1);
@@ -59,7 +59,7 @@ pub(crate) async fn run(output: Output, args: BenchArgs) -> Result<(), Failure> 
         "measures": "lease: from the claim's block to the submit's, as the node shows them; docker: wall time of `docker run --rm --network none` of the same image",
     });
     let failed =
-        |e: std::io::Error| Failure::new("bench.files", format!("{}: {e}", args.out.display()));
+        |e: std::io::Error| Failure::new("bench-files", format!("{}: {e}", args.out.display()));
     std::fs::create_dir_all(&args.out).map_err(failed)?;
     let file = args.out.join("bench.json");
     std::fs::write(&file, format!("{value:#}\n")).map_err(failed)?;
@@ -155,7 +155,7 @@ async fn lease(market: &Market, image: &PublishedImage) -> Result<Duration, Fail
                 // Wait for the end, so that it does not fall into the next measurement.
                 MarketEvent::Settled(_) => {
                     let both = Failure::new(
-                        "bench.too_fast",
+                        "bench-too-fast",
                         "claim and submit were seen in the same moment",
                     );
                     return took.flatten().ok_or(both);
@@ -169,7 +169,7 @@ async fn lease(market: &Market, image: &PublishedImage) -> Result<Duration, Fail
                 run.id(),
                 PATIENCE.as_secs()
             );
-            return Err(Failure::new("bench.stuck", what)
+            return Err(Failure::new("bench-stuck", what)
                 .next("Look at the executor's log: run again with -v."));
         }
         tokio::time::sleep(POLL).await;
@@ -183,7 +183,7 @@ async fn load(market: &Market, image: &PublishedImage, host: &str) -> Result<Str
     let id = said
         .split_whitespace()
         .find(|word| word.starts_with("sha256:"));
-    let id = id.ok_or_else(|| Failure::new("bench.docker", format!("docker load said: {said}")))?;
+    let id = id.ok_or_else(|| Failure::new("bench-docker", format!("docker load said: {said}")))?;
     Ok(id.to_owned())
 }
 
@@ -196,14 +196,14 @@ async fn docker(host: &str, args: &[&str]) -> Result<String, Failure> {
         .await;
     let ran = ran.map_err(|e| {
         Failure::new(
-            "bench.docker",
+            "bench-docker",
             format!("cannot run the docker command: {e}"),
         )
     })?;
     if !ran.status.success() {
         let said = String::from_utf8_lossy(&ran.stderr);
         return Err(Failure::new(
-            "bench.docker",
+            "bench-docker",
             format!("docker {}: {said}", args.join(" ")),
         ));
     }

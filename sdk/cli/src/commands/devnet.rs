@@ -12,13 +12,13 @@ pub(crate) async fn run(output: Output, args: DevnetArgs) -> Result<(), Failure>
     let shapes = shapes(args.executors);
     let mut devnet = tokio::select! {
         devnet = Devnet::start(&shapes, args.port, &args.tools) => devnet?,
-        () = interrupt.wait() => return Err(Failure::new("cli.interrupted", "interrupted").exit(exit::INTERRUPTED)),
+        () = interrupt.wait() => return Err(Failure::new("cli-interrupted", "interrupted").exit(exit::INTERRUPTED)),
     };
     let result = serve(output, &mut devnet, &mut interrupt).await;
     say!("Stopping: executors finish what is bonded (Ctrl-C again to stop at once) ...");
     let stopped = tokio::select! {
         stopped = devnet.stop() => stopped,
-        () = interrupt.wait() => Err(Failure::new("cli.interrupted", "stopped without finishing").exit(exit::INTERRUPTED)),
+        () = interrupt.wait() => Err(Failure::new("cli-interrupted", "stopped without finishing").exit(exit::INTERRUPTED)),
     };
     result.and(stopped)?;
     say!("Stopped; nothing is left behind.");

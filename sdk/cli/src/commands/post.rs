@@ -20,7 +20,7 @@ pub(super) fn of_image(image: &str, command: &[String]) -> Result<Job, Failure> 
         None => Job::image(image),
         Some((_, digest)) => {
             let manifest = digest.parse().map_err(|e| {
-                Failure::new("cli.image", format!("image {image}: {e}"))
+                Failure::new("cli-image", format!("image {image}: {e}"))
                     .money("Nothing was posted or paid.")
                     .next("A pinned image is repository@sha256:<64 hex digits>, the digest of one platform's manifest.")
             })?;
@@ -39,7 +39,7 @@ pub(super) fn of_image(image: &str, command: &[String]) -> Result<Job, Failure> 
 /// A job over a ready spec.
 pub(super) fn of_spec(file: &Path) -> Result<Job, Failure> {
     let failed = |e: &dyn std::fmt::Display| {
-        Failure::new("cli.spec_file", format!("spec {}: {e}", file.display()))
+        Failure::new("cli-spec-file", format!("spec {}: {e}", file.display()))
             .money("Nothing was posted or paid.")
     };
     let size = std::fs::metadata(file).map_err(|e| failed(&e))?.len();
@@ -62,7 +62,7 @@ pub(super) fn describe(market: &Market, mut job: Job, args: &JobArgs) -> Result<
     }
     for pair in &args.env {
         let (name, value) = pair.split_once('=').ok_or_else(|| {
-            Failure::new("cli.env", format!("--env {pair}: NAME=VALUE is expected"))
+            Failure::new("cli-env", format!("--env {pair}: NAME=VALUE is expected"))
                 .money("Nothing was posted or paid.")
         })?;
         job = job.env(name, value);
@@ -87,7 +87,7 @@ pub(super) fn check_out(out: &Path) -> Result<(), Failure> {
     let occupied = match std::fs::read_dir(out) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => false,
         Err(e) => {
-            return Err(Failure::new("cli.out", format!("{}: {e}", out.display()))
+            return Err(Failure::new("cli-out", format!("{}: {e}", out.display()))
                 .money("Nothing was posted or paid."));
         }
         Ok(mut entries) => entries.next().is_some(),
@@ -96,7 +96,7 @@ pub(super) fn check_out(out: &Path) -> Result<(), Failure> {
         return Ok(());
     }
     Err(Failure::new(
-        "cli.out",
+        "cli-out",
         format!(
             "{} is not empty: results would mix with what is there",
             out.display()
@@ -112,7 +112,7 @@ pub(super) async fn post(market: &Market, job: Job) -> Result<Run, Failure> {
     let run = tokio::select! {
         run = market.submit(job) => run?,
         () = interrupt.wait() => {
-            return Err(Failure::new("cli.interrupted", "interrupted while the job was being posted")
+            return Err(Failure::new("cli-interrupted", "interrupted while the job was being posted")
                 .money("If its transaction was sent already, the job is posted all the same.")
                 .next("`piecework job list` says whether it was.")
                 .exit(exit::INTERRUPTED));
@@ -142,7 +142,7 @@ fn interrupted(run: &Run, out: Option<&PathBuf>) -> Failure {
         }
         false => "",
     };
-    Failure::new("cli.interrupted", format!("stopped waiting; job {id} goes on"))
+    Failure::new("cli-interrupted", format!("stopped waiting; job {id} goes on"))
         .money(format!("Its escrow pays for finished tasks as before.{caution}"))
         .next(format!("`piecework job fetch {id}{out}` waits again and fetches the result; `piecework job cancel {id}` takes back what no lease holds."))
         .exit(exit::INTERRUPTED)
@@ -222,7 +222,7 @@ pub(super) fn verdict(run: &Run, done: &Downloaded) -> Result<(), Failure> {
         0 => "Tasks that did not run were refunded.".to_owned(),
         _ => "A failed task is a result: whoever ran it is paid. Tasks that did not run were refunded.".to_owned(),
     };
-    Err(Failure::new("job.tasks_failed", what.join("\n"))
+    Err(Failure::new("job-tasks-failed", what.join("\n"))
         .money(money)
         .next("The lines behind | are the end of the task's stderr as its provider tells it; no chain commits to them.")
         .exit(exit::FAILED_TASKS))

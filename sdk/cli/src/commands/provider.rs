@@ -74,7 +74,7 @@ async fn status(globals: &Globals, output: Output, who: Option<Address>) -> Resu
     let state = market.provider_of(who).await?;
     if state.number == 0 {
         return Err(Failure::new(
-            "cli.no_provider",
+            "cli-no-provider",
             format!("{who} never staked here: it is no provider"),
         )
         .next("`piecework provider stake AMOUNT` makes it one."));

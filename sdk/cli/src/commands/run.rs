@@ -28,7 +28,7 @@ pub(crate) async fn run(globals: &Globals, output: Output, args: RunArgs) -> Res
     wait(&run, args.job.out.as_ref()).await?;
 
     let scratch = tempfile::tempdir()
-        .map_err(|e| Failure::new("cli.out", format!("cannot make a directory: {e}")))?;
+        .map_err(|e| Failure::new("cli-out", format!("cannot make a directory: {e}")))?;
     let out = args
         .job
         .out

@@ -37,7 +37,7 @@ fn new(globals: &Globals, output: Output, file: &Path) -> Result<(), Failure> {
             let first = ask("New password: ")?;
             if ask("Once more: ")? != first {
                 return Err(Failure::new(
-                    "cli.passwords_differ",
+                    "cli-passwords-differ",
                     "the two passwords differ; no key was made",
                 ));
             }
@@ -46,7 +46,7 @@ fn new(globals: &Globals, output: Output, file: &Path) -> Result<(), Failure> {
     };
     if password.is_empty() {
         return Err(Failure::new(
-            "cli.empty_password",
+            "cli-empty-password",
             "the password is empty; no key was made",
         )
         .next("Whoever reads the file would have the money."));

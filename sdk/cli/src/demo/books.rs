@@ -55,7 +55,7 @@ impl Books {
         record: &Record,
     ) -> Result<Self, Failure> {
         let failed =
-            |e: alloy::contract::Error| Failure::new("chain.rpc", format!("reading balances: {e}"));
+            |e: alloy::contract::Error| Failure::new("chain-rpc", format!("reading balances: {e}"));
         let block = record.head.into();
         let contract = IMarket::new(market, provider);
         let token = IERC20::new(
@@ -143,7 +143,7 @@ fn escrow(events: &[Event]) -> Result<u128, Failure> {
     }
     promised.checked_sub(ended).ok_or_else(|| {
         Failure::new(
-            "demo.books",
+            "demo-books",
             format!("{ended} units left the escrow of {promised}"),
         )
         .money("the market paid out more than was promised")

@@ -48,7 +48,7 @@ struct Story {
 pub(crate) async fn run(output: Output, args: DemoArgs) -> Result<(), Failure> {
     let mut interrupt = Interrupt::listen()?;
     let interrupted = || {
-        Failure::new("cli.interrupted", "interrupted; nothing is left behind")
+        Failure::new("cli-interrupted", "interrupted; nothing is left behind")
             .exit(exit::INTERRUPTED)
     };
     // Before anything starts: what is missing should show at once.
@@ -76,7 +76,7 @@ fn scene(file: Option<&Path>) -> Result<(Scene, String), Failure> {
         return Ok((Scene::default(), piecework_render::DEFAULT_SCENE.to_owned()));
     };
     let failed = |e: &dyn std::fmt::Display| {
-        Failure::new("demo.scene", format!("scene {}: {e}", file.display()))
+        Failure::new("demo-scene", format!("scene {}: {e}", file.display()))
     };
     let text = std::fs::read_to_string(file).map_err(|e| failed(&e))?;
     let scene = Scene::parse(&text).map_err(|e| failed(&e))?;
@@ -108,11 +108,11 @@ async fn play(
         image.archive_bytes
     );
     let scratch = tempfile::tempdir()
-        .map_err(|e| Failure::new("demo.files", format!("cannot make a directory: {e}")))?;
+        .map_err(|e| Failure::new("demo-files", format!("cannot make a directory: {e}")))?;
     let input = scratch.path().join("scene");
     std::fs::create_dir(&input)
         .and_then(|()| std::fs::write(input.join("scene.toml"), scene_text))
-        .map_err(|e| Failure::new("demo.files", format!("cannot write the scene: {e}")))?;
+        .map_err(|e| Failure::new("demo-files", format!("cannot write the scene: {e}")))?;
 
     let before = Record::read(&devnet.provider, description.market).await?;
     let before = Books::read(&devnet.provider, description.market, &parties, &before).await?;
@@ -139,13 +139,13 @@ async fn play(
     if let Some(failed) = done.failed().next() {
         let log = failed.log.as_deref().unwrap_or("it left no log");
         return Err(Failure::new(
-            "demo.task_failed",
+            "demo-task-failed",
             format!("task {} failed: {}\n{log}", failed.task, failed.outcome),
         ));
     }
     if !done.missing.is_empty() {
         return Err(Failure::new(
-            "demo.missing",
+            "demo-missing",
             format!("tasks {:?} have no result", done.missing),
         ));
     }
@@ -155,7 +155,7 @@ async fn play(
     }
     std::fs::create_dir_all(&args.out).map_err(|e| {
         Failure::new(
-            "demo.files",
+            "demo-files",
             format!("cannot make {}: {e}", args.out.display()),
         )
     })?;
@@ -251,7 +251,7 @@ impl Story {
             return Ok(());
         }
         Err(Failure::new(
-            "demo.books",
+            "demo-books",
             format!(
                 "the balances do not add up:\n{}",
                 self.audit.wrong.join("\n")

@@ -42,16 +42,16 @@ impl Record {
         let failed = |what: &'static str| {
             move |e: &dyn std::fmt::Display| {
                 Failure::new(
-                    "chain.rpc",
+                    "chain-rpc",
                     format!("reading {what} back from the chain: {e}"),
                 )
             }
         };
-        let mut record = Self::default();
-        record.head = provider
-            .get_block_number()
-            .await
-            .map_err(|e| failed("the head")(&e))?;
+        let head = provider.get_block_number().await;
+        let mut record = Self {
+            head: head.map_err(|e| failed("the head")(&e))?,
+            ..Self::default()
+        };
         for number in 0..=record.head {
             let tag = BlockNumberOrTag::Number(number);
             let block = provider

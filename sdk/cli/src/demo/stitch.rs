@@ -30,7 +30,7 @@ impl Picture {
     pub(crate) fn put(&mut self, task: u32, file: &Path) -> Result<(), Failure> {
         let wrong = |what: String| {
             Failure::new(
-                "demo.tile",
+                "demo-tile",
                 format!("tile {task} ({}): {what}", file.display()),
             )
         };
@@ -57,7 +57,7 @@ impl Picture {
     /// Writes the picture.
     pub(crate) fn save(&self, file: &Path) -> Result<(), Failure> {
         let failed = |e: &dyn std::fmt::Display| {
-            Failure::new("demo.picture", format!("{}: {e}", file.display()))
+            Failure::new("demo-picture", format!("{}: {e}", file.display()))
         };
         let target = BufWriter::new(File::create(file).map_err(|e| failed(&e))?);
         let mut encoder = png::Encoder::new(target, self.scene.width, self.scene.height);

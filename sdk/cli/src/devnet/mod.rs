@@ -104,7 +104,7 @@ impl Devnet {
             .tempdir()
             .map_err(|e| {
                 Failure::new(
-                    "devnet.state",
+                    "devnet-state",
                     format!("cannot make a directory for the devnet: {e}"),
                 )
             })?;
@@ -216,7 +216,7 @@ impl Devnet {
         };
         tokio::select! {
             (error, ..) = executors => error.into(),
-            () = chain => Failure::new("devnet.anvil", "anvil ended by itself"),
+            () = chain => Failure::new("devnet-anvil", "anvil ended by itself"),
         }
     }
 
@@ -229,7 +229,7 @@ impl Devnet {
         stopped.into_iter().collect::<Result<(), _>>()?;
         removed.map_err(|e| {
             Failure::new(
-                "devnet.state",
+                "devnet-state",
                 format!("cannot remove the devnet's files: {e}"),
             )
         })

@@ -150,9 +150,9 @@ fn ctrl_c_ends_the_waiting_and_cancel_takes_back_what_is_free() {
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     let refunded: u128 = ran.json()["refunded"].as_str().unwrap().parse().unwrap();
     assert!(
-        refunded > 0 && refunded % 1_000_000_000_000_000_000 == 0,
+        refunded > 0 && refunded.is_multiple_of(1_000_000_000_000_000_000),
         "{refunded}"
     );
     let again = devnet.run(&["job", "cancel", &id, "--json"]);
-    assert_eq!(again.failure().1, "chain.reverted");
+    assert_eq!(again.failure().1, "chain-reverted");
 }
