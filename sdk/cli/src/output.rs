@@ -43,6 +43,11 @@ impl Output {
     }
 }
 
+/// Amounts in JSON are strings: many readers of JSON lose the digits of large numbers.
+pub(crate) fn units<S: serde::Serializer>(amount: &u128, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(amount)
+}
+
 /// A line for whoever watches, to stderr.
 macro_rules! say {
     ($($arg:tt)*) => { eprintln!($($arg)*) };

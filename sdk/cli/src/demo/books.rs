@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::record::{Event, Record};
 use crate::amount::tokens;
 use crate::fail::Failure;
-use crate::output::table;
+use crate::output::{table, units};
 
 /// An account with a part in the story.
 #[derive(Clone, Debug, Serialize)]
@@ -21,10 +21,13 @@ pub(crate) struct Party {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Holding {
     /// Tokens of its own.
+    #[serde(serialize_with = "units")]
     pub(crate) wallet: u128,
     /// In the market's ledger.
+    #[serde(serialize_with = "units")]
     pub(crate) ledger: u128,
     /// At stake, locked or free.
+    #[serde(serialize_with = "units")]
     pub(crate) stake: u128,
 }
 
@@ -39,10 +42,13 @@ impl Holding {
 pub(crate) struct Books {
     pub(crate) holdings: Vec<Holding>,
     /// Tokens that the market contract has.
+    #[serde(serialize_with = "units")]
     pub(crate) market: u128,
     /// Promised to jobs and not yet paid or refunded, computed from the events alone.
+    #[serde(serialize_with = "units")]
     pub(crate) escrow: u128,
     /// Slashed for good.
+    #[serde(serialize_with = "units")]
     pub(crate) burned: u128,
 }
 
@@ -156,7 +162,9 @@ pub(crate) struct Audit {
     pub(crate) parties: Vec<Party>,
     pub(crate) before: Books,
     pub(crate) after: Books,
+    #[serde(serialize_with = "units")]
     pub(crate) paid: u128,
+    #[serde(serialize_with = "units")]
     pub(crate) fees: u128,
     /// What does not add up; empty if all does.
     pub(crate) wrong: Vec<String>,

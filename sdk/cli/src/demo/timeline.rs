@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::books::Party;
 use super::record::Record;
 use crate::amount::tokens;
-use crate::output::table;
+use crate::output::{table, units};
 
 /// One round of one lease.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -16,12 +16,14 @@ pub(crate) struct Lease {
     pub(crate) first: u32,
     pub(crate) count: u32,
     /// Per task, in the token's smallest unit.
+    #[serde(serialize_with = "units")]
     pub(crate) price: u128,
     /// Unix seconds.
     pub(crate) claimed: u64,
     pub(crate) submitted: Option<u64>,
     pub(crate) settled: Option<u64>,
     /// To the provider, in the token's smallest unit.
+    #[serde(serialize_with = "units")]
     pub(crate) paid: u128,
 }
 
