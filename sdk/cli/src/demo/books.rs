@@ -249,7 +249,7 @@ impl Audit {
         let mut rows = vec![head.map(str::to_owned).to_vec()];
         let both = |a: u128, b: u128| match a == b {
             true => tokens(a, decimals),
-            false => format!("{} > {}", tokens(a, decimals), tokens(b, decimals)),
+            false => format!("{} → {}", tokens(a, decimals), tokens(b, decimals)),
         };
         for ((party, old), new) in self
             .parties

@@ -73,7 +73,21 @@ pub(crate) fn text(rows: &[Gas]) -> String {
         String::new(),
         total,
     ]);
-    table(&lines, &[1, 2, 3, 4, 5])
+    let lease: u64 = ["claim", "submit", "finalize"]
+        .iter()
+        .filter_map(|kind| median(rows, kind))
+        .sum();
+    let sum = format!(
+        "\nA lease, whatever its size: claim + submit + finalize = {} (medians)\n",
+        thousands(lease)
+    );
+    table(&lines, &[1, 2, 3, 4, 5]) + &sum
+}
+
+fn median(rows: &[Gas], kind: &str) -> Option<u64> {
+    rows.iter()
+        .find(|row| row.kind == kind)
+        .map(|row| row.median)
 }
 
 /// 1234567 as 1,234,567.

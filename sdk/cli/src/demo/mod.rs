@@ -217,7 +217,7 @@ impl Story {
             gas::text(&self.gas)
         ));
         text.push_str(&format!(
-            "\nBalances in {}, before the job > after it\n\n{}",
+            "\nBalances in {}, before the job → after it\n\n{}",
             self.symbol,
             self.audit.text(self.decimals)
         ));

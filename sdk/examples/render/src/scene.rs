@@ -24,7 +24,7 @@ impl Default for Scene {
         Self {
             width: 1280,
             height: 800,
-            samples: 3,
+            samples: 2,
             azimuth: 24.0,
             height_above_sea: 0.5,
             distance: 2.9,
