@@ -22,7 +22,7 @@ demo: ## render one picture on a devnet of three providers: out/demo.png
 
 test: ## all tests: contracts, gas snapshot, Rust with real anvil and real Docker
 	@$(call ENV,test)
-	# A runner that hides failures has been shipped before: see this one fail first.
+	# A forge that hides failures, or passes over tests, has been seen: see this one fail first.
 	if CANARY=true forge test --match-contract Canary >/dev/null 2>&1; then echo "forge does not report a failing test" >&2; exit 1; fi
 	forge test
 	$(WORKLOAD)
