@@ -187,16 +187,15 @@ impl Control {
     async fn forget(&mut self, key: Key, end: End) -> Result<(), ControlError> {
         self.leases.remove(&key);
         match end {
-            End::Paid => {
-                self.settled += 1;
-                self.tools
-                    .store
-                    .put_settled(key.job, key.first, local_now())
-                    .await?;
-            }
+            End::Paid => self.settled += 1,
             End::Lost => self.lost += 1,
             End::Vanished => {}
         }
+        // From now on nobody is owed the outputs.
+        self.tools
+            .store
+            .put_settled(key.job, key.first, local_now())
+            .await?;
         Ok(())
     }
 
@@ -222,6 +221,20 @@ impl Control {
                 }
             }
             bytes = self.tools.store.published_bytes().await?;
+        }
+        self.disk_full = bytes > retention.max_bytes;
+        let unpublished: Vec<Key> = self
+            .leases
+            .values()
+            .filter(|held| {
+                let phase = held.lease.phase;
+                !held.published
+                    && matches!(phase, Phase::Submitted | Phase::Finalizing | Phase::Settled)
+            })
+            .map(|held| held.lease.key)
+            .collect();
+        for key in unpublished {
+            self.publish(key).await;
         }
         let needed = |phase| {
             matches!(

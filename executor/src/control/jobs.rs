@@ -128,6 +128,7 @@ impl Control {
             .filter(|held| held.lease.is_bonded())
             .count();
         if self.is_stopping()
+            || self.disk_full
             || held.saturating_add(self.claims.len()) >= self.tools.policy.max_leases as usize
         {
             return Ok(());

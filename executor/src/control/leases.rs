@@ -39,6 +39,7 @@ impl Control {
             settled: 0,
             lost: 0,
             tidied: false,
+            disk_full: false,
             housekept: tokio::time::Instant::now(),
             works: CancellationToken::new().drop_guard(),
         };

@@ -123,6 +123,8 @@ pub(crate) struct Control {
     settled: u64,
     lost: u64,
     tidied: bool,
+    /// Outputs that are owed fill what the owner gives them.
+    disk_full: bool,
     housekept: tokio::time::Instant,
     /// Ends all work of this control task when it ends.
     works: DropGuard,

@@ -58,6 +58,9 @@ impl Control {
         if let Some(trouble) = self.tools.sender.trouble() {
             blocked.push(format!("transactions cannot be sent: {trouble}"));
         }
+        if self.disk_full {
+            blocked.push("outputs that are owed to clients fill retention.max_bytes".to_owned());
+        }
         if self.is_stopping() {
             blocked.push("it is stopping".to_owned());
         }

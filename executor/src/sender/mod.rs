@@ -181,14 +181,25 @@ impl Sender {
                 inner.follow(intent, number, used).await?;
             }
         }
+        let mut trouble = None;
         for intent in open.iter().filter(|intent| intent.nonce.is_none()) {
             if intent.new.repeatable || in_flight < MAX_IN_FLIGHT {
-                in_flight += usize::from(inner.begin(intent, number).await?);
+                match inner.begin(intent, number).await {
+                    Ok(begun) => in_flight += usize::from(begun),
+                    // The node answers, but not to this one: it must not hold up the others.
+                    Err(SendError::Rpc(error)) if error.is_error_resp() => {
+                        trouble = Some(format!("{}: {error}", intent.new.id));
+                    }
+                    Err(error) => return Err(error),
+                }
             }
         }
         let mut memory = inner.memory();
         memory.checked = Some(hash);
-        memory.trouble = None;
+        if trouble.is_some() && memory.trouble != trouble {
+            tracing::warn!(trouble, "a transaction cannot be sent; it is tried again");
+        }
+        memory.trouble = trouble;
         Ok(())
     }
 }
