@@ -24,8 +24,8 @@ fn finding(what: &'static str, ok: bool, text: impl Into<String>) -> Finding {
     }
 }
 
-/// Looks at everything an executor needs, and changes nothing on the chain. Removes containers
-/// that an executor which died left behind; do not call it while one runs on the same directory.
+/// Looks at everything an executor needs. Changes nothing on the chain, and may be called while an
+/// executor runs on the same state directory.
 pub async fn check(config: &Config) -> Vec<Finding> {
     let mut findings = Vec::new();
     match chain(config, &mut findings).await {
