@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM.
+//! Ctrl-C, SIGTERM, and a terminal that goes away.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -8,6 +8,7 @@ use crate::fail::Failure;
 pub(crate) struct Interrupt {
     int: Signal,
     term: Signal,
+    hangup: Signal,
 }
 
 impl Interrupt {
@@ -19,6 +20,7 @@ impl Interrupt {
         Ok(Self {
             int: open(SignalKind::interrupt())?,
             term: open(SignalKind::terminate())?,
+            hangup: open(SignalKind::hangup())?,
         })
     }
 
@@ -27,6 +29,7 @@ impl Interrupt {
         tokio::select! {
             _ = self.int.recv() => {}
             _ = self.term.recv() => {}
+            _ = self.hangup.recv() => {}
         }
     }
 }

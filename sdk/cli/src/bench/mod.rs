@@ -47,9 +47,9 @@ pub(crate) async fn run(output: Output, args: BenchArgs) -> Result<(), Failure> 
         measured = Box::pin(measure(&devnet, &args)) => measured,
         () = interrupt.wait() => Err(interrupted()),
     };
-    let stopped = devnet.stop().await;
+    let ended = devnet.end().await;
     let (leases, runs) = measured?;
-    stopped?;
+    ended?;
 
     let ratio = leases.median / runs.median;
     let value = json!({

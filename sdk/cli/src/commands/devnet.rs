@@ -16,12 +16,14 @@ pub(crate) async fn run(output: Output, args: DevnetArgs) -> Result<(), Failure>
     };
     let result = serve(output, &mut devnet, &mut interrupt).await;
     say!("Stopping: executors finish what is bonded (Ctrl-C again to stop at once) ...");
-    let stopped = tokio::select! {
-        stopped = devnet.stop() => stopped,
-        () = interrupt.wait() => Err(Failure::new("cli-interrupted", "stopped without finishing").exit(exit::INTERRUPTED)),
+    let finished = tokio::select! {
+        () = devnet.finish() => Ok(()),
+        () = interrupt.wait() => Err(Failure::new("cli-interrupted", "stopped without finishing what was bonded")
+            .exit(exit::INTERRUPTED)),
     };
-    result.and(stopped)?;
-    say!("Stopped; nothing is left behind.");
+    let ended = devnet.end().await;
+    result.and(finished).and(ended)?;
+    say!("Stopped; nothing is left behind but the images in the container engine.");
     Ok(())
 }
 

@@ -63,9 +63,9 @@ pub(crate) async fn run(output: Output, args: DemoArgs) -> Result<(), Failure> {
         told = Box::pin(play(&devnet, &args, scene, &scene_text)) => told,
         () = interrupt.wait() => Err(interrupted()),
     };
-    let stopped = devnet.stop().await;
+    let ended = devnet.end().await;
     let story = told?;
-    stopped?;
+    ended?;
     output.result(&story.json(), || story.text())?;
     story.verdict()
 }

@@ -43,7 +43,7 @@ pub(crate) struct Description {
     pub(crate) pid: u32,
 }
 
-/// A running devnet. [`Devnet::stop`] leaves nothing behind.
+/// A running devnet. [`Devnet::end`] leaves nothing behind.
 pub(crate) struct Devnet {
     pub(crate) description: Description,
     pub(crate) provider: DynProvider,
@@ -132,7 +132,7 @@ impl Devnet {
                 .add_provider(shape, owner, operator, &tools.docker)
                 .await
             {
-                devnet.stop().await?;
+                devnet.end().await?;
                 return Err(failure);
             }
         }
@@ -220,13 +220,17 @@ impl Devnet {
         }
     }
 
-    /// Stops the executors (they finish what is bonded), then the chain, and removes all files.
-    pub(crate) async fn stop(self) -> Result<(), Failure> {
-        let stopped =
-            futures::future::join_all(self.executors.into_iter().map(Executor::stop)).await;
+    /// Lets the executors finish what is bonded; they take no more work.
+    pub(crate) async fn finish(&self) {
+        futures::future::join_all(self.executors.iter().map(Executor::finish)).await;
+    }
+
+    /// Ends everything at once, running containers too, and removes all files.
+    pub(crate) async fn end(self) -> Result<(), Failure> {
+        let ended = futures::future::join_all(self.executors.into_iter().map(Executor::kill)).await;
         drop(self.anvil);
         let removed = self.state.close();
-        stopped.into_iter().collect::<Result<(), _>>()?;
+        ended.into_iter().collect::<Result<(), _>>()?;
         removed.map_err(|e| {
             Failure::new(
                 "devnet-state",

@@ -1,11 +1,12 @@
 //! Runs the built command, and devnets of it.
 
 use std::io::{BufReader, Read as _};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -30,7 +31,8 @@ pub(crate) fn piecework(home: &Path) -> Command {
     command
         .env("NO_COLOR", "1")
         .env("TERM", "dumb")
-        .stdin(Stdio::null());
+        .stdin(Stdio::null())
+        .process_group(0);
     command
 }
 
@@ -162,9 +164,9 @@ impl Drop for Devnet {
     }
 }
 
-/// Sends Ctrl-C.
+/// Ctrl-C as a terminal sends it: to the command and to what it started.
 pub(crate) fn interrupt(child: &Child) {
-    kill_process(Pid::from_child(child), Signal::INT).unwrap();
+    kill_process_group(Pid::from_child(child), Signal::INT).unwrap();
 }
 
 /// Waits for a process, not for ever.
@@ -177,6 +179,21 @@ fn end(child: &mut Child) -> Option<i32> {
         std::thread::sleep(Duration::from_millis(50));
     }
     None
+}
+
+/// Containers of an image, running or not.
+pub(crate) fn containers_of(image: &str) -> String {
+    let listed = Command::new("docker")
+        .args(["ps", "--all", "--quiet", "--filter"])
+        .arg(format!("ancestor={image}"))
+        .output()
+        .unwrap();
+    assert!(
+        listed.status.success(),
+        "{}",
+        String::from_utf8_lossy(&listed.stderr)
+    );
+    String::from_utf8(listed.stdout).unwrap()
 }
 
 /// The static workload that `make test` builds first.

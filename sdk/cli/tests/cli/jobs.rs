@@ -4,7 +4,7 @@ use std::io::{BufRead as _, BufReader};
 
 use serde_json::{Value, json};
 
-use crate::harness::{Devnet, Image, interrupt};
+use crate::harness::{Devnet, Image, containers_of, interrupt};
 
 /// A scene that takes minutes.
 const SLOW: &str = "width = 8192\nheight = 8192\nsamples = 4\n";
@@ -155,4 +155,14 @@ fn ctrl_c_ends_the_waiting_and_cancel_takes_back_what_is_free() {
     );
     let again = devnet.run(&["job", "cancel", &id, "--json"]);
     assert_eq!(again.failure().1, "chain-reverted");
+
+    // The devnet finishes the lease that runs: its result is submitted before anvil ends.
+    assert_ne!(
+        containers_of(&image.0),
+        "",
+        "nothing runs any more: the test proves nothing"
+    );
+    let (code, said) = devnet.interrupt();
+    assert_eq!(code, 0, "{said}");
+    assert_eq!(containers_of(&image.0), "");
 }
