@@ -2,6 +2,8 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
+# One shell for a whole recipe: what bootstrap exports holds to its end.
+.ONESHELL:
 .PHONY: help demo test test-deep lint bench build abi gas clean
 
 # Where cargo puts things; one target directory for everything.
