@@ -78,7 +78,7 @@ pub(crate) fn text(rows: &[Gas]) -> String {
         .filter_map(|kind| median(rows, kind))
         .sum();
     let sum = format!(
-        "\nA lease, whatever its size: claim + submit + finalize = {} (medians)\n",
+        "\nA lease, whatever its size, by an operator key: claim + submit + finalize = {} (medians)\n",
         thousands(lease)
     );
     table(&lines, &[1, 2, 3, 4, 5]) + &sum

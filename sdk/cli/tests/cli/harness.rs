@@ -197,7 +197,7 @@ pub(crate) fn containers_of(image: &str) -> String {
 }
 
 /// The static workload that `make test` builds first.
-fn workload() -> PathBuf {
+pub(crate) fn workload() -> PathBuf {
     let path = std::env::var_os("PIECEWORK_WORKLOAD").map(PathBuf::from);
     let path =
         path.expect("set PIECEWORK_WORKLOAD to the static piecework-render, as `make test` does");

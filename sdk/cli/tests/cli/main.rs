@@ -7,6 +7,7 @@
     missing_docs
 )]
 
+mod demo;
 mod devnet;
 mod harness;
 mod help;
