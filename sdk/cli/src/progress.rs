@@ -12,6 +12,9 @@ use piecework::{Progress, Run};
 
 use crate::fail::Failure;
 
+/// After this long without news, whoever watches is told what may be wrong.
+const SILENCE: Duration = Duration::from_secs(20);
+
 /// Names of accounts; others are shown by their first digits.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Names(BTreeMap<Address, String>);
@@ -46,9 +49,21 @@ pub(crate) async fn watch(run: &Run, names: &Names) -> Result<(), Failure> {
     );
     bar.enable_steady_tick(Duration::from_millis(200));
     let mut steps = std::pin::pin!(run.progress());
-    while let Some(step) = steps.next().await {
-        let step = step?;
+    let mut idle = true;
+    loop {
+        let step = match tokio::time::timeout(SILENCE, steps.next()).await {
+            Ok(None) => break,
+            Ok(Some(step)) => step?,
+            Err(_) if idle => {
+                bar.suspend(|| eprintln!("{}", unwanted(run)));
+                // Said once; the job may be taken at any time until it closes.
+                idle = false;
+                continue;
+            }
+            Err(_) => continue,
+        };
         let tally = step.tally;
+        idle = tally.running == 0 && tally.submitted == 0;
         bar.set_position(u64::from(tally.done()));
         bar.set_message(format!(
             "{} waiting, {} running, {} submitted",
@@ -63,6 +78,17 @@ pub(crate) async fn watch(run: &Run, names: &Names) -> Result<(), Failure> {
     }
     bar.finish_and_clear();
     Ok(())
+}
+
+/// What to think of a job that nobody takes.
+fn unwanted(run: &Run) -> String {
+    let closes = run.job().timing.closesAt;
+    format!(
+        "No provider has taken a lease for {} s: perhaps none has room for what a task may use, or the price is too low. \
+         The job stays open until {closes} (Unix time), then what was not run is refunded; `piecework job cancel {}` refunds it now.",
+        SILENCE.as_secs(),
+        run.id()
+    )
 }
 
 fn line(run: &Run, names: &Names, progress: &Progress) -> String {
