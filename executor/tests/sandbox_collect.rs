@@ -91,6 +91,32 @@ fn tree(entries: &[Vec<u8>]) -> Tree {
 }
 
 #[test]
+fn many_files_are_kept_and_refused_ones_are_not() {
+    let many: Vec<_> = (0..2_000_u32)
+        .map(|number| file(format!("out/{number}").as_bytes(), &number.to_le_bytes()))
+        .collect();
+    let (_folder, store) = store();
+    let collected = collect(stream(&many).as_slice(), &store, MAX).unwrap();
+    assert!(matches!(collected, Collected::Tree(tree) if tree.entries().len() == 2_000));
+    assert_eq!(
+        (store.list().unwrap().len(), store.used_bytes()),
+        (2_000, 8_000)
+    );
+    for (digest, _) in store.list().unwrap().into_iter().take(50) {
+        assert_eq!(store.verify(&digest).unwrap(), 4);
+    }
+
+    let (_folder, store) = self::store();
+    let link = entry(b"out/link", b'2', 0o777, b"");
+    let refused = [file(b"out/a", b"one"), file(b"out/b", b"two"), link];
+    let collected = collect(stream(&refused).as_slice(), &store, MAX).unwrap();
+    assert_eq!(collected, Collected::Refused(OutputFault::Link));
+    assert_eq!((store.list().unwrap(), store.used_bytes()), (vec![], 0));
+    let left = std::fs::read_dir(store.root().join("tmp")).unwrap();
+    assert_eq!(left.count(), 0);
+}
+
+#[test]
 fn files_and_directories_are_collected() {
     let long = vec![b'n'; 400];
     let mut named = b"out/d/".to_vec();

@@ -8,7 +8,7 @@
 use std::io::{self, Read};
 
 use piecework::{
-    blobs::{BlobError, BlobWriter, DirStore},
+    blobs::{BlobError, BlobWriter, DirStore, StagedBlob},
     digest::manifest::{BlobRef, EntryPath, ManifestError, OutputFault, Tree, TreeBuilder},
 };
 use tar::{EntryType, Header, PaxExtensions};
@@ -26,7 +26,7 @@ const ENTRY_OVERHEAD: u64 = 8 << 10;
 pub enum Collected {
     /// They are in the store, and this is their tree.
     Tree(Tree),
-    /// They are refused; what the store holds of them is of no use.
+    /// They are refused; the store holds nothing of them.
     Refused(OutputFault),
 }
 
@@ -87,6 +87,7 @@ pub fn collect(
         max_bytes,
         total: 0,
         tree: TreeBuilder::default(),
+        staged: Vec::new(),
         fault: None,
     };
     match collector.run() {
@@ -119,6 +120,8 @@ struct Collector<'a, R> {
     max_bytes: u64,
     total: u64,
     tree: TreeBuilder,
+    /// Files of the tree, kept all together when it is whole.
+    staged: Vec<StagedBlob>,
     fault: Option<OutputFault>,
 }
 
@@ -200,9 +203,11 @@ impl<R: Read> Collector<'_, R> {
         };
         let mut writer = self.store.writer(size)?;
         self.copy(size, Some(&mut writer))?;
-        let (digest, size) = writer.commit()?;
+        let staged = writer.stage();
+        let (digest, size) = (staged.digest(), staged.size());
         let blob = BlobRef { size, digest };
         let inserted = self.tree.file(path, blob, executable).map(|_| ());
+        self.staged.push(staged);
         self.note(inserted)
     }
 
@@ -329,7 +334,10 @@ impl<R: Read> Collector<'_, R> {
             return Ok(Collected::Refused(fault));
         }
         match self.tree.finish() {
-            Ok(tree) => Ok(Collected::Tree(tree)),
+            Ok(tree) => {
+                self.store.keep_all(self.staged)?;
+                Ok(Collected::Tree(tree))
+            }
             Err(_) => Err(CollectError::Malformed("an entry without its directory")),
         }
     }

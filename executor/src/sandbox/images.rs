@@ -117,27 +117,28 @@ impl Images {
             let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
             ready.entry(spec.manifest).or_default().clone()
         };
+        // Fetched before anybody waits for it: a source that is slow on purpose holds up its own job
+        // only, and no other one with the same image.
+        if let (None, Some(archive)) = (cell.get(), spec.archive)
+            && self.remembered(&spec.manifest).await?.is_none()
+        {
+            let limit = self.limits.archive_bytes;
+            fetch(sources, cache, "image", archive, limit).await?;
+        }
         // Whoever comes while it is being loaded waits for that.
         let image = cell.get_or_try_init(async || {
             if let Some(image) = self.remembered(&spec.manifest).await? {
                 return Ok(image);
             }
-            let facts = self.load(spec, sources, cache).await?;
+            let facts = self.load(spec, cache).await?;
             self.remember(&spec.manifest, &facts)?;
             Image::new(facts)
         });
         Ok(image.await?.clone())
     }
 
-    async fn load(
-        &self,
-        spec: &ImageSpec,
-        sources: &[Box<dyn BlobSource>],
-        cache: &DirStore,
-    ) -> Result<ImageFacts, SandboxError> {
+    async fn load(&self, spec: &ImageSpec, cache: &DirStore) -> Result<ImageFacts, SandboxError> {
         if let Some(archive) = spec.archive {
-            let limit = self.limits.archive_bytes;
-            fetch(sources, cache, "image", archive, limit).await?;
             return self.load_archive(spec.manifest, archive, cache).await;
         }
         match &spec.reference {

@@ -74,6 +74,8 @@ pub struct SandboxConfig {
     pub max_image_bytes: u64,
     /// Largest input that is taken, in bytes.
     pub max_input_bytes: u64,
+    /// Longest time to get a job's image and input.
+    pub prepare_timeout: Duration,
 }
 
 impl SandboxConfig {
@@ -89,6 +91,7 @@ impl SandboxConfig {
             pull: false,
             max_image_bytes: 8 << 30,
             max_input_bytes: 32 << 30,
+            prepare_timeout: Duration::from_secs(7_200),
         }
     }
 
@@ -238,8 +241,8 @@ impl Sandbox {
         sources: &[Box<dyn BlobSource>],
         cache: &DirStore,
     ) -> Result<Prepared, SandboxError> {
-        let image = self.inner.images.ensure(&spec.image, sources, cache);
-        let input = async {
+        let image = Box::pin(self.inner.images.ensure(&spec.image, sources, cache));
+        let input = Box::pin(async {
             match spec.input {
                 Some(digest) => {
                     let unpacked = self.inner.inputs.unpack(digest, sources, cache).await?;
@@ -247,8 +250,16 @@ impl Sandbox {
                 }
                 None => Ok::<_, SandboxError>(None),
             }
-        };
-        let (image, input) = tokio::try_join!(image, input)?;
+        });
+        // Each blob has a time limit of its own, but an input has many, and its sources are a stranger's.
+        let limit = self.inner.config.prepare_timeout;
+        let both = async { tokio::try_join!(image, input) };
+        let (image, input) = tokio::time::timeout(limit, both).await.map_err(|_| {
+            SandboxError::TooBig(format!(
+                "its image and input could not be had within {} s",
+                limit.as_secs()
+            ))
+        })??;
         if spec.command.is_none() && spec.args.is_empty() && !image.has_command() {
             return Err(SandboxError::Image(
                 "neither it nor the spec says what to run".to_owned(),

@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     path::{Path, PathBuf},
-    sync::{Arc, Weak},
+    sync::{Arc, Mutex as StdMutex, PoisonError, Weak},
 };
 
 use futures::{StreamExt, TryStreamExt};
@@ -35,12 +35,15 @@ impl Drop for Input {
     }
 }
 
+/// An input that several jobs may share. Held while it is unpacked: who comes second waits.
+type Shared = Arc<Mutex<Weak<Input>>>;
+
 /// All unpacked inputs of this executor, each once.
 #[derive(Debug)]
 pub(super) struct Inputs {
     dir: PathBuf,
     max_bytes: u64,
-    unpacked: Mutex<HashMap<Digest, Weak<Input>>>,
+    unpacked: StdMutex<HashMap<Digest, Shared>>,
 }
 
 impl Inputs {
@@ -56,7 +59,7 @@ impl Inputs {
         Ok(Self {
             dir,
             max_bytes,
-            unpacked: Mutex::default(),
+            unpacked: StdMutex::default(),
         })
     }
 
@@ -68,24 +71,34 @@ impl Inputs {
         cache: &DirStore,
     ) -> Result<Arc<Input>, SandboxError> {
         let tree = self.fetch(digest, sources, cache).await?;
-        // Held while unpacking: who comes second waits and shares.
-        let mut unpacked = self.unpacked.lock().await;
-        if let Some(input) = unpacked.get(&digest).and_then(Weak::upgrade) {
+        let shared = self.shared(digest);
+        let mut current = shared.lock().await;
+        if let Some(input) = current.upgrade() {
             return Ok(input);
         }
         // A name of its own: the one before may still be being removed.
         let path = self
             .dir
             .join(format!("{digest}-{:08x}", rand::random::<u32>()));
-        let input = Arc::new(Input { path });
-        let (target, store) = (input.path.clone(), cache.clone());
-        tokio::task::spawn_blocking(move || materialize(&tree, &store, &target))
-            .await
-            .map_err(|error| SandboxError::Background(error.to_string()))?
-            .map_err(SandboxError::Store)?;
-        unpacked.retain(|_, input| input.strong_count() > 0);
-        unpacked.insert(digest, Arc::downgrade(&input));
+        let (input, store) = (Arc::new(Input { path }), cache.clone());
+        // The input goes along: if nobody waits any more, it is removed after it was unpacked.
+        let input = tokio::task::spawn_blocking(move || {
+            materialize(&tree, &store, &input.path).map(|()| input)
+        })
+        .await
+        .map_err(|error| SandboxError::Background(error.to_string()))?
+        .map_err(SandboxError::Store)?;
+        *current = Arc::downgrade(&input);
         Ok(input)
+    }
+
+    fn shared(&self, digest: Digest) -> Shared {
+        let mut unpacked = self.unpacked.lock().unwrap_or_else(PoisonError::into_inner);
+        unpacked.retain(|_, shared| match shared.try_lock() {
+            Ok(input) => input.strong_count() > 0,
+            Err(_) => true,
+        });
+        unpacked.entry(digest).or_default().clone()
     }
 
     async fn fetch(
@@ -153,4 +166,76 @@ pub(super) fn private_dir(path: &Path) -> Result<(), SandboxError> {
         .mode(0o700)
         .create(path)
         .map_err(|error| SandboxError::host("create", path, error))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::time::Duration;
+
+    use piecework::{blobs::publish_directory, digest::manifest::BlobRef};
+
+    use super::*;
+
+    /// Inputs, a store with a small tree in it and one that takes a while to unpack.
+    fn scene() -> (tempfile::TempDir, Inputs, DirStore, Digest, Digest) {
+        let folder = tempfile::tempdir().unwrap();
+        let source = folder.path().join("source");
+        std::fs::create_dir(&source).unwrap();
+        std::fs::write(source.join("file"), b"content").unwrap();
+        let store = DirStore::open(folder.path().join("store")).unwrap();
+        let small = publish_directory(&source, &store).unwrap().digest;
+        let blob = BlobRef::of(&store.read(&Digest::of(b"content"), 7).unwrap());
+        let mut tree = Tree::builder();
+        for number in 0..8_000 {
+            let path = format!("file-{number}");
+            let path = piecework::digest::manifest::EntryPath::new(path).unwrap();
+            tree.file(path, blob, false).unwrap();
+        }
+        let tree = tree.finish().unwrap();
+        let large = store.put_bytes(&tree.to_bytes()).unwrap();
+        let inputs = Inputs::new(folder.path().join("in"), 1 << 20).unwrap();
+        (folder, inputs, store, small, large)
+    }
+
+    fn names(inputs: &Inputs) -> Vec<std::ffi::OsString> {
+        let entries = std::fs::read_dir(&inputs.dir).unwrap();
+        entries.map(|entry| entry.unwrap().file_name()).collect()
+    }
+
+    async fn begun(inputs: &Inputs) {
+        while names(inputs).is_empty() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn an_input_that_nobody_waits_for_is_removed() {
+        let (_folder, inputs, store, _, large) = scene();
+        tokio::select! {
+            _ = inputs.unpack(large, &[], &store) => unreachable!("it takes longer"),
+            () = begun(&inputs) => {}
+        }
+        for _ in 0..500 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            if names(&inputs).is_empty() {
+                return;
+            }
+        }
+        assert_eq!(names(&inputs), [""; 0]);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_large_input_does_not_hold_up_another_job() {
+        let (_folder, inputs, store, small, large) = scene();
+        let other = async {
+            begun(&inputs).await;
+            inputs.unpack(small, &[], &store).await.unwrap()
+        };
+        tokio::select! {
+            biased;
+            _ = inputs.unpack(large, &[], &store) => unreachable!("it takes longer"),
+            input = other => assert!(input.path.join("file").exists()),
+        }
+    }
 }

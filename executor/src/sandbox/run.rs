@@ -26,7 +26,7 @@ use super::{
     images::Image,
     outputs::Space,
     profile::Container,
-    stdio::{Captured, StdioError, capture},
+    stdio::{Captured, MAX_STDERR, StdioError, capture},
 };
 
 /// How long a killed container may take to end; a fork bomb took 1.1 s.
@@ -287,7 +287,7 @@ impl Running {
         };
         let stdout = keep(work, Vec::new()).await?;
         let manifest = ResultManifest::exited(code, stdout, Tree::default());
-        store(manifest, message.bytes().collect(), work).await
+        store(manifest, message.bytes().take(MAX_STDERR).collect(), work).await
     }
 }
 

@@ -3,7 +3,7 @@
 //! The engine multiplexes both into frames of an 8-byte header and a payload. A length is only
 //! counted down, never allocated.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, time::Duration};
 
 use futures::AsyncReadExt;
 use tokio_util::sync::CancellationToken;
@@ -14,6 +14,12 @@ use super::engine::Attached;
 pub const MAX_STDOUT: usize = 1 << 20;
 /// Bytes of standard error that are kept: the last ones.
 pub const MAX_STDERR: usize = 4 << 10;
+
+/// Bytes that are read as fast as they come.
+const FREE: usize = 8 << 20;
+/// Bytes a second that are read beyond that. The engine carries them outside the job's share of the
+/// processor; read slowly, they hold up the task that prints them and nobody else.
+const RATE: u32 = 1 << 20;
 
 /// What was captured so far.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -141,6 +147,7 @@ pub async fn capture(
 ) -> Result<Captured, StdioError> {
     let mut demux = Demux::default();
     let mut buffer = vec![0; 1 << 16];
+    let mut total = 0_usize;
     loop {
         let read = stream
             .read(&mut buffer)
@@ -150,8 +157,12 @@ pub async fn capture(
             return demux.finish();
         }
         demux.push(buffer.get(..read).unwrap_or_default())?;
+        total = total.saturating_add(read);
         if demux.flooded() {
             flood.cancel();
+        } else if total > FREE {
+            let seconds = f64::from(u32::try_from(read).unwrap_or(RATE)) / f64::from(RATE);
+            tokio::time::sleep(Duration::from_secs_f64(seconds)).await;
         }
     }
 }
@@ -199,6 +210,22 @@ mod tests {
             let mut demux = Demux::default();
             demux.push(&framed(1, b"abc")[..cut]).unwrap();
             assert_eq!(demux.finish().unwrap_err(), StdioError::Truncated, "{cut}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_complains_without_end_waits_for_it() {
+        for (megabytes, least, most) in [(8, 0, 0), (24, 16, 17)] {
+            let stream = framed(2, &vec![b'e'; megabytes << 20]);
+            let clock = tokio::time::Instant::now();
+            let stream = Box::pin(futures::io::Cursor::new(stream));
+            let captured = capture(stream, CancellationToken::new()).await.unwrap();
+            assert_eq!(captured.stderr.len(), MAX_STDERR);
+            let seconds = clock.elapsed().as_secs();
+            assert!(
+                (least..=most).contains(&seconds),
+                "{megabytes} MiB took {seconds} s"
+            );
         }
     }
 

@@ -223,3 +223,42 @@ async fn an_image_that_the_engine_lost_is_loaded_again() {
     lost.delete().await.unwrap();
     bench.finish().await;
 }
+
+/// A source that takes the question and never answers.
+struct Stuck;
+
+#[async_trait::async_trait]
+impl piecework::blobs::BlobSource for Stuck {
+    async fn open(
+        &self,
+        _: piecework::digest::Digest,
+    ) -> Result<piecework::blobs::BlobStream, piecework::blobs::BlobError> {
+        std::future::pending().await
+    }
+
+    fn name(&self) -> String {
+        "stuck".to_owned()
+    }
+}
+
+#[tokio::test]
+async fn a_source_that_is_stuck_holds_up_its_own_job_only_and_not_for_ever() {
+    let bench = Bench::with(|config| config.prepare_timeout = Duration::from_secs(20)).await;
+    let honest = bench.spec(&["hello"]);
+    let mut stuck = honest.clone();
+    stuck.image.archive = Some(piecework::digest::Digest::of(b"never"));
+    let sources: [Box<dyn piecework::blobs::BlobSource>; 1] = [Box::new(Stuck)];
+    let waiting = bench
+        .sandbox
+        .prepare(&stuck, crate::harness::SEED, &sources, &bench.cache);
+    let quick = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        tokio::time::timeout(Duration::from_secs(15), bench.prepare(&honest)).await
+    };
+    let (waited, quick) = tokio::join!(waiting, quick);
+    quick.unwrap().unwrap();
+    let error = waited.err().unwrap();
+    assert_eq!(error.code(), "sandbox-too-big");
+    assert!(error.is_of_the_job());
+    bench.finish().await;
+}

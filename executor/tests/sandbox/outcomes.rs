@@ -135,3 +135,18 @@ async fn a_flood_on_stdout_is_cut_off() {
     assert!(result.timings.run.as_secs() < 10, "{:?}", result.timings);
     bench.finish().await;
 }
+
+#[tokio::test]
+async fn a_flood_on_stderr_holds_up_the_task_and_not_the_host() {
+    let bench = Bench::new().await;
+    // What the engine has in its pipes when the task ends must still come through in time.
+    let loud = bench.run(&["shout", "12"]).await;
+    assert_eq!(loud.outcome, Outcome::Exit(0));
+    assert_eq!(loud.log, [b'!'; 4096]);
+
+    let mut spec = bench.spec(&["shout", "200"]);
+    spec.resources.timeout_seconds = 5;
+    let result = bench.run_spec(&spec).await.unwrap();
+    assert_eq!(result.outcome, Outcome::Timeout);
+    bench.finish().await;
+}

@@ -37,6 +37,7 @@ fn main() {
         "sparse" => sparse(number(2), number(3)),
         "flood" => flood(),
         "complain" => complain(),
+        "shout" => shout(number(2)),
         "write" => write_everywhere(),
         "network" => network(),
         "syscalls" => syscalls(),
@@ -194,6 +195,13 @@ fn flood() {
 fn complain() {
     eprintln!("{}the last words", "noise\n".repeat(5_000));
     exit(7);
+}
+
+fn shout(megabytes: u64) {
+    let noise = vec![b'!'; 1 << 20];
+    for _ in 0..megabytes {
+        std::io::stderr().write_all(&noise).unwrap();
+    }
 }
 
 fn write_everywhere() {

@@ -117,13 +117,50 @@ pub struct HttpSource {
 }
 
 impl HttpSource {
-    fn url_of(&self, digest: Digest) -> Url {
+    fn url_of(&self, path: &str) -> Url {
         let mut url = self.base.clone();
         url.set_path(&format!(
-            "{}/v1/blobs/{digest}",
+            "{}/{path}",
             self.base.path().trim_end_matches('/')
         ));
         url
+    }
+
+    /// The first bytes, at most `max`, of what the server says at `<base>/<path>`. Nobody verifies
+    /// them.
+    ///
+    /// # Errors
+    /// [`BlobError`]; also if it takes longer than `limit`.
+    pub(crate) async fn unverified(
+        &self,
+        path: &str,
+        max: usize,
+        limit: Duration,
+    ) -> Result<Vec<u8>, BlobError> {
+        let name = self.name();
+        let request = self.client.get(self.url_of(path)).timeout(limit);
+        let answer = request
+            .send()
+            .await
+            .map_err(|error| failed(&name, &error))?;
+        if answer.status() != reqwest::StatusCode::OK {
+            let status = answer.status().as_u16();
+            return Err(BlobError::Refused {
+                origin: name,
+                status,
+            });
+        }
+        let mut stream = answer.bytes_stream();
+        let mut bytes = Vec::new();
+        while bytes.len() < max
+            && let Some(chunk) = stream
+                .try_next()
+                .await
+                .map_err(|error| failed(&name, &error))?
+        {
+            bytes.extend(chunk.iter().take(max - bytes.len()));
+        }
+        Ok(bytes)
     }
 }
 
@@ -131,7 +168,11 @@ impl HttpSource {
 impl BlobSource for HttpSource {
     async fn open(&self, digest: Digest) -> Result<BlobStream, BlobError> {
         let name = self.name();
-        let response = self.client.get(self.url_of(digest)).send().await;
+        let response = self
+            .client
+            .get(self.url_of(&format!("v1/blobs/{digest}")))
+            .send()
+            .await;
         let response = response.map_err(|error| failed(&name, &error))?;
         match response.status() {
             reqwest::StatusCode::OK => {}

@@ -9,6 +9,7 @@ mod directory;
 mod error;
 mod fetch;
 mod http;
+mod listen;
 mod store;
 mod writer;
 
@@ -21,8 +22,9 @@ pub use error::BlobError;
 pub(crate) use fetch::background;
 pub use fetch::{fetch, fetch_any, fetch_bytes};
 pub use http::{HttpClient, HttpPolicy, HttpSource, blob_router};
+pub use listen::{BoundedListener, BoundedStream};
 pub use store::{DirStore, StoreLimits};
-pub use writer::BlobWriter;
+pub use writer::{BlobWriter, StagedBlob};
 
 use crate::digest::Digest;
 

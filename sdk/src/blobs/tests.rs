@@ -436,6 +436,25 @@ async fn private_addresses_are_refused_by_number_and_by_name() {
     }
 }
 
+#[tokio::test]
+async fn what_nobody_verifies_is_asked_for_as_carefully_and_bounded() {
+    let router = Router::new().route("/base/v1/logs/1", get(|| async { "x".repeat(100_000) }));
+    let base = serve(router).await.join("/base/").unwrap();
+    let limit = Duration::from_secs(5);
+    let source = devnet().source(&base).unwrap();
+    let bytes = source.unverified("v1/logs/1", 8_192, limit).await.unwrap();
+    assert_eq!(bytes.len(), 8_192);
+    let error = source.unverified("v1/logs/2", 8_192, limit).await;
+    assert_eq!(error.unwrap_err().code(), "blob-refused");
+
+    let mut inside = base.clone();
+    inside.set_host(Some("localhost")).unwrap();
+    let strict = HttpClient::new(&HttpPolicy::default()).unwrap();
+    let source = strict.source(&inside).unwrap();
+    let error = source.unverified("v1/logs/1", 8_192, limit).await;
+    assert_eq!(error.unwrap_err().code(), "blob-forbidden");
+}
+
 #[test]
 fn transient_or_not() {
     let refused = |status| BlobError::Refused {

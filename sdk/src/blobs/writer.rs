@@ -1,12 +1,16 @@
 //! Writing a blob: hash while it is written, keep it only when it is whole.
 
+use std::fs::File;
 use std::io::{self, Read, Write};
 
-use tempfile::NamedTempFile;
+use tempfile::{NamedTempFile, TempPath};
 
 use super::store::sync_parent;
 use super::{BlobError, DirStore};
 use crate::digest::Digest;
+
+/// So many blobs are synced one by one; the whole disk at once has other things to write too.
+const FEW: usize = 16;
 
 /// A blob being written into a [`DirStore`]. Dropped without [`BlobWriter::commit`], it leaves
 /// nothing behind. Through [`std::io::Write`] the same errors come as [`io::Error`] with the
@@ -25,6 +29,13 @@ pub struct BlobWriter {
 struct Reservation {
     store: DirStore,
     bytes: u64,
+}
+
+impl Reservation {
+    /// The bytes stay in the store.
+    fn spend(mut self) {
+        self.bytes = 0;
+    }
 }
 
 impl Drop for Reservation {
@@ -122,6 +133,15 @@ impl BlobWriter {
         self.keep(actual).map(|(_, size)| size)
     }
 
+    /// Ends the blob without keeping it: [`DirStore::keep_all`] does that for many at a time.
+    pub fn stage(self) -> StagedBlob {
+        StagedBlob {
+            digest: self.hasher.finalize().into(),
+            file: self.file.into_temp_path(),
+            reserved: self.reserved,
+        }
+    }
+
     fn keep(mut self, digest: Digest) -> Result<(Digest, u64), BlobError> {
         let size = self.size();
         if self.store.contains(&digest) {
@@ -139,6 +159,74 @@ impl BlobWriter {
         }
         sync_parent(&target)?;
         Ok((digest, size))
+    }
+}
+
+/// A blob that is written, but not kept yet. Dropped, it leaves nothing behind.
+#[derive(Debug)]
+pub struct StagedBlob {
+    digest: Digest,
+    file: TempPath,
+    reserved: Reservation,
+}
+
+impl StagedBlob {
+    /// Its digest.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// Its bytes.
+    pub fn size(&self) -> u64 {
+        self.reserved.bytes
+    }
+}
+
+impl DirStore {
+    /// Keeps these blobs, which are this store's. A single one costs two syncs of the disk; many
+    /// together cost hardly more.
+    ///
+    /// # Errors
+    /// [`BlobError::DiskFull`] or [`BlobError::Io`]; then some may be kept, and all of those are whole.
+    pub fn keep_all(&self, blobs: Vec<StagedBlob>) -> Result<(), BlobError> {
+        // Bytes first, names afterwards: a power cut must not leave a name of other bytes.
+        let each = blobs.len() <= FEW;
+        if each {
+            for blob in &blobs {
+                File::open(&blob.file)
+                    .and_then(|file| file.sync_all())
+                    .map_err(|error| BlobError::io("sync", &blob.file, error))?;
+            }
+        } else {
+            self.sync_disk()?;
+        }
+        for StagedBlob {
+            digest,
+            file,
+            reserved,
+        } in blobs
+        {
+            if self.contains(&digest) {
+                continue;
+            }
+            let target = self.path_of(&digest);
+            self.make_shard(&target)?;
+            match file.persist_noclobber(&target) {
+                Ok(()) => reserved.spend(),
+                Err(raced) if raced.error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(failed) => return Err(BlobError::io("rename to", &target, failed.error)),
+            }
+            if each {
+                sync_parent(&target)?;
+            }
+        }
+        if each { Ok(()) } else { self.sync_disk() }
+    }
+
+    fn sync_disk(&self) -> Result<(), BlobError> {
+        File::open(self.root())
+            .and_then(|folder| Ok(rustix::fs::syncfs(&folder)?))
+            .map_err(|error| BlobError::io("sync", self.root(), error))
     }
 }
 

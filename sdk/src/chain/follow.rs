@@ -198,7 +198,7 @@ impl Follower {
             let from = self
                 .recent
                 .back()
-                .map_or(self.start, |record| record.head.number + 1);
+                .map_or(self.start, |record| record.head.number.saturating_add(1));
             self.stream = Some(
                 self.provider
                     .watch_canonical_logs_from(from, &filter)
@@ -257,7 +257,8 @@ impl Follower {
         };
         // A new stream knows nothing of the block below its first: only we can see that it changed.
         let parent_changed = self.recent.back().is_some_and(|record| {
-            record.head.number + 1 != head.number || record.head.hash != header.parent_hash()
+            record.head.number.checked_add(1) != Some(head.number)
+                || record.head.hash != header.parent_hash()
         });
         if parent_changed {
             self.stream = None;

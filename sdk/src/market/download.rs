@@ -23,6 +23,8 @@ const AT_ONCE: usize = 8;
 const MAX_STDOUT: u64 = 1 << 20;
 /// Most bytes of a log that are read.
 const MAX_LOG: usize = 8 << 10;
+/// Longest time for a log.
+const LOG_TIME: Duration = Duration::from_secs(5);
 
 /// What a result was verified against.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,7 +83,6 @@ impl Downloaded {
 struct Verified {
     lease: LeaseView,
     basis: Basis,
-    endpoint: Url,
     source: HttpSource,
     digests: Arc<Vec<Digest>>,
 }
@@ -98,7 +99,7 @@ impl Run {
             if lease.phase != Phase::Settled {
                 missing.push(lease.range());
                 if lease.phase == Phase::Refunded {
-                    refunded += lease.refunded;
+                    refunded = lease.refunded.saturating_add(refunded);
                 }
                 continue;
             }
@@ -206,7 +207,6 @@ impl Run {
         Ok(Verified {
             lease: lease.clone(),
             basis,
-            endpoint,
             source,
             digests,
         })
@@ -284,7 +284,7 @@ impl Run {
         let log = if outcome.is_success() {
             None
         } else {
-            self.log_of(&verified.endpoint, task).await
+            self.log_of(source, task).await
         };
         Ok(TaskResult {
             task,
@@ -299,36 +299,22 @@ impl Run {
     }
 
     /// The log's last lines, if the provider tells them. Never an error: nothing depends on them.
-    async fn log_of(&self, endpoint: &Url, task: u32) -> Option<String> {
-        let mut url = endpoint.clone();
-        url.set_path(&format!(
-            "{}/v1/logs/{}/{task}",
-            endpoint.path().trim_end_matches('/'),
-            self.id()
-        ));
-        let client = reqwest::Client::builder()
-            .timeout(Duration::from_secs(5))
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .build()
-            .ok()?;
-        let mut response = client.get(url).send().await.ok()?.error_for_status().ok()?;
-        let mut bytes = Vec::new();
-        while let Ok(Some(chunk)) = response.chunk().await {
-            bytes.extend_from_slice(&chunk);
-            if bytes.len() > MAX_LOG {
-                bytes.truncate(MAX_LOG);
-                break;
-            }
-        }
-        let text = String::from_utf8_lossy(&bytes);
-        // A stranger's bytes on their way to a terminal.
-        let text: String = text
-            .chars()
-            .filter(|c| !c.is_control() || matches!(c, '\n' | '\t'))
-            .collect();
-        (!text.trim().is_empty()).then_some(text)
+    async fn log_of(&self, source: &HttpSource, task: u32) -> Option<String> {
+        let path = format!("v1/logs/{}/{task}", self.id());
+        let bytes = source.unverified(&path, MAX_LOG, LOG_TIME).await.ok()?;
+        printable(&bytes)
     }
+}
+
+/// A stranger's bytes on their way to a terminal: neither control characters nor those that turn
+/// the direction of what stands around them.
+fn printable(bytes: &[u8]) -> Option<String> {
+    let text: String = String::from_utf8_lossy(bytes)
+        .chars()
+        .filter(|c| !c.is_control() || matches!(c, '\n' | '\t'))
+        .filter(|c| !matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'))
+        .collect();
+    (!text.trim().is_empty()).then_some(text)
 }
 
 async fn fetch_digests(
@@ -470,4 +456,17 @@ fn rename(from: &Path, to: &Path) -> Result<(), Error> {
         path: to.to_owned(),
         source,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_strangers_log_cannot_command_a_terminal() {
+        let log = "\u{1b}[2J\u{9b}31mone\r\n\ttwo\u{202e}three\u{2066}\u{7f}\0 ä";
+        let log = printable(&[log.as_bytes(), b"\xff"].concat());
+        assert_eq!(log.as_deref(), Some("[2J31mone\n\ttwothree ä\u{fffd}"));
+        assert_eq!(printable(b"\x1b \n"), None);
+    }
 }

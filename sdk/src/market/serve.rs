@@ -9,7 +9,7 @@ use url::Url;
 
 use super::Market;
 use crate::Error;
-use crate::blobs::blob_router;
+use crate::blobs::{BoundedListener, blob_router};
 
 /// A running blob server; it ends when the last run that holds it is gone.
 #[derive(Debug)]
@@ -54,7 +54,7 @@ impl Market {
         };
         let router = blob_router(self.inner.store.clone());
         let task = tokio::spawn(async move {
-            if let Err(error) = axum::serve(listener, router).await {
+            if let Err(error) = axum::serve(BoundedListener::new(listener), router).await {
                 tracing::error!(%error, "the blob server ended");
             }
         });

@@ -191,9 +191,9 @@ impl JobView {
             .values()
             .fold((0, 0, 0), |(paid, fee, refunded), lease| {
                 (
-                    paid + lease.paid,
-                    fee + lease.fee,
-                    refunded + lease.refunded,
+                    lease.paid.saturating_add(paid),
+                    lease.fee.saturating_add(fee),
+                    lease.refunded.saturating_add(refunded),
                 )
             })
     }
