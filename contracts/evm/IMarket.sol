@@ -124,7 +124,7 @@ interface IMarket {
     /// @param how how it was settled, else None
     /// @param round 1 for the first holder, one more for each takeover
     /// @param count tasks in it
-    /// @param startedAt when its round began; fixes its price
+    /// @param startedAt when its round began; fixes its price. Of a lease that was released, when that was
     /// @param submittedAt when its result was submitted, else 0
     /// @param root Merkle root of its result, 0 before `submit`
     struct LeaseState {
@@ -389,7 +389,8 @@ interface IMarket {
         external
         returns (uint32 first, uint32 taken);
 
-    /// @notice Takes a free lease in a new round, performing `expire` itself if that is due.
+    /// @notice Takes a free lease in a new round, performing `expire` itself if that is due. A lease
+    /// that was released can be taken from the next second on.
     /// @param job the job
     /// @param provider for whom; not who left the lease last
     /// @param first the lease's first task

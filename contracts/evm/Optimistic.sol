@@ -42,6 +42,9 @@ abstract contract Optimistic is Jobs {
         lease = _freeIfLate(job, jobId, first, lease);
         _requirePhase(Phase.Free, jobId, first, lease);
         if (lease.provider() == number) revert BarredFromRound(jobId, first, provider);
+        // A release and a takeover by another address of the same owner cannot be one transaction, or
+        // that owner would reprice its lease on a risen ramp, free and unrivalled.
+        if (block.timestamp <= lease.startedAt()) revert TooEarly(lease.startedAt() + 1, _now());
         if (lease.round() == type(uint16).max) revert TooManyRounds(jobId, first);
         lease = LeaseSlots.running(number, lease.round() + 1, lease.count(), lease.feeBps(), block.timestamp);
         _begin(job, jobId, first, lease, provider);
@@ -177,7 +180,7 @@ abstract contract Optimistic is Jobs {
         private
         returns (LeaseSlot freed)
     {
-        freed = lease.to(Phase.Free);
+        freed = reason == Reason.Expired ? lease.to(Phase.Free) : lease.released(block.timestamp);
         _leases[jobId][first] = freed;
         uint96 bond = JobRules.bondOf(job.price, lease.count());
         uint96 slash = 0;

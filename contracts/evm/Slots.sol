@@ -69,6 +69,7 @@ library JobSlots {
 library LeaseSlots {
     uint256 private constant PHASE = uint256(0xff) << 32;
     uint256 private constant PHASE_AND_HOW = uint256(0xffff) << 32;
+    uint256 private constant STARTED_AT = uint256(type(uint40).max) << 112;
 
     /// @notice A round that begins at `time`.
     function running(uint32 provider_, uint16 round_, uint32 count_, uint16 fee, uint256 time)
@@ -86,6 +87,13 @@ library LeaseSlots {
     function submitted(LeaseSlot slot, uint256 time) internal pure returns (LeaseSlot) {
         return
             LeaseSlot.wrap(LeaseSlot.unwrap(to(slot, IMarket.Phase.Submitted)) | uint256(uint40(time)) << 152);
+    }
+
+    /// @notice The running lease, given up at `time`, which takes the place of its round's beginning.
+    function released(LeaseSlot slot, uint256 time) internal pure returns (LeaseSlot) {
+        return LeaseSlot.wrap(
+            LeaseSlot.unwrap(to(slot, IMarket.Phase.Free)) & ~STARTED_AT | uint256(uint40(time)) << 112
+        );
     }
 
     /// @notice The lease, settled.
@@ -131,7 +139,8 @@ library LeaseSlots {
         return uint16(LeaseSlot.unwrap(slot) >> 96);
     }
 
-    /// @notice When its round began; fixes its price and its deadline.
+    /// @notice When its round began; fixes its price and its deadline. Of a free lease that was
+    /// released, when that was.
     function startedAt(LeaseSlot slot) internal pure returns (uint40) {
         return uint40(LeaseSlot.unwrap(slot) >> 112);
     }

@@ -317,6 +317,7 @@ contract Handler is Test {
         if (provider == lease.holder) provider = providers[(who % 4 + 1) % 4];
         vm.prank(provider);
         market.takeover(_jobs[j], provider, lease.first);
+        assertGt(block.timestamp, lease.since, "not in the second of its release");
         _begin(j, l, provider, lease.first, lease.count);
     }
 
@@ -398,6 +399,7 @@ contract Handler is Test {
         market.release(_jobs[j], lease.first, lease.holder);
         bool early = block.timestamp <= lease.since + _jobs[j].timing.runWindow / 8;
         _burn(j, l, early ? 0 : lease.bond / 50);
+        _leases[j][l].since = uint64(block.timestamp);
     }
 
     function close(uint256 which, uint256, uint256 c) external inside {

@@ -441,6 +441,36 @@ contract LeasesTest is Base {
         claim(job, alice, 4);
         vm.prank(alice);
         market.release(job, 0, alice);
+        vm.warp(time() + 1);
+    }
+
+    /// One owner of two addresses must not release and take over in one transaction: it would hold
+    /// every lease of a job for nothing and wait for the ramp's end, with no one able to come between.
+    function test_takeover_notInTheSecondOfTheRelease() public {
+        vm.prank(bob);
+        market.setOperator(operator, true);
+        claim(job, alice, 4);
+        uint64 runWindow = job.timing.runWindow;
+        for (uint64 wait = runWindow / 8; wait <= runWindow; wait += runWindow - runWindow / 8) {
+            uint256 snapshot = vm.snapshotState();
+            vm.warp(job.timing.opensAt + wait); // early, then late
+            vm.startPrank(operator);
+            market.release(job, 0, alice);
+            assertEq(market.leaseOf(jobId, 0).startedAt, time());
+            vm.expectRevert(abi.encodeWithSelector(IMarket.TooEarly.selector, time() + 1, time()));
+            market.takeover(job, bob, 0);
+            vm.warp(time() + 1);
+            market.takeover(job, bob, 0);
+            vm.stopPrank();
+            assertEq(market.leaseOf(jobId, 0).startedAt, time());
+            vm.revertToState(snapshot);
+        }
+        // Whose round ran out has paid for it, and anyone could have come first: no delay.
+        vm.warp(job.timing.opensAt + runWindow + 1);
+        market.expire(job, 0);
+        assertEq(market.leaseOf(jobId, 0).startedAt, job.timing.opensAt);
+        vm.prank(bob);
+        market.takeover(job, bob, 0);
     }
 
     function test_takeover() public {
