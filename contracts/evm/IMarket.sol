@@ -143,7 +143,8 @@ interface IMarket {
     /// @param stake all its stake
     /// @param free the part of it that no lease locks
     /// @param stakedAt when its stake last increased
-    /// @param completed leases settled in its favour (saturating)
+    /// @param completed leases settled in its favour (saturating). No proof of merit: who is client and
+    /// provider at once settles leases for the fee, and for nothing where the price is 0
     /// @param late leases it let expire or released late (saturating)
     /// @param slashed leases lost to a jury or a quorum (saturating)
     struct ProviderState {

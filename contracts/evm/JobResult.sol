@@ -51,7 +51,10 @@ library JobResult {
     /// @param digest its output digest
     /// @param proof its path in the lease's tree
     /// @param minimum the least assurance: Accepted < Unchallenged < Quorum < Proven. `Accepted`
-    /// is the client's word alone; a contract that does not trust the client asks for more
+    /// is the client's word alone; a contract that does not trust the client asks for more, and for
+    /// jobs whose terms it knows: `Unchallenged` is worth what the job's `challengeWindow`, `bond` and
+    /// `juryFee` make it (all may be 0, and client and provider one and the same), and the client can
+    /// `accept` first, so a result need not ever become `Unchallenged`
     function isFinal(
         IMarket market,
         bytes32 jobId,

@@ -15,8 +15,8 @@ contract OddToken {
 
     mapping(address => uint256) public balanceOf;
     Manner public manner;
-    address private _target;
-    bytes private _call;
+    address[] private _targets;
+    bytes[] private _calls;
     bool public reentered;
 
     function mint(address to, uint256 amount) external {
@@ -27,9 +27,17 @@ contract OddToken {
         manner = manner_;
     }
 
+    /// In the next transfer this token makes one call, and those that are added.
     function reenter(address target, bytes calldata call_) external {
         manner = Manner.Reenters;
-        (_target, _call) = (target, call_);
+        delete _targets;
+        delete _calls;
+        reenterToo(target, call_);
+    }
+
+    function reenterToo(address target, bytes calldata call_) public {
+        _targets.push(target);
+        _calls.push(call_);
     }
 
     function approve(address, uint256) external pure returns (bool) {
@@ -49,7 +57,11 @@ contract OddToken {
         bool answer = manner != Manner.ReturnsFalse;
         if (manner == Manner.Reenters) {
             manner = Manner.Honest;
-            (reentered,) = _target.call(_call);
+            reentered = true;
+            for (uint256 i; i < _calls.length; ++i) {
+                (bool ok,) = _targets[i].call(_calls[i]);
+                reentered = reentered && ok;
+            }
         }
         if (answer) {
             uint256 arrives = amount;

@@ -317,6 +317,20 @@ contract LeasesTest is Base {
         assertEq(market.balanceOf(client), 982 * UNIT);
     }
 
+    /// Nor does a new round take the fee of its moment.
+    function test_settle_feeIsThatOfPostAfterATakeover() public {
+        _freed();
+        vm.prank(governor);
+        market.setFee(500, treasury);
+        vm.warp(job.timing.opensAt + job.timing.ramp);
+        vm.prank(bob);
+        market.takeover(job, bob, 0);
+        submit(job, bob, 0);
+        vm.prank(client);
+        market.accept(job, 0);
+        assertEq(market.balanceOf(treasury), 8 * UNIT * FEE / 10_000);
+    }
+
     function test_settle_withoutFeeAndSurplus() public {
         vm.prank(governor);
         market.setFee(0, treasury);
@@ -383,6 +397,19 @@ contract LeasesTest is Base {
         market.expire(job, 0);
         assertEq(market.burned(), 0); // a tenth of 7
         assertProvider(alice, 100 * UNIT, 100 * UNIT, 0, 1);
+    }
+
+    /// Else a full counter would make a late lease impossible to end.
+    function test_expire_theCountSaturates() public {
+        claim(job, alice, 4);
+        // `late` is bits 136 to 167 of the stake's slot; `_stakes` is the mapping in slot 2.
+        bytes32 slot = keccak256(abi.encode(alice, uint256(2)));
+        vm.store(
+            address(market), slot, vm.load(address(market), slot) | bytes32(uint256(type(uint32).max) << 136)
+        );
+        vm.warp(time() + job.timing.runWindow + 1);
+        market.expire(job, 0);
+        assertProvider(alice, 100 * UNIT - 4 * UNIT / 10, 100 * UNIT - 4 * UNIT / 10, 0, type(uint32).max);
     }
 
     // ------------------------------------------------------------------ release

@@ -276,6 +276,27 @@ contract LedgerTest is Base {
         assertEq(m.balanceOf(address(odd)), 0);
     }
 
+    /// What leaves within a deposit and is brought back is a gift: it is credited to nobody.
+    function test_odd_reentryThatBringsItBackGainsNothing() public {
+        (OddToken odd, IMarket m) = _odd();
+        odd.mint(address(odd), 30);
+        m.deposit(address(odd), 40);
+        vm.prank(address(odd));
+        m.stake(30);
+        odd.reenter(address(m), abi.encodeCall(IMarket.withdraw, (address(odd), 40)));
+        odd.reenterToo(address(m), abi.encodeCall(IMarket.unstake, (address(odd), 30)));
+        odd.reenterToo(address(odd), abi.encodeCall(OddToken.transfer, (address(m), 70)));
+        m.deposit(address(this), 100);
+        assertTrue(odd.reentered());
+        assertEq(m.balanceOf(address(odd)), 0);
+        assertEq(m.providerOf(address(odd)).stake, 0);
+        assertEq(m.balanceOf(address(this)), 100);
+        assertEq(odd.balanceOf(address(m)), 170);
+        m.withdraw(address(this), 100);
+        vm.expectRevert(abi.encodeWithSelector(IMarket.InsufficientBalance.selector, address(this), 0, 1));
+        m.withdraw(address(this), 1);
+    }
+
     // ------------------------------------------------------------------ the fee
 
     function test_setFee() public {

@@ -224,7 +224,7 @@ contract PostTest is Base {
     function test_post_dirtyCalldata() public {
         bytes memory data = abi.encodeCall(IMarket.post, (job, spec));
         bytes memory read = abi.encodeCall(IMarket.claim, (job, alice, 1));
-        uint256[12] memory narrow = [uint256(0), 1, 3, 4, 5, 6, 8, 9, 10, 11, 12, 13];
+        uint256[16] memory narrow = [uint256(0), 1, 3, 4, 5, 6, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17];
         for (uint256 i; i < narrow.length; ++i) {
             bytes memory dirty = bytes.concat(data);
             dirty[4 + 32 * narrow[i]] = 0x01;
