@@ -23,6 +23,7 @@ pub mod ethers;
 pub mod image;
 pub mod market;
 pub mod spec;
+mod terminal;
 
 pub use error::Error;
 pub use market::{Done, Job, Market, MarketConfig, Progress, Run};

@@ -143,6 +143,7 @@ async fn a_flood_on_stderr_holds_up_the_task_and_not_the_host() {
     let loud = bench.run(&["shout", "12"]).await;
     assert_eq!(loud.outcome, Outcome::Exit(0));
     assert_eq!(loud.log, [b'!'; 4096]);
+    assert_eq!(bench.stdout(&loud), "done");
 
     let mut spec = bench.spec(&["shout", "200"]);
     spec.resources.timeout_seconds = 5;

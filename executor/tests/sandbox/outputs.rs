@@ -18,6 +18,7 @@ async fn what_must_not_be_collected_is_an_outcome_of_its_class() {
         ("not-utf8", OutputFault::Path),
         ("long", OutputFault::Path),
         ("deep", OutputFault::Depth),
+        ("abyss", OutputFault::Path),
         // Two faults: the worse one, whichever comes first in the stream.
         ("mixed", OutputFault::Link),
     ] {

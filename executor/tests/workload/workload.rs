@@ -157,6 +157,15 @@ fn put(what: &str) {
             fs::write(Path::new(std::ffi::OsStr::from_bytes(b"/out/\xff\xfe")), "").unwrap();
         }
         "deep" => fs::create_dir_all(format!("/out{}", "/d".repeat(33))).unwrap(),
+        "abyss" => {
+            // Deeper than any path can say: seen only from the directory above.
+            std::env::set_current_dir("/out").unwrap();
+            for _ in 0..300 {
+                fs::create_dir(&long).unwrap();
+                std::env::set_current_dir(&long).unwrap();
+            }
+            fs::write("bottom", "").unwrap();
+        }
         "long" => {
             fs::create_dir_all(format!("/out/{long}/{long}")).unwrap();
             fs::write(format!("/out/{long}/{long}/{long}"), "").unwrap();
@@ -202,6 +211,7 @@ fn shout(megabytes: u64) {
     for _ in 0..megabytes {
         std::io::stderr().write_all(&noise).unwrap();
     }
+    print!("done");
 }
 
 fn write_everywhere() {

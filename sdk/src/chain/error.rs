@@ -6,6 +6,10 @@ use alloy::primitives::{Address, B256};
 use alloy::transports::{RpcError, TransportErrorKind};
 
 use super::Revert;
+use crate::terminal::line;
+
+/// Most characters of what a node says that an error repeats.
+pub(super) const MAX_WORDS: usize = 1_000;
 
 /// An error of the chain, of the node in front of it, or of a transaction.
 #[derive(Debug, thiserror::Error)]
@@ -194,7 +198,8 @@ impl ChainError {
         }
         match &source {
             RpcError::ErrorResp(payload) => {
-                let reason = format!("{} (code {})", payload.message, payload.code);
+                let message = line(&payload.message, MAX_WORDS);
+                let reason = format!("{message} (code {})", payload.code);
                 Self::Rpc {
                     action,
                     reason,
@@ -246,5 +251,24 @@ pub(super) fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
     while let Some(inner) = cause.source() {
         cause = inner;
     }
-    cause.to_string()
+    line(&cause.to_string(), MAX_WORDS)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn what_a_node_says_cannot_command_a_terminal() {
+        let message = format!("\u{1b}[2J\u{1b}]0;x\u{7}no{}", "!".repeat(100_000));
+        let payload = serde_json::json!({ "code": -32_000, "message": message });
+        let payload = serde_json::from_value(payload).unwrap();
+        let error = ChainError::from_rpc("eth_call", RpcError::ErrorResp(payload)).to_string();
+        assert!(error.contains("[2J]0;xno!"), "{error}");
+        assert!(
+            error.len() < 2_000 && !error.contains(char::is_control),
+            "{error}"
+        );
+    }
 }

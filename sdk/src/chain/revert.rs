@@ -37,6 +37,7 @@ pub fn decode_error(error: &RpcError<TransportErrorKind>) -> Option<Revert> {
     // A revert without data, or a node that puts the reason into the message only.
     let (_, reason) = payload.message.split_once("execution reverted")?;
     let reason = reason.trim_start_matches([':', ' ', ',']).trim();
+    let reason = crate::terminal::line(reason, super::error::MAX_WORDS);
     Some(Revert {
         name: "Error",
         args: format!("{reason:?}"),

@@ -314,7 +314,7 @@ impl Sender {
             if message.contains("insufficient funds") || message.contains("enough funds") {
                 return ChainError::NoGas {
                     account: self.address(),
-                    reason: payload.message.to_string(),
+                    reason: crate::terminal::line(&payload.message, super::error::MAX_WORDS),
                 };
             }
         }

@@ -16,6 +16,7 @@ use crate::blobs::{BlobError, DirStore, HttpSource, fetch, fetch_bytes, material
 use crate::chain::IMarket::{How, Phase};
 use crate::digest::manifest::{BlobRef, MAX_MANIFEST_BYTES, Outcome, ResultManifest, Tree};
 use crate::digest::{Digest, lease, tree};
+use crate::terminal::is_harmless;
 
 /// Tasks that are fetched at the same time.
 const AT_ONCE: usize = 8;
@@ -311,8 +312,7 @@ impl Run {
 fn printable(bytes: &[u8]) -> Option<String> {
     let text: String = String::from_utf8_lossy(bytes)
         .chars()
-        .filter(|c| !c.is_control() || matches!(c, '\n' | '\t'))
-        .filter(|c| !matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'))
+        .filter(|c| is_harmless(*c) || matches!(c, '\n' | '\t'))
         .collect();
     (!text.trim().is_empty()).then_some(text)
 }

@@ -245,7 +245,7 @@ impl Market {
 
 /// Strangers name tokens: keep what is harmless on a terminal.
 fn printable(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(32).collect()
+    crate::terminal::line(text, 32)
 }
 
 #[cfg(test)]
