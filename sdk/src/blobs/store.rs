@@ -14,6 +14,9 @@ use std::time::{Duration, SystemTime};
 use super::{BlobError, BlobWriter};
 use crate::digest::Digest;
 
+/// A temporary file that was not written to for so long has no writer any more.
+const ABANDONED: Duration = Duration::from_secs(24 * 3_600);
+
 /// What a store may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StoreLimits {
@@ -44,7 +47,8 @@ pub(super) struct Inner {
 }
 
 impl DirStore {
-    /// Opens the store in this directory, and makes it if it is not there.
+    /// Opens the store in this directory, and makes it if it is not there. Temporary files that
+    /// died with their writers a day ago or more are removed.
     ///
     /// # Errors
     /// [`BlobError::Io`] if the directory cannot be made or read.
@@ -71,6 +75,10 @@ impl DirStore {
         };
         let used = store.list()?.into_iter().map(|(_, size)| size).sum();
         store.inner.used.store(used, Ordering::Relaxed);
+        // Others may write to it right now, but nobody for so long.
+        if let Err(error) = store.sweep(ABANDONED) {
+            tracing::debug!(%error, "what a dead writer left stays for now");
+        }
         Ok(store)
     }
 

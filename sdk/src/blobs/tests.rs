@@ -184,6 +184,20 @@ fn a_directory_goes_round() {
 }
 
 #[test]
+fn what_died_long_ago_is_gone_when_the_store_is_opened() {
+    let (_folder, store) = store();
+    for (name, hours) in [("old", 25), ("new", 1)] {
+        let file = fs::File::create(store.temporary().join(name)).unwrap();
+        let time = SystemTime::now() - Duration::from_secs(hours * 3_600);
+        file.set_modified(time).unwrap();
+    }
+    DirStore::open(store.root()).unwrap();
+    let left: Vec<_> = fs::read_dir(store.temporary()).unwrap().collect();
+    assert_eq!(left.len(), 1);
+    assert!(store.temporary().join("new").exists());
+}
+
+#[test]
 fn links_and_special_files_are_not_published() {
     let (folder, store) = store();
     let secret = folder.path().join("secret");
