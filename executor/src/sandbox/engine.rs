@@ -143,6 +143,9 @@ pub struct ImageDefaults {
     /// Its default arguments.
     #[serde(default)]
     pub cmd: Option<Vec<String>>,
+    /// Where it starts.
+    #[serde(default)]
+    pub working_dir: Option<String>,
     /// Paths that would escape the read-only root.
     #[serde(default)]
     pub volumes: Option<BTreeMap<String, serde_json::Value>>,

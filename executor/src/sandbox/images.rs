@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    path::PathBuf,
+    path::{Component, Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -10,7 +10,7 @@ use piecework::{
     blobs::{BlobSource, DirStore},
     digest::{Digest, OciDigest},
     image::{ImageError, ImageLimits, VerifiedImage, verify},
-    spec::ImageSpec,
+    spec::{ImageSpec, JobSpec},
 };
 use serde::{Deserialize, Serialize};
 use tokio::sync::OnceCell;
@@ -20,6 +20,9 @@ use super::{
     engine::{ContainerEngine, EngineError, ImageDefaults, ImageFacts},
     prepare::{fetch, private_dir},
 };
+
+/// Longest string that Linux passes to a program.
+const MAX_STRING: usize = 131_071;
 
 /// An image that the engine has and that is what its pin says.
 #[derive(Debug, Clone)]
@@ -45,16 +48,53 @@ impl Image {
                 "it declares a volume at {path:?}, which would not be bounded"
             )));
         }
+        if let Some(problem) = unusable(&defaults) {
+            return Err(SandboxError::Image(problem));
+        }
         Ok(Self {
             id: facts.id,
             defaults,
         })
     }
 
-    pub(super) fn has_command(&self) -> bool {
-        let any = |words: &Option<Vec<String>>| words.as_ref().is_some_and(|w| !w.is_empty());
-        any(&self.defaults.entrypoint) || any(&self.defaults.cmd)
+    /// The program that a container runs.
+    pub(super) fn program<'a>(&'a self, spec: &'a JobSpec) -> Option<&'a str> {
+        let first = |words: &'a Option<Vec<String>>| words.as_ref().and_then(|words| words.first());
+        first(&spec.command)
+            .or_else(|| first(&self.defaults.entrypoint))
+            .or_else(|| spec.args.first())
+            .or_else(|| first(&self.defaults.cmd))
+            .map(String::as_str)
     }
+}
+
+/// Why no container of such an image could be created or started, or only at a danger. It is the
+/// job's fault and must not look like the engine's, on which one would wait with a bond at stake.
+fn unusable(defaults: &ImageDefaults) -> Option<String> {
+    let dir = defaults.working_dir.as_deref().unwrap_or_default();
+    let path = Path::new(dir);
+    let kernel = ["/proc", "/sys", "/dev"]
+        .iter()
+        .any(|it| path.starts_with(it));
+    if !dir.is_empty()
+        && (!path.is_absolute()
+            || path.components().any(|part| part == Component::ParentDir)
+            || dir.contains('\0')
+            || kernel)
+    {
+        return Some(format!("it cannot start in {dir:?}"));
+    }
+    let strings = [&defaults.env, &defaults.entrypoint, &defaults.cmd];
+    for string in strings.into_iter().flatten().flatten() {
+        if string.contains('\0') || string.len() > MAX_STRING {
+            return Some("a string in its configuration cannot be passed to a program".to_owned());
+        }
+    }
+    let names = defaults.env.iter().flatten();
+    names
+        .into_iter()
+        .any(|pair| pair.is_empty() || pair.starts_with('='))
+        .then(|| "a variable of its environment has no name".to_owned())
 }
 
 /// What is remembered of an image, across restarts too, once it has been verified.

@@ -260,9 +260,15 @@ impl Sandbox {
                 limit.as_secs()
             ))
         })??;
-        if spec.command.is_none() && spec.args.is_empty() && !image.has_command() {
+        let Some(program) = image.program(spec) else {
             return Err(SandboxError::Image(
                 "neither it nor the spec says what to run".to_owned(),
+            ));
+        };
+        // The engine would fail with an error that looks like one of its own.
+        if program.len() > 4_095 || program.split('/').any(|part| part.len() > 255) {
+            return Err(SandboxError::Image(
+                "no file can have the name of its program".to_owned(),
             ));
         }
         Ok(Prepared {

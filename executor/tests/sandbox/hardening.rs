@@ -122,3 +122,30 @@ async fn an_images_healthcheck_is_not_run() {
     assert!(state.running && state.health.is_none(), "{state:?}");
     bench.finish().await;
 }
+
+#[tokio::test]
+async fn an_image_that_cannot_start_is_the_jobs_fault_and_not_the_engines() {
+    let bench = Bench::new().await;
+    for (name, value) in [
+        ("WorkingDir", json!("relative")),
+        ("WorkingDir", json!("/a\u{0}b")),
+        ("WorkingDir", json!("/proc/self/fd/7")),
+        ("WorkingDir", json!("//./dev/../proc")),
+        ("Env", json!(["A=b\u{0}c"])),
+        ("Env", json!(["=b"])),
+        ("Env", json!([format!("A={}", "x".repeat(131_072))])),
+        ("Entrypoint", json!([format!("/{}", "x".repeat(256))])),
+        ("Entrypoint", json!(["/x".repeat(3_000)])),
+    ] {
+        let mut spec = bench.spec(&["hello"]);
+        spec.image = Image::with(name, value.clone()).publish(&bench.client);
+        let error = bench.prepare(&spec).await.err().unwrap();
+        assert!(error.is_of_the_job(), "{name} {value}: {error}");
+        assert_eq!(error.code(), "sandbox-image", "{name} {value}: {error}");
+    }
+    let mut spec = bench.spec(&["hello"]);
+    spec.image = Image::with("WorkingDir", json!("/proceed")).publish(&bench.client);
+    let result = bench.run_spec(&spec).await.unwrap();
+    assert!(result.outcome.is_success());
+    bench.finish().await;
+}
