@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use piecework::spec::Resources;
 
-use crate::config;
+use crate::{config, sandbox::profile::host_memory};
 
 /// The machine's capacity; clones share it.
 #[derive(Clone, Debug)]
@@ -59,7 +59,7 @@ impl Capacity {
         let memory = room(
             self.total.memory_bytes,
             used.memory_bytes,
-            each.memory_bytes,
+            host_memory(each.memory_bytes, each.disk_bytes),
         );
         let disk = room(self.total.disk_bytes, used.disk_bytes, each.disk_bytes);
         let tasks = self.total.tasks.saturating_sub(used.tasks);
@@ -85,7 +85,7 @@ impl Capacity {
         let times = |each: u64| each.saturating_mul(parallel.into());
         let held = Used {
             cpu_millis: times(each.cpu_millis.into()),
-            memory_bytes: times(each.memory_bytes),
+            memory_bytes: times(host_memory(each.memory_bytes, each.disk_bytes)),
             disk_bytes: times(each.disk_bytes),
             tasks: parallel,
         };
@@ -154,5 +154,34 @@ mod tests {
         assert_eq!((capacity.fits_now(each), capacity.fits_ever(each)), (1, 3));
         drop((one, forced));
         assert_eq!(capacity.fits_now(each), 3);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn files_of_a_task_count_as_memory() {
+        let capacity = Capacity::new(config::Capacity {
+            cpu_millis: 8_000,
+            memory_bytes: 100,
+            disk_bytes: 1_000,
+            tasks: 8,
+            lease_tasks: 8,
+        });
+        let each = Resources {
+            cpu_millis: 1_000,
+            memory_bytes: 20,
+            disk_bytes: 30,
+            ..Resources::default()
+        };
+        assert_eq!(capacity.fits_ever(each), 2);
+        let held = capacity.reserve(each, 8).unwrap();
+        assert_eq!((held.parallel(), capacity.fits_now(each)), (2, 0));
+        drop(held);
+        assert_eq!(capacity.fits_now(each), 2);
     }
 }

@@ -122,7 +122,8 @@ impl fmt::Debug for Password {
 pub struct Capacity {
     /// CPU, in thousandths of a core.
     pub cpu_millis: u64,
-    /// Memory, in bytes.
+    /// Memory, in bytes. A task takes what its spec grants for memory and for disk together: its
+    /// files are kept in memory while it runs.
     pub memory_bytes: u64,
     /// Disk for outputs and temporary files of running tasks, in bytes.
     pub disk_bytes: u64,

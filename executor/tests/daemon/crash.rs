@@ -3,17 +3,25 @@ use std::{
     time::Duration,
 };
 
+use alloy::providers::ext::AnvilApi as _;
+use piecework::chain::{IMarket, MarketEvent};
+
+use crate::net::PURSE;
 use crate::scene::{Scene, containers, docker, eventually, naps};
 
 struct Daemon(Child);
 
 impl Daemon {
     fn start(scene: &Scene, index: usize) -> Self {
+        Self::start_with_margin(scene, index, 2)
+    }
+
+    fn start_with_margin(scene: &Scene, index: usize, margin: u64) -> Self {
         let config = scene.folder.path().join("executor.toml");
         let key = scene.net.key(index);
         let text = format!(
             "state_dir = {:?}\n[chain]\nrpc_url = {:?}\nid = 31337\nmarket = \"{}\"\npoll_millis = 50\n\
-             margin_seconds = 2\nconfirmations = 8\n[provider]\naddress = \"{}\"\n[engine]\ndocker = {:?}\n\
+             margin_seconds = {margin}\nconfirmations = 8\n[provider]\naddress = \"{}\"\n[engine]\ndocker = {:?}\n\
              [capacity]\nmemory_bytes = 1073741824\ndisk_bytes = 1073741824\ntasks = 2\n\
              [policy]\nmin_price = 0\nallow_private_sources = true\n[serve]\nbind = \"127.0.0.1:0\"\n\
              [admin]\nenabled = false\n",
@@ -98,4 +106,52 @@ async fn killed_in_the_middle_of_a_lease_and_restarted_it_settles_and_nothing_is
     // Its endpoint three times (the port changes with each start), claim, submit, finalize.
     assert_eq!(scene.sent(2).await - before, 6);
     assert!(containers(&label).is_empty());
+}
+
+/// A daemon that is killed in mid-lease and comes back `seconds` later, by the chain's clock: how
+/// the round ended, what was burned, and the stake that is free in the end. The bond was 400.
+async fn killed_and_back_after(seconds: u64, margin: u64) -> (IMarket::Reason, u128, u128) {
+    let scene = Scene::new().await;
+    let provider = scene.net.stake(2).await;
+    let daemon = Daemon::start_with_margin(&scene, 2, margin);
+    let job = scene.post(&scene.spec(&["nap", "3000"], 2)).await;
+    let label = format!("piecework.job={job:x}");
+    eventually("containers run", || async {
+        !containers(&label).is_empty()
+    })
+    .await;
+    daemon.kill();
+    let anvil = &scene.net.provider;
+    anvil.anvil_increase_time(seconds).await.unwrap();
+    anvil.anvil_mine(Some(1), None).await.unwrap();
+
+    // Its second round is barred to it: the job waits for another provider.
+    let daemon = Daemon::start_with_margin(&scene, 2, margin);
+    eventually("the lease is given up", || async {
+        scene.count(job, "Freed").await == 1
+    })
+    .await;
+    daemon.terminate();
+    assert_eq!(scene.count(job, "Submitted").await, 0);
+    assert_eq!(scene.count(job, "Claimed").await, 1);
+    assert!(containers(&label).is_empty());
+    let events = scene.events(job).await;
+    let freed = events.into_iter().find_map(|at| match at.event {
+        MarketEvent::Freed(freed) => Some(freed),
+        _ => None,
+    });
+    let freed = freed.unwrap();
+    (freed.reason, freed.burned, scene.free_stake(provider).await)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn back_shortly_before_the_deadline_it_releases_and_saves_most_of_the_bond() {
+    let ended = killed_and_back_after(570, 60).await;
+    assert_eq!(ended, (IMarket::Reason::ReleasedLate, 8, PURSE - 8));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn back_after_the_deadline_it_frees_the_lease_and_what_is_left_of_the_bond() {
+    let ended = killed_and_back_after(700, 2).await;
+    assert_eq!(ended, (IMarket::Reason::Expired, 40, PURSE - 40));
 }

@@ -212,12 +212,15 @@ impl Image {
     pub(crate) fn build(name: &str) -> Self {
         let context = tempfile::tempdir().unwrap();
         std::fs::copy(workload(), context.path().join("render")).unwrap();
+        let name = format!("piecework-cli-test-{name}:{}", std::process::id());
+        // The label makes its id its own: tests that run beside this one count their containers.
         std::fs::write(
             context.path().join("Dockerfile"),
-            "FROM scratch\nCOPY render /render\nENTRYPOINT [\"/render\"]\n",
+            format!(
+                "FROM scratch\nLABEL name={name}\nCOPY render /render\nENTRYPOINT [\"/render\"]\n"
+            ),
         )
         .unwrap();
-        let name = format!("piecework-cli-test-{name}:{}", std::process::id());
         let built = Command::new("docker")
             .args(["build", "--quiet", "--tag", &name])
             .arg(context.path())

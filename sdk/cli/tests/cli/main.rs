@@ -10,6 +10,7 @@
 mod demo;
 mod devnet;
 mod harness;
+mod hello;
 mod help;
 mod jobs;
 mod money;
