@@ -140,7 +140,8 @@ mod tests {
         let capacity = Capacity::new(total);
         let each = Resources {
             cpu_millis: 1_000,
-            memory_bytes: 300,
+            // 300 of memory: its files are in memory too.
+            memory_bytes: 200,
             disk_bytes: 100,
             timeout_seconds: 1,
         };
@@ -154,34 +155,5 @@ mod tests {
         assert_eq!((capacity.fits_now(each), capacity.fits_ever(each)), (1, 3));
         drop((one, forced));
         assert_eq!(capacity.fits_now(each), 3);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-
-    use super::*;
-
-    #[test]
-    fn files_of_a_task_count_as_memory() {
-        let capacity = Capacity::new(config::Capacity {
-            cpu_millis: 8_000,
-            memory_bytes: 100,
-            disk_bytes: 1_000,
-            tasks: 8,
-            lease_tasks: 8,
-        });
-        let each = Resources {
-            cpu_millis: 1_000,
-            memory_bytes: 20,
-            disk_bytes: 30,
-            ..Resources::default()
-        };
-        assert_eq!(capacity.fits_ever(each), 2);
-        let held = capacity.reserve(each, 8).unwrap();
-        assert_eq!((held.parallel(), capacity.fits_now(each)), (2, 0));
-        drop(held);
-        assert_eq!(capacity.fits_now(each), 2);
     }
 }
