@@ -9,7 +9,7 @@ use std::{
 
 use alloy::{providers::DynProvider, signers::local::PrivateKeySigner, sol_types::SolCall as _};
 use piecework::{
-    blobs::{DirStore, HttpClient, HttpPolicy, StoreLimits},
+    blobs::{BoundedListener, DirStore, HttpClient, HttpPolicy, StoreLimits},
     chain::{ChainError, ChainOptions, IMarket, check_market, connect, keys},
     digest::Digest,
 };
@@ -323,7 +323,8 @@ fn spawn_server(
     let cancel = cancel.clone();
     tracker.spawn(async move {
         let stopped = cancel.clone();
-        let server = axum::serve(listener, router).with_graceful_shutdown(async move { stopped.cancelled().await });
+        let server = axum::serve(BoundedListener::new(listener), router)
+            .with_graceful_shutdown(async move { stopped.cancelled().await });
         let too_long = async {
             cancel.cancelled().await;
             tokio::time::sleep(Duration::from_secs(2)).await;

@@ -253,8 +253,6 @@ impl Workshop {
         let blobs = background(move || {
             let mut blobs = Vec::new();
             let manifest = lease_manifest::encode(&digests);
-            let list = published.put_bytes(&manifest)?;
-            blobs.push((B256::from(list.0), manifest.len() as u64));
             for digest in digests {
                 let source = if private.contains(&digest) {
                     &private
@@ -272,6 +270,9 @@ impl Workshop {
                     blobs.push((B256::from(named.0), size));
                 }
             }
+            // Last: who finds the list finds all that it names.
+            let list = published.put_bytes(&manifest)?;
+            blobs.push((B256::from(list.0), manifest.len() as u64));
             Ok(blobs)
         })
         .await?;

@@ -195,6 +195,12 @@ impl Scene {
                 .unwrap()
                 .source(&profile.endpoint.parse().unwrap())
                 .unwrap();
+            // Served once the executor has seen its submission mined, the list last.
+            eventually("the outputs are served", || async {
+                let list = Digest(submitted.manifest.0);
+                fetch_bytes(&source, list, 1 << 20).await.is_ok()
+            })
+            .await;
             let manifest = get(&source, submitted.manifest).await;
             let digests = lease::decode(&manifest, state.count).unwrap();
             assert_eq!(

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use alloy::primitives::{Address, B256};
+use backon::{ConstantBuilder, Retryable as _};
 use futures::{StreamExt as _, TryStreamExt as _};
 use url::Url;
 
@@ -18,6 +19,9 @@ use crate::digest::manifest::{BlobRef, MAX_MANIFEST_BYTES, Outcome, ResultManife
 use crate::digest::{Digest, lease, tree};
 use crate::terminal::is_harmless;
 
+/// How often a list of output digests that is not there yet is asked for again, and the pause between.
+const LIST_TRIES: usize = 25;
+const LIST_PAUSE: Duration = Duration::from_millis(200);
 /// Tasks that are fetched at the same time.
 const AT_ONCE: usize = 8;
 /// Most bytes of standard output that an executor keeps.
@@ -331,7 +335,15 @@ async fn fetch_digests(
         what: format!("the list of output digests {manifest}"),
         source: Box::new(source),
     };
-    let bytes = fetch_bytes(source, manifest, 32 * u64::from(lease.count))
+    // A provider serves its outputs once it sees its submission mined, the list last of all: who
+    // asks sooner waits a little.
+    let bytes = (|| fetch_bytes(source, manifest, 32 * u64::from(lease.count)))
+        .retry(
+            ConstantBuilder::new()
+                .with_delay(LIST_PAUSE)
+                .with_max_times(LIST_TRIES),
+        )
+        .when(|error| matches!(error, BlobError::NotFound { .. }))
         .await
         .map_err(refused)?;
     let wrong = |got: B256| Error::WrongRoot {
