@@ -19,7 +19,7 @@ const CONNECTIONS: usize = 256;
 /// Longest time in which nothing is read from a connection or written to it.
 const IDLE: Duration = Duration::from_secs(60);
 
-/// A listener for [`axum::serve`] that holds at most 256 connections, and closes one on which
+/// A listener for [`axum::serve()`] that holds at most 256 connections, and closes one on which
 /// nothing has moved for a minute: what serves strangers stands behind one of these.
 #[derive(Debug)]
 pub struct BoundedListener {
