@@ -39,10 +39,17 @@ library JobRules {
         if (spec.length > MAX_SPEC) revert IMarket.SpecTooLong(spec.length, MAX_SPEC);
         bytes32 digest = keccak256(spec);
         if (digest != job.terms.spec) revert IMarket.SpecMismatch(job.terms.spec, digest);
-        escrow = _checkPrice(job.terms, job.price);
+        _checkPrice(job.terms, job.price);
+        escrow = escrowOf(job, job.terms.tasks);
         if (job.terms.replicas != 1 || job.terms.verifier != address(0) || job.terms.providers != 0) {
             revert IMarket.Unsupported();
         }
+    }
+
+    /// @notice `window`, if it is neither zero nor too long.
+    function checkWindow(uint64 window) internal pure returns (uint64) {
+        if (window == 0 || window > MAX_WINDOW) revert IMarket.BadWindow(window, MAX_WINDOW);
+        return window;
     }
 
     function _checkTerms(IMarket.Terms calldata terms) private pure {
@@ -64,9 +71,7 @@ library JobRules {
         uint64 opensAt = timing.opensAt;
         uint64 closesAt = timing.closesAt;
         if (timing.ramp > MAX_WINDOW) revert IMarket.BadWindow(timing.ramp, MAX_WINDOW);
-        if (timing.runWindow == 0 || timing.runWindow > MAX_WINDOW) {
-            revert IMarket.BadWindow(timing.runWindow, MAX_WINDOW);
-        }
+        checkWindow(timing.runWindow);
         if (timing.challengeWindow > MAX_WINDOW) {
             revert IMarket.BadWindow(timing.challengeWindow, MAX_WINDOW);
         }
@@ -75,16 +80,11 @@ library JobRules {
         }
     }
 
-    function _checkPrice(IMarket.Terms calldata terms, IMarket.Price calldata price)
-        private
-        pure
-        returns (uint96 escrow)
-    {
+    function _checkPrice(IMarket.Terms calldata terms, IMarket.Price calldata price) private pure {
         if (price.minPrice > price.maxPrice) {
             revert IMarket.BadPriceRange(price.minPrice, price.maxPrice);
         }
-        // 32 + 8 + 128 bits and less: no overflow.
-        escrow = amountOf(uint256(terms.tasks) * terms.replicas * price.maxPrice);
+        // 128 + 32 bits, 128 + 3 bits: no overflow.
         amountOf(uint256(price.bond) * terms.maxLease);
         amountOf(2 * JURY * price.juryFee);
     }
@@ -123,6 +123,32 @@ library JobRules {
             uint256 least = 2 * JURY * price.juryFee;
             return amountOf(bond > least ? bond : least);
         }
+    }
+
+    /// @notice What `count` tasks hold in escrow: their worst case.
+    function escrowOf(IMarket.Job calldata job, uint32 count) internal pure returns (uint96) {
+        // 32 + 8 + 128 bits.
+        return amountOf(uint256(count) * job.terms.replicas * job.price.maxPrice);
+    }
+
+    /// @notice The bond of a seat of a redundant lease.
+    function seatBondOf(IMarket.Price calldata price, uint32 count) internal pure returns (uint96) {
+        unchecked {
+            return amountOf(uint256(price.bond) * count); // 128 + 32 bits
+        }
+    }
+
+    /// @notice The bond of a juror over a lease of `count` tasks: a jury together risks what the lease's
+    /// provider does. Rounds down.
+    function jurorBondOf(IMarket.Price calldata price, uint32 count) internal pure returns (uint96) {
+        uint256 share = bondOf(price, count) / JURY;
+        return amountOf(price.bond > share ? price.bond : share);
+    }
+
+    /// @notice K, the deposit of a round's challenge after `earlier` others: twice the last one.
+    function depositOf(IMarket.Price calldata price, uint8 earlier) internal pure returns (uint96) {
+        // 128 + 2 bits, and at most 64: what is larger has no place in a market.
+        return amountOf(JURY * price.juryFee << (earlier < 64 ? earlier : 64));
     }
 
     /// @notice Splits the escrow `maxPrice * count` of a lease that ended well at `price`. The fee

@@ -1,20 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.34;
 
+import {Books} from "./Books.sol";
 import {IMarket} from "./IMarket.sol";
 import {JobRules} from "./JobRules.sol";
-import {MarketStorage} from "./MarketStorage.sol";
-import {ProviderSlot} from "./Slots.sol";
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {IERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Permit.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 
-/// @title The ledger, and the border that tokens cross
-/// @notice Tokens move only in `_pull` and `_push`; everything between is bookkeeping.
+/// @title The border that tokens cross, and the fee
+/// @notice Tokens move only in `_pull` and `_push`; everything between is bookkeeping (`Books`).
 /// `deposit`, `depositWithPermit`, `withdraw`, `stake` and `unstake` are their only callers.
 /// @dev No re-entrancy guard: `_push` comes after all bookkeeping, and what `_pull` brings in is
 /// credited after it arrived, whole, and counts for one call only.
-abstract contract Ledger is MarketStorage {
+abstract contract Ledger is IMarket, Books {
     using SafeERC20 for IERC20;
 
     /// @notice Hard cap of the protocol fee, in basis points.
@@ -87,40 +86,13 @@ abstract contract Ledger is MarketStorage {
         _TOKEN.safeTransfer(to, amount);
     }
 
-    // ------------------------------------------------------------------ bookkeeping
-
     /// @inheritdoc IMarket
     function balanceOf(address account) external view returns (uint128) {
-        uint256 balance = _ledger[account] + _providers[account].earned();
+        uint32 number = _numbers[account];
+        uint256 balance = _ledger[account];
+        if (number != 0) balance += _providers[number].earned();
         if (account == _feeRecipient) balance += _feeEarned;
         return JobRules.amountOf(balance);
-    }
-
-    /// @dev Adds `amount` to the account's ledger.
-    function _credit(address account, uint256 amount) internal {
-        if (amount != 0) _ledger[account] += amount;
-    }
-
-    /// @dev Takes `amount` out of the account's ledger; if that does not suffice, its earnings as a
-    /// provider and as the fee's recipient are moved to the ledger first.
-    function _debit(address account, uint256 amount) internal {
-        uint256 balance = _ledger[account];
-        if (balance < amount) {
-            ProviderSlot record = _providers[account];
-            balance += record.earned();
-            _providers[account] = record.drawn();
-            if (account == _feeRecipient) {
-                balance += _feeEarned;
-                _feeEarned = 0;
-            }
-            if (balance < amount) revert InsufficientBalance(account, balance, amount);
-        }
-        _ledger[account] = balance - amount;
-    }
-
-    /// @dev Makes `amount`, taken from a bond, nobody's for ever.
-    function _burn(uint96 amount) internal {
-        _burned += amount;
     }
 
     // ------------------------------------------------------------------ the fee

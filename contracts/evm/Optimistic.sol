@@ -19,8 +19,9 @@ abstract contract Optimistic is Jobs {
         returns (uint32 first, uint32 taken)
     {
         uint32 number = _authorize(provider);
-        bytes32 jobId = hashJob(job);
+        bytes32 jobId = _idOf(job);
         JobSlot record = _open(job, jobId);
+        if (job.terms.replicas != 1) revert WrongMode(jobId, job.terms.replicas);
         if (count == 0) revert NothingAsked();
         first = record.next();
         taken = job.terms.tasks - first;
@@ -36,15 +37,16 @@ abstract contract Optimistic is Jobs {
     /// @inheritdoc IMarket
     function takeover(Job calldata job, address provider, uint32 first) external {
         uint32 number = _authorize(provider);
-        bytes32 jobId = hashJob(job);
+        bytes32 jobId = _idOf(job);
         _open(job, jobId);
+        if (job.terms.replicas != 1) revert WrongMode(jobId, job.terms.replicas);
         LeaseSlot lease = _leases[jobId][first];
         lease = _freeIfLate(job, jobId, first, lease);
         _requirePhase(Phase.Free, jobId, first, lease);
         if (lease.provider() == number) revert BarredFromRound(jobId, first, provider);
         // A release and a takeover by another address of the same owner cannot be one transaction, or
         // that owner would reprice its lease on a risen ramp, free and unrivalled.
-        if (block.timestamp <= lease.startedAt()) revert TooEarly(lease.startedAt() + 1, _now());
+        _requireOver(lease.startedAt());
         if (lease.round() == type(uint16).max) revert TooManyRounds(jobId, first);
         lease = LeaseSlots.running(number, lease.round() + 1, lease.count(), lease.feeBps(), block.timestamp);
         _begin(job, jobId, first, lease, provider);
@@ -55,8 +57,9 @@ abstract contract Optimistic is Jobs {
         private
     {
         _leases[jobId][first] = lease;
+        _requireAdmitted(job, lease.provider(), provider);
         uint96 bond = JobRules.bondOf(job.price, lease.count());
-        _lock(provider, bond);
+        _lock(lease.provider(), provider, bond);
         uint96 price = JobRules.priceAt(job.price, job.timing, block.timestamp);
         emit Claimed(jobId, first, provider, lease.count(), lease.round(), price, bond);
     }
@@ -67,21 +70,32 @@ abstract contract Optimistic is Jobs {
     function submit(Job calldata job, uint32 first, address provider, bytes32 root, bytes32 manifest)
         external
     {
-        bytes32 jobId = hashJob(job);
+        bytes32 jobId = _idOf(job);
         LeaseSlot lease = _leases[jobId][first];
         _onlyHolder(jobId, first, lease, provider);
-        if (root == 0) revert ZeroRoot();
-        _requireInTime(lease.startedAt() + job.timing.runWindow);
-
-        _leases[jobId][first] = lease.submitted(block.timestamp);
-        _roots[jobId][first] = root;
+        if (job.terms.verifier != address(0)) revert NeedsProof(jobId, job.terms.verifier);
+        _submit(job, jobId, first, lease.submitted(block.timestamp), root);
         emit Submitted(jobId, first, provider, root, manifest);
+    }
+
+    /// @dev Keeps the result of a lease in time.
+    function _submit(Job calldata job, bytes32 jobId, uint32 first, LeaseSlot submitted, bytes32 root)
+        internal
+    {
+        if (root == 0) revert ZeroRoot();
+        _requireInTime(submitted.startedAt() + job.timing.runWindow);
+        _leases[jobId][first] = submitted;
+        _roots[jobId][first] = root;
     }
 
     /// @inheritdoc IMarket
     function accept(Job calldata job, uint32 first) external {
         _onlyClient(job);
-        bytes32 jobId = hashJob(job);
+        _accept(job, _idOf(job), first);
+    }
+
+    /// @dev `accept`, whoever calls: the client is known to want it.
+    function _accept(Job calldata job, bytes32 jobId, uint32 first) internal {
         LeaseSlot lease = _leases[jobId][first];
         _requirePhase(Phase.Submitted, jobId, first, lease);
         _settle(job, jobId, first, lease, How.Accepted);
@@ -89,42 +103,39 @@ abstract contract Optimistic is Jobs {
 
     /// @inheritdoc IMarket
     function finalize(Job calldata job, uint32 first) external {
-        bytes32 jobId = hashJob(job);
+        bytes32 jobId = _idOf(job);
         LeaseSlot lease = _leases[jobId][first];
         _requirePhase(Phase.Submitted, jobId, first, lease);
-        uint64 deadline = lease.submittedAt() + job.timing.challengeWindow;
-        if (block.timestamp <= deadline) revert TooEarly(deadline + 1, _now());
+        _requireOver(lease.submittedAt() + job.timing.challengeWindow);
         _settle(job, jobId, first, lease, How.Unchallenged);
     }
 
     /// @dev Pays out a lease's escrow and unlocks its bond.
-    function _settle(Job calldata job, bytes32 jobId, uint32 first, LeaseSlot lease, How how) private {
+    function _settle(Job calldata job, bytes32 jobId, uint32 first, LeaseSlot lease, How how) internal {
         _leases[jobId][first] = lease.settled(how);
         uint96 price = JobRules.priceAt(job.price, job.timing, lease.startedAt());
         (uint96 paid, uint96 feePaid, uint96 refunded) =
             JobRules.split(job.price.maxPrice, price, lease.count(), lease.feeBps());
-        address provider = _providerAt[lease.provider()];
-        _reward(provider, paid, JobRules.bondOf(job.price, lease.count()));
-        if (feePaid != 0) _feeEarned += feePaid;
+        _reward(lease.provider(), paid, JobRules.bondOf(job.price, lease.count()));
+        _creditFee(feePaid);
         _credit(job.terms.client, refunded);
-        emit Settled(jobId, first, provider, how, paid, feePaid, refunded);
+        emit Settled(jobId, first, how, paid, feePaid, refunded);
     }
 
     // ------------------------------------------------------------------ a round ends without a result
 
     /// @inheritdoc IMarket
     function expire(Job calldata job, uint32 first) external {
-        bytes32 jobId = hashJob(job);
+        bytes32 jobId = _idOf(job);
         LeaseSlot lease = _leases[jobId][first];
         _requirePhase(Phase.Running, jobId, first, lease);
-        uint64 deadline = lease.startedAt() + job.timing.runWindow;
-        if (block.timestamp <= deadline) revert TooEarly(deadline + 1, _now());
+        _requireOver(lease.startedAt() + job.timing.runWindow);
         _free(job, jobId, first, lease, Reason.Expired);
     }
 
     /// @inheritdoc IMarket
     function release(Job calldata job, uint32 first, address provider) external {
-        bytes32 jobId = hashJob(job);
+        bytes32 jobId = _idOf(job);
         LeaseSlot lease = _leases[jobId][first];
         _onlyHolder(jobId, first, lease, provider);
         uint64 runWindow = job.timing.runWindow;
@@ -135,7 +146,7 @@ abstract contract Optimistic is Jobs {
 
     /// @inheritdoc IMarket
     function close(Job calldata job, uint32[] calldata firsts) external {
-        bytes32 jobId = hashJob(job);
+        bytes32 jobId = _idOf(job);
         JobSlot record = _known(jobId);
         if (record.status() != JobStatus.Cancelled && block.timestamp <= job.timing.closesAt) {
             revert JobStillOpen(jobId, job.timing.closesAt);
@@ -144,7 +155,7 @@ abstract contract Optimistic is Jobs {
         for (uint256 i = 0; i < firsts.length; ++i) {
             uint32 first = firsts[i];
             // The record is read anew: the same task may be named twice.
-            if (first == _jobs[jobId].next() && first != job.terms.tasks) {
+            if (first == _jobs[jobId].next() && first < job.terms.tasks) {
                 refunded += _refundUnclaimed(job, jobId);
             } else {
                 refunded += _refundLease(job, jobId, first);
@@ -156,11 +167,12 @@ abstract contract Optimistic is Jobs {
     /// @dev Gives up a free lease.
     /// @return refunded what the client is still to be credited with
     function _refundLease(Job calldata job, bytes32 jobId, uint32 first) private returns (uint96 refunded) {
-        LeaseSlot lease = _leases[jobId][first];
-        lease = _freeIfLate(job, jobId, first, lease);
+        LeaseSlot lease = job.terms.replicas == 1
+            ? _freeIfLate(job, jobId, first, _leases[jobId][first])
+            : _fixedLease(job, jobId, first);
         _requirePhase(Phase.Free, jobId, first, lease);
         _leases[jobId][first] = lease.to(Phase.Refunded);
-        refunded = JobRules.amountOf(uint256(job.price.maxPrice) * lease.count());
+        refunded = JobRules.escrowOf(job, lease.count());
         emit Refunded(jobId, first, lease.count(), refunded);
     }
 
@@ -180,19 +192,19 @@ abstract contract Optimistic is Jobs {
         private
         returns (LeaseSlot freed)
     {
-        freed = reason == Reason.Expired ? lease.to(Phase.Free) : lease.released(block.timestamp);
+        freed = reason == Reason.Expired ? lease.to(Phase.Free) : lease.freed(block.timestamp);
         _leases[jobId][first] = freed;
         uint96 bond = JobRules.bondOf(job.price, lease.count());
         uint96 slash = 0;
-        address provider = _providerAt[lease.provider()];
         if (reason == Reason.ReleasedEarly) {
-            _unlock(provider, bond);
+            _unlock(lease.provider(), bond);
         } else {
             uint256 share = reason == Reason.Expired ? JobRules.LIVENESS_SLASH : JobRules.RELEASE_SLASH;
             slash = JobRules.slashOf(bond, share);
-            _punish(provider, bond, slash);
+            _slash(lease.provider(), bond, slash, false);
+            _burn(slash);
         }
-        emit Freed(jobId, first, provider, reason, slash);
+        emit Freed(jobId, first, _providerAt[lease.provider()], reason, slash);
     }
 
     // ------------------------------------------------------------------ reading
@@ -208,7 +220,11 @@ abstract contract Optimistic is Jobs {
             count: lease.count(),
             startedAt: lease.startedAt(),
             submittedAt: lease.submittedAt(),
-            root: _roots[jobId][first]
+            root: _roots[jobId][first],
+            seats: lease.seats(),
+            commits: lease.commits(),
+            reveals: lease.reveals(),
+            challenges: lease.challenges()
         });
     }
 
@@ -224,23 +240,10 @@ abstract contract Optimistic is Jobs {
 
     // ------------------------------------------------------------------ checks
 
-    /// @dev Reverts unless the lease is in `phase`.
-    function _requirePhase(Phase phase, bytes32 jobId, uint32 first, LeaseSlot lease) private view {
-        if (lease.phase() != phase) {
-            _known(jobId); // the clearer error, if it is that
-            revert WrongPhase(jobId, first, lease.phase());
-        }
-    }
-
     /// @dev Reverts unless the lease runs, the caller may act for `provider`, and that holds it.
-    function _onlyHolder(bytes32 jobId, uint32 first, LeaseSlot lease, address provider) private view {
+    function _onlyHolder(bytes32 jobId, uint32 first, LeaseSlot lease, address provider) internal view {
         uint32 number = _authorize(provider);
         _requirePhase(Phase.Running, jobId, first, lease);
         if (lease.provider() != number) revert NotHolder(jobId, first, provider);
-    }
-
-    /// @dev Reverts when `deadline` has passed.
-    function _requireInTime(uint64 deadline) private view {
-        if (block.timestamp > deadline) revert TooLate(deadline, _now());
     }
 }

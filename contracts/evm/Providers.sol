@@ -5,10 +5,9 @@ import {IMarket} from "./IMarket.sol";
 import {JobRules} from "./JobRules.sol";
 import {Ledger} from "./Ledger.sol";
 import {ProviderSlot} from "./Slots.sol";
+import {MerkleProof} from "@openzeppelin/contracts/utils/cryptography/MerkleProof.sol";
 
-/// @title Providers: stake, operators, profiles
-/// @notice `stake - free` of a provider is the sum of the bonds of its unfinished leases: `_lock`,
-/// `_reward` and `_unlock` move `free` alone; `_punish` takes from locked stake alone.
+/// @title Providers: stake, operators, profiles, lists
 abstract contract Providers is Ledger {
     /// @notice Longest endpoint of a profile, in bytes.
     uint256 internal constant MAX_ENDPOINT = 128;
@@ -17,10 +16,11 @@ abstract contract Providers is Ledger {
     function stake(uint128 amount) external {
         uint96 arrived = _pull(amount);
         uint32 number = _register(msg.sender);
-        _providers[msg.sender] = _providers[msg.sender].plusFree(arrived);
-        Stake storage held = _stakes[msg.sender];
+        _unlock(number, arrived);
+        Stake storage held = _stakes[number];
         held.total += arrived;
         held.stakedAt = _now();
+        _totalStake += arrived;
         emit Staked(msg.sender, number, amount);
     }
 
@@ -28,11 +28,13 @@ abstract contract Providers is Ledger {
     function unstake(address to, uint128 amount) external {
         if (to == address(0)) revert ZeroAddress();
         if (amount == 0) revert ZeroAmount();
-        ProviderSlot record = _providers[msg.sender];
+        uint32 number = _numbers[msg.sender];
+        ProviderSlot record = _providers[number];
         if (record.free() < amount) revert InsufficientStake(msg.sender, record.free(), amount);
         uint96 leaving = JobRules.amountOf(amount);
-        _providers[msg.sender] = record.minusFree(leaving);
-        _stakes[msg.sender].total -= leaving;
+        _providers[number] = record.minusFree(leaving);
+        _stakes[number].total -= leaving;
+        _totalStake -= leaving;
         emit Unstaked(msg.sender, to, amount);
         _push(to, leaving);
     }
@@ -54,11 +56,31 @@ abstract contract Providers is Ledger {
     }
 
     /// @inheritdoc IMarket
+    function admit(bytes32 list, address provider, bytes32[] calldata proof) external {
+        uint32 number = _numbers[provider];
+        bytes32 leaf = keccak256(bytes.concat(keccak256(abi.encode(provider))));
+        if (number == 0 || !MerkleProof.verifyCalldata(proof, list, leaf)) revert NotOnList(list, provider);
+        _admitted[list][number] = true;
+        emit Admitted(list, provider);
+    }
+
+    /// @inheritdoc IMarket
+    function isAdmitted(bytes32 list, address provider) external view returns (bool) {
+        return _admitted[list][_numbers[provider]];
+    }
+
+    /// @inheritdoc IMarket
+    function totalStake() external view returns (uint128) {
+        return _totalStake;
+    }
+
+    /// @inheritdoc IMarket
     function providerOf(address provider) external view returns (ProviderState memory) {
-        ProviderSlot record = _providers[provider];
-        Stake memory held = _stakes[provider];
+        uint32 number = _numbers[provider];
+        ProviderSlot record = _providers[number];
+        Stake memory held = _stakes[number];
         return ProviderState({
-            number: record.number(),
+            number: number,
             stake: held.total,
             free: record.free(),
             stakedAt: held.stakedAt,
@@ -85,48 +107,11 @@ abstract contract Providers is Ledger {
 
     /// @dev The provider's number; a new one for a new provider.
     function _register(address provider) private returns (uint32 number) {
-        ProviderSlot record = _providers[provider];
-        number = record.number();
+        number = _numbers[provider];
         if (number == 0) {
             number = ++_providerCount;
-            _providers[provider] = record.numbered(number);
+            _numbers[provider] = number;
             _providerAt[number] = provider;
         }
-    }
-
-    /// @dev Reverts unless the caller may act for `provider`. Its number, 0 if it has none.
-    function _authorize(address provider) internal view returns (uint32 number) {
-        if (msg.sender == provider) return _providers[provider].number();
-        number = _operators[provider][msg.sender];
-        if (number == 0) revert NotOperator(provider, msg.sender);
-    }
-
-    /// @dev Locks `bond` of the provider's free stake.
-    function _lock(address provider, uint96 bond) internal {
-        ProviderSlot record = _providers[provider];
-        // Without a number it never staked, and could not be named in a lease.
-        if (record.free() < bond || record.number() == 0) {
-            revert InsufficientStake(provider, record.free(), bond);
-        }
-        _providers[provider] = record.minusFree(bond);
-    }
-
-    /// @dev A lease ended well: pays `amount`, unlocks `bond`, counts it.
-    function _reward(address provider, uint96 amount, uint96 bond) internal {
-        _providers[provider] = _providers[provider].rewarded(amount, bond);
-    }
-
-    /// @dev A lease was left in time: unlocks its bond.
-    function _unlock(address provider, uint96 bond) internal {
-        _providers[provider] = _providers[provider].plusFree(bond);
-    }
-
-    /// @dev A lease was left late: unlocks `bond` less `slash`, which is burned, and counts it.
-    function _punish(address provider, uint96 bond, uint96 slash) internal {
-        _unlock(provider, bond - slash);
-        Stake storage held = _stakes[provider];
-        held.total -= slash;
-        if (held.late != type(uint32).max) ++held.late;
-        _burn(slash);
     }
 }

@@ -192,7 +192,7 @@ contract HashesTest is Base {
         });
         vm.chainId(31_337);
         address at = address(0x2222222222222222222222222222222222222222);
-        deployCodeTo("Market.sol:Market", abi.encode(address(token), governor, treasury, FEE), at);
+        deployCodeTo("Market.sol:Market", abi.encode(address(token), governor, treasury, FEE, times()), at);
         market = IMarket(at);
         bytes32 id = _id(job);
         assertEq(market.hashJob(job), id);

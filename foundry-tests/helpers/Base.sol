@@ -65,7 +65,16 @@ abstract contract Base is Test {
         internal
         returns (IMarket)
     {
-        return IMarket(deployCode("Market.sol:Market", abi.encode(token_, governor_, recipient, fee)));
+        return IMarket(
+            deployCode("Market.sol:Market", abi.encode(token_, governor_, recipient, fee, times()))
+        );
+    }
+
+    /// The times of PROTOCOL.md.
+    function times() internal pure returns (IMarket.Times memory) {
+        return IMarket.Times({
+            drawTime: 60, drawStep: 15, revealWindow: 1 hours, respondWindow: 6 hours, stakeAge: 1 days
+        });
     }
 
     function mint(address who, uint256 amount) internal {

@@ -238,7 +238,7 @@ contract LeasesTest is Base {
         _submitted();
         uint128 fee = 6 * UNIT * FEE / 10_000;
         vm.expectEmit(address(market));
-        emit IMarket.Settled(jobId, 0, alice, IMarket.How.Accepted, 6 * UNIT - fee, fee, 2 * UNIT);
+        emit IMarket.Settled(jobId, 0, IMarket.How.Accepted, 6 * UNIT - fee, fee, 2 * UNIT);
         vm.prank(client);
         market.accept(job, 0);
         assertProvider(alice, 100 * UNIT, 100 * UNIT, 1, 0);
@@ -288,7 +288,7 @@ contract LeasesTest is Base {
         vm.warp(deadline + 1);
         uint128 fee = 6 * UNIT * FEE / 10_000;
         vm.expectEmit(address(market));
-        emit IMarket.Settled(jobId, 0, alice, IMarket.How.Unchallenged, 6 * UNIT - fee, fee, 2 * UNIT);
+        emit IMarket.Settled(jobId, 0, IMarket.How.Unchallenged, 6 * UNIT - fee, fee, 2 * UNIT);
         vm.prank(anyone);
         market.finalize(job, 0);
         assertProvider(alice, 100 * UNIT, 100 * UNIT, 1, 0);
@@ -339,7 +339,7 @@ contract LeasesTest is Base {
         claim(job, alice, 4);
         submit(job, alice, 0);
         vm.expectEmit(address(market));
-        emit IMarket.Settled(id, 0, alice, IMarket.How.Accepted, 8 * UNIT, 0, 0);
+        emit IMarket.Settled(id, 0, IMarket.How.Accepted, 8 * UNIT, 0, 0);
         vm.prank(client);
         market.accept(job, 0);
         assertEq(market.balanceOf(treasury), 0);

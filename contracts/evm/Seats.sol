@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.34;
+
+import {IMarket} from "./IMarket.sol";
+import {JobRules} from "./JobRules.sol";
+import {Records} from "./Records.sol";
+import {LeaseSlot, SealSlot, SealSlots, SeatSlot, SeatSlots} from "./Slots.sol";
+import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
+
+/// @title Drawn seats, and what their holders commit to and reveal
+/// @notice What redundant leases and juries share. Nobody takes a seat without being drawn, with a
+/// chance in proportion to its stake; a provider has at most one seat in a round; and nobody can reveal
+/// what another committed to.
+abstract contract Seats is Records {
+    /// @dev Doublings after which everyone with stake is drawn (for any share of 2^-64 and more).
+    uint256 internal constant MAX_STEPS = 64;
+    /// @dev Doublings of a jury's draw: its growth stops at four times.
+    uint256 internal constant JURY_STEPS = 2;
+    /// @dev A blockhash is known for this many blocks.
+    uint256 private constant SEED_BLOCKS = 256;
+
+    /// @dev The key of a round's seats: of the lease if `challenge` is 0, else of that challenge's jury.
+    function _seatsKey(bytes32 jobId, uint32 first, uint16 round, uint8 challenge)
+        internal
+        pure
+        returns (bytes32)
+    {
+        return keccak256(abi.encode(jobId, first, round, challenge));
+    }
+
+    // ------------------------------------------------------------------ the draw
+
+    /// @dev Fixes the seed and the total stake of a draw: the hash of the block after `fromBlock`, or of
+    /// every 256th later one if that is no longer known. In each window of 256 blocks there is one
+    /// block that counts: whoever waits for another seed waits that long, and anyone can come first.
+    function _seal(bytes32 key, bytes32 jobId, uint32 first, uint256 fromBlock)
+        internal
+        returns (SealSlot sealing)
+    {
+        if (_seals[key].sealedAt() != 0) revert IMarket.SealedAlready(jobId, first);
+        if (block.number < fromBlock + 2) {
+            // forge-lint: disable-next-line(unsafe-typecast)
+            revert IMarket.TooEarlyToSeal(uint64(fromBlock + 2), uint64(block.number));
+        }
+        uint256 seedBlock = fromBlock + 1;
+        seedBlock += (block.number - 1 - seedBlock) / SEED_BLOCKS * SEED_BLOCKS;
+        sealing = SealSlots.sealed_(blockhash(seedBlock), _totalStake, block.timestamp);
+        _seals[key] = sealing;
+    }
+
+    /// @dev When a provider can take one of `places` seats, the greatest time if never. From the k-th step on it
+    /// can iff `H(seed, seats, provider) / 2^64 < stake / totalStake * places * 2^k`, with 64 bits of the hash. A stake that
+    /// grew less than the market's stake age before `post` does not count.
+    /// @param sealing the draw
+    /// @param start when step 0 began
+    /// @param maxSteps doublings that there are
+    function _drawnFrom(
+        SealSlot sealing,
+        bytes32 seatsKey,
+        address provider,
+        uint32 number,
+        uint256 places,
+        uint256 postedAt,
+        uint256 start,
+        uint256 maxSteps
+    ) internal view returns (uint64) {
+        Stake storage held = _stakes[number];
+        uint256 weight = held.total;
+        if (weight == 0 || held.stakedAt + _STAKE_AGE > postedAt) return type(uint64).max;
+        uint256 lot = uint256(keccak256(abi.encode(sealing.seed(), seatsKey, provider))) >> 192;
+        // 64 + 96 bits; 96 + 4 + 64 + 64 bits.
+        uint256 line = lot * sealing.totalStake();
+        uint256 reach = weight * places << 64;
+        uint256 steps = 0;
+        while (line >= reach << steps) {
+            if (++steps > maxSteps) return type(uint64).max;
+        }
+        // forge-lint: disable-next-line(unsafe-typecast)
+        return uint64(start + steps * _DRAW_STEP);
+    }
+
+    /// @dev When the draw of a free lease's next round begins: when the job is open and sealed, and the lease free.
+    function _drawStart(IMarket.Job calldata job, SealSlot sealing, LeaseSlot lease)
+        internal
+        pure
+        returns (uint256)
+    {
+        return Math.max(Math.max(job.timing.opensAt, sealing.sealedAt()), lease.startedAt());
+    }
+
+    /// @dev When the provider can take a seat of the lease's present or next round: drawn from the job's seal,
+    /// step 0 begins when the job opens, is sealed, and the lease is free. Never, if it was not sealed.
+    function _drawnForLease(
+        IMarket.Job calldata job,
+        bytes32 jobId,
+        uint32 first,
+        LeaseSlot lease,
+        address provider,
+        uint32 number
+    ) internal view returns (uint64) {
+        SealSlot sealing = _seals[jobId];
+        if (sealing.sealedAt() == 0) return type(uint64).max;
+        (uint16 round, uint256 start) = lease.phase() == IMarket.Phase.Free
+            ? (lease.round() + 1, _drawStart(job, sealing, lease))
+            : (lease.round(), lease.startedAt() - lease.waited());
+        bytes32 key = _seatsKey(jobId, first, round, 0);
+        return _drawnFrom(
+            sealing, key, provider, number, job.terms.replicas, _jobs[jobId].postedAt(), start, MAX_STEPS
+        );
+    }
+
+    /// @dev When the provider can take a seat of an open dispute's jury: step 0 begins with its seal; there are
+    /// two doublings. Never, if it was not sealed.
+    function _drawnForJury(bytes32 jobId, uint32 first, LeaseSlot lease, address provider, uint32 number)
+        internal
+        view
+        returns (uint64)
+    {
+        bytes32 key = _seatsKey(jobId, first, lease.round(), lease.challenges());
+        SealSlot sealing = _seals[key];
+        if (sealing.sealedAt() == 0) return type(uint64).max;
+        return _drawnFrom(
+            sealing,
+            key,
+            provider,
+            number,
+            JobRules.JURY,
+            _jobs[jobId].postedAt(),
+            sealing.sealedAt(),
+            JURY_STEPS
+        );
+    }
+
+    /// @dev Reverts before `from`, when the provider is drawn.
+    function _requireDrawn(uint64 from, bytes32 jobId, uint32 first, address provider) internal view {
+        if (block.timestamp < from) revert IMarket.NotDrawn(jobId, first, provider, from);
+    }
+
+    // ------------------------------------------------------------------ commit and reveal
+
+    /// @dev What a seat commits to: see `IMarket.commitmentOf`.
+    function _commitmentOf(
+        bytes32 jobId,
+        uint32 first,
+        uint16 round,
+        uint8 challenge,
+        address provider,
+        bytes32 vote,
+        bytes32 salt
+    ) internal pure returns (bytes32) {
+        return keccak256(abi.encode(jobId, first, round, challenge, provider, vote, salt));
+    }
+
+    /// @dev The seat of a panel's `index`-th member. A panel names all seats of a round once: its numbers
+    /// ascend, each has a seat, and there are as many as seats.
+    function _panelSeat(bytes32 seatsKey, uint32[] calldata panel, uint256 index)
+        internal
+        view
+        returns (SeatSlot seat)
+    {
+        seat = _seats[seatsKey][panel[index]];
+        if (seat.state() == IMarket.Seat.None || (index != 0 && panel[index] <= panel[index - 1])) {
+            revert IMarket.WrongPanel(index);
+        }
+    }
+
+    /// @dev The vote that at least `quorum` seats of the panel revealed, as a seat that revealed it; else 0. There
+    /// is at most one: a quorum is more than half.
+    /// @return seats the panel's seats
+    /// @return winner the seat of the majority
+    function _count(bytes32 seatsKey, uint32[] calldata panel, uint256 seatCount, uint256 quorum)
+        internal
+        view
+        returns (SeatSlot[] memory seats, SeatSlot winner)
+    {
+        if (panel.length != seatCount) revert IMarket.WrongPanel(panel.length);
+        seats = new SeatSlot[](seatCount);
+        for (uint256 i = 0; i < seatCount; ++i) {
+            seats[i] = _panelSeat(seatsKey, panel, i);
+        }
+        for (uint256 i = 0; i + quorum <= seatCount; ++i) {
+            if (seats[i].state() != IMarket.Seat.Revealed) continue;
+            uint256 votes = 1;
+            for (uint256 j = i + 1; j < seatCount; ++j) {
+                if (seats[j].equals(seats[i])) ++votes;
+            }
+            if (votes >= quorum) return (seats, seats[i]);
+        }
+    }
+}
