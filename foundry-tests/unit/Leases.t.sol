@@ -348,10 +348,10 @@ contract LeasesTest is Base {
 
     function test_settle_theCountSaturates() public {
         _submitted();
-        // `completed` is the top 32 bits of the provider's slot.
-        bytes32 slot = keccak256(abi.encode(alice, uint256(1)));
+        // `completed` is bits 192 to 223 of the provider's slot; `_providers` is the mapping in slot 3.
+        bytes32 slot = keccak256(abi.encode(market.providerOf(alice).number, uint256(3)));
         vm.store(
-            address(market), slot, vm.load(address(market), slot) | bytes32(uint256(type(uint32).max) << 224)
+            address(market), slot, vm.load(address(market), slot) | bytes32(uint256(type(uint32).max) << 192)
         );
         assertEq(market.providerOf(alice).completed, type(uint32).max);
         vm.prank(client);
@@ -402,8 +402,8 @@ contract LeasesTest is Base {
     /// Else a full counter would make a late lease impossible to end.
     function test_expire_theCountSaturates() public {
         claim(job, alice, 4);
-        // `late` is bits 136 to 167 of the stake's slot; `_stakes` is the mapping in slot 2.
-        bytes32 slot = keccak256(abi.encode(alice, uint256(2)));
+        // `late` is bits 136 to 167 of the stake's slot; `_stakes` is the mapping in slot 4.
+        bytes32 slot = keccak256(abi.encode(market.providerOf(alice).number, uint256(4)));
         vm.store(
             address(market), slot, vm.load(address(market), slot) | bytes32(uint256(type(uint32).max) << 136)
         );
@@ -590,8 +590,8 @@ contract LeasesTest is Base {
 
     function test_takeover_roundsEnd() public {
         _freed();
-        // `round` is bits 48 to 63 of the lease's slot; `_leases` is the mapping in slot 7.
-        bytes32 slot = keccak256(abi.encode(uint256(0), keccak256(abi.encode(jobId, uint256(7)))));
+        // `round` is bits 48 to 63 of the lease's slot; `_leases` is the mapping in slot 10.
+        bytes32 slot = keccak256(abi.encode(uint256(0), keccak256(abi.encode(jobId, uint256(10)))));
         uint256 word = uint256(vm.load(address(market), slot));
         vm.store(address(market), slot, bytes32(word | uint256(0xfffe) << 48));
         assertEq(market.leaseOf(jobId, 0).round, 65_535);

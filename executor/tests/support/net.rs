@@ -10,7 +10,7 @@ use alloy::{
 use piecework::{
     chain::{
         ChainOptions, IERC20, IMarket, Sender, connect,
-        deploy::{MarketDeployment, deploy_dev_token, deploy_market, mint},
+        deploy::{DEV_TIMES, MarketDeployment, deploy_dev_token, deploy_market, mint},
     },
     devnet::{Anvil, AnvilOptions, find_anvil},
 };
@@ -41,6 +41,7 @@ impl Net {
             fee_governor: deployer.address(),
             fee_recipient: deployer.address(),
             fee_bps: 200,
+            times: DEV_TIMES,
             ..MarketDeployment::new(token)
         };
         let (market, _) = deploy_market(&deployer, deployment).await.unwrap();

@@ -43,6 +43,7 @@ sol! {
         address feeGovernor;
         address feeRecipient;
         uint16 feeBps;
+        IMarket.Times times;
     }
 
     /// Errors of the token (ERC-6093) and of the libraries that the market stands on.

@@ -7,7 +7,7 @@ use alloy::sol_types::SolValue as _;
 use serde::Deserialize;
 
 use super::bindings::MarketConstructor;
-use super::{ChainError, DevToken, Sender};
+use super::{ChainError, DevToken, IMarket, Sender};
 
 const MARKET: &str = include_str!("../../../contracts/abi/Market.json");
 const DEV_TOKEN: &str = include_str!("../../../contracts/abi/DevToken.json");
@@ -26,7 +26,7 @@ fn creation_code(name: &'static str, json: &str) -> Result<Bytes, ChainError> {
 }
 
 /// What a market is deployed with.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct MarketDeployment {
     /// The token of payments and stakes.
     pub token: Address,
@@ -36,16 +36,38 @@ pub struct MarketDeployment {
     pub fee_recipient: Address,
     /// The fee in basis points, at most 500.
     pub fee_bps: u16,
+    /// The times that hold for all its jobs.
+    pub times: IMarket::Times,
 }
 
+/// The times of a market that is used in earnest, in seconds.
+pub const TIMES: IMarket::Times = IMarket::Times {
+    drawTime: 60,
+    drawStep: 15,
+    revealWindow: 3_600,
+    respondWindow: 6 * 3_600,
+    stakeAge: 86_400,
+};
+
+/// Times for development networks: blocks come every second or on demand, stake counts at once, and nobody sleeps.
+pub const DEV_TIMES: IMarket::Times = IMarket::Times {
+    drawTime: 8,
+    drawStep: 1,
+    revealWindow: 30,
+    respondWindow: 60,
+    stakeAge: 0,
+};
+
 impl MarketDeployment {
-    /// A market over `token` without a fee and without anyone who could set one.
+    /// A market over `token` with the times of one used in earnest, without a fee and without anyone
+    /// who could set one.
     pub fn new(token: Address) -> Self {
         Self {
             token,
             fee_governor: Address::ZERO,
             fee_recipient: Address::ZERO,
             fee_bps: 0,
+            times: TIMES,
         }
     }
 }
@@ -75,6 +97,7 @@ pub async fn deploy_market(
         feeGovernor: deployment.fee_governor,
         feeRecipient: deployment.fee_recipient,
         feeBps: deployment.fee_bps,
+        times: deployment.times,
     };
     let mut code = creation_code("Market", MARKET)?.to_vec();
     code.extend_from_slice(&arguments.abi_encode_params());

@@ -14,19 +14,35 @@ impl IMarket::IMarketEvents {
     /// The event's name in the interface.
     pub fn name(&self) -> &'static str {
         match self {
+            Self::Admitted(_) => "Admitted",
+            Self::AnswerRevealed(_) => "AnswerRevealed",
             Self::Cancelled(_) => "Cancelled",
+            Self::Challenged(_) => "Challenged",
             Self::Claimed(_) => "Claimed",
+            Self::Committed(_) => "Committed",
+            Self::DemandMade(_) => "DemandMade",
             Self::Deposited(_) => "Deposited",
             Self::FeeSet(_) => "FeeSet",
             Self::Freed(_) => "Freed",
+            Self::Joined(_) => "Joined",
+            Self::Judged(_) => "Judged",
+            Self::JurorJoined(_) => "JurorJoined",
+            Self::JurySealed(_) => "JurySealed",
             Self::OperatorSet(_) => "OperatorSet",
             Self::Posted(_) => "Posted",
             Self::ProfileSet(_) => "ProfileSet",
             Self::Refunded(_) => "Refunded",
+            Self::Responded(_) => "Responded",
+            Self::Revealed(_) => "Revealed",
+            Self::Revoked(_) => "Revoked",
+            Self::Sealed(_) => "Sealed",
+            Self::SeatClosed(_) => "SeatClosed",
             Self::Settled(_) => "Settled",
             Self::Staked(_) => "Staked",
             Self::Submitted(_) => "Submitted",
             Self::Unstaked(_) => "Unstaked",
+            Self::VoteCommitted(_) => "VoteCommitted",
+            Self::VoteRevealed(_) => "VoteRevealed",
             Self::Withdrawn(_) => "Withdrawn",
         }
     }
@@ -34,13 +50,27 @@ impl IMarket::IMarketEvents {
     /// The job it belongs to, when it belongs to one.
     pub fn job_id(&self) -> Option<B256> {
         match self {
+            Self::AnswerRevealed(event) => Some(event.jobId),
             Self::Cancelled(event) => Some(event.jobId),
+            Self::Challenged(event) => Some(event.jobId),
             Self::Claimed(event) => Some(event.jobId),
+            Self::Committed(event) => Some(event.jobId),
+            Self::DemandMade(event) => Some(event.jobId),
             Self::Freed(event) => Some(event.jobId),
+            Self::Joined(event) => Some(event.jobId),
+            Self::Judged(event) => Some(event.jobId),
+            Self::JurorJoined(event) => Some(event.jobId),
+            Self::JurySealed(event) => Some(event.jobId),
             Self::Posted(event) => Some(event.jobId),
             Self::Refunded(event) => Some(event.jobId),
+            Self::Responded(event) => Some(event.jobId),
+            Self::Revealed(event) => Some(event.jobId),
+            Self::Sealed(event) => Some(event.jobId),
+            Self::SeatClosed(event) => Some(event.jobId),
             Self::Settled(event) => Some(event.jobId),
             Self::Submitted(event) => Some(event.jobId),
+            Self::VoteCommitted(event) => Some(event.jobId),
+            Self::VoteRevealed(event) => Some(event.jobId),
             _ => None,
         }
     }
@@ -48,11 +78,24 @@ impl IMarket::IMarketEvents {
     /// First task of the lease it belongs to, when it belongs to one.
     pub fn first(&self) -> Option<u32> {
         match self {
+            Self::AnswerRevealed(event) => Some(event.first),
+            Self::Challenged(event) => Some(event.first),
             Self::Claimed(event) => Some(event.first),
+            Self::Committed(event) => Some(event.first),
+            Self::DemandMade(event) => Some(event.first),
             Self::Freed(event) => Some(event.first),
+            Self::Joined(event) => Some(event.first),
+            Self::Judged(event) => Some(event.first),
+            Self::JurorJoined(event) => Some(event.first),
+            Self::JurySealed(event) => Some(event.first),
             Self::Refunded(event) => Some(event.first),
+            Self::Responded(event) => Some(event.first),
+            Self::Revealed(event) => Some(event.first),
+            Self::SeatClosed(event) => Some(event.first),
             Self::Settled(event) => Some(event.first),
             Self::Submitted(event) => Some(event.first),
+            Self::VoteCommitted(event) => Some(event.first),
+            Self::VoteRevealed(event) => Some(event.first),
             _ => None,
         }
     }

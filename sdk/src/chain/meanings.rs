@@ -145,6 +145,110 @@ pub(super) fn of_market(error: &Market) -> (&'static str, &'static str) {
             "ZeroRoot",
             "a result's root must not be zero; the lease still runs and its bond stays locked, submit the true root",
         ),
+        Market::WrongMode(_) => (
+            "WrongMode",
+            "the call is for the other kind of job (one replica, or several), so nothing changed; use the one for this job",
+        ),
+        Market::NeedsProof(_) => (
+            "NeedsProof",
+            "results of this job come with a proof for its verifier; the lease still runs and its bond stays locked, use prove",
+        ),
+        Market::NoVerifier(_) => (
+            "NoVerifier",
+            "the job has no verifier; the lease still runs and its bond stays locked, use submit",
+        ),
+        Market::ProofRejected(_) => (
+            "ProofRejected",
+            "the job's verifier did not confirm the proof; the lease still runs and its bond stays locked, prove again in time",
+        ),
+        Market::NotAdmitted(_) => (
+            "NotAdmitted",
+            "the job is for listed providers only and this one is not admitted; no bond was locked, call admit with its proof",
+        ),
+        Market::NotOnList(_) => (
+            "NotOnList",
+            "the proof does not show the provider on the list, or it never staked; nothing changed",
+        ),
+        Market::BadSignature(_) => (
+            "BadSignature",
+            "the signature is not the client's, or not for this; no money moved, sign again",
+        ),
+        Market::NonceIsRevoked(_) => (
+            "NonceIsRevoked",
+            "the client revoked the signature under this nonce; nothing was escrowed, sign the job with another nonce",
+        ),
+        Market::WrongChain(_) => (
+            "WrongChain",
+            "signatures are for the chain on which the market was deployed; no money moved",
+        ),
+        Market::NoSuchLease(_) => (
+            "NoSuchLease",
+            "a redundant job's leases begin at multiples of maxLease; nothing changed",
+        ),
+        Market::NotSealed(_) => (
+            "NotSealed",
+            "the draw has no seed yet, so no bond was locked; call seal (or sealJury) first",
+        ),
+        Market::SealedAlready(_) => (
+            "SealedAlready",
+            "the draw has its seed already; nothing changed, go on with it",
+        ),
+        Market::TooEarlyToSeal(_) => (
+            "TooEarlyToSeal",
+            "the seed's block is not final yet; nothing changed, try again in the given block",
+        ),
+        Market::NotDrawn(_) => (
+            "NotDrawn",
+            "the provider is not drawn for a seat yet, so no bond was locked; try again at the given time",
+        ),
+        Market::SeatsTaken(_) => (
+            "SeatsTaken",
+            "all seats are taken, so no bond was locked; look for another lease",
+        ),
+        Market::WrongSeat(_) => (
+            "WrongSeat",
+            "the provider's seat is past this act or before it, so nothing changed; read its state again",
+        ),
+        Market::WrongReveal(_) => (
+            "WrongReveal",
+            "what was revealed is not what was committed to; nothing changed, reveal the committed result with its salt in time or the bond is lost",
+        ),
+        Market::WrongPanel(_) => (
+            "WrongPanel",
+            "the panel is not exactly the seats in ascending order; nothing changed, read the seats again",
+        ),
+        Market::WrongVerdict(_) => (
+            "WrongVerdict",
+            "this is not what the quorum voted for; nothing changed, give its vote, or zero if there is no quorum",
+        ),
+        Market::RevealsMissing(_) => (
+            "RevealsMissing",
+            "not all that committed have revealed and they still have time, so nothing changed; try again after the deadline",
+        ),
+        Market::NoJury(_) => (
+            "NoJury",
+            "the job's juryFee is zero, so it has no disputes; no deposit was taken",
+        ),
+        Market::NotInResult(_) => (
+            "NotInResult",
+            "the result does not hold this digest for this task; no deposit was taken",
+        ),
+        Market::BarredFromJury(_) => (
+            "BarredFromJury",
+            "provider and challenger cannot be jurors of their own dispute; no bond was locked",
+        ),
+        Market::NotChallenger(_) => (
+            "NotChallenger",
+            "only the challenger may do this; nothing changed",
+        ),
+        Market::DemandedAlready(_) => (
+            "DemandedAlready",
+            "this round's digests were demanded before; no deposit was taken",
+        ),
+        Market::RootMismatch(_) => (
+            "RootMismatch",
+            "the digests do not add up to the result's root; nothing changed, give all of them in order before the window is over or the bond is lost",
+        ),
     }
 }
 

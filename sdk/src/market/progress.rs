@@ -300,7 +300,10 @@ impl Run {
                 root: event.root,
             },
             MarketEvent::Settled(event) => Step::Settled {
-                provider: event.provider,
+                provider: view
+                    .leases
+                    .get(&event.first)
+                    .map_or(Address::ZERO, |lease| lease.provider),
                 first: event.first,
                 count: count(event.first),
                 how: event.how,

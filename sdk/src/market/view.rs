@@ -292,7 +292,6 @@ mod tests {
         let settled = MarketEvent::Settled(IMarket::Settled {
             jobId: JOB,
             first: 0,
-            provider: BOB,
             how: How::Unchallenged,
             paid: 20,
             fee: 1,

@@ -6,6 +6,7 @@ use piecework::chain::{IERC20, IMarket, MarketEvent};
 use serde::Serialize;
 
 use super::record::{Event, Record};
+use super::timeline::leases;
 use crate::amount::tokens;
 use crate::fail::Failure;
 use crate::output::{table, units};
@@ -207,13 +208,11 @@ pub(crate) fn audit(parties: Vec<Party>, before: Books, after: Books, record: &R
     };
     let (paid, fees) = (settled(&|s| s.paid), settled(&|s| s.fee));
     for ((party, old), new) in parties.iter().zip(&before.holdings).zip(&after.holdings) {
-        let earned = settled(&|s| {
-            if s.provider == party.address {
-                s.paid
-            } else {
-                0
-            }
-        });
+        let earned = leases(record)
+            .iter()
+            .filter(|lease| lease.provider == party.address)
+            .map(|lease| lease.paid)
+            .sum::<u128>();
         let burned = freed(party.address);
         if earned + burned > 0 {
             must(

@@ -8,7 +8,9 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use alloy::primitives::{Address, B256, U256};
 use alloy::providers::DynProvider;
 use alloy::signers::local::PrivateKeySigner;
-use piecework::chain::deploy::{MarketDeployment, deploy_dev_token, deploy_market, mint};
+use piecework::chain::deploy::{
+    DEV_TIMES, MarketDeployment, deploy_dev_token, deploy_market, mint,
+};
 use piecework::chain::{ChainOptions, IERC20, IMarket, Sender, connect};
 use piecework::devnet::{Anvil, AnvilOptions};
 use piecework_executor::Executor;
@@ -81,6 +83,7 @@ impl Devnet {
             fee_governor: keys.deployer.address(),
             fee_recipient: keys.fee_recipient,
             fee_bps: FEE_BPS,
+            times: DEV_TIMES,
         };
         let (market, _) = deploy_market(&deployer, deployment).await?;
         say!("chain      {} (chain id {CHAIN_ID})", anvil.url());
