@@ -1,10 +1,10 @@
-# Every target first runs scripts/bootstrap, which installs what is missing and is quick otherwise.
+# Every target but simulate (Rust is all it needs) first runs scripts/bootstrap, which installs what is missing and is quick otherwise.
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 # One shell for a whole recipe: what bootstrap exports holds to its end.
 .ONESHELL:
-.PHONY: help demo test test-deep lint bench build abi gas clean
+.PHONY: help demo test test-deep lint bench simulate build abi gas clean
 
 # Where cargo puts things; one target directory for everything.
 TARGET := $(or $(CARGO_TARGET_DIR),target)
@@ -43,6 +43,9 @@ bench: ## overhead of a lease against a bare docker run: out/bench.json
 	$(WORKLOAD)
 	cargo build --locked --release -p piecework-cli
 	$(TARGET)/release/piecework bench --workload $(TARGET)/workload/release/piecework-render --out out
+
+simulate: ## how likely collusion is to win, by share of stake: writes audits/simulation
+	@cargo run --locked --quiet --release -p piecework-simulate
 
 build: ## contracts and all crates
 	@$(call ENV,test)
