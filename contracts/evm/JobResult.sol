@@ -2,6 +2,7 @@
 pragma solidity 0.8.34;
 
 import {IMarket} from "./IMarket.sol";
+import {Hashes} from "@openzeppelin/contracts/utils/cryptography/Hashes.sol";
 
 /// @title Proofs of single outputs, for any contract
 /// @notice The tree over a lease's output digests is positional: leaf
@@ -40,6 +41,25 @@ library JobResult {
             path >>= 1;
         }
         return node == root;
+    }
+
+    /// @notice The root over `digests`, the outputs of the tasks from `first` on; not empty. Each level takes the
+    /// place of the one below, so memory is linear in the leaves.
+    function rootOf(uint32 first, bytes32[] calldata digests) internal pure returns (bytes32) {
+        // forge-lint: disable-next-line(unsafe-typecast)
+        uint256 width = uint256(1) << depth(uint32(digests.length));
+        bytes32[] memory level = new bytes32[](width);
+        for (uint256 i = 0; i < digests.length; ++i) {
+            bytes32 inner = Hashes.efficientKeccak256(bytes32(first + i), digests[i]);
+            level[i] = keccak256(bytes.concat(inner));
+        }
+        while (width > 1) {
+            width /= 2;
+            for (uint256 i = 0; i < width; ++i) {
+                level[i] = Hashes.efficientKeccak256(level[2 * i], level[2 * i + 1]);
+            }
+        }
+        return level[0];
     }
 
     /// @notice Whether `digest` is the final output of `task` of exactly this job, settled on

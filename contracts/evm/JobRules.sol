@@ -147,8 +147,8 @@ library JobRules {
 
     /// @notice K, the deposit of a round's challenge after `earlier` others: twice the last one.
     function depositOf(IMarket.Price calldata price, uint8 earlier) internal pure returns (uint96) {
-        // 128 + 2 bits, and at most 64: what is larger has no place in a market.
-        return amountOf(JURY * price.juryFee << (earlier < 64 ? earlier : 64));
+        // 95 bits (`check`), and at most 96: no round has a 96th challenge, no market that much.
+        return amountOf(JURY * price.juryFee << (earlier < 96 ? earlier : 96));
     }
 
     /// @notice Splits the escrow `maxPrice * count` of a lease that ended well at `price`. The fee
