@@ -41,7 +41,7 @@ library JobRules {
         if (digest != job.terms.spec) revert IMarket.SpecMismatch(job.terms.spec, digest);
         _checkPrice(job.terms, job.price);
         escrow = escrowOf(job, job.terms.tasks);
-        if (job.terms.replicas != 1 || job.terms.verifier != address(0) || job.terms.providers != 0) {
+        if (job.terms.verifier != address(0) || job.terms.providers != 0) {
             revert IMarket.Unsupported();
         }
     }

@@ -128,6 +128,7 @@ abstract contract Optimistic is Jobs {
     function expire(Job calldata job, uint32 first) external {
         bytes32 jobId = _idOf(job);
         LeaseSlot lease = _leases[jobId][first];
+        if (job.terms.replicas != 1) revert WrongMode(jobId, job.terms.replicas);
         _requirePhase(Phase.Running, jobId, first, lease);
         _requireOver(lease.startedAt() + job.timing.runWindow);
         _free(job, jobId, first, lease, Reason.Expired);
@@ -244,6 +245,7 @@ abstract contract Optimistic is Jobs {
     function _onlyHolder(bytes32 jobId, uint32 first, LeaseSlot lease, address provider) internal view {
         uint32 number = _authorize(provider);
         _requirePhase(Phase.Running, jobId, first, lease);
-        if (lease.provider() != number) revert NotHolder(jobId, first, provider);
+        // Nobody holds a redundant lease: its number is 0, like that of who never was a provider.
+        if (lease.provider() != number || number == 0) revert NotHolder(jobId, first, provider);
     }
 }

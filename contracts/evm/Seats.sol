@@ -79,7 +79,7 @@ abstract contract Seats is Records {
         return uint64(start + steps * _DRAW_STEP);
     }
 
-    /// @dev When the draw of a free lease's next round begins: when the job is open and sealed, and the lease free.
+    /// @dev Step 0 of the draw of a free lease's next round begins when the job is open and sealed, and the lease free.
     function _drawStart(IMarket.Job calldata job, SealSlot sealing, LeaseSlot lease)
         internal
         pure
@@ -88,24 +88,24 @@ abstract contract Seats is Records {
         return Math.max(Math.max(job.timing.opensAt, sealing.sealedAt()), lease.startedAt());
     }
 
-    /// @dev When the provider can take a seat of the lease's present or next round: drawn from the job's seal,
-    /// step 0 begins when the job opens, is sealed, and the lease is free. Never, if it was not sealed.
+    /// @dev When the provider can take a seat of the lease's round: drawn from the job's seal.
     function _drawnForLease(
         IMarket.Job calldata job,
         bytes32 jobId,
-        uint32 first,
         LeaseSlot lease,
+        bytes32 seatsKey,
         address provider,
         uint32 number
     ) internal view returns (uint64) {
-        SealSlot sealing = _seals[jobId];
-        if (sealing.sealedAt() == 0) return type(uint64).max;
-        (uint16 round, uint256 start) = lease.phase() == IMarket.Phase.Free
-            ? (lease.round() + 1, _drawStart(job, sealing, lease))
-            : (lease.round(), lease.startedAt() - lease.waited());
-        bytes32 key = _seatsKey(jobId, first, round, 0);
         return _drawnFrom(
-            sealing, key, provider, number, job.terms.replicas, _jobs[jobId].postedAt(), start, MAX_STEPS
+            _seals[jobId],
+            seatsKey,
+            provider,
+            number,
+            job.terms.replicas,
+            _jobs[jobId].postedAt(),
+            lease.startedAt() - lease.waited(),
+            MAX_STEPS
         );
     }
 

@@ -88,9 +88,9 @@ contract PostTest is Base {
         _accepted();
         job.terms.maxLease = 2049;
         _refused(abi.encodeWithSelector(IMarket.BadMaxLease.selector, 2049, 2048));
-        // Redundant leases are not so bounded; and are not run yet.
+        // Redundant leases are not so bounded.
         (job.terms.replicas, job.terms.quorum) = (3, 2);
-        _refused(IMarket.Unsupported.selector);
+        _accepted();
         job.terms.maxLease = 0;
         _refused(abi.encodeWithSelector(IMarket.BadMaxLease.selector, 0, type(uint32).max));
     }
@@ -101,8 +101,7 @@ contract PostTest is Base {
                 (job.terms.replicas, job.terms.quorum) = (replicas, quorum);
                 bool valid = replicas >= 1 && replicas <= 15 && quorum <= replicas
                     && 2 * uint256(quorum) > replicas && (replicas == 1) == (quorum == 1);
-                if (replicas == 1 && quorum == 1) _accepted();
-                else if (valid) _refused(IMarket.Unsupported.selector);
+                if (valid) _accepted();
                 else _refused(abi.encodeWithSelector(IMarket.BadQuorum.selector, replicas, quorum));
             }
         }
