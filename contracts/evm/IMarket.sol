@@ -174,7 +174,8 @@ interface IMarket {
     }
 
     /// @notice State of a lease, as `leaseOf` returns it. All zero for a lease that does not exist.
-    /// @param provider who holds it; of a free lease who left it last (barred from its next round); 0 if redundant
+    /// @param provider who holds it; of a free lease who left it last (barred from its next round); of a redundant
+    /// lease 0, once it is settled one of those whose root it is
     /// @param phase where it stands
     /// @param how how it was settled, else None
     /// @param round 1 for the first, one more for each new one
@@ -772,12 +773,12 @@ interface IMarket {
 
     /// @notice The seed of a draw. `NotDrawn` says when a provider that tries too early can take a seat.
     /// @param key a redundant job's id; of a jury `keccak256(abi.encode(jobId, first, round, challenge))`
-    /// @return seed of the draw, 120 bits; a jury's keyed digests use these 32 bytes as their key
+    /// @return seed of the draw, 80 bits; a jury's keyed digests use these 32 bytes as their key
     /// @return stakes all stake at that moment
     /// @return sealedAt when it was sealed, 0 if it was not
     function sealOf(bytes32 key) external view returns (bytes32 seed, uint128 stakes, uint64 sealedAt);
 
-    /// @notice What a seat has done.
+    /// @notice What a seat has done; None once a lease's round has ended.
     /// @param jobId the job
     /// @param first the lease's first task
     /// @param round of the lease

@@ -68,14 +68,15 @@ abstract contract MarketStorage {
     /// @dev Nonces under which a client's signatures are void.
     mapping(address client => mapping(uint64 nonce => bool)) internal _revoked;
 
-    /// @dev Leases by job and first task, and the Merkle roots of their results.
+    /// @dev Leases by job and first task, and the Merkle roots of optimistic results (`Records._rootOf`).
     mapping(bytes32 jobId => mapping(uint32 first => LeaseSlot)) internal _leases;
     mapping(bytes32 jobId => mapping(uint32 first => bytes32)) internal _roots;
 
     /// @dev Seeds of draws: of a redundant job by its id, of a jury by its seats' key.
     mapping(bytes32 key => SealSlot) internal _seals;
 
-    /// @dev Seats by the key of their round (`Seats._seatsKey`) and their provider's number.
+    /// @dev Seats by the key of their round (`Records._seatsKey`) and their provider's number. Those of a lease's
+    /// round go when it ends, but for one that a quorum's root takes the place of.
     mapping(bytes32 key => mapping(uint32 number => SeatSlot)) internal _seats;
 
     /// @dev The last dispute of a lease, and who demanded its digests.

@@ -221,7 +221,7 @@ abstract contract Optimistic is Jobs {
             count: lease.count(),
             startedAt: lease.startedAt(),
             submittedAt: lease.submittedAt(),
-            root: _roots[jobId][first],
+            root: _rootOf(jobId, first, lease),
             seats: lease.seats(),
             commits: lease.commits(),
             reveals: lease.reveals(),
@@ -236,7 +236,9 @@ abstract contract Optimistic is Jobs {
         returns (bytes32 root, uint32 count, How how)
     {
         LeaseSlot lease = _leases[jobId][first];
-        if (lease.phase() == Phase.Settled) return (_roots[jobId][first], lease.count(), lease.how());
+        if (lease.phase() == Phase.Settled) {
+            return (_rootOf(jobId, first, lease), lease.count(), lease.how());
+        }
     }
 
     // ------------------------------------------------------------------ checks

@@ -5,7 +5,7 @@ import {Books} from "./Books.sol";
 import {IMarket} from "./IMarket.sol";
 import {JobHash} from "./JobHash.sol";
 import {JobRules} from "./JobRules.sol";
-import {JobSlot, LeaseSlot, LeaseSlots} from "./Slots.sol";
+import {JobSlot, LeaseSlot, LeaseSlots, SeatSlot} from "./Slots.sol";
 import {MessageHashUtils} from "@openzeppelin/contracts/utils/cryptography/MessageHashUtils.sol";
 
 /// @title Jobs and leases on record: their ids, and the checks that acts on them share
@@ -88,6 +88,22 @@ abstract contract Records is Books {
         if (first >= tasks || first % maxLease != 0) revert IMarket.NoSuchLease(jobId, first);
         uint32 left = tasks - first;
         return LeaseSlots.untouched(left < maxLease ? left : maxLease, record.feeBps());
+    }
+
+    /// @dev The key of a round's seats: of the lease if `challenge` is 0, else of that challenge's jury.
+    function _seatsKey(bytes32 jobId, uint32 first, uint16 round, uint8 challenge)
+        internal
+        pure
+        returns (bytes32)
+    {
+        return keccak256(abi.encode(jobId, first, round, challenge));
+    }
+
+    /// @dev The root of a lease's result. A quorum's stands in the place of one of the seats that voted for it, which
+    /// the lease names: a slot more would cost as much as all else of its settlement.
+    function _rootOf(bytes32 jobId, uint32 first, LeaseSlot lease) internal view returns (bytes32) {
+        if (lease.how() != IMarket.How.Quorum) return _roots[jobId][first];
+        return bytes32(SeatSlot.unwrap(_seats[_seatsKey(jobId, first, lease.round(), 0)][lease.provider()]));
     }
 
     // ------------------------------------------------------------------ time

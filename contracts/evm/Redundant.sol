@@ -15,13 +15,20 @@ import {LeaseSlot, SealSlot, SeatSlot, SeatSlots} from "./Slots.sol";
 contract Redundant is Seats {
     /// @dev A round that ends.
     /// @param seats those of the panel, in its order
-    /// @param winner a seat of the majority, 0 without a quorum
+    /// @param winner one of the majority, 0 without a quorum
+    /// @param winners how many of the majority were paid
+    /// @param keeper number of one of them
+    /// @param burned what of the bonds is no longer anyone's
     struct Ending {
         bytes32 jobId;
         uint32 first;
         LeaseSlot lease;
+        bytes32 seatsKey;
         SeatSlot[] seats;
         SeatSlot winner;
+        uint96 winners;
+        uint32 keeper;
+        uint96 burned;
     }
 
     constructor(bytes32 domain, IMarket.Times memory times_) Records(domain, times_) {}
@@ -121,7 +128,12 @@ contract Redundant is Seats {
         uint32[] calldata panel
     ) external {
         bytes32 jobId = _redundant(job);
-        LeaseSlot lease = _revealing(job, jobId, first);
+        LeaseSlot lease = _begun(jobId, first);
+        if (lease.phase() == IMarket.Phase.Running) {
+            uint64 commitBy = _commitBy(job, lease);
+            _requireOver(commitBy);
+            if (lease.commits() < job.terms.quorum) revert IMarket.TooLate(commitBy, _now());
+        }
         _requireInTime(_revealBy(job, lease));
         _reveal(jobId, first, lease.round(), provider, root, salt);
         lease = lease.plusReveal();
@@ -152,30 +164,15 @@ contract Redundant is Seats {
         _seats[seatsKey][number] = SeatSlots.revealed(root);
     }
 
-    /// @dev The lease, whose commitments can be revealed: all are in, or the time for them is over and a quorum is.
-    function _revealing(IMarket.Job calldata job, bytes32 jobId, uint32 first)
-        private
-        view
-        returns (LeaseSlot lease)
-    {
-        lease = _leases[jobId][first];
-        if (lease.phase() == IMarket.Phase.Running && lease.commits() >= job.terms.quorum) {
-            _requireOver(_commitBy(job, lease));
-        } else {
-            _requirePhase(IMarket.Phase.Revealing, jobId, first, lease);
-        }
-    }
-
     // ------------------------------------------------------------------ a round ends
 
     /// @dev See `IMarket.settle`.
     function settle(IMarket.Job calldata job, uint32 first, bytes32 root, uint32[] calldata panel) external {
         bytes32 jobId = _redundant(job);
-        LeaseSlot lease = _leases[jobId][first];
-        if (lease.phase() == IMarket.Phase.Running && lease.commits() < job.terms.quorum) {
+        LeaseSlot lease = _begun(jobId, first);
+        if (lease.commits() < job.terms.quorum) {
             _requireOver(_commitBy(job, lease));
         } else {
-            lease = _revealing(job, jobId, first);
             uint64 revealBy = _revealBy(job, lease);
             if (lease.reveals() != lease.commits() && block.timestamp <= revealBy) {
                 revert IMarket.RevealsMissing(revealBy, _now());
@@ -198,8 +195,8 @@ contract Redundant is Seats {
         uint32[] calldata panel
     ) private view returns (Ending memory ending) {
         (ending.jobId, ending.first, ending.lease) = (jobId, first, lease);
-        (ending.seats, ending.winner) =
-            _count(_seatsKey(jobId, first, lease.round(), 0), panel, lease.seats(), job.terms.quorum);
+        ending.seatsKey = _seatsKey(jobId, first, lease.round(), 0);
+        (ending.seats, ending.winner) = _count(ending.seatsKey, panel, lease.seats(), job.terms.quorum);
     }
 
     /// @dev Ends a round: with a quorum the lease is settled by its `root`; without one it is refunded, or free again if
@@ -208,58 +205,59 @@ contract Redundant is Seats {
         private
     {
         (bytes32 jobId, uint32 first, LeaseSlot lease) = (ending.jobId, ending.first, ending.lease);
+        if (root != 0) return _pay(job, ending, panel, root);
+        _closeSeats(job, ending, panel, 0);
         if (lease.commits() < job.terms.quorum) {
             _leases[jobId][first] = lease.freed(block.timestamp);
-            (, uint96 burned) = _closeSeats(job, ending, panel, true, 0);
-            emit IMarket.Freed(jobId, first, address(0), IMarket.Reason.TooFewCommits, burned);
+            emit IMarket.Freed(jobId, first, address(0), IMarket.Reason.TooFewCommits, ending.burned);
             return;
         }
+        _leases[jobId][first] = lease.to(IMarket.Phase.Refunded);
         uint96 refunded = JobRules.escrowOf(job, lease.count());
-        if (root == 0) {
-            _leases[jobId][first] = lease.to(IMarket.Phase.Refunded);
-            _closeSeats(job, ending, panel, false, 0);
-            _credit(job.terms.client, refunded);
-            emit IMarket.Refunded(jobId, first, lease.count(), refunded);
-            return;
-        }
-        _leases[jobId][first] = lease.settled(IMarket.How.Quorum);
-        _roots[jobId][first] = root;
-        uint96 price = JobRules.priceAt(job.price, job.timing, lease.startedAt());
-        (uint96 paid, uint96 fee,) = JobRules.split(job.price.maxPrice, price, lease.count(), lease.feeBps());
-        (uint96 winners,) = _closeSeats(job, ending, panel, false, paid);
-        paid *= winners;
-        fee *= winners;
-        refunded -= paid + fee;
-        _creditFee(fee);
         _credit(job.terms.client, refunded);
-        emit IMarket.Settled(jobId, first, IMarket.How.Quorum, paid, fee, refunded);
+        emit IMarket.Refunded(jobId, first, lease.count(), refunded);
     }
 
-    /// @dev Pays the seats of the majority `paid` each, and unlocks or burns all bonds.
-    /// @param lapsed whether too few committed
-    /// @return winners how many seats are paid
-    /// @return burned what of the bonds is no longer anyone's
-    function _closeSeats(
-        IMarket.Job calldata job,
-        Ending memory ending,
-        uint32[] calldata panel,
-        bool lapsed,
-        uint96 paid
-    ) private returns (uint96 winners, uint96 burned) {
+    /// @dev Settles a lease by its quorum's root: pays that, and the rest of the escrow to the client.
+    function _pay(IMarket.Job calldata job, Ending memory ending, uint32[] calldata panel, bytes32 root)
+        private
+    {
+        LeaseSlot lease = ending.lease;
+        uint96 price = JobRules.priceAt(job.price, job.timing, lease.startedAt());
+        (uint96 paid, uint96 fee,) = JobRules.split(job.price.maxPrice, price, lease.count(), lease.feeBps());
+        _closeSeats(job, ending, panel, paid);
+        _leases[ending.jobId][ending.first] = lease.settledBy(ending.keeper);
+        _seats[ending.seatsKey][ending.keeper] = SeatSlot.wrap(uint256(root)); // see `_rootOf`
+        paid *= ending.winners;
+        fee *= ending.winners;
+        uint96 refunded = JobRules.escrowOf(job, lease.count()) - paid - fee;
+        _creditFee(fee);
+        _credit(job.terms.client, refunded);
+        emit IMarket.Settled(ending.jobId, ending.first, IMarket.How.Quorum, paid, fee, refunded);
+    }
+
+    /// @dev Ends all seats: pays those of the majority `paid` each, and unlocks or burns their bonds.
+    function _closeSeats(IMarket.Job calldata job, Ending memory ending, uint32[] calldata panel, uint96 paid)
+        private
+    {
         uint96 bond = JobRules.seatBondOf(job.price, ending.lease.count());
+        bool lapsed = ending.lease.commits() < job.terms.quorum;
         for (uint256 i = 0; i < panel.length; ++i) {
+            uint32 number = panel[i];
+            _seats[ending.seatsKey][number] = SeatSlot.wrap(0);
             IMarket.SeatEnd end = _endOf(ending.seats[i], ending.winner, lapsed);
             if (end == IMarket.SeatEnd.Paid) {
-                ++winners;
-                _reward(panel[i], paid, bond);
-                emit IMarket.SeatClosed(ending.jobId, ending.first, panel[i], 0, end, paid, 0);
+                ++ending.winners;
+                ending.keeper = number;
+                _reward(number, paid, bond);
+                emit IMarket.SeatClosed(ending.jobId, ending.first, number, 0, end, paid, 0);
             } else {
-                uint96 slash = _closeUnpaid(panel[i], bond, end);
-                burned += slash;
-                emit IMarket.SeatClosed(ending.jobId, ending.first, panel[i], 0, end, 0, slash);
+                uint96 slash = _closeUnpaid(number, bond, end);
+                ending.burned += slash;
+                emit IMarket.SeatClosed(ending.jobId, ending.first, number, 0, end, 0, slash);
             }
         }
-        _burn(burned);
+        _burn(ending.burned);
     }
 
     /// @dev Returns the bond of a seat that is not paid, less what it loses.
@@ -291,6 +289,14 @@ contract Redundant is Seats {
     function _redundant(IMarket.Job calldata job) private view returns (bytes32 jobId) {
         jobId = _idOf(job);
         if (job.terms.replicas == 1) revert IMarket.WrongMode(jobId, 1);
+    }
+
+    /// @dev A lease with a round that has not ended.
+    function _begun(bytes32 jobId, uint32 first) private view returns (LeaseSlot lease) {
+        lease = _leases[jobId][first];
+        if (lease.phase() != IMarket.Phase.Running) {
+            _requirePhase(IMarket.Phase.Revealing, jobId, first, lease);
+        }
     }
 
     /// @dev Last second of a running round for seats and commitments.

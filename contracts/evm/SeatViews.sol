@@ -3,7 +3,7 @@ pragma solidity 0.8.34;
 
 import {IMarket} from "./IMarket.sol";
 import {Seats} from "./Seats.sol";
-import {SealSlot} from "./Slots.sol";
+import {LeaseSlot, SealSlot} from "./Slots.sol";
 
 /// @title Reading draws, seats and disputes
 abstract contract SeatViews is IMarket, Seats {
@@ -19,6 +19,10 @@ abstract contract SeatViews is IMarket, Seats {
         view
         returns (Seat)
     {
+        LeaseSlot lease = _leases[jobId][first];
+        // One of its seats has made place for the root: see `_rootOf`.
+        bool settled = lease.how() == How.Quorum && lease.round() == round;
+        if (settled && challenge_ == 0) return Seat.None;
         return _seats[_seatsKey(jobId, first, round, challenge_)][_numbers[provider]].state();
     }
 

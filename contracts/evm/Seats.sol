@@ -19,15 +19,6 @@ abstract contract Seats is Records {
     /// @dev A blockhash is known for this many blocks.
     uint256 private constant SEED_BLOCKS = 256;
 
-    /// @dev The key of a round's seats: of the lease if `challenge` is 0, else of that challenge's jury.
-    function _seatsKey(bytes32 jobId, uint32 first, uint16 round, uint8 challenge)
-        internal
-        pure
-        returns (bytes32)
-    {
-        return keccak256(abi.encode(jobId, first, round, challenge));
-    }
-
     // ------------------------------------------------------------------ the draw
 
     /// @dev Fixes the seed and the total stake of a draw: the hash of the block after `fromBlock`, or of
@@ -44,7 +35,8 @@ abstract contract Seats is Records {
         }
         uint256 seedBlock = fromBlock + 1;
         seedBlock += (block.number - 1 - seedBlock) / SEED_BLOCKS * SEED_BLOCKS;
-        sealing = SealSlots.sealed_(blockhash(seedBlock), _totalStake, block.timestamp);
+        sealing =
+            SealSlots.sealed_(blockhash(seedBlock), _totalStake, _jobs[jobId].postedAt(), block.timestamp);
         _seals[key] = sealing;
     }
 
@@ -60,13 +52,12 @@ abstract contract Seats is Records {
         address provider,
         uint32 number,
         uint256 places,
-        uint256 postedAt,
         uint256 start,
         uint256 maxSteps
     ) internal view returns (uint64) {
         Stake storage held = _stakes[number];
         uint256 weight = held.total;
-        if (weight == 0 || held.stakedAt + _STAKE_AGE > postedAt) return type(uint64).max;
+        if (weight == 0 || held.stakedAt + _STAKE_AGE > sealing.postedAt()) return type(uint64).max;
         uint256 lot = uint256(keccak256(abi.encode(sealing.seed(), seatsKey, provider))) >> 192;
         // 64 + 96 bits; 96 + 4 + 64 + 64 bits.
         uint256 line = lot * sealing.totalStake();
@@ -103,7 +94,6 @@ abstract contract Seats is Records {
             provider,
             number,
             job.terms.replicas,
-            _jobs[jobId].postedAt(),
             lease.startedAt() - lease.waited(),
             MAX_STEPS
         );
@@ -119,16 +109,7 @@ abstract contract Seats is Records {
         bytes32 key = _seatsKey(jobId, first, lease.round(), lease.challenges());
         SealSlot sealing = _seals[key];
         if (sealing.sealedAt() == 0) return type(uint64).max;
-        return _drawnFrom(
-            sealing,
-            key,
-            provider,
-            number,
-            JobRules.JURY,
-            _jobs[jobId].postedAt(),
-            sealing.sealedAt(),
-            JURY_STEPS
-        );
+        return _drawnFrom(sealing, key, provider, number, JobRules.JURY, sealing.sealedAt(), JURY_STEPS);
     }
 
     /// @dev Reverts before `from`, when the provider is drawn.
@@ -151,21 +132,9 @@ abstract contract Seats is Records {
         return keccak256(abi.encode(jobId, first, round, challenge, provider, vote, salt));
     }
 
-    /// @dev The seat of a panel's `index`-th member. A panel names all seats of a round once: its numbers
-    /// ascend, each has a seat, and there are as many as seats.
-    function _panelSeat(bytes32 seatsKey, uint32[] calldata panel, uint256 index)
-        internal
-        view
-        returns (SeatSlot seat)
-    {
-        seat = _seats[seatsKey][panel[index]];
-        if (seat.state() == IMarket.Seat.None || (index != 0 && panel[index] <= panel[index - 1])) {
-            revert IMarket.WrongPanel(index);
-        }
-    }
-
     /// @dev The vote that at least `quorum` seats of the panel revealed, as a seat that revealed it; else 0. There
-    /// is at most one: a quorum is more than half.
+    /// is at most one: a quorum is more than half. A panel names all seats of a round once: its numbers
+    /// ascend, each has a seat, and there are as many as seats.
     /// @return seats the panel's seats
     /// @return winner the seat of the majority
     function _count(bytes32 seatsKey, uint32[] calldata panel, uint256 seatCount, uint256 quorum)
@@ -175,8 +144,12 @@ abstract contract Seats is Records {
     {
         if (panel.length != seatCount) revert IMarket.WrongPanel(panel.length);
         seats = new SeatSlot[](seatCount);
+        uint32 last = 0;
         for (uint256 i = 0; i < seatCount; ++i) {
-            seats[i] = _panelSeat(seatsKey, panel, i);
+            uint32 number = panel[i];
+            SeatSlot seat = _seats[seatsKey][number];
+            if (seat.state() == IMarket.Seat.None || number <= last) revert IMarket.WrongPanel(i);
+            (seats[i], last) = (seat, number);
         }
         for (uint256 i = 0; i + quorum <= seatCount; ++i) {
             if (seats[i].state() != IMarket.Seat.Revealed) continue;

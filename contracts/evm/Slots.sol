@@ -20,7 +20,7 @@ type LeaseSlot is uint256;
 /// @dev bits 0 earned (96), 96 free stake (96), 192 completed (32), 224 to 255 unused.
 type ProviderSlot is uint256;
 
-/// @dev bits 0 total stake (96), 96 sealedAt (40), 136 the highest 120 bits of a block's hash.
+/// @dev bits 0 total stake (96), 96 sealedAt (40), 136 postedAt (40), 176 the highest 80 bits of a block's hash.
 type SealSlot is uint256;
 
 /// @dev bits 0 `IMarket.Seat` (8), 8 the highest 248 bits of a commitment or of the hash of what was revealed.
@@ -174,12 +174,17 @@ library LeaseSlots {
         );
     }
 
+    /// @notice The redundant lease, settled by a quorum to which `provider_`'s seat belongs.
+    function settledBy(LeaseSlot slot, uint32 provider_) internal pure returns (LeaseSlot) {
+        return LeaseSlot.wrap(LeaseSlot.unwrap(settled(slot, IMarket.How.Quorum)) | provider_);
+    }
+
     /// @notice The lease in another phase.
     function to(LeaseSlot slot, IMarket.Phase phase_) internal pure returns (LeaseSlot) {
         return LeaseSlot.wrap(LeaseSlot.unwrap(slot) & ~PHASE | uint256(phase_) << 32);
     }
 
-    /// @notice Number of who holds it; of a free lease, of who left it.
+    /// @notice Number of who holds it; of a free lease, of who left it; of a quorum, of one of its seats.
     function provider(LeaseSlot slot) internal pure returns (uint32) {
         return uint32(LeaseSlot.unwrap(slot));
     }
@@ -302,18 +307,23 @@ library ProviderSlots {
 }
 
 /// @title The seed of a draw, and what it is drawn from, in one slot
-/// @notice 120 bits of a block's hash are enough: nobody can try 2^119 blocks.
+/// @notice 80 bits of a block's hash are enough: nobody can prepare for 2^80 seeds, nor try that many blocks.
 library SealSlots {
-    /// @notice A draw sealed at `time`.
-    function sealed_(bytes32 blockHash, uint96 totalStake_, uint256 time) internal pure returns (SealSlot) {
+    /// @notice A draw sealed at `time`, for a job posted at `postedAt_`.
+    function sealed_(bytes32 blockHash, uint96 totalStake_, uint40 postedAt_, uint256 time)
+        internal
+        pure
+        returns (SealSlot)
+    {
         return SealSlot.wrap(
-            uint256(totalStake_) | uint256(uint40(time)) << 96 | (uint256(blockHash) >> 136) << 136
+            uint256(totalStake_) | uint256(uint40(time)) << 96 | uint256(postedAt_) << 136
+                | (uint256(blockHash) >> 176) << 176
         );
     }
 
-    /// @notice The seed: 120 bits of a block's hash, in the lowest place.
+    /// @notice The seed: 80 bits of a block's hash, in the lowest place.
     function seed(SealSlot slot) internal pure returns (bytes32) {
-        return bytes32(SealSlot.unwrap(slot) >> 136);
+        return bytes32(SealSlot.unwrap(slot) >> 176);
     }
 
     /// @notice All stake when it was sealed.
@@ -324,6 +334,11 @@ library SealSlots {
     /// @notice When it was sealed, 0 if it was not.
     function sealedAt(SealSlot slot) internal pure returns (uint40) {
         return uint40(SealSlot.unwrap(slot) >> 96);
+    }
+
+    /// @notice When the job was posted: stake that grew too late for it does not count.
+    function postedAt(SealSlot slot) internal pure returns (uint40) {
+        return uint40(SealSlot.unwrap(slot) >> 136);
     }
 }
 

@@ -68,7 +68,7 @@ contract RedundantQuorumTest is RedundantBase {
         assertEq(uint8(how), uint8(IMarket.How.Quorum));
         IMarket.LeaseState memory l = lease(0);
         assertEq(uint8(l.phase), uint8(IMarket.Phase.Settled));
-        assertEq(l.provider, address(0));
+        assertEq(l.provider, carol, "one of the majority");
         assertEq(l.root, ROOT);
         assertEq(l.round, 1);
     }
