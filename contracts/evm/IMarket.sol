@@ -446,6 +446,8 @@ interface IMarket {
     error NoVerifier(bytes32 jobId);
     /// @notice The job's verifier did not confirm the proof.
     error ProofRejected(bytes32 jobId, uint32 first, address verifier);
+    /// @notice Not enough gas is left to give the verifier its whole allowance: `needed` must be.
+    error VerifierNeedsGas(uint256 needed);
     /// @notice The job is for listed providers, and this one has not been admitted (`admit`).
     error NotAdmitted(bytes32 list, address provider);
     /// @notice The proof does not lead from the provider to the list's root.

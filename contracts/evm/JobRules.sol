@@ -41,9 +41,6 @@ library JobRules {
         if (digest != job.terms.spec) revert IMarket.SpecMismatch(job.terms.spec, digest);
         _checkPrice(job.terms, job.price);
         escrow = escrowOf(job, job.terms.tasks);
-        if (job.terms.verifier != address(0) || job.terms.providers != 0) {
-            revert IMarket.Unsupported();
-        }
     }
 
     /// @notice `window`, if it is neither zero nor too long.

@@ -4,6 +4,7 @@ pragma solidity 0.8.34;
 import {Disputes} from "./Disputes.sol";
 import {IMarket} from "./IMarket.sol";
 import {Ledger} from "./Ledger.sol";
+import {Proofs} from "./Proofs.sol";
 import {Records} from "./Records.sol";
 import {Redundant} from "./Redundant.sol";
 import {SeatViews} from "./SeatViews.sol";
@@ -20,7 +21,7 @@ import {MessageHashUtils} from "@openzeppelin/contracts/utils/cryptography/Messa
 /// code, for one holds at most 24,576 bytes (EIP-170): this one money, jobs and optimistic leases,
 /// `Redundant` and `Disputes` the rest. The constructor makes those two, nothing can replace them,
 /// and their code runs here, in this contract's storage.
-contract Market is Signatures, SeatViews, Multicall, IERC5267 {
+contract Market is Signatures, Proofs, SeatViews, Multicall, IERC5267 {
     string private constant NAME = "Piecework";
     string private constant VERSION = "1";
     /// @dev EIP-5267: name, version, chainId and verifyingContract.
