@@ -98,7 +98,7 @@ abstract contract Optimistic is Jobs {
     function _accept(Job calldata job, bytes32 jobId, uint32 first) internal {
         LeaseSlot lease = _leases[jobId][first];
         _requirePhase(Phase.Submitted, jobId, first, lease);
-        _settle(job, jobId, first, lease, How.Accepted);
+        _settle(job, jobId, first, lease.settled(How.Accepted));
     }
 
     /// @inheritdoc IMarket
@@ -107,19 +107,19 @@ abstract contract Optimistic is Jobs {
         LeaseSlot lease = _leases[jobId][first];
         _requirePhase(Phase.Submitted, jobId, first, lease);
         _requireOver(lease.submittedAt() + job.timing.challengeWindow);
-        _settle(job, jobId, first, lease, How.Unchallenged);
+        _settle(job, jobId, first, lease.settled(How.Unchallenged));
     }
 
-    /// @dev Pays out a lease's escrow and unlocks its bond.
-    function _settle(Job calldata job, bytes32 jobId, uint32 first, LeaseSlot lease, How how) internal {
-        _leases[jobId][first] = lease.settled(how);
+    /// @dev Pays out a settled lease's escrow and unlocks its bond.
+    function _settle(Job calldata job, bytes32 jobId, uint32 first, LeaseSlot lease) internal {
+        _leases[jobId][first] = lease;
         uint96 price = JobRules.priceAt(job.price, job.timing, lease.startedAt());
         (uint96 paid, uint96 feePaid, uint96 refunded) =
             JobRules.split(job.price.maxPrice, price, lease.count(), lease.feeBps());
         _reward(lease.provider(), paid, JobRules.bondOf(job.price, lease.count()));
         _creditFee(feePaid);
         _credit(job.terms.client, refunded);
-        emit Settled(jobId, first, how, paid, feePaid, refunded);
+        emit Settled(jobId, first, lease.how(), paid, feePaid, refunded);
     }
 
     // ------------------------------------------------------------------ a round ends without a result

@@ -39,7 +39,7 @@ abstract contract Proofs is Optimistic {
         if (!_confirms(verifier, question)) revert ProofRejected(jobId, first, verifier);
 
         emit Submitted(jobId, first, provider, root, manifest);
-        _settle(job, jobId, first, lease, How.Proven);
+        _settle(job, jobId, first, lease.settled(How.Proven));
     }
 
     /// @dev Whether the verifier answers with its magic value. It gets all its gas or is not asked: who calls
