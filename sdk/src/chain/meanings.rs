@@ -161,6 +161,10 @@ pub(super) fn of_market(error: &Market) -> (&'static str, &'static str) {
             "ProofRejected",
             "the job's verifier did not confirm the proof; the lease still runs and its bond stays locked, prove again in time",
         ),
+        Market::VerifierNeedsGas(_) => (
+            "VerifierNeedsGas",
+            "the gas limit is too low for the verifier's whole allowance; nothing was proved, send again with more",
+        ),
         Market::NotAdmitted(_) => (
             "NotAdmitted",
             "the job is for listed providers only and this one is not admitted; no bond was locked, call admit with its proof",
