@@ -436,8 +436,6 @@ interface IMarket {
     error SpecMismatch(bytes32 expected, bytes32 actual);
     /// @notice The spec is longer than 16,384 bytes.
     error SpecTooLong(uint256 length, uint256 max);
-    /// @notice This market does not run such jobs (yet): redundant, verified or private ones.
-    error Unsupported();
     /// @notice The call is for the other kind of job: with one replica (optimistic), or with more (redundant).
     error WrongMode(bytes32 jobId, uint8 replicas);
     /// @notice The job has a verifier: its results come with a proof (`prove`), and without disputes.

@@ -105,10 +105,6 @@ pub(super) fn of_market(error: &Market) -> (&'static str, &'static str) {
             "SpecTooLong",
             "the spec is longer than 16,384 bytes; nothing was escrowed, move large inputs into the input tree",
         ),
-        Market::Unsupported(_) => (
-            "Unsupported",
-            "this market does not run redundant, verified or private jobs; nothing was escrowed, use one replica and an open market",
-        ),
         Market::TooEarly(_) => (
             "TooEarly",
             "the act is not valid yet, so no money moved; try again at the given time",
