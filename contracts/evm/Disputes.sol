@@ -6,20 +6,14 @@ import {IMarket} from "./IMarket.sol";
 import {JobResult} from "./JobResult.sol";
 import {JobRules} from "./JobRules.sol";
 import {Jury} from "./Jury.sol";
-import {Records} from "./Records.sol";
 import {LeaseSlot, SeatSlot, SeatSlots} from "./Slots.sol";
 
-/// @title The market's third part: what happens when a result is contested
+/// @title Disputes: what happens when a result is contested
 /// @notice Submitted -challenge-> Challenged -judge-> Free if the provider was wrong, else Submitted with its
 /// window anew. One task is run again, whatever the lease holds.
-/// @dev Its code runs in the market's storage only (`Market._run`); called itself it knows no jobs and has no
-/// money. The functions are those of `IMarket` with the same signature. Nothing here calls another contract.
-///
-/// What a verdict pays is held: `2 * JURY * juryFee <= B` (`JobRules.bondOf`) for a jury and a reward out of the
+/// @dev What a verdict pays is held: `2 * JURY * juryFee <= B` (`JobRules.bondOf`) for a jury and a reward out of the
 /// provider's bond, `JURY * juryFee <= K` (`JobRules.depositOf`) for a jury out of the challenger's deposit.
-contract Disputes is Demands, Jury {
-    constructor(bytes32 domain, IMarket.Times memory times_) Records(domain, times_) {}
-
+abstract contract Disputes is Demands, Jury {
     /// @dev What a verdict decides on.
     struct Case {
         bytes32 jobId;

@@ -723,9 +723,9 @@ interface IMarket {
 
     // ------------------------------------------------------------------ redundant leases
 
-    /// @notice Fixes the seed and the total stake of a redundant job's draws, from the second block after
-    /// `post` on. The seed is the hash of the block after `post`; of every 256th later one, if
-    /// nobody called in time. Anyone may call.
+    /// @notice Fixes the seed and the total stake of a redundant job's draws, from the third block after `post` on. The seed
+    /// is made of the hash of the block after `post` (of every 256th later one, if nobody called in time) and of
+    /// the present block's randomness (`prevrandao`). Anyone may call.
     /// @param job the job
     function seal(Job calldata job) external;
 
@@ -828,7 +828,7 @@ interface IMarket {
         bytes32 answer
     ) external;
 
-    /// @notice Fixes the seed of a jury's draw, from the second block after the challenge on. As `seal`.
+    /// @notice Fixes the seed of a jury's draw, from the third block after the challenge on. As `seal`.
     /// @param job the job
     /// @param first the lease's first task
     function sealJury(Job calldata job, uint32 first) external;

@@ -3,16 +3,13 @@ pragma solidity 0.8.34;
 
 import {IMarket} from "./IMarket.sol";
 import {JobRules} from "./JobRules.sol";
-import {Records} from "./Records.sol";
 import {Seats} from "./Seats.sol";
 import {LeaseSlot, SealSlot, SeatSlot, SeatSlots} from "./Slots.sol";
 
 /// @title Redundant leases: drawn seats, commit, reveal, quorum
 /// @notice Free -join, commit-> Running -last commit-> Revealing -settle-> Settled, or Refunded without a quorum. A
 /// round in which too few committed leaves the lease Free. The whole table is in contracts/README.md.
-/// @dev Its code runs in the market's storage only (`Market._run`); called itself it knows no jobs and has no
-/// money. The functions are those of `IMarket` with the same signature.
-contract Redundant is Seats {
+abstract contract Redundant is Seats {
     /// @dev A round that ends.
     /// @param seats those of the panel, in its order
     /// @param winner one of the majority, 0 without a quorum
@@ -30,8 +27,6 @@ contract Redundant is Seats {
         uint32 keeper;
         uint96 burned;
     }
-
-    constructor(bytes32 domain, IMarket.Times memory times_) Records(domain, times_) {}
 
     /// @dev See `IMarket.seal`.
     function seal(IMarket.Job calldata job) external {

@@ -16,27 +16,32 @@ abstract contract Seats is Records {
     uint256 internal constant MAX_STEPS = 64;
     /// @dev Doublings of a jury's draw: its growth stops at four times.
     uint256 internal constant JURY_STEPS = 2;
+    /// @dev Blocks from a post or a challenge to its seal: the seed block, and one whose builder adds to the
+    /// randomness of the next (EIP-4399) and cannot be the seed block's.
+    uint256 private constant SEAL_DELAY = 3;
     /// @dev A blockhash is known for this many blocks.
     uint256 private constant SEED_BLOCKS = 256;
 
     // ------------------------------------------------------------------ the draw
 
-    /// @dev Fixes the seed and the total stake of a draw: the hash of the block after `fromBlock`, or of
-    /// every 256th later one if that is no longer known. In each window of 256 blocks there is one
-    /// block that counts: whoever waits for another seed waits that long, and anyone can come first.
+    /// @dev Fixes the seed and the total stake of a draw. The seed is made of the hash of the seed block, the one
+    /// after `fromBlock` (or every 256th later one, if that is no longer known), and of the randomness of the
+    /// present block. The seed block's builder can try many hashes, but knows that randomness only if it builds the
+    /// block before the present one too; who builds the present block can only leave the call out, and let the next
+    /// block decide.
     function _seal(bytes32 key, bytes32 jobId, uint32 first, uint256 fromBlock)
         internal
         returns (SealSlot sealing)
     {
         if (_seals[key].sealedAt() != 0) revert IMarket.SealedAlready(jobId, first);
-        if (block.number < fromBlock + 2) {
+        if (block.number < fromBlock + SEAL_DELAY) {
             // forge-lint: disable-next-line(unsafe-typecast)
-            revert IMarket.TooEarlyToSeal(uint64(fromBlock + 2), uint64(block.number));
+            revert IMarket.TooEarlyToSeal(uint64(fromBlock + SEAL_DELAY), uint64(block.number));
         }
         uint256 seedBlock = fromBlock + 1;
         seedBlock += (block.number - 1 - seedBlock) / SEED_BLOCKS * SEED_BLOCKS;
-        sealing =
-            SealSlots.sealed_(blockhash(seedBlock), _totalStake, _jobs[jobId].postedAt(), block.timestamp);
+        bytes32 seed = keccak256(abi.encode(blockhash(seedBlock), block.prevrandao));
+        sealing = SealSlots.sealed_(seed, _totalStake, _jobs[jobId].postedAt(), block.timestamp);
         _seals[key] = sealing;
     }
 

@@ -20,7 +20,7 @@ type LeaseSlot is uint256;
 /// @dev bits 0 earned (96), 96 free stake (96), 192 completed (32), 224 to 255 unused.
 type ProviderSlot is uint256;
 
-/// @dev bits 0 total stake (96), 96 sealedAt (40), 136 postedAt (40), 176 the highest 80 bits of a block's hash.
+/// @dev bits 0 total stake (96), 96 sealedAt (40), 136 postedAt (40), 176 the highest 80 bits of the seed.
 type SealSlot is uint256;
 
 /// @dev bits 0 `IMarket.Seat` (8), 8 the highest 248 bits of a commitment or of the hash of what was revealed.
@@ -307,21 +307,21 @@ library ProviderSlots {
 }
 
 /// @title The seed of a draw, and what it is drawn from, in one slot
-/// @notice 80 bits of a block's hash are enough: nobody can prepare for 2^80 seeds, nor try that many blocks.
+/// @notice 80 bits are enough: nobody can prepare for 2^80 seeds, nor try that many blocks.
 library SealSlots {
     /// @notice A draw sealed at `time`, for a job posted at `postedAt_`.
-    function sealed_(bytes32 blockHash, uint96 totalStake_, uint40 postedAt_, uint256 time)
+    function sealed_(bytes32 seed_, uint96 totalStake_, uint40 postedAt_, uint256 time)
         internal
         pure
         returns (SealSlot)
     {
         return SealSlot.wrap(
             uint256(totalStake_) | uint256(uint40(time)) << 96 | uint256(postedAt_) << 136
-                | (uint256(blockHash) >> 176) << 176
+                | (uint256(seed_) >> 176) << 176
         );
     }
 
-    /// @notice The seed: 80 bits of a block's hash, in the lowest place.
+    /// @notice The seed: its 80 bits, in the lowest place.
     function seed(SealSlot slot) internal pure returns (bytes32) {
         return bytes32(SealSlot.unwrap(slot) >> 176);
     }

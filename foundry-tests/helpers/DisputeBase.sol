@@ -77,7 +77,7 @@ abstract contract DisputeBase is Base {
     /// Two blocks later the jury is sealed, and 30 s after that all five are drawn.
     function sealAndDraw() internal {
         uint256 opened = market.disputeOf(jobId, 0).openedBlock;
-        vm.roll(opened + 2);
+        vm.roll(opened + 3);
         vm.setBlockhash(opened + 1, keccak256(abi.encode("block", opened + 1)));
         market.sealJury(job, 0);
         vm.warp(time() + 30);

@@ -45,7 +45,7 @@ abstract contract RedundantBase is Base {
     }
 
     function _seal() internal {
-        vm.roll(block.number + 2);
+        vm.roll(block.number + 3);
         market.seal(job);
     }
 
