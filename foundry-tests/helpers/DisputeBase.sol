@@ -197,6 +197,38 @@ abstract contract DisputeBase is Base {
         vm.expectRevert(abi.encodeWithSelector(IMarket.WrongPhase.selector, jobId, uint32(0), phase));
     }
 
+    /// A contested lease waits: no act of an optimistic lease moves it, early or late, cancelled or not.
+    function expectNothingElseGoes(IMarket.Phase phase) internal {
+        uint256 before = vm.snapshotState();
+        uint64[2] memory moments = [time(), uint64(job.timing.closesAt)];
+        for (uint256 i; i < 2; ++i) {
+            vm.warp(moments[i]);
+            expectWrongPhase(phase);
+            vm.prank(client);
+            market.accept(job, 0);
+            expectWrongPhase(phase);
+            market.finalize(job, 0);
+            expectWrongPhase(phase);
+            market.expire(job, 0);
+            expectWrongPhase(phase);
+            vm.prank(alice);
+            market.release(job, 0, alice);
+            expectWrongPhase(phase);
+            vm.prank(alice);
+            market.submit(job, 0, alice, ROOT, MANIFEST);
+            expectWrongPhase(phase);
+            vm.prank(bob);
+            market.takeover(job, bob, 0);
+        }
+        vm.prank(client);
+        market.cancel(job);
+        expectWrongPhase(phase);
+        market.close(job, new uint32[](1));
+        (bytes32 root,,) = market.resultRoot(jobId, 0);
+        assertEq(root, 0);
+        vm.revertToState(before);
+    }
+
     function expectTooEarly(uint64 from) internal {
         vm.expectRevert(abi.encodeWithSelector(IMarket.TooEarly.selector, from, time()));
     }
