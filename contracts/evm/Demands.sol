@@ -12,8 +12,7 @@ import {LeaseSlot} from "./Slots.sol";
 /// -respond-> Submitted, its window anew; without an answer -forfeit-> Free.
 /// @dev Also what demands and challenges share: which result can be contested, and how a round is lost.
 abstract contract Demands is Seats {
-    // The market runs the functions with these signatures: see `IMarket`.
-
+    /// @dev See `IMarket.demand`.
     function demand(IMarket.Job calldata job, uint32 first) external {
         bytes32 jobId = _idOf(job);
         LeaseSlot lease = _contestable(job, jobId, first);
@@ -24,6 +23,7 @@ abstract contract Demands is Seats {
         emit IMarket.DemandMade(jobId, first, msg.sender, job.price.juryFee);
     }
 
+    /// @dev See `IMarket.respond`.
     function respond(IMarket.Job calldata job, uint32 first, address provider, bytes32[] calldata digests)
         external
     {
@@ -45,6 +45,7 @@ abstract contract Demands is Seats {
         emit IMarket.Responded(jobId, first, provider, deposit);
     }
 
+    /// @dev See `IMarket.forfeit`.
     function forfeit(IMarket.Job calldata job, uint32 first) external {
         bytes32 jobId = _idOf(job);
         LeaseSlot lease = _leases[jobId][first];

@@ -26,6 +26,7 @@ abstract contract Disputes is Demands, Jury {
         bool opened;
     }
 
+    /// @dev See `IMarket.challenge`.
     function challenge(
         IMarket.Job calldata job,
         uint32 first,
@@ -62,6 +63,7 @@ abstract contract Disputes is Demands, Jury {
         emit IMarket.Challenged(jobId, first, msg.sender, lease.challenges(), task, digest, answer, deposit);
     }
 
+    /// @dev See `IMarket.judge`.
     function judge(
         IMarket.Job calldata job,
         uint32 first,

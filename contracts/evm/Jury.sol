@@ -13,8 +13,7 @@ abstract contract Jury is Seats {
     /// @dev Equal votes that make a verdict.
     uint256 internal constant JURY_QUORUM = JobRules.JURY / 2 + 1;
 
-    // The market runs the functions with these signatures: see `IMarket`.
-
+    /// @dev See `IMarket.sealJury`.
     function sealJury(IMarket.Job calldata job, uint32 first) external {
         bytes32 jobId = _idOf(job);
         (LeaseSlot lease, Dispute storage dispute) = _openDispute(jobId, first);
@@ -23,16 +22,19 @@ abstract contract Jury is Seats {
         emit IMarket.JurySealed(jobId, first, lease.challenges(), sealing.seed(), sealing.totalStake());
     }
 
+    /// @dev See `IMarket.joinJury`.
     function joinJury(IMarket.Job calldata job, uint32 first, address provider) external {
         uint32 number = _authorize(provider);
         bytes32 jobId = _idOf(job);
         (LeaseSlot lease, Dispute storage dispute) = _openDispute(jobId, first);
         _requireInTime(_commitBy(job, dispute));
-        uint96 bond = _seatJuror(job, jobId, first, lease, dispute, provider, number);
-        _seats[_juryKey(jobId, first, lease)][number] = SeatSlots.joined();
+        bytes32 seatsKey = _juryKey(jobId, first, lease);
+        uint96 bond = _takeSeat(job, jobId, first, lease, dispute, seatsKey, provider, number);
+        _seats[seatsKey][number] = SeatSlots.joined();
         emit IMarket.JurorJoined(jobId, first, provider, lease.challenges(), bond);
     }
 
+    /// @dev See `IMarket.commitVote`.
     function commitVote(IMarket.Job calldata job, uint32 first, address provider, bytes32 commitment)
         external
     {
@@ -40,15 +42,17 @@ abstract contract Jury is Seats {
         bytes32 jobId = _idOf(job);
         (LeaseSlot lease, Dispute storage dispute) = _openDispute(jobId, first);
         _requireInTime(_commitBy(job, dispute));
-        SeatSlot seat = _seats[_juryKey(jobId, first, lease)][number];
-        uint96 bond = seat.state() == IMarket.Seat.Joined
-            ? 0
-            : _seatJuror(job, jobId, first, lease, dispute, provider, number);
-        _seats[_juryKey(jobId, first, lease)][number] = SeatSlots.committed(commitment);
+        bytes32 seatsKey = _juryKey(jobId, first, lease);
+        uint96 bond = 0;
+        if (_seats[seatsKey][number].state() != IMarket.Seat.Joined) {
+            bond = _takeSeat(job, jobId, first, lease, dispute, seatsKey, provider, number);
+        }
+        _seats[seatsKey][number] = SeatSlots.committed(commitment);
         if (++dispute.commits == JobRules.JURY) dispute.revealFrom = _now();
         emit IMarket.VoteCommitted(jobId, first, provider, lease.challenges(), commitment, bond);
     }
 
+    /// @dev See `IMarket.revealVote`.
     function revealVote(
         IMarket.Job calldata job,
         uint32 first,
@@ -68,6 +72,7 @@ abstract contract Jury is Seats {
         emit IMarket.VoteRevealed(jobId, first, provider, digest, keyed);
     }
 
+    /// @dev See `IMarket.revealAnswer`.
     function revealAnswer(IMarket.Job calldata job, uint32 first, bytes32 digest, bytes32 salt) external {
         bytes32 jobId = _idOf(job);
         (LeaseSlot lease, Dispute storage dispute) = _openDispute(jobId, first);
@@ -104,26 +109,27 @@ abstract contract Jury is Seats {
         seats[number] = SeatSlots.revealed(vote);
     }
 
-    /// @dev Takes a juror's seat and locks its bond.
-    function _seatJuror(
+    /// @dev Reverts unless the provider can take a juror's seat now; locks its bond.
+    function _takeSeat(
         IMarket.Job calldata job,
         bytes32 jobId,
         uint32 first,
         LeaseSlot lease,
         Dispute storage dispute,
+        bytes32 seatsKey,
         address provider,
         uint32 number
     ) private returns (uint96 bond) {
-        bytes32 key = _juryKey(jobId, first, lease);
-        IMarket.Seat state = _seats[key][number].state();
-        if (state != IMarket.Seat.None) revert IMarket.WrongSeat(jobId, first, provider, state);
+        IMarket.Seat seat = _seats[seatsKey][number].state();
+        if (seat != IMarket.Seat.None) revert IMarket.WrongSeat(jobId, first, provider, seat);
         if (dispute.seats == JobRules.JURY) revert IMarket.SeatsTaken(jobId, first);
         if (number == lease.provider() || provider == dispute.challenger) {
             revert IMarket.BarredFromJury(jobId, first, provider);
         }
         _requireAdmitted(job, number, provider);
-        if (_seals[key].sealedAt() == 0) revert IMarket.NotSealed(jobId, first);
-        _requireDrawn(_drawnForJury(jobId, first, lease, provider, number), jobId, first, provider);
+        SealSlot sealing = _seals[seatsKey];
+        if (sealing.sealedAt() == 0) revert IMarket.NotSealed(jobId, first);
+        _requireDrawn(_drawnForJury(seatsKey, sealing, provider, number), jobId, first, provider);
         ++dispute.seats;
         bond = JobRules.jurorBondOf(job.price, lease.count());
         _lock(number, provider, bond);

@@ -21,12 +21,12 @@ abstract contract MarketStorage {
         uint32 slashed;
     }
 
-    /// @dev A challenge and its jury: see `IMarket.DisputeState`. Four slots.
+    /// @dev A challenge and its jury: see `IMarket.DisputeState`. Four slots; what the jury's acts need is in the second.
     struct Dispute {
         address challenger;
         uint32 task;
-        uint40 openedAt;
         uint96 deposit;
+        uint40 openedAt;
         uint40 openedBlock;
         uint40 revealFrom;
         uint8 seats;

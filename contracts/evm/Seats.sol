@@ -104,17 +104,13 @@ abstract contract Seats is Records {
         );
     }
 
-    /// @dev When the provider can take a seat of an open dispute's jury: step 0 begins with its seal; there are
-    /// two doublings. Never, if it was not sealed.
-    function _drawnForJury(bytes32 jobId, uint32 first, LeaseSlot lease, address provider, uint32 number)
+    /// @dev When the provider can take a seat of a sealed jury: step 0 begins with its seal; there are two doublings.
+    function _drawnForJury(bytes32 seatsKey, SealSlot sealing, address provider, uint32 number)
         internal
         view
         returns (uint64)
     {
-        bytes32 key = _seatsKey(jobId, first, lease.round(), lease.challenges());
-        SealSlot sealing = _seals[key];
-        if (sealing.sealedAt() == 0) return type(uint64).max;
-        return _drawnFrom(sealing, key, provider, number, JobRules.JURY, sealing.sealedAt(), JURY_STEPS);
+        return _drawnFrom(sealing, seatsKey, provider, number, JobRules.JURY, sealing.sealedAt(), JURY_STEPS);
     }
 
     /// @dev Reverts before `from`, when the provider is drawn.

@@ -66,9 +66,13 @@ abstract contract DisputeBase is Base {
         return market.commitmentOf(jobId, 0, round, number, who, vote, SALT);
     }
 
+    function proofOf(uint32 task) internal view returns (bytes32[] memory) {
+        return Merkle.proof(0, digests, task);
+    }
+
     function challenge(bytes32 answer) internal {
         bytes32 commitment = answerOf(challenger, answer);
-        bytes32[] memory proof = Merkle.proof(0, digests, TASK);
+        bytes32[] memory proof = proofOf(TASK);
         bytes32 digest = digests[TASK];
         vm.prank(challenger);
         market.challenge(job, 0, TASK, digest, proof, commitment);

@@ -12,10 +12,6 @@ contract DisputesTest is DisputeBase {
         market.challenge(job, 0, task, digest, proof, OTHER);
     }
 
-    function _proof(uint32 task) private view returns (bytes32[] memory) {
-        return Merkle.proof(0, digests, task);
-    }
-
     // ------------------------------------------------------------------ challenge
 
     function test_challenge() public {
@@ -23,7 +19,7 @@ contract DisputesTest is DisputeBase {
         vm.warp(time() + 7);
         vm.expectEmit(address(market));
         emit IMarket.Challenged(jobId, 0, challenger, 1, TASK, digests[TASK], OTHER, K);
-        _challenge(TASK, digests[TASK], _proof(TASK));
+        _challenge(TASK, digests[TASK], proofOf(TASK));
 
         IMarket.LeaseState memory l = market.leaseOf(jobId, 0);
         assertEq(uint8(l.phase), uint8(IMarket.Phase.Challenged));
@@ -48,14 +44,14 @@ contract DisputesTest is DisputeBase {
     function test_challenge_everyTask() public {
         for (uint32 task; task < 4; ++task) {
             uint256 before = vm.snapshotState();
-            _challenge(task, digests[task], _proof(task));
+            _challenge(task, digests[task], proofOf(task));
             assertEq(market.disputeOf(jobId, 0).task, task);
             vm.revertToState(before);
         }
     }
 
     function test_challenge_notInResult() public {
-        bytes32[] memory proof = _proof(TASK);
+        bytes32[] memory proof = proofOf(TASK);
         vm.expectRevert(abi.encodeWithSelector(IMarket.NotInResult.selector, TASK, RIGHT));
         _challenge(TASK, RIGHT, proof);
         vm.expectRevert(abi.encodeWithSelector(IMarket.NotInResult.selector, 1, digests[TASK]));
@@ -80,9 +76,9 @@ contract DisputesTest is DisputeBase {
         uint64 deadline = time() + job.timing.challengeWindow;
         vm.warp(deadline + 1);
         expectTooLate(deadline);
-        _challenge(TASK, digests[TASK], _proof(TASK));
+        _challenge(TASK, digests[TASK], proofOf(TASK));
         vm.warp(deadline);
-        _challenge(TASK, digests[TASK], _proof(TASK));
+        _challenge(TASK, digests[TASK], proofOf(TASK));
     }
 
     function test_challenge_noJury() public {
@@ -90,7 +86,7 @@ contract DisputesTest is DisputeBase {
         (j.terms.nonce, j.price.juryFee) = (8, 0);
         start(j);
         vm.expectRevert(abi.encodeWithSelector(IMarket.NoJury.selector, jobId));
-        _challenge(TASK, digests[TASK], _proof(TASK));
+        _challenge(TASK, digests[TASK], proofOf(TASK));
     }
 
     function test_challenge_deposit() public {
@@ -99,23 +95,23 @@ contract DisputesTest is DisputeBase {
         vm.expectRevert(
             abi.encodeWithSelector(IMarket.InsufficientBalance.selector, challenger, K - 1, uint256(K))
         );
-        _challenge(TASK, digests[TASK], _proof(TASK));
+        _challenge(TASK, digests[TASK], proofOf(TASK));
         fund(challenger, 1);
-        _challenge(TASK, digests[TASK], _proof(TASK));
+        _challenge(TASK, digests[TASK], proofOf(TASK));
         assertEq(market.balanceOf(challenger), 0);
     }
 
     function test_challenge_unknownJob() public {
         job.terms.nonce += 1;
         vm.expectRevert(abi.encodeWithSelector(IMarket.JobUnknown.selector, market.hashJob(job)));
-        _challenge(TASK, digests[TASK], _proof(TASK));
+        _challenge(TASK, digests[TASK], proofOf(TASK));
         job.terms.replicas = 3;
         vm.expectRevert(abi.encodeWithSelector(IMarket.JobUnknown.selector, market.hashJob(job)));
-        _challenge(TASK, digests[TASK], _proof(TASK));
+        _challenge(TASK, digests[TASK], proofOf(TASK));
     }
 
     function test_challenge_wrongPhase() public {
-        bytes32[] memory proof = _proof(TASK);
+        bytes32[] memory proof = proofOf(TASK);
         uint256 submitted = vm.snapshotState();
         vm.prank(client);
         market.accept(job, 0);
@@ -234,7 +230,7 @@ contract DisputesTest is DisputeBase {
             _inconclusive();
         }
         vm.expectRevert(abi.encodeWithSelector(IMarket.AmountTooLarge.selector, uint256(3) << 95, MAX));
-        _challenge(TASK, digests[TASK], _proof(TASK));
+        _challenge(TASK, digests[TASK], proofOf(TASK));
     }
 
     // ------------------------------------------------------------------ the lease meanwhile, and after

@@ -18,7 +18,7 @@ contract JuryTest is DisputeBase {
         bytes32 hash = keccak256(abi.encode(block_, seedBlock));
         vm.roll(block_);
         vm.setBlockhash(seedBlock, hash);
-        bytes32 seed = bytes32(uint256(hash) >> 136);
+        bytes32 seed = bytes32(uint256(hash) >> 176);
         vm.expectEmit(address(market));
         emit IMarket.JurySealed(jobId, 0, 1, seed, 700 * UNIT);
         market.sealJury(job, 0);

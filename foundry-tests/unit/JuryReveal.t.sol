@@ -212,13 +212,7 @@ contract JuryRevealTest is DisputeBase {
         fund(anyone, 10 * UNIT);
         bytes32 copied = answerOf(challenger, RIGHT);
         challenger = anyone;
-        bytes32[] memory proof = new bytes32[](2);
-        proof[0] = keccak256(bytes.concat(keccak256(abi.encode(uint256(3), digests[3]))));
-        bytes32[2] memory leaves;
-        for (uint256 i; i < 2; ++i) {
-            leaves[i] = keccak256(bytes.concat(keccak256(abi.encode(i, digests[i]))));
-        }
-        proof[1] = keccak256(abi.encode(leaves[0], leaves[1]));
+        bytes32[] memory proof = proofOf(TASK);
         vm.prank(anyone);
         market.challenge(job, 0, TASK, digests[TASK], proof, copied);
         sealAndDraw();
