@@ -21,6 +21,7 @@ contract DemandTest is DisputeBase {
 
     // ------------------------------------------------------------------ demand
 
+    /// P-26.
     function test_demand() public {
         vm.warp(time() + 9);
         vm.expectEmit(address(market));
@@ -78,6 +79,7 @@ contract DemandTest is DisputeBase {
         market.demand(job, 4);
     }
 
+    /// P-27.
     function test_demand_oncePerRound() public {
         _demand();
         _respond();
@@ -93,6 +95,7 @@ contract DemandTest is DisputeBase {
 
     // ------------------------------------------------------------------ respond
 
+    /// P-31.
     function test_respond() public {
         _demand();
         vm.warp(time() + 100);
@@ -135,6 +138,7 @@ contract DemandTest is DisputeBase {
         assertEq(market.balanceOf(alice), JURY_FEE);
     }
 
+    /// P-34.
     function test_respond_window() public {
         _demand();
         uint64 deadline = time() + 6 hours;
@@ -208,6 +212,7 @@ contract DemandTest is DisputeBase {
 
     // ------------------------------------------------------------------ forfeit
 
+    /// P-31, P-34.
     function test_forfeit() public {
         _demand();
         uint64 deadline = time() + 6 hours;
@@ -235,6 +240,7 @@ contract DemandTest is DisputeBase {
         market.forfeit(job, 0);
     }
 
+    /// P-08.
     function test_forfeit_afterClosing() public {
         _demand();
         vm.warp(time() + 6 hours + 1); // after `closesAt`

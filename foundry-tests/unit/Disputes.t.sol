@@ -50,6 +50,7 @@ contract DisputesTest is DisputeBase {
         }
     }
 
+    /// P-12, P-35.
     function test_challenge_notInResult() public {
         bytes32[] memory proof = proofOf(TASK);
         vm.expectRevert(abi.encodeWithSelector(IMarket.NotInResult.selector, TASK, RIGHT));
@@ -72,6 +73,7 @@ contract DisputesTest is DisputeBase {
         _challenge(0, all[1][0], proof);
     }
 
+    /// P-34.
     function test_challenge_window() public {
         uint64 deadline = time() + job.timing.challengeWindow;
         vm.warp(deadline + 1);
@@ -101,6 +103,7 @@ contract DisputesTest is DisputeBase {
         assertEq(market.balanceOf(challenger), 0);
     }
 
+    /// P-35.
     function test_challenge_unknownJob() public {
         job.terms.nonce += 1;
         vm.expectRevert(abi.encodeWithSelector(IMarket.JobUnknown.selector, market.hashJob(job)));
@@ -142,6 +145,17 @@ contract DisputesTest is DisputeBase {
         market.challenge(job, 4, 4, RIGHT, proof, OTHER);
     }
 
+    function test_challenge_redundant() public {
+        job.terms.replicas = 3;
+        job.terms.quorum = 2;
+        jobId = post(job);
+        bytes memory wrong = abi.encodeWithSelector(IMarket.WrongMode.selector, jobId, uint8(3));
+        vm.expectRevert(wrong);
+        _challenge(TASK, digests[TASK], proofOf(TASK));
+        vm.expectRevert(wrong);
+        market.demand(job, 0);
+    }
+
     // ------------------------------------------------------------------ the next challenge
 
     function _inconclusive() private {
@@ -149,6 +163,7 @@ contract DisputesTest is DisputeBase {
         judge(0, 0);
     }
 
+    /// P-27.
     function test_nextChallenge_costsTwice() public {
         challenge(RIGHT);
         _inconclusive();
@@ -216,7 +231,7 @@ contract DisputesTest is DisputeBase {
         assertEq(market.burned(), 2 * K - 3 * JURY_FEE);
     }
 
-    /// With the least fee there are 95 challenges in a round: each has a number, and a jury, of its own.
+    /// With the least fee there are 95 challenges in a round: each has a number, and a jury, of its own. (P-27)
     function test_nextChallenge_untilNoMarketHasK() public {
         IMarket.Job memory j = aJob();
         (j.terms.nonce, j.price.juryFee) = (8, 1);
@@ -235,6 +250,7 @@ contract DisputesTest is DisputeBase {
 
     // ------------------------------------------------------------------ the lease meanwhile, and after
 
+    /// P-26.
     function test_challenged_nothingElseGoes() public {
         challenge(RIGHT);
         expectNothingElseGoes(IMarket.Phase.Challenged);
@@ -281,6 +297,7 @@ contract DisputesTest is DisputeBase {
         judge(RIGHT, 3);
     }
 
+    /// P-39.
     function test_convicted_nextRound() public {
         _convict();
         vm.expectRevert(abi.encodeWithSelector(IMarket.BarredFromRound.selector, jobId, uint32(0), alice));

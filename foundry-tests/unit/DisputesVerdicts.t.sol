@@ -17,6 +17,7 @@ contract DisputesVerdictsTest is DisputeBase {
 
     // ------------------------------------------------------------------ the provider was wrong
 
+    /// P-11.
     function test_wrong_answered() public {
         open(RIGHT);
         assertEq(market.balanceOf(challenger), MONEY - K);
@@ -56,6 +57,7 @@ contract DisputesVerdictsTest is DisputeBase {
         assertEq(market.disputeOf(jobId, 0).challenger, address(0));
     }
 
+    /// P-29.
     function test_wrong_answerNotRevealed() public {
         open(RIGHT);
         voteAll(_all(RIGHT));
@@ -109,7 +111,7 @@ contract DisputesVerdictsTest is DisputeBase {
         assertConserved(ESCROW, 0);
     }
 
-    /// The least bond, 6 * juryFee, pays three jurors and the reward, and nothing is left to burn.
+    /// The least bond, 6 * juryFee, pays three jurors and the reward, and nothing is left to burn. (P-30)
     function test_wrong_leastBond() public {
         IMarket.Job memory j = aJob();
         (j.terms.nonce, j.price.bond, j.price.juryFee) = (8, 0, 10 * UNIT);
@@ -140,6 +142,7 @@ contract DisputesVerdictsTest is DisputeBase {
         assertEq(market.disputeOf(jobId, 0).challenger, challenger);
     }
 
+    /// P-05.
     function test_right() public {
         open(RIGHT);
         bytes32 claimed = digests[TASK];
@@ -217,7 +220,7 @@ contract DisputesVerdictsTest is DisputeBase {
         _assertSubmittedAnew();
     }
 
-    /// Only equal pairs count together: who copies a digest without the output has another keyed digest.
+    /// Only equal pairs count together: who copies a digest without the output has another keyed digest. (P-24)
     function test_inconclusive_keyedDiffer() public {
         open(RIGHT);
         commitVote(jurors[0], RIGHT, keyedOf(RIGHT));
@@ -270,6 +273,7 @@ contract DisputesVerdictsTest is DisputeBase {
         assertConserved(ESCROW, 0);
     }
 
+    /// P-05.
     function test_inconclusive_tooFewCommits() public {
         open(RIGHT);
         commitVote(jurors[0], RIGHT, keyedOf(RIGHT));
@@ -286,6 +290,7 @@ contract DisputesVerdictsTest is DisputeBase {
         _assertSubmittedAnew();
     }
 
+    /// P-07.
     function test_inconclusive_nobodyCame() public {
         challenge(RIGHT); // not even sealed
         vm.warp(commitBy() + 1);

@@ -28,6 +28,7 @@ contract JuryTest is DisputeBase {
         assertEq(sealedAt, time());
     }
 
+    /// P-25.
     function test_seal_fromTheSecondBlockOn() public {
         vm.roll(1000);
         challenge(RIGHT);
@@ -50,6 +51,7 @@ contract JuryTest is DisputeBase {
         _sealAt(1257, 1001);
     }
 
+    /// P-25.
     function test_seal_firstBlockOfTheSecondSeed() public {
         vm.roll(1000);
         challenge(RIGHT);
@@ -96,7 +98,7 @@ contract JuryTest is DisputeBase {
         joinJury(who);
     }
 
-    /// Ten small providers and seeds of many blocks: all steps occur, "never" too, each to the second.
+    /// Ten small providers and seeds of many blocks: all steps occur, "never" too, each to the second. (P-21)
     function test_draw() public {
         address[] memory small = new address[](10);
         for (uint256 i; i < 10; ++i) {
@@ -141,7 +143,7 @@ contract JuryTest is DisputeBase {
         }
     }
 
-    /// A stake that grew less than a day before `post` does not count.
+    /// A stake that grew less than a day before `post` does not count. (P-21)
     function test_draw_stakeAge() public {
         uint64 postedAt = market.jobOf(jobId).postedAt;
         uint256 before = vm.snapshotState();
@@ -207,6 +209,7 @@ contract JuryTest is DisputeBase {
         assertJuror(0, 0, S, S - UNIT, 0);
     }
 
+    /// P-18.
     function test_join_byOperator() public {
         address key = makeAddr("key");
         vm.prank(jurors[0]);
@@ -230,6 +233,7 @@ contract JuryTest is DisputeBase {
         market.revealVote(job, 0, jurors[1], RIGHT, KEYED, SALT);
     }
 
+    /// P-22.
     function test_join_seatsTaken() public {
         open(RIGHT);
         joinJury(jurors[0]);
@@ -243,6 +247,7 @@ contract JuryTest is DisputeBase {
         market.commitVote(job, 0, jurors[4], OTHER);
     }
 
+    /// P-28.
     function test_join_barred() public {
         fund(bob, 10 * UNIT);
         challenger = bob; // a provider can challenge, but not judge as well
@@ -287,6 +292,7 @@ contract JuryTest is DisputeBase {
         assertJuror(1, 0, JUROR_BOND, 0, 0);
     }
 
+    /// P-34.
     function test_join_inTime() public {
         open(RIGHT);
         vm.warp(commitBy() + 1);
@@ -349,6 +355,7 @@ contract JuryTest is DisputeBase {
         assertEq(market.disputeOf(jobId, 0).revealFrom, time());
     }
 
+    /// P-34.
     function test_commit_inTime() public {
         open(RIGHT);
         joinJury(jurors[0]);

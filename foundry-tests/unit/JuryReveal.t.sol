@@ -47,6 +47,7 @@ contract JuryRevealTest is DisputeBase {
         }
     }
 
+    /// P-23, P-34.
     function test_window_fromTheThirdCommit() public {
         _commit(3);
         uint256 before = vm.snapshotState();
@@ -56,6 +57,7 @@ contract JuryRevealTest is DisputeBase {
         _assertWindow(time());
     }
 
+    /// P-23, P-34.
     function test_window_fromTheEndOfCommitting() public {
         _commit(2);
         joinJury(jurors[2]);
@@ -131,7 +133,7 @@ contract JuryRevealTest is DisputeBase {
         market.revealVote(job, 0, who, 0, 0, SALT);
     }
 
-    /// Who copies a commitment cannot reveal it, whatever it learns later.
+    /// Who copies a commitment cannot reveal it, whatever it learns later. (P-06)
     function test_vote_copied() public {
         _commit(2);
         bytes32 copied = commitmentOf(jurors[0], RIGHT, keyedOf(RIGHT));
@@ -142,7 +144,7 @@ contract JuryRevealTest is DisputeBase {
         _reveal(2);
     }
 
-    /// A commitment is for one challenge, round, lease and job.
+    /// A commitment is for one challenge, round, lease and job. (P-06)
     function test_vote_fromElsewhere() public {
         bytes32 vote = keccak256(abi.encode(RIGHT, keyedOf(RIGHT)));
         bytes32[4] memory foreign = [
@@ -204,7 +206,7 @@ contract JuryRevealTest is DisputeBase {
         market.revealAnswer(job, 0, RIGHT, SALT);
     }
 
-    /// A bot that copied the challenge, answer and all, cannot answer.
+    /// A bot that copied the challenge, answer and all, cannot answer. (P-29)
     function test_answer_copied() public {
         vm.warp(commitBy() + 1);
         judge(0, 0);
@@ -271,6 +273,7 @@ contract JuryRevealTest is DisputeBase {
         judge(RIGHT, 3);
     }
 
+    /// P-34.
     function test_judge_twoCommits() public {
         _commit(2);
         uint64 end = commitBy() + 1 hours;
@@ -317,6 +320,7 @@ contract JuryRevealTest is DisputeBase {
         return abi.encodeWithSelector(IMarket.WrongPanel.selector, index);
     }
 
+    /// P-24.
     function test_judge_panel() public {
         voteAll([RIGHT, RIGHT, OTHER]);
         revealAnswer(RIGHT);
@@ -367,6 +371,7 @@ contract JuryRevealTest is DisputeBase {
         judge(0, 3);
     }
 
+    /// P-07.
     function test_judge_byAnyone() public {
         voteAll([RIGHT, RIGHT, RIGHT]);
         revealAnswer(RIGHT);
