@@ -181,9 +181,9 @@ abstract contract DisputeBase is Base {
         assertEq(sum, token.balanceOf(address(market)), "conservation");
     }
 
-    function expectClosed(uint256 juror, IMarket.SeatEnd end, uint128 paid, uint128 burned) internal {
+    function expectClosed(uint32 juror, IMarket.SeatEnd end, uint128 paid, uint128 burned) internal {
         vm.expectEmit(address(market));
-        emit IMarket.SeatClosed(jobId, 0, uint32(3 + juror), number, end, paid, burned);
+        emit IMarket.SeatClosed(jobId, 0, 3 + juror, number, end, paid, burned);
     }
 
     function expectJudged(

@@ -2,6 +2,7 @@
 pragma solidity 0.8.34;
 
 import {DisputeBase} from "../helpers/DisputeBase.sol";
+import {Hashes} from "@openzeppelin/contracts/utils/cryptography/Hashes.sol";
 import {IMarket} from "piecework/IMarket.sol";
 
 /// Every verdict, with everyone's money to the unit, the events, and where the lease goes. The lease's escrow is
@@ -25,7 +26,7 @@ contract DisputesVerdictsTest is DisputeBase {
         voteAll(_all(RIGHT));
         assertJuror(0, 0, S, S - JUROR_BOND, 0);
         revealAnswer(RIGHT);
-        for (uint256 i; i < 3; ++i) {
+        for (uint32 i; i < 3; ++i) {
             expectClosed(i, IMarket.SeatEnd.Paid, JURY_FEE, 0);
         }
         vm.expectEmit(address(market));
@@ -129,6 +130,41 @@ contract DisputesVerdictsTest is DisputeBase {
         assertConserved(ESCROW * 2, 0);
     }
 
+    /// P-32: on a private list the client may be challenger and jury at once: no reward, whoever is right.
+    function test_wrong_privateList() public {
+        address[4] memory listed = [alice, jurors[0], jurors[1], jurors[2]];
+        bytes32[4] memory leaves;
+        for (uint256 i; i < 4; ++i) {
+            leaves[i] = keccak256(bytes.concat(keccak256(abi.encode(listed[i]))));
+        }
+        bytes32[2] memory nodes = [
+            Hashes.commutativeKeccak256(leaves[0], leaves[1]),
+            Hashes.commutativeKeccak256(leaves[2], leaves[3])
+        ];
+        IMarket.Job memory j = aJob();
+        (j.terms.nonce, j.terms.providers) = (8, Hashes.commutativeKeccak256(nodes[0], nodes[1]));
+        for (uint256 i; i < 4; ++i) {
+            bytes32[] memory proof = new bytes32[](2);
+            (proof[0], proof[1]) = (leaves[i ^ 1], nodes[1 - i / 2]);
+            market.admit(j.terms.providers, listed[i], proof);
+        }
+        start(j);
+        open(RIGHT);
+        bytes memory no = abi.encodeWithSelector(IMarket.NotAdmitted.selector, j.terms.providers, jurors[3]);
+        vm.expectRevert(no);
+        joinJury(jurors[3]);
+        vm.expectRevert(no);
+        vm.prank(jurors[3]);
+        market.commitVote(job, 0, jurors[3], OTHER);
+        voteAll(_all(RIGHT));
+        revealAnswer(RIGHT);
+        expectJudged(IMarket.Verdict.ProviderWrong, RIGHT, 0, K, B - 3 * JURY_FEE);
+        judge(RIGHT, 3);
+        assertEq(market.balanceOf(challenger), MONEY);
+        assertJuror(0, JURY_FEE, S, S, 0);
+        assertConserved(ESCROW * 2, 0);
+    }
+
     // ------------------------------------------------------------------ the provider was right
 
     function _assertSubmittedAnew() private view {
@@ -207,7 +243,7 @@ contract DisputesVerdictsTest is DisputeBase {
         open(RIGHT);
         voteAll([RIGHT, OTHER, digests[TASK]]);
         revealAnswer(RIGHT);
-        for (uint256 i; i < 3; ++i) {
+        for (uint32 i; i < 3; ++i) {
             expectClosed(i, IMarket.SeatEnd.Paid, JURY_FEE, 0);
         }
         expectJudged(IMarket.Verdict.Inconclusive, 0, 0, 0, 0);

@@ -6,7 +6,7 @@ import {IMarket} from "piecework/IMarket.sol";
 
 /// `sealJury`, the draw, `joinJury` and `commitVote`.
 contract JuryTest is DisputeBase {
-    uint256 private constant S = 100 * UNIT;
+    uint128 private constant S = 100 * UNIT;
 
     // ------------------------------------------------------------------ seal
 
@@ -32,11 +32,9 @@ contract JuryTest is DisputeBase {
     function test_seal_fromTheSecondBlockOn() public {
         vm.roll(1000);
         challenge(RIGHT);
-        for (uint256 i; i < 2; ++i) {
+        for (uint64 i; i < 2; ++i) {
             vm.roll(1000 + i);
-            vm.expectRevert(
-                abi.encodeWithSelector(IMarket.TooEarlyToSeal.selector, uint64(1002), uint64(1000 + i))
-            );
+            vm.expectRevert(abi.encodeWithSelector(IMarket.TooEarlyToSeal.selector, uint64(1002), 1000 + i));
             market.sealJury(job, 0);
         }
         vm.warp(time() + 24);
@@ -85,7 +83,7 @@ contract JuryTest is DisputeBase {
     // ------------------------------------------------------------------ the draw
 
     /// Step from which `who` is drawn, from the definition: `lot < share * 3 * 2^step`, or 3 if none up to 2 is.
-    function _stepOf(address who, uint256 weight, uint256 total) private view returns (uint256 step) {
+    function _stepOf(address who, uint256 weight, uint256 total) private view returns (uint64 step) {
         (bytes32 seed,,) = market.sealOf(_key());
         uint256 lot = uint256(keccak256(abi.encode(seed, _key(), who))) >> 192;
         while (step < 3 && lot * total / 2 ** 64 >= weight * 3 * 2 ** step) {
@@ -119,7 +117,7 @@ contract JuryTest is DisputeBase {
             market.sealJury(job, 0);
             uint64 sealedAt = time();
             for (uint256 i; i < 10; ++i) {
-                uint256 step = _stepOf(small[i], S, 1700 * UNIT);
+                uint64 step = _stepOf(small[i], S, 1700 * UNIT);
                 ++met[step];
                 uint256 before = vm.snapshotState();
                 if (step == 3) {
@@ -127,7 +125,7 @@ contract JuryTest is DisputeBase {
                     vm.warp(commitBy());
                     _expectNotDrawn(small[i], type(uint64).max);
                 } else {
-                    uint64 from = sealedAt + uint64(step) * 15;
+                    uint64 from = sealedAt + step * 15;
                     if (step != 0) {
                         vm.warp(from - 1);
                         _expectNotDrawn(small[i], from);
@@ -266,21 +264,21 @@ contract JuryTest is DisputeBase {
 
     function test_join_stake() public {
         vm.prank(jurors[0]);
-        market.unstake(jurors[0], uint128(S) - JUROR_BOND + 1);
+        market.unstake(jurors[0], S - JUROR_BOND + 1);
         stakeOf(bob, 1000 * UNIT); // too young to be drawn, but it counts in the sum of all stakes
         vm.prank(bob);
         market.unstake(bob, 1000 * UNIT);
         vm.prank(jurors[1]);
-        market.unstake(jurors[1], uint128(S) - JUROR_BOND);
+        market.unstake(jurors[1], S - JUROR_BOND);
         // Let the rest leave, so that a small stake is a share: these two are drawn.
         for (uint256 i = 2; i < 5; ++i) {
             vm.prank(jurors[i]);
-            market.unstake(jurors[i], uint128(S));
+            market.unstake(jurors[i], S);
         }
         vm.prank(bob);
-        market.unstake(bob, uint128(S));
+        market.unstake(bob, S);
         vm.prank(alice);
-        market.unstake(alice, uint128(S) - B);
+        market.unstake(alice, S - B);
         open(RIGHT);
         vm.expectRevert(
             abi.encodeWithSelector(
