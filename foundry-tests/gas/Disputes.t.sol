@@ -34,8 +34,8 @@ contract DisputesGasTest is DisputeBase {
     function _dispute(bytes32 vote, string memory name) private {
         challenge(RIGHT);
         uint256 total = _snap(string.concat(name, ": challenge"));
-        vm.roll(block.number + 2);
-        vm.setBlockhash(block.number - 1, keccak256("seed"));
+        vm.roll(block.number + 3);
+        vm.setBlockhash(block.number - 2, keccak256("seed"));
         market.sealJury(job, 0);
         total += _snap(string.concat(name, ": sealJury"));
         vm.warp(time() + 30);

@@ -78,7 +78,7 @@ abstract contract DisputeBase is Base {
         market.challenge(job, 0, TASK, digest, proof, commitment);
     }
 
-    /// Two blocks later the jury is sealed, and 30 s after that all five are drawn.
+    /// Three blocks later the jury is sealed, and 30 s after that all five are drawn.
     function sealAndDraw() internal {
         uint256 opened = market.disputeOf(jobId, 0).openedBlock;
         vm.roll(opened + 3);

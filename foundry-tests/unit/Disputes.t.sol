@@ -346,7 +346,7 @@ contract DisputesTest is DisputeBase {
 
     /// The part alone is nothing.
     function test_partByItself() public {
-        IMarket part = IMarket(deployCode("Disputes.sol:Disputes", abi.encode(bytes32(0), times())));
+        IMarket part = IMarket(deployCode("Drawn.sol:Drawn", abi.encode(bytes32(0), times())));
         vm.expectRevert();
         part.demand(job, 0);
         vm.expectRevert();

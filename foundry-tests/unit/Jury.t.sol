@@ -16,9 +16,11 @@ contract JuryTest is DisputeBase {
 
     function _sealAt(uint256 block_, uint256 seedBlock) private {
         bytes32 hash = keccak256(abi.encode(block_, seedBlock));
+        bytes32 randomness = keccak256(abi.encode("randomness", block_));
         vm.roll(block_);
         vm.setBlockhash(seedBlock, hash);
-        bytes32 seed = bytes32(uint256(hash) >> 176);
+        vm.prevrandao(randomness);
+        bytes32 seed = keccak256(abi.encode(hash, randomness)) >> 176;
         vm.expectEmit(address(market));
         emit IMarket.JurySealed(jobId, 0, 1, seed, 700 * UNIT);
         market.sealJury(job, 0);
@@ -29,16 +31,16 @@ contract JuryTest is DisputeBase {
     }
 
     /// P-25.
-    function test_seal_fromTheSecondBlockOn() public {
+    function test_seal_fromTheThirdBlockOn() public {
         vm.roll(1000);
         challenge(RIGHT);
-        for (uint64 i; i < 2; ++i) {
+        for (uint64 i; i < 3; ++i) {
             vm.roll(1000 + i);
-            vm.expectRevert(abi.encodeWithSelector(IMarket.TooEarlyToSeal.selector, uint64(1002), 1000 + i));
+            vm.expectRevert(abi.encodeWithSelector(IMarket.TooEarlyToSeal.selector, uint64(1003), 1000 + i));
             market.sealJury(job, 0);
         }
-        vm.warp(time() + 24);
-        _sealAt(1002, 1001);
+        vm.warp(time() + 36);
+        _sealAt(1003, 1001);
         vm.expectRevert(abi.encodeWithSelector(IMarket.SealedAlready.selector, jobId, uint32(0)));
         market.sealJury(job, 0);
     }
@@ -64,7 +66,7 @@ contract JuryTest is DisputeBase {
 
     function test_seal_inTime() public {
         challenge(RIGHT);
-        vm.roll(block.number + 2);
+        vm.roll(block.number + 3);
         vm.warp(commitBy() + 1);
         expectTooLate(commitBy());
         market.sealJury(job, 0);
@@ -112,7 +114,7 @@ contract JuryTest is DisputeBase {
             start(j);
             vm.roll(2000 + 10 * k);
             challenge(RIGHT);
-            vm.roll(2002 + 10 * k);
+            vm.roll(2003 + 10 * k);
             vm.setBlockhash(2001 + 10 * k, keccak256(abi.encode(k)));
             market.sealJury(job, 0);
             uint64 sealedAt = time();
