@@ -2,453 +2,277 @@
 pragma solidity 0.8.34;
 
 import {IDevToken} from "../helpers/Base.sol";
-import {Test} from "forge-std/Test.sol";
+import {Audit} from "./Audit.sol";
+import {OddVerifier} from "./OddVerifier.sol";
 import {IMarket} from "piecework/IMarket.sol";
 
-/// Actors that use a market as they like, within reason, and a book that is kept apart from it: every
-/// amount below is computed from the job's terms, never read from the market.
-contract Handler is Test {
-    struct GhostLease {
-        uint32 first;
-        uint32 count;
-        uint256 bond;
-        address holder;
-        IMarket.Phase phase;
-        uint64 since;
-        uint256 price;
+/// Chooses what happens next. Four times in five an act that somebody would do now: the job in hand goes on, with
+/// honest, lazy, lying and colluding people. Else anything at all, by anyone.
+contract Handler is Audit {
+    uint256 private _job;
+    uint256 private _lease;
+
+    constructor(
+        IMarket market_,
+        IDevToken token_,
+        address governor_,
+        address[2] memory recipients_,
+        uint16 fee
+    ) {
+        (market, token, governor, recipients) = (market_, token_, governor_, recipients_);
+        (feeBps, recipient) = (fee, recipients_[0]);
+        verifier = address(new OddVerifier(market_));
+        _populate();
+        (lists[0], lists[1]) = (_listRoot(0), _listRoot(1));
     }
 
-    IMarket public market;
-    IDevToken public token;
-    address public governor;
-    address[2] public recipients;
-    address[4] public clients;
-    address[4] public providers;
-    address public operator = makeAddr("operator of all");
+    /// One act.
+    function step(uint256 seed) external {
+        _shake(seed);
+        _pass(_below(6));
+        wild = jobs.length != 0 && _once(5);
+        if (wild) _anything();
+        else if (_once(10)) _aboutMoney();
+        else if (live.length < 2 || (live.length < 4 && _once(20))) _newPost();
+        else _goOn();
+        _bury();
+    }
 
-    IMarket.Job[] internal _jobs;
-    bytes32[] public ids;
-    mapping(uint256 job => GhostLease[]) internal _leases;
-    mapping(uint256 job => uint32) public unclaimed;
-    mapping(uint256 job => bool) public cancelled;
-    mapping(uint256 job => uint16) public feeOf;
-    mapping(uint256 job => mapping(uint32 task => uint256)) public timesPaid;
+    function _newPost() private {
+        uint256 before = jobs.length;
+        _post();
+        if (jobs.length != before) live.push(before);
+    }
 
-    mapping(address => uint256) public stakeOf;
-    mapping(address => uint256) public ledgerOf;
-    uint256 public broughtIn;
-    uint256 public takenOut;
-    uint256 public donated;
-    uint256 public burned;
-    uint256 public paid;
-    uint256 public fees;
-    uint256 public refunded;
-    uint16 public feeBps = 250;
-    address public recipient;
+    function _aboutMoney() private {
+        uint256 which = _below(10);
+        if (which < 2) _deposit();
+        else if (which == 2) _depositWithPermit();
+        else if (which < 5) _withdraw();
+        else if (which == 5) _stake();
+        else if (which == 6) _unstake();
+        else if (which == 7) _once(3) ? _setOperator() : _revoke();
+        else if (which == 8) _setFee();
+        else if (_once(2)) _donate();
+        else _batch();
+    }
 
-    string[20] public ACTS = [
-        "deposit",
-        "withdraw",
-        "stake",
-        "unstake",
-        "donate",
-        "setFee",
-        "post",
-        "cancel",
-        "claim",
-        "claim",
-        "takeover",
-        "takeoverLate",
-        "submit",
-        "submit",
-        "submit",
-        "accept",
-        "finalize",
-        "expire",
-        "release",
-        "close"
-    ];
-    string public broken;
-    uint256 public calls;
-    uint256 public successes;
-    mapping(string name => uint256) public tried;
-    mapping(string name => uint256) public done;
+    // ------------------------------------------------------------------ anything
 
-    bytes internal constant SPEC = "spec";
+    function _anything() private {
+        uint256 j = live.length == 0 || _once(4) ? _below(jobs.length) : live[_below(live.length)];
+        uint256 l = jobs[j].leases.length;
+        uint256 which = _below(l == 0 ? 8 : 36);
+        if (which < 2) _aboutMoney();
+        else if (which == 2) _newPost();
+        else if (which == 3) _cancel(j);
+        else if (which == 4) _close(j);
+        else if (which == 5) _claim(j);
+        else if (which == 6) _seal(j);
+        else if (which == 7) _admit(_below(2));
+        else if (which < 11) _aboutNothing(j);
+        else _anythingOf(j, _below(l), which);
+    }
 
-    constructor(IMarket market_, IDevToken token_, address governor_, address[2] memory recipients_) {
-        (market, token, governor, recipients, recipient) =
-        (market_, token_, governor_, recipients_, recipients_[0]);
-        for (uint256 i; i < 4; ++i) {
-            clients[i] = makeAddr(string.concat("client ", vm.toString(i)));
-            providers[i] = makeAddr(string.concat("provider ", vm.toString(i)));
+    function _anythingOf(uint256 j, uint256 l, uint256 which) private {
+        if (which == 11) _takeover(j, l);
+        else if (which == 12) _submit(j, l);
+        else if (which == 13) _prove(j, l);
+        else if (which == 14) _accept(j, l);
+        else if (which == 15) _finalize(j, l);
+        else if (which == 16) _expireNow(j, l);
+        else if (which == 17) _release(j, l);
+        else if (which == 18) _join(j, l, _drawn(j, l, false));
+        else if (which == 19) _commit(j, l, _drawn(j, l, false));
+        else if (which < 22) _reveal(j, l);
+        else if (which < 24) _settleSeats(j, l);
+        else if (which == 24) _challenge(j, l);
+        else if (which == 25) _sealJury(j, l);
+        else if (which == 26) _joinJury(j, l, _drawn(j, l, true));
+        else if (which == 27) _commitVote(j, l, _drawn(j, l, true));
+        else if (which < 30) _revealVote(j, l);
+        else if (which == 30) _revealAnswer(j, l);
+        else if (which < 33) _judge(j, l);
+        else if (which == 33) _demand(j, l);
+        else if (which == 34) _respond(j, l);
+        else _forfeit(j, l);
+    }
+
+    // ------------------------------------------------------------------ what somebody would do now
+
+    /// Goes on with the job in hand, or takes up another.
+    function _goOn() private {
+        if (_once(_isBusy() ? 64 : 12) || _isDone(_job)) _job = live[_below(live.length)];
+        uint256 j = _job;
+        if (_isOver(j) && _hasClosable(j)) return _close(j);
+        if (_time() < jobs[j].job.timing.opensAt) _passTo(jobs[j].job.timing.opensAt - (_once(4) ? 1 : 0));
+        bytes32 list = jobs[j].job.terms.providers;
+        if (list != 0 && _once(4)) return _admit(list == lists[0] ? 0 : 1);
+        if (_once(80)) return _cancel(j);
+        if (_isRedundant(j) && draws[jobs[j].id].at == 0) return _seal(j);
+        uint256 l = jobs[j].leases.length;
+        if (jobs[j].next < jobs[j].job.terms.tasks && (!_hasLive(j) || _once(6))) return _claim(j);
+        if (!_isLive(j, _lease) || _once(_isBusy() ? 64 : 12)) _lease = _below(l);
+        for (uint256 n; n < l && !_isLive(j, _lease); ++n) {
+            _lease = (_lease + 1) % l;
         }
-        providers[3] = clients[3]; // one is both
-        for (uint256 i; i < 4; ++i) {
-            _bringIn(clients[i], 1e24);
-            vm.prank(clients[i]);
-            market.deposit(clients[i], 5e23);
-            ledgerOf[clients[i]] += 5e23;
-            _bringIn(providers[i], 1e24);
-            vm.prank(providers[i]);
-            market.stake(5e23);
-            stakeOf[providers[i]] += 5e23;
-            broughtIn += 1e24;
-            vm.prank(providers[i]);
-            market.setOperator(operator, true);
+        _goOnWith(j, _lease);
+    }
+
+    /// The lease in hand waits for seats or votes: rounds that everyone leaves say little.
+    function _isBusy() private view returns (bool) {
+        if (!_isLive(_job, _lease)) return false;
+        IMarket.Phase phase = jobs[_job].leases[_lease].phase;
+        return phase == IMarket.Phase.Challenged || phase == IMarket.Phase.Revealing || _isRedundant(_job);
+    }
+
+    function _hasClosable(uint256 j) private view returns (bool) {
+        if (jobs[j].next < jobs[j].job.terms.tasks) return true;
+        for (uint256 l; l < jobs[j].leases.length; ++l) {
+            if (_closable(j, l)) return true;
+        }
+        return false;
+    }
+
+    function _isLive(uint256 j, uint256 l) private view returns (bool) {
+        if (l >= jobs[j].leases.length) return false;
+        IMarket.Phase phase = jobs[j].leases[l].phase;
+        return phase != IMarket.Phase.Settled && phase != IMarket.Phase.Refunded;
+    }
+
+    function _hasLive(uint256 j) private view returns (bool) {
+        for (uint256 l; l < jobs[j].leases.length; ++l) {
+            if (_isLive(j, l)) return true;
+        }
+        return false;
+    }
+
+    function _goOnWith(uint256 j, uint256 l) private {
+        IMarket.Phase phase = jobs[j].leases[l].phase;
+        if (_isRedundant(j)) _goOnWithSeats(j, l);
+        else if (phase == IMarket.Phase.Free) _goOnWithFree(j, l);
+        else if (phase == IMarket.Phase.Running) _goOnWithRunning(j, l);
+        else if (phase == IMarket.Phase.Submitted) _goOnWithSubmitted(j, l);
+        else if (phase == IMarket.Phase.Challenged) _goOnWithJury(j, l);
+        else _goOnWithDemand(j, l);
+    }
+
+    function _goOnWithFree(uint256 j, uint256 l) private {
+        if (_time() == jobs[j].leases[l].freedAt && !_once(8)) _pass(1);
+        _takeover(j, l);
+    }
+
+    function _goOnWithRunning(uint256 j, uint256 l) private {
+        uint256 lottery = _below(16);
+        if (_time() > _runsUntil(j, l) || lottery < 2) {
+            _passOver(_runsUntil(j, l));
+            if (_isOver(j)) _close(j);
+            else if (_once(2)) _takeover(j, l);
+            else _expireNow(j, l);
+        } else if (lottery == 2) {
+            _passTo(jobs[j].leases[l].startedAt + jobs[j].job.timing.runWindow / 8 + _below(2));
+            _release(j, l);
+        } else {
+            _passWithin(_runsUntil(j, l));
+            if (jobs[j].job.terms.verifier == address(0)) _submit(j, l);
+            else _prove(j, l);
         }
     }
 
-    function _bringIn(address who, uint256 amount) private {
-        token.mint(who, amount);
-        vm.prank(who);
-        token.approve(address(market), type(uint256).max);
-    }
-
-    // ------------------------------------------------------------------ counting
-
-    /// There is nothing that this act could be done to.
-    error Nothing();
-
-    /// One act, chosen by the fuzzer; time passes before it. A refusal by the market is counted; any
-    /// other failure (a panic, a check of this book) makes the run fail.
-    function step(uint256 act, uint256 a, uint256 b, uint256 c, uint256 wait) external {
-        vm.warp(block.timestamp + bound(wait, 0, 60));
-        string memory name = ACTS[act % ACTS.length];
-        (bool ok, bytes memory answer) = address(this)
-            .call(abi.encodeWithSignature(string.concat(name, "(uint256,uint256,uint256)"), a, b, c));
-        // forge-lint: disable-next-line(unsafe-typecast)
-        bytes4 why = bytes4(answer);
-        if (!ok && why == Nothing.selector) return;
-        ++calls;
-        ++tried[name];
-        if (ok) {
-            ++successes;
-            ++done[name];
-        } else if (answer.length < 4 || why == 0x08c379a0 || why == 0x4e487b71 || why == 0xeeaa9e6f) {
-            broken = string.concat(name, ": ", vm.toString(answer)); // Error, Panic, CheatcodeError
+    function _goOnWithSubmitted(uint256 j, uint256 l) private {
+        uint256 lottery = _below(16);
+        bool contestable = jobs[j].job.price.juryFee != 0 && _time() <= _windowUntil(j, l);
+        if (jobs[j].leases[l].lie != 0 && contestable && _once(2)) lottery = 11; // somebody noticed
+        if (lottery < 4) {
+            _accept(j, l);
+        } else if (lottery < 7 && contestable && !jobs[j].leases[l].demanded) {
+            _passWithin(_windowUntil(j, l));
+            _demand(j, l);
+        } else if (lottery < 12 && contestable && jobs[j].leases[l].challenges < 5) {
+            _passWithin(_windowUntil(j, l));
+            _challenge(j, l);
+        } else {
+            _passOver(_windowUntil(j, l));
+            _finalize(j, l);
         }
     }
 
-    modifier inside() {
-        require(msg.sender == address(this));
-        _;
-    }
-
-    function _assume(bool there) private pure {
-        if (!there) revert Nothing();
-    }
-
-    function actCount() external view returns (uint256) {
-        return ACTS.length;
-    }
-
-    // ------------------------------------------------------------------ money
-
-    function deposit(uint256 from, uint256 to, uint256 amount) external inside {
-        address account = clients[to % 4];
-        amount = bound(amount, 1, 1e21);
-        _bringIn(clients[from % 4], amount);
-        vm.prank(clients[from % 4]);
-        // forge-lint: disable-next-line(unsafe-typecast)
-        market.deposit(account, uint128(amount));
-        ledgerOf[account] += amount;
-        broughtIn += amount;
-    }
-
-    function withdraw(uint256 who, uint256 kind, uint256 amount) external inside {
-        address account =
-            kind % 3 == 0 ? clients[who % 4] : kind % 3 == 1 ? providers[who % 4] : recipients[who % 2];
-        _assume(ledgerOf[account] != 0);
-        amount = bound(amount, 1, kind % 5 == 0 ? 1e24 : ledgerOf[account]);
-        vm.prank(account);
-        // forge-lint: disable-next-line(unsafe-typecast)
-        market.withdraw(account, uint128(amount));
-        ledgerOf[account] -= amount; // underflows if the market paid what the book does not know
-        takenOut += amount;
-    }
-
-    function stake(uint256 who, uint256 amount, uint256) external inside {
-        address provider = providers[who % 4];
-        amount = bound(amount, 1, 1e20);
-        _bringIn(provider, amount);
-        vm.prank(provider);
-        // forge-lint: disable-next-line(unsafe-typecast)
-        market.stake(uint128(amount));
-        stakeOf[provider] += amount;
-        broughtIn += amount;
-    }
-
-    function unstake(uint256 who, uint256 amount, uint256) external inside {
-        address provider = providers[who % 4];
-        amount = bound(amount, 1, 1e20);
-        vm.prank(provider);
-        // forge-lint: disable-next-line(unsafe-typecast)
-        market.unstake(provider, uint128(amount));
-        stakeOf[provider] -= amount;
-        takenOut += amount;
-    }
-
-    function donate(uint256 amount, uint256, uint256) external inside {
-        amount = bound(amount, 1, 1e18);
-        token.mint(address(market), amount);
-        donated += amount;
-    }
-
-    function setFee(uint256 bps, uint256 to, uint256) external inside {
-        bps = bound(bps, 0, 500);
-        vm.prank(governor);
-        // forge-lint: disable-next-line(unsafe-typecast)
-        market.setFee(uint16(bps), recipients[to % 2]);
-        // forge-lint: disable-next-line(unsafe-typecast)
-        (feeBps, recipient) = (uint16(bps), recipients[to % 2]);
-    }
-
-    // ------------------------------------------------------------------ jobs
-
-    function post(uint256 who, uint256 seed, uint256 tasks) external inside {
-        IMarket.Job memory job;
-        job.terms.client = clients[who % 4];
-        job.terms.nonce = uint64(_jobs.length);
-        job.terms.spec = keccak256(SPEC);
-        job.terms.tasks = uint32(bound(tasks, 1, 40));
-        job.terms.maxLease = uint32(bound(seed >> 8, 1, 12));
-        (job.terms.replicas, job.terms.quorum) = (1, 1);
-        job.price.maxPrice = uint128(bound(seed >> 16, 0, 1e18));
-        job.price.minPrice = uint128(bound(seed >> 24, 0, job.price.maxPrice));
-        job.price.bond = uint128(bound(seed >> 32, 0, 3e18));
-        job.price.juryFee = uint128(bound(seed >> 40, 0, 1e18));
-        job.timing.opensAt = uint64(block.timestamp);
-        job.timing.ramp = uint64(bound(seed >> 48, 0, 1000));
-        job.timing.closesAt = uint64(block.timestamp + bound(seed >> 56, 500, 20_000));
-        job.timing.runWindow = uint64(bound(seed >> 64, 100, 900));
-        job.timing.challengeWindow = uint64(bound(seed >> 72, 0, 300));
-        vm.prank(job.terms.client);
-        market.post(job, SPEC);
-        ledgerOf[job.terms.client] -= uint256(job.price.maxPrice) * job.terms.tasks;
-        feeOf[_jobs.length] = feeBps;
-        _jobs.push(job);
-        ids.push(market.hashJob(job));
-    }
-
-    function cancel(uint256 which, uint256 lottery, uint256) external inside {
-        uint256 j = _pick(which);
-        _assume(lottery % 3 == 0 && !cancelled[j]);
-        vm.prank(_jobs[j].terms.client);
-        market.cancel(_jobs[j]);
-        cancelled[j] = true;
-        _refund(j, _jobs[j].terms.tasks - unclaimed[j]);
-        unclaimed[j] = _jobs[j].terms.tasks;
-    }
-
-    /// A young job that has tasks to claim, most often.
-    function _open(uint256 which) private view returns (uint256 j) {
-        for (uint256 n; n < 6; ++n) {
-            j = _pick(which / 2 + n);
-            if (unclaimed[j] < _jobs[j].terms.tasks && block.timestamp <= _jobs[j].timing.closesAt) return j;
+    function _goOnWithDemand(uint256 j, uint256 l) private {
+        uint64 until = jobs[j].leases[l].since + RESPOND_WINDOW;
+        if (_time() <= until && !_once(4)) {
+            _passWithin(until);
+            _respond(j, l);
+        } else {
+            _passOver(until);
+            _forfeit(j, l);
         }
-        _assume(which % 16 == 0);
     }
 
-    /// A job, rather a young one.
-    function _pick(uint256 which) private view returns (uint256) {
-        _assume(_jobs.length > 0);
-        return _jobs.length - 1 - bound(which, 0, _jobs.length < 6 ? _jobs.length - 1 : 5);
-    }
-
-    function _refund(uint256 j, uint256 count) private {
-        ledgerOf[_jobs[j].terms.client] += count * _jobs[j].price.maxPrice;
-        refunded += count * _jobs[j].price.maxPrice;
-    }
-
-    // ------------------------------------------------------------------ leases
-
-    function claim(uint256 which, uint256 who, uint256 count) external inside {
-        uint256 j = _open(which);
-        IMarket.Job memory job = _jobs[j];
-        address provider = providers[who % 4];
-        uint32 ask = uint32(bound(count, 1, 15));
-        vm.prank(who % 2 == 0 ? provider : operator);
-        (uint32 first, uint32 taken) = market.claim(job, provider, ask);
-        assertEq(first, unclaimed[j], "leases do not overlap");
-        unclaimed[j] += taken;
-        assertLe(unclaimed[j], job.terms.tasks);
-        _leases[j].push();
-        _begin(j, _leases[j].length - 1, provider, first, taken);
-    }
-
-    function _begin(uint256 j, uint256 l, address provider, uint32 first, uint32 count) private {
-        IMarket.Job memory job = _jobs[j];
-        uint256 bond = uint256(job.price.bond) * count;
-        if (bond < 6 * uint256(job.price.juryFee)) bond = 6 * uint256(job.price.juryFee);
-        uint256 price = job.price.maxPrice;
-        uint256 passed = block.timestamp - job.timing.opensAt;
-        if (passed < job.timing.ramp) {
-            price = job.price.minPrice + (price - job.price.minPrice) * passed / job.timing.ramp;
-        }
-        _leases[j][l] =
-            GhostLease(first, count, bond, provider, IMarket.Phase.Running, uint64(block.timestamp), price);
-    }
-
-    /// A lease of a young job in one of two phases.
-    function _lease(uint256 which, IMarket.Phase a, IMarket.Phase b) private view returns (uint256, uint256) {
-        for (uint256 n; n < 6 && n < _jobs.length; ++n) {
-            uint256 j = _jobs.length - 1 - (which / 2 + n) % (_jobs.length < 6 ? _jobs.length : 6);
-            for (uint256 l; l < _leases[j].length; ++l) {
-                if (_leases[j][l].phase == a || _leases[j][l].phase == b) return (j, l);
+    function _goOnWithSeats(uint256 j, uint256 l) private {
+        bytes32 key = _seatsKey(j, l);
+        if (_seatsAreDue(j, l) && !_once(8)) return _settleSeats(j, l);
+        if (_reveals(j, l)) {
+            if (_seatToReveal(key) != 0 && _time() <= _revealBy(j, l) && !_once(12)) {
+                _passWithin(_revealBy(j, l));
+                return _reveal(j, l);
             }
+            _passOver(_revealBy(j, l));
+            return _settleSeats(j, l);
         }
-        _assume(false);
-        return (0, 0);
-    }
-
-    function _burn(uint256 j, uint256 l, uint256 slash) private {
-        GhostLease storage lease = _leases[j][l];
-        lease.phase = IMarket.Phase.Free;
-        stakeOf[lease.holder] -= slash;
-        burned += slash;
-    }
-
-    function takeover(uint256 which, uint256 who, uint256) external inside {
-        (uint256 j, uint256 l) = _lease(which, IMarket.Phase.Free, IMarket.Phase.Free);
-        GhostLease memory lease = _leases[j][l];
-        _assume(block.timestamp <= _jobs[j].timing.closesAt && !cancelled[j] || who % 16 == 0);
-        address provider = providers[who % 4];
-        if (provider == lease.holder) provider = providers[(who % 4 + 1) % 4];
-        vm.prank(provider);
-        market.takeover(_jobs[j], provider, lease.first);
-        assertGt(block.timestamp, lease.since, "not in the second of its release");
-        _begin(j, l, provider, lease.first, lease.count);
-    }
-
-    function takeoverLate(uint256 which, uint256 who, uint256) external inside {
-        (uint256 j, uint256 l) = _lease(which, IMarket.Phase.Running, IMarket.Phase.Running);
-        GhostLease memory lease = _leases[j][l];
-        address provider = providers[who % 4];
-        _assume(provider != lease.holder && !cancelled[j]);
-        _assume(lease.since + _jobs[j].timing.runWindow < _jobs[j].timing.closesAt);
-        _late(lease.since, _jobs[j].timing.runWindow, which);
-        vm.prank(provider);
-        market.takeover(_jobs[j], provider, lease.first);
-        _burn(j, l, lease.bond / 10);
-        _begin(j, l, provider, lease.first, lease.count);
-    }
-
-    /// Most often moves past a deadline.
-    function _late(uint64 since, uint64 window, uint256 lottery) private {
-        if (lottery % 8 != 0 && block.timestamp <= since + window) vm.warp(since + window + 1);
-    }
-
-    function submit(uint256 which, uint256, uint256) external inside {
-        (uint256 j, uint256 l) = _lease(which, IMarket.Phase.Running, IMarket.Phase.Running);
-        GhostLease storage lease = _leases[j][l];
-        vm.prank(which % 2 == 0 ? lease.holder : operator);
-        market.submit(_jobs[j], lease.first, lease.holder, keccak256(abi.encode(j, l)), 0);
-        assertLe(block.timestamp, lease.since + _jobs[j].timing.runWindow);
-        lease.phase = IMarket.Phase.Submitted;
-        lease.since = uint64(block.timestamp);
-    }
-
-    function accept(uint256 which, uint256, uint256) external inside {
-        (uint256 j, uint256 l) = _lease(which, IMarket.Phase.Submitted, IMarket.Phase.Submitted);
-        vm.prank(_jobs[j].terms.client);
-        market.accept(_jobs[j], _leases[j][l].first);
-        _settle(j, l);
-    }
-
-    function finalize(uint256 which, uint256, uint256) external inside {
-        (uint256 j, uint256 l) = _lease(which, IMarket.Phase.Submitted, IMarket.Phase.Submitted);
-        _late(_leases[j][l].since, _jobs[j].timing.challengeWindow, which);
-        market.finalize(_jobs[j], _leases[j][l].first);
-        assertGt(block.timestamp, _leases[j][l].since + _jobs[j].timing.challengeWindow);
-        _settle(j, l);
-    }
-
-    function _settle(uint256 j, uint256 l) private {
-        GhostLease storage lease = _leases[j][l];
-        lease.phase = IMarket.Phase.Settled;
-        uint256 gross = lease.price * lease.count;
-        uint256 fee = gross * feeOf[j] / 10_000;
-        ledgerOf[lease.holder] += gross - fee;
-        ledgerOf[recipient] += fee;
-        paid += gross - fee;
-        fees += fee;
-        _refundSurplus(j, uint256(_jobs[j].price.maxPrice) * lease.count - gross);
-        for (uint32 i; i < lease.count; ++i) {
-            ++timesPaid[j][lease.first + i];
+        bool runs = jobs[j].leases[l].phase == IMarket.Phase.Running;
+        if (runs && (_time() > _commitBy(j, l) || _once(40))) {
+            _passOver(_commitBy(j, l));
+            return _settleSeats(j, l);
         }
+        if (runs) _passWithin(_commitBy(j, l));
+        address who = runs && _once(2) ? _joined(key) : address(0);
+        bool full = runs && seats[key].length == jobs[j].job.terms.replicas;
+        if (who == address(0)) who = full ? _joined(key) : _drawn(j, l, false);
+        if (who == address(0)) return _wait(j, runs ? _commitBy(j, l) : jobs[j].job.timing.closesAt);
+        if (!full && _once(3)) _join(j, l, who);
+        else _commit(j, l, who);
     }
 
-    function _refundSurplus(uint256 j, uint256 amount) private {
-        ledgerOf[_jobs[j].terms.client] += amount;
-        refunded += amount;
-    }
-
-    function expire(uint256 which, uint256, uint256) external inside {
-        (uint256 j, uint256 l) = _lease(which, IMarket.Phase.Running, IMarket.Phase.Running);
-        _late(_leases[j][l].since, _jobs[j].timing.runWindow, which);
-        market.expire(_jobs[j], _leases[j][l].first);
-        assertGt(block.timestamp, _leases[j][l].since + _jobs[j].timing.runWindow);
-        _burn(j, l, _leases[j][l].bond / 10);
-    }
-
-    function release(uint256 which, uint256, uint256) external inside {
-        (uint256 j, uint256 l) = _lease(which, IMarket.Phase.Running, IMarket.Phase.Running);
-        GhostLease memory lease = _leases[j][l];
-        vm.prank(lease.holder);
-        market.release(_jobs[j], lease.first, lease.holder);
-        bool early = block.timestamp <= lease.since + _jobs[j].timing.runWindow / 8;
-        _burn(j, l, early ? 0 : lease.bond / 50);
-        _leases[j][l].since = uint64(block.timestamp);
-    }
-
-    function close(uint256 which, uint256, uint256 c) external inside {
-        uint256 j = _pick(which);
-        uint64 end = _jobs[j].timing.closesAt;
-        if (!cancelled[j] && block.timestamp <= end) {
-            _assume(c % 8 == 0);
-            if (c % 64 != 0) vm.warp(end + 1);
+    function _goOnWithJury(uint256 j, uint256 l) private {
+        bytes32 key = _juryKey(j, l);
+        if (_juryIsDue(j, l) && !_once(8)) return _judge(j, l);
+        if (draws[key].at == 0) return _sealJury(j, l);
+        if (_juryReveals(j, l)) {
+            bool answers = !disputes[key].answered && !disputes[key].isVoid;
+            if (!_once(30)) {
+                _passWithin(_juryRevealBy(j, l));
+                if (answers && _once(3)) return _revealAnswer(j, l);
+                if (_seatToReveal(key) != 0) return _revealVote(j, l);
+                if (answers) return _revealAnswer(j, l);
+            }
+            _passOver(_juryRevealBy(j, l));
+            return _judge(j, l);
         }
-        uint256 n = 0;
-        uint32[] memory firsts = new uint32[](50);
-        if (unclaimed[j] < _jobs[j].terms.tasks) firsts[n++] = unclaimed[j];
-        for (uint256 l; l < _leases[j].length; ++l) {
-            if (_closable(j, l)) firsts[n++] = _leases[j][l].first;
+        if (_time() > _juryCommitBy(j, l) || _once(40)) {
+            _passOver(_juryCommitBy(j, l));
+            return _judge(j, l);
         }
-        // Now and then one of them is named twice: it must not be refunded twice.
-        if (n > 0 && which % 4 == 0) firsts[n++] = firsts[0];
-        assembly ("memory-safe") {
-            mstore(firsts, n)
+        _passWithin(_juryCommitBy(j, l));
+        address who = _once(2) ? _joined(key) : address(0);
+        bool full = seats[key].length == JURY;
+        if (who == address(0)) who = full ? _joined(key) : _drawn(j, l, true);
+        if (who == address(0)) return _wait(j, _juryCommitBy(j, l));
+        if (!full && _once(3)) _joinJury(j, l, who);
+        else _commitVote(j, l, who);
+    }
+
+    /// Nobody can take a seat: until a deadline; of a list, until there are more on it.
+    function _wait(uint256 j, uint64 deadline) private {
+        bytes32 list = jobs[j].job.terms.providers;
+        if (list != 0 && _once(2)) _admit(list == lists[0] ? 0 : 1);
+        else _passTo(deadline + 1);
+    }
+
+    /// Who has joined and not committed.
+    function _joined(bytes32 key) private view returns (address) {
+        for (uint256 i; i < seats[key].length; ++i) {
+            if (seats[key][i].state == IMarket.Seat.Joined) return seats[key][i].who;
         }
-        market.close(_jobs[j], firsts);
-        _refund(j, _jobs[j].terms.tasks - unclaimed[j]);
-        unclaimed[j] = _jobs[j].terms.tasks;
-        for (uint256 l; l < _leases[j].length; ++l) {
-            if (!_closable(j, l)) continue;
-            if (_leases[j][l].phase == IMarket.Phase.Running) _burn(j, l, _leases[j][l].bond / 10);
-            _leases[j][l].phase = IMarket.Phase.Refunded;
-            _refund(j, _leases[j][l].count);
-        }
-    }
-
-    function _closable(uint256 j, uint256 l) private view returns (bool) {
-        GhostLease memory lease = _leases[j][l];
-        return lease.phase == IMarket.Phase.Free
-            || (lease.phase == IMarket.Phase.Running
-                && block.timestamp > lease.since + _jobs[j].timing.runWindow);
-    }
-
-    // ------------------------------------------------------------------ what the invariants ask
-
-    function jobCount() external view returns (uint256) {
-        return _jobs.length;
-    }
-
-    function jobAt(uint256 j) external view returns (IMarket.Job memory) {
-        return _jobs[j];
-    }
-
-    function leasesOf(uint256 j) external view returns (GhostLease[] memory) {
-        return _leases[j];
+        return address(0);
     }
 }
