@@ -51,7 +51,7 @@ pub async fn check(config: &Config) -> Vec<Finding> {
 }
 
 async fn chain(config: &Config, findings: &mut Vec<Finding>) -> Result<(), Error> {
-    let start::Chain { rpc, signer } = start::check_chain(config).await?;
+    let start::Chain { rpc, signer, .. } = start::check_chain(config).await?;
     let operator = signer.address();
     findings.push(finding(
         "chain",

@@ -20,6 +20,7 @@ mod evaluate;
 mod follow;
 mod lease;
 pub mod sandbox;
+mod seat;
 mod sender;
 mod serve;
 mod start;

@@ -53,6 +53,7 @@ pub(crate) struct Running {
 pub(crate) struct Chain {
     pub(crate) rpc: DynProvider,
     pub(crate) signer: PrivateKeySigner,
+    pub(crate) times: IMarket::Times,
 }
 
 /// Opens the key and makes sure that chain and market are the right ones and the key may act.
@@ -69,7 +70,9 @@ pub(crate) async fn check_chain(config: &Config) -> Result<Chain, Error> {
             return Err(Error::NotOperator { provider, operator });
         }
     }
-    Ok(Chain { rpc, signer })
+    let times = market.times().call().await;
+    let times = times.map_err(|error| ChainError::from_contract("times", error))?;
+    Ok(Chain { rpc, signer, times })
 }
 
 async fn operator_key(config: &Config) -> Result<PrivateKeySigner, Error> {
@@ -98,7 +101,7 @@ async fn operator_key(config: &Config) -> Result<PrivateKeySigner, Error> {
 /// Starts everything.
 pub(crate) async fn start(config: Config) -> Result<Running, Error> {
     config.validate()?;
-    let Chain { rpc, signer } = check_chain(&config).await?;
+    let Chain { rpc, signer, times } = check_chain(&config).await?;
     let store = Store::open(&config.state_dir, config.chain_id, config.market)?;
     let dir = std::path::absolute(&config.state_dir).map_err(|source| Error::Io {
         path: config.state_dir.clone(),
@@ -178,7 +181,9 @@ pub(crate) async fn start(config: Config) -> Result<Running, Error> {
 
     let tools = Tools {
         provider: config.provider,
+        operator: signer.address(),
         market: config.market,
+        times,
         rpc: rpc.clone(),
         store: store.clone(),
         sender: sender.clone(),

@@ -34,7 +34,7 @@ pub struct Status {
     pub blocked: Vec<String>,
     /// Whether a stop was asked for.
     pub stopping: bool,
-    /// Leases that are not over.
+    /// Leases and seats that are not over.
     pub leases: Vec<LeaseStatus>,
     /// Open jobs that are not taken, and why.
     pub skipped: Vec<SkippedJob>,
@@ -55,11 +55,15 @@ pub struct LeaseStatus {
     pub count: u32,
     /// Its round, from 1.
     pub round: u16,
-    /// Where it stands: running, submitting, submitted, finalizing, releasing, settled, absent, lost.
+    /// 0 for a lease, or a seat of a redundant one; of a juror's seat the number of the challenge.
+    pub challenge: u8,
+    /// Where it stands: running, submitting, submitted, challenged, demanded, finalizing, releasing,
+    /// settled, absent, lost; of a seat also committing, committed, revealing, revealed, settling, failed,
+    /// released.
     pub phase: &'static str,
     /// Tasks whose outcome is known.
     pub tasks_done: u32,
-    /// Last second in which a result can be submitted.
+    /// Last second in which a result can be submitted, or committed to.
     pub deadline: u64,
 }
 

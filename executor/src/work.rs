@@ -1,4 +1,4 @@
-//! The work of a lease: its tasks in the sandbox, their outcomes in the store, its digests.
+//! The work of a lease or a seat: its tasks in the sandbox, their outcomes in the store, its digests.
 
 use std::{
     collections::HashMap,
@@ -27,8 +27,8 @@ use crate::{
     capacity::Reservation,
     clock::{ChainClock, local_now},
     control::Message,
-    lease::{Key, Roots},
     sandbox::{Prepared, Sandbox, SandboxError},
+    seat::{Key, Vote, Work},
     store::{Store, StoreError, TaskRow},
 };
 
@@ -48,11 +48,34 @@ pub(crate) enum WorkError {
     Damaged(String),
 }
 
-/// A lease's tasks to run.
+impl WorkError {
+    /// Whether image or input cannot be had, or are not what they should be: jurors vote so.
+    fn is_of_the_input(&self) -> bool {
+        matches!(
+            self,
+            Self::Sandbox(
+                SandboxError::Unobtainable { .. } | SandboxError::Input(_) | SandboxError::Image(_)
+            )
+        )
+    }
+}
+
+/// Work that was given up.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) why: String,
+    /// Image or input cannot be had, or are not what they should be.
+    pub(crate) of_the_input: bool,
+}
+
+/// Tasks to run, of a lease, of a seat, or of a jury.
 #[derive(Debug)]
 pub(crate) struct Order {
+    /// For whom: of an optimistic lease the key of its one seat.
     pub(crate) key: Key,
-    pub(crate) count: u32,
+    pub(crate) work: Work,
+    /// A juror's key for the second digest of its one task.
+    pub(crate) keyed: Option<B256>,
     pub(crate) spec: Arc<JobSpec>,
     pub(crate) seed: B256,
     pub(crate) room: Arc<Reservation>,
@@ -136,21 +159,24 @@ impl Workshop {
             if cancel.is_cancelled() {
                 return;
             }
-            let result = result.map_err(|error| error.to_string());
+            let result = result.map_err(|error| Failure {
+                why: error.to_string(),
+                of_the_input: error.is_of_the_input(),
+            });
             let _ = shop.inbox.send(Message::Worked { key, result });
         });
     }
 
     /// Tries again after failures of ours, as long as that costs nothing or still helps.
-    async fn persist(&self, order: &Order, cancel: &CancellationToken) -> Result<Roots, WorkError> {
+    async fn persist(&self, order: &Order, cancel: &CancellationToken) -> Result<Vote, WorkError> {
         let mut wait = RETRY;
         loop {
             let error = match self.attempt(order, cancel).await {
-                Ok(roots) => return Ok(roots),
+                Ok(vote) => return Ok(vote),
                 Err(error) => error,
             };
             // Perhaps the engine has lost the image, or the disk the input.
-            self.shelf().remove(&order.key.job);
+            self.shelf().remove(&order.key.lease.job);
             let now = self.clock.now();
             let limit = if now <= order.free_until {
                 order.free_until
@@ -161,16 +187,16 @@ impl Workshop {
             if of_the_job || now.saturating_add(wait.as_secs()).saturating_add(1) >= limit {
                 return Err(error);
             }
-            tracing::warn!(lease = ?order.key, %error, "the work failed on our side; trying again");
+            tracing::warn!(of = ?order.key, %error, "the work failed on our side; trying again");
             tokio::time::sleep(wait).await;
             wait = wait.saturating_mul(2).min(Duration::from_secs(60));
         }
     }
 
-    async fn attempt(&self, order: &Order, cancel: &CancellationToken) -> Result<Roots, WorkError> {
-        let Key { job, first, .. } = order.key;
-        let known = self.known(job, first, order.count).await?;
-        let missing: Vec<u32> = (0..order.count)
+    async fn attempt(&self, order: &Order, cancel: &CancellationToken) -> Result<Vote, WorkError> {
+        let (job, Work { first, count }) = (order.key.lease.job, order.work);
+        let known = self.known(job, first, count).await?;
+        let missing: Vec<u32> = (0..count)
             .map(|offset| first.saturating_add(offset))
             .filter(|task| known.binary_search_by_key(task, |row| row.task).is_err())
             .collect();
@@ -182,7 +208,10 @@ impl Workshop {
                 .try_collect::<()>()
                 .await?;
         }
-        self.roots(job, first, order.count).await
+        match order.keyed {
+            None => self.result(job, order.work).await,
+            Some(key) => self.verdict(job, first, key).await,
+        }
     }
 
     /// Outcomes whose bytes are here, in the order of tasks.
@@ -203,35 +232,51 @@ impl Workshop {
         cancel: &CancellationToken,
     ) -> Result<(), WorkError> {
         let counted = Counted::new(&self.running);
-        let name = format!("{:x}", key.job);
+        let job = key.lease.job;
+        let name = format!("{job:x}");
         let result = self
             .sandbox
             .run(prepared, &name, task, &self.private, cancel)
             .await;
         drop(counted);
         let result = result?;
-        tracing::info!(job = %key.job, task, outcome = %result.outcome, timings = ?result.timings, "task done");
+        tracing::info!(%job, task, outcome = %result.outcome, timings = ?result.timings, "task done");
         let row = TaskRow {
             task,
             digest: B256::from(result.digest.0),
             outcome: result.outcome.to_string(),
             log: result.log,
         };
-        self.store.put_task(key.job, row, local_now()).await?;
+        self.store.put_task(job, row, local_now()).await?;
         let _ = self.inbox.send(Message::TaskDone { key });
         Ok(())
     }
 
-    async fn roots(&self, job: B256, first: u32, count: u32) -> Result<Roots, WorkError> {
-        let digests = self.digests(job, first, count).await?;
+    /// Root and manifest of a lease's outputs.
+    async fn result(&self, job: B256, work: Work) -> Result<Vote, WorkError> {
+        let first = work.first;
+        let digests = self.digests(job, first, work.count).await?;
         let root =
             tree::root(first, &digests).map_err(|error| WorkError::Damaged(error.to_string()))?;
         let private = self.private.clone();
         let manifest =
             background(move || Ok(private.put_bytes(&lease_manifest::encode(&digests))?)).await?;
-        Ok(Roots {
-            root,
-            manifest: B256::from(manifest.0),
+        Ok(Vote {
+            value: root,
+            proof: B256::from(manifest.0),
+        })
+    }
+
+    /// Both digests of a task's output.
+    async fn verdict(&self, job: B256, task: u32, key: B256) -> Result<Vote, WorkError> {
+        let digests = self.digests(job, task, 1).await?;
+        let digest = digests.first().copied();
+        let digest = digest.ok_or_else(|| WorkError::Damaged(format!("no outcome of {task}")))?;
+        let (private, published) = (self.private.clone(), self.published.clone());
+        let bytes = background(move || read_manifest(&private, &published, &digest)).await?;
+        Ok(Vote {
+            value: digest.into(),
+            proof: Digest::keyed(key, &bytes).into(),
         })
     }
 
@@ -254,12 +299,7 @@ impl Workshop {
             let mut blobs = Vec::new();
             let manifest = lease_manifest::encode(&digests);
             for digest in digests {
-                let source = if private.contains(&digest) {
-                    &private
-                } else {
-                    &published
-                };
-                let bytes = source.read(&digest, MAX_MANIFEST_BYTES as u64)?;
+                let bytes = read_manifest(&private, &published, &digest)?;
                 let result = ResultManifest::parse(&bytes)
                     .map_err(|error| WorkError::Damaged(error.to_string()))?;
                 for named in result.blobs().map(|blob| blob.digest).chain([digest]) {
@@ -294,6 +334,19 @@ impl Workshop {
         })
         .await
     }
+}
+
+fn read_manifest(
+    private: &DirStore,
+    published: &DirStore,
+    digest: &Digest,
+) -> Result<Vec<u8>, WorkError> {
+    let source = if private.contains(digest) {
+        private
+    } else {
+        published
+    };
+    Ok(source.read(digest, MAX_MANIFEST_BYTES as u64)?)
 }
 
 /// Counts a running task, also when its future is dropped.

@@ -7,7 +7,10 @@ use std::{
     time::Duration,
 };
 
-use alloy::{primitives::Address, signers::local::PrivateKeySigner};
+use alloy::{
+    primitives::{Address, B256},
+    signers::local::PrivateKeySigner,
+};
 use serde::{
     Deserialize, Deserializer,
     de::{Error as _, Visitor},
@@ -83,6 +86,8 @@ struct PolicySection {
     min_price: Option<Amount>,
     max_exposure: Option<Amount>,
     max_leases: Option<u32>,
+    lists: Vec<B256>,
+    min_jury_fee: Option<Amount>,
     allow_private_sources: Option<bool>,
 }
 
@@ -167,6 +172,10 @@ pub(super) fn merge(file: File, flags: &Flags) -> Result<Config, ConfigError> {
     let operator = operator(&file, flags)?;
     let capacity = &file.capacity;
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get) as u64;
+    let min_price = flags
+        .min_price
+        .or(file.policy.min_price.map(|amount| amount.0))
+        .ok_or(need("policy.min_price", "--min-price"))?;
     let admin = flags
         .admin
         .or(file.admin.bind)
@@ -213,12 +222,14 @@ pub(super) fn merge(file: File, flags: &Flags) -> Result<Config, ConfigError> {
             lease_tasks: capacity.lease_tasks.unwrap_or(64),
         },
         policy: Policy {
-            min_price: flags
-                .min_price
-                .or(file.policy.min_price.map(|amount| amount.0))
-                .ok_or(need("policy.min_price", "--min-price"))?,
+            min_price,
             max_exposure: file.policy.max_exposure.map(|amount| amount.0),
             max_leases: file.policy.max_leases.unwrap_or(64),
+            lists: file.policy.lists,
+            min_jury_fee: file
+                .policy
+                .min_jury_fee
+                .map_or(min_price, |amount| amount.0),
             allow_private_sources: file.policy.allow_private_sources.unwrap_or(false),
         },
         timing: ChainTiming {

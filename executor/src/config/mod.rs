@@ -8,7 +8,10 @@ mod flags;
 
 use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
 
-use alloy::{primitives::Address, signers::local::PrivateKeySigner};
+use alloy::{
+    primitives::{Address, B256},
+    signers::local::PrivateKeySigner,
+};
 use url::Url;
 
 pub use flags::Flags;
@@ -141,8 +144,14 @@ pub struct Policy {
     /// Most stake locked for the jobs of one client at the same time, in the token's smallest
     /// unit; `None` for no limit.
     pub max_exposure: Option<u128>,
-    /// Most leases held at the same time.
+    /// Most leases and seats held at the same time.
     pub max_leases: u32,
+    /// Private lists of providers (their Merkle roots) for whose jobs we work, once we are admitted to
+    /// them. Whoever made a list may hold every other seat on it.
+    pub lists: Vec<B256>,
+    /// Least fee of a juror, in the token's smallest unit: above the price of one task and the gas of
+    /// four transactions.
+    pub min_jury_fee: u128,
     /// Fetch inputs from loopback and private addresses too. For development networks only: a
     /// client could otherwise make this machine read what only it can reach.
     pub allow_private_sources: bool,
@@ -244,6 +253,8 @@ impl Config {
                 min_price: 0,
                 max_exposure: None,
                 max_leases: 16,
+                lists: Vec::new(),
+                min_jury_fee: 0,
                 allow_private_sources: true,
             },
             timing: ChainTiming {

@@ -10,6 +10,7 @@ use super::{Control, ControlError};
 use crate::{
     clock::local_now,
     lease::{Effect, End, Key, Phase, Roots},
+    seat::{self, Work},
     store::{IntentState, NewIntent, StoreError},
     work::Order,
 };
@@ -90,8 +91,15 @@ impl Control {
         held.work = Some(cancel.clone());
         self.tidied = false;
         let order = Order {
-            key,
-            count: held.lease.count,
+            key: seat::Key {
+                lease: key,
+                challenge: 0,
+            },
+            work: Work {
+                first: key.first,
+                count: held.lease.count,
+            },
+            keyed: None,
             seed: entry.job.terms.spec,
             spec,
             room,
@@ -151,17 +159,25 @@ impl Control {
             not_after: None,
             repeatable: true,
         };
+        match self.send_once(intent).await? {
+            None => Ok(()),
+            Some(why) => Box::pin(self.send_failed(key, attempt, &id, &why)).await,
+        }
+    }
+
+    /// Sends what was not asked for before. Why that came to nothing, if it was and did.
+    pub(super) async fn send_once(
+        &mut self,
+        intent: NewIntent,
+    ) -> Result<Option<String>, ControlError> {
+        let id = intent.id.clone();
         if self.tools.sender.send(intent).await? {
-            return Ok(());
+            return Ok(None);
         }
-        // It was asked for before, perhaps by a process that died before it heard the answer.
-        match self.tools.store.intent(id.clone()).await? {
-            Some(intent) if intent.state == IntentState::Failed => {
-                let why = intent.error.unwrap_or_default();
-                Box::pin(self.send_failed(key, attempt, &id, &why)).await
-            }
-            _ => Ok(()),
-        }
+        // Asked for perhaps by a process that died before it heard the answer.
+        let known = self.tools.store.intent(id).await?;
+        let failed = known.filter(|intent| intent.state == IntentState::Failed);
+        Ok(failed.map(|intent| intent.error.unwrap_or_default()))
     }
 
     async fn publish(&mut self, key: Key) {
@@ -229,12 +245,27 @@ impl Control {
             .filter(|held| {
                 let phase = held.lease.phase;
                 !held.published
-                    && matches!(phase, Phase::Submitted | Phase::Finalizing | Phase::Settled)
+                    && matches!(
+                        phase,
+                        Phase::Submitted
+                            | Phase::Challenged
+                            | Phase::Demanded
+                            | Phase::Finalizing
+                            | Phase::Settled
+                    )
             })
             .map(|held| held.lease.key)
             .collect();
         for key in unpublished {
             self.publish(key).await;
+        }
+        let seats = self.seats.iter();
+        let unpublished: Vec<seat::Key> = seats
+            .filter(|(_, held)| held.is_unpublished())
+            .map(|(key, _)| *key)
+            .collect();
+        for key in unpublished {
+            self.publish_seat(key).await;
         }
         let needed = |phase| {
             matches!(
@@ -244,6 +275,7 @@ impl Control {
         };
         let busy = !self.claims.is_empty()
             || self.jobs.values().any(super::JobEntry::is_wanted)
+            || self.seats.values().any(super::HeldSeat::is_busy)
             || self.leases.values().any(|held| {
                 needed(held.lease.phase)
                     || (!held.published && held.lease.phase == Phase::Submitted)

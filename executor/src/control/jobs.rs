@@ -1,6 +1,6 @@
 //! Jobs: what the chain says of them, and which of them are worth a claim.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use alloy::{
     primitives::B256,
@@ -9,10 +9,11 @@ use alloy::{
 use piecework::{chain::IMarket, spec::JobSpec};
 use tokio::time::Instant;
 
-use super::{Claim, Control, ControlError};
+use super::{Claim, Control, ControlError, Wish, draws::Draw};
 use crate::{
-    evaluate::{Decision, Means, Offer, bond, evaluate},
+    evaluate::{Decision, Means, Offer, evaluate},
     lease::view::JobView,
+    seat,
     store::{JobRow, NewIntent},
 };
 
@@ -22,6 +23,17 @@ const AFTER_REFUSAL: Duration = Duration::from_millis(500);
 const AFTER_FAILURE: Duration = Duration::from_secs(2);
 /// Chain time within which a claim must be on its way.
 const CLAIM_LIFE: u64 = 60;
+
+/// Whether image and input are here, for who asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Readiness {
+    Yes,
+    /// They are being fetched.
+    Soon,
+    /// They could not be had, and are tried again later.
+    Failing,
+    Never,
+}
 
 /// Whether image and input are here.
 #[derive(Debug)]
@@ -45,7 +57,9 @@ pub(super) struct JobEntry {
     pub(super) job: IMarket::Job,
     pub(super) spec: Result<Arc<JobSpec>, String>,
     pub(super) view: JobView,
-    fee_bps: u16,
+    pub(super) fee_bps: u16,
+    /// What is known of the draws for its seats.
+    pub(super) draws: HashMap<seat::Key, Draw>,
     ready: Ready,
     rest_until: Option<Instant>,
     /// Why it is not taken, for the status.
@@ -64,6 +78,7 @@ impl JobEntry {
                 .map_err(|error| error.to_string()),
             view: JobView::default(),
             fee_bps: row.fee_bps,
+            draws: HashMap::new(),
             ready: Ready::No,
             rest_until: None,
             why: None,
@@ -72,8 +87,31 @@ impl JobEntry {
     }
 
     pub(super) fn see(&mut self, view: JobView) {
+        if view.seats.sealed != self.view.seats.sealed {
+            self.draws.clear();
+        }
         self.view = view;
         self.settled = false;
+    }
+
+    /// What evaluation looks at, with so many tasks asked for already.
+    pub(super) fn offer(&self, asked: u32) -> Offer<'_> {
+        Offer {
+            job: &self.job,
+            spec: self.spec.as_deref().map_err(String::as_str),
+            fee_bps: self.fee_bps,
+            view: &self.view,
+            asked,
+        }
+    }
+
+    /// Nothing but an event can make it worth looking at again.
+    pub(super) fn skip(&mut self, id: B256, why: String) {
+        if self.why.as_ref() != Some(&why) {
+            tracing::info!(job = %id, why, "job not taken");
+        }
+        self.why = Some(why);
+        self.settled = true;
     }
 
     /// Image and input are gone.
@@ -121,12 +159,10 @@ impl Control {
         if !self.synced {
             return Ok(());
         }
-        self.refresh_stake().await;
-        let held = self
-            .leases
-            .values()
-            .filter(|held| held.lease.is_bonded())
-            .count();
+        self.refresh_stake().await?;
+        let leases = self.leases.values().filter(|held| held.lease.is_bonded());
+        let seats = self.seats.values().filter(|held| held.seat.is_bonded());
+        let held = leases.count().saturating_add(seats.count());
         if self.is_stopping()
             || self.disk_full
             || held.saturating_add(self.claims.len()) >= self.tools.policy.max_leases as usize
@@ -142,7 +178,7 @@ impl Control {
         for job in open {
             self.consider(job).await?;
         }
-        Ok(())
+        self.take_juries().await
     }
 
     async fn consider(&mut self, id: B256) -> Result<(), ControlError> {
@@ -151,12 +187,9 @@ impl Control {
             return Ok(());
         };
         let (take, first, count, parallel, bond) = match decision {
+            Decision::Seats => return self.take_seats(id).await,
             Decision::Skip { why } => {
-                if entry.why.as_ref() != Some(&why) {
-                    tracing::info!(job = %id, why, "job not taken");
-                }
-                entry.why = Some(why);
-                entry.settled = true;
+                entry.skip(id, why);
                 return Ok(());
             }
             Decision::Later { why, .. } => {
@@ -179,26 +212,12 @@ impl Control {
             return Ok(());
         };
         // Image and input first, the stake after: what cannot be had costs nothing then.
-        match &entry.ready {
-            Ready::Yes => {}
-            Ready::Working => return Ok(()),
-            Ready::Never { why } => {
-                entry.why = Some(why.clone());
-                entry.settled = true;
-                return Ok(());
-            }
-            Ready::Failed { why, until, .. } if Instant::now() < *until => {
-                entry.why = Some(why.clone());
-                return Ok(());
-            }
-            Ready::No | Ready::Failed { .. } => {
-                entry.why = Some("its image and input are being made ready".to_owned());
-                entry.ready = Ready::Working;
-                self.tidied = false;
-                self.tools.shop.prepare(id, spec, entry.job.terms.spec);
-                return Ok(());
-            }
+        if self.make_ready(id) != Readiness::Yes {
+            return Ok(());
         }
+        let Some(entry) = self.jobs.get_mut(&id) else {
+            return Ok(());
+        };
         if entry.rest_until.is_some_and(|until| Instant::now() < until) {
             return Ok(());
         }
@@ -221,28 +240,73 @@ impl Control {
             }
             .abi_encode(),
         };
+        tracing::info!(job = %id, count, ?first, bond, "{take}");
+        let claim = Claim {
+            job: id,
+            wish: match first {
+                None => Wish::Tasks(count),
+                Some(_) => Wish::Lease,
+            },
+            bond,
+            room: Some(room),
+        };
+        self.ask_for(format!("{take}/{id}"), data, claim).await
+    }
+
+    /// Sends a claim; whether it comes to something is told later. `id` names it, but for what makes it
+    /// unique.
+    pub(super) async fn ask_for(
+        &mut self,
+        id: String,
+        data: Vec<u8>,
+        claim: Claim,
+    ) -> Result<(), ControlError> {
         let now = self.tools.clock.now();
         self.counter = self.counter.wrapping_add(1);
         let nonce: u32 = rand::random();
         let intent = NewIntent {
-            id: format!("{take}/{id}/{now}-{}-{nonce:08x}", self.counter),
+            id: format!("{id}/{now}-{}-{nonce:08x}", self.counter),
             data: data.into(),
             not_after: Some(now.saturating_add(CLAIM_LIFE)),
             repeatable: false,
         };
-        tracing::info!(job = %id, count, ?first, bond, "{take}");
-        let asked = if first.is_none() { count } else { 0 };
-        self.claims.insert(
-            intent.id.clone(),
-            Claim {
-                job: id,
-                asked,
-                bond,
-                room: Some(room),
-            },
-        );
+        self.claims.insert(intent.id.clone(), claim);
         self.tools.sender.send(intent).await?;
         Ok(())
+    }
+
+    /// Has a job's image and input fetched, if they are not here.
+    pub(super) fn make_ready(&mut self, id: B256) -> Readiness {
+        let Some(entry) = self.jobs.get_mut(&id) else {
+            return Readiness::Never;
+        };
+        let Ok(spec) = entry.spec.clone() else {
+            return Readiness::Never;
+        };
+        match &entry.ready {
+            Ready::Yes => Readiness::Yes,
+            Ready::Working => Readiness::Soon,
+            Ready::Never { why } => {
+                entry.why = Some(why.clone());
+                entry.settled = true;
+                Readiness::Never
+            }
+            Ready::Failed { why, until, .. } if Instant::now() < *until => {
+                entry.why = Some(why.clone());
+                Readiness::Failing
+            }
+            Ready::No | Ready::Failed { .. } => {
+                entry.why = Some("its image and input are being made ready".to_owned());
+                let failed = matches!(entry.ready, Ready::Failed { .. });
+                entry.ready = Ready::Working;
+                self.tidied = false;
+                self.tools.shop.prepare(id, spec, entry.job.terms.spec);
+                match failed {
+                    true => Readiness::Failing,
+                    false => Readiness::Soon,
+                }
+            }
+        }
     }
 
     fn decide(&self, id: B256) -> Decision {
@@ -252,43 +316,36 @@ impl Control {
             };
         };
         let on_their_way = || self.claims.values().filter(|claim| claim.job == id);
-        if on_their_way().any(|claim| claim.asked == 0) {
+        if on_their_way().any(|claim| claim.wish == Wish::Lease) {
             return Decision::Later {
                 at: None,
                 why: "a takeover of ours is on its way".to_owned(),
             };
         }
-        let client = entry.job.terms.client;
-        let bonded = self
-            .leases
-            .values()
-            .filter(|held| held.lease.is_bonded())
-            .filter_map(|held| {
-                let entry = self.jobs.get(&held.lease.key.job)?;
-                (entry.job.terms.client == client).then(|| bond(&entry.job, held.lease.count))
-            });
-        let asked = self.claims.values().filter_map(|claim| {
-            let entry = self.jobs.get(&claim.job)?;
-            (entry.job.terms.client == client).then_some(claim.bond)
+        let asked = on_their_way().map(|claim| match claim.wish {
+            Wish::Tasks(count) => count,
+            Wish::Lease | Wish::Seat(_) | Wish::Seal(_) => 0,
         });
-        let offer = Offer {
-            job: &entry.job,
-            spec: entry.spec.as_deref().map_err(String::as_str),
-            fee_bps: entry.fee_bps,
-            view: &entry.view,
-            asked: on_their_way().fold(0u32, |sum, claim| sum.saturating_add(claim.asked)),
-        };
-        let means = Means {
+        evaluate(
+            entry.offer(asked.fold(0, u32::saturating_add)),
+            self.means(entry),
+        )
+    }
+
+    /// What we have for a job.
+    pub(super) fn means(&self, entry: &JobEntry) -> Means<'_> {
+        let terms = &entry.job.terms;
+        Means {
             provider: self.tools.provider,
             capacity: &self.tools.capacity,
             lease_tasks: self.tools.lease_tasks,
             policy: &self.tools.policy,
             timing: &self.tools.timing,
             free_stake: self.spendable(),
-            exposure: bonded.chain(asked).fold(0, u128::saturating_add),
+            exposure: self.exposure(terms.client),
+            admitted: self.stake.lists.contains(&terms.providers),
             now: self.tools.clock.now(),
-        };
-        evaluate(offer, means)
+        }
     }
 
     /// A claim came to nothing: ordinary where executors race.
@@ -297,8 +354,14 @@ impl Control {
             return false;
         };
         tracing::info!(job = %claim.job, why, "claim lost; nothing was bound");
+        let until = Instant::now() + AFTER_REFUSAL;
         if let Some(entry) = self.jobs.get_mut(&claim.job) {
-            entry.rest_until = Some(Instant::now() + AFTER_REFUSAL);
+            match claim.wish {
+                Wish::Tasks(_) | Wish::Lease => entry.rest_until = Some(until),
+                Wish::Seat(key) | Wish::Seal(key) => {
+                    entry.draws.insert(key, Draw::Rest { until });
+                }
+            }
         }
         true
     }

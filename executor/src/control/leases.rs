@@ -5,12 +5,14 @@ use std::sync::Arc;
 use alloy::primitives::B256;
 use tokio_util::sync::CancellationToken;
 
-use super::{Claim, Control, ControlError, JobEntry, Tools, stake::Stake};
+use super::{Claim, Control, ControlError, JobEntry, Tools, Wish, stake::Stake};
 use crate::{
     capacity::Reservation,
     lease::{End, Event, Key, Lease, Phase, Roots, view::JobView},
+    seat::{self, Vote},
     status::{LeaseStatus, SkippedJob},
     store::IntentState,
+    work::Failure,
 };
 
 /// A lease of ours.
@@ -31,6 +33,7 @@ impl Control {
             tools,
             jobs: std::collections::HashMap::new(),
             leases: std::collections::BTreeMap::new(),
+            seats: std::collections::BTreeMap::new(),
             claims: std::collections::HashMap::new(),
             head,
             synced: false,
@@ -45,17 +48,14 @@ impl Control {
         };
         for intent in control.tools.store.open_intents().await? {
             let on_its_way = matches!(intent.state, IntentState::Queued | IntentState::Sent);
-            if let (true, Some(job)) = (on_its_way, claimed_job(&intent.new.id)) {
-                // What it asked for is not known any more; it is found out when it is mined.
-                control.claims.insert(
-                    intent.new.id,
-                    Claim {
-                        job,
-                        asked: 0,
-                        bond: 0,
-                        room: None,
-                    },
-                );
+            if let (true, Some((job, wish))) = (on_its_way, wished(&intent.new.id)) {
+                let claim = Claim {
+                    job,
+                    wish,
+                    bond: 0,
+                    room: None,
+                };
+                control.claims.insert(intent.new.id, claim);
             }
         }
         for row in control.tools.store.leases().await? {
@@ -94,6 +94,7 @@ impl Control {
                 }
             }
         }
+        control.load_seats().await?;
         if synced {
             control.sync().await?;
         }
@@ -112,10 +113,14 @@ impl Control {
         for key in keys {
             self.step(key, Event::Restarted).await?;
         }
+        let keys: Vec<seat::Key> = self.seats.keys().copied().collect();
+        for key in keys {
+            self.step_seat(key, seat::Event::Restarted).await?;
+        }
         Ok(())
     }
 
-    async fn job(&mut self, id: B256) -> Result<Option<&mut JobEntry>, ControlError> {
+    pub(super) async fn job(&mut self, id: B256) -> Result<Option<&mut JobEntry>, ControlError> {
         if !self.jobs.contains_key(&id)
             && let Some(entry) = self
                 .tools
@@ -192,7 +197,7 @@ impl Control {
             let (seen, block) = view.round(key.first, key.round, ours);
             self.step(key, Event::Chain { seen, block }).await?;
         }
-        Ok(())
+        self.refresh_seats(job, &view, room).await
     }
 
     /// Whether the present round was claimed by a transaction of this very machine.
@@ -251,31 +256,55 @@ impl Control {
         for key in keys {
             self.step(key, Event::Tick).await?;
         }
+        let keys: Vec<seat::Key> = self.seats.keys().copied().collect();
+        for key in keys {
+            self.step_seat(key, seat::Event::Tick).await?;
+        }
         self.keep_house().await?;
-        let busy = self.leases.values().any(|held| {
-            matches!(
-                held.lease.phase,
-                Phase::Running | Phase::Submitting | Phase::Releasing
-            )
-        });
+        let needs_us = self.seats.values().any(|held| held.seat.needs_us());
+        let busy = needs_us
+            || self.leases.values().any(|held| {
+                matches!(
+                    held.lease.phase,
+                    Phase::Running | Phase::Submitting | Phase::Releasing
+                )
+            });
         self.tools
             .idle
             .send_replace(!busy && self.claims.is_empty());
         Ok(())
     }
 
+    pub(super) fn task_done(&mut self, key: seat::Key) {
+        if let Some(held) = self.seats.get_mut(&key) {
+            held.task_done();
+        } else if let Some(held) = self.leases.get_mut(&key.lease) {
+            held.done = held.done.saturating_add(1).min(held.lease.count);
+        }
+    }
+
     pub(super) async fn worked(
         &mut self,
-        key: Key,
-        result: Result<Roots, String>,
+        key: seat::Key,
+        result: Result<Vote, Failure>,
     ) -> Result<(), ControlError> {
+        if self.seats.contains_key(&key) {
+            return self.seat_worked(key, result).await;
+        }
+        let key = key.lease;
         if let Some(held) = self.leases.get_mut(&key) {
             held.work = None;
             held.room = None;
         }
         match result {
-            Ok(roots) => self.step(key, Event::Finished(roots)).await,
-            Err(why) => {
+            Ok(result) => {
+                let roots = Roots {
+                    root: result.value,
+                    manifest: result.proof,
+                };
+                self.step(key, Event::Finished(roots)).await
+            }
+            Err(Failure { why, .. }) => {
                 tracing::warn!(job = %key.job, first = key.first, why, "the work cannot be done here; giving the lease up");
                 self.step(key, Event::Failed).await
             }
@@ -286,6 +315,10 @@ impl Control {
     pub(super) async fn not_sent(&mut self, id: &str, why: &str) -> Result<(), ControlError> {
         if self.claim_lost(id, why) {
             return Ok(());
+        }
+        if let Some((key, act, attempt)) = super::seats::act_of_intent(id) {
+            tracing::warn!(intent = id, why, "a transaction came to nothing");
+            return self.act_failed(key, act, attempt).await;
         }
         match super::effects::lease_of_intent(id) {
             Some((key, attempt)) => self.send_failed(key, attempt, id, why).await,
@@ -319,12 +352,16 @@ impl Control {
             first: held.lease.key.first,
             count: held.lease.count,
             round: held.lease.key.round,
+            challenge: 0,
             phase: held.lease.phase.name(),
             tasks_done: held.done,
             deadline: held.lease.deadline(),
         });
+        let seats = self.seats.values().map(super::HeldSeat::status);
+        let leases = leases.chain(seats);
         let skipped = self.jobs.iter().filter_map(|(job, entry)| {
-            let open = entry.view.next < entry.job.terms.tasks && !entry.view.cancelled;
+            let untaken = entry.view.next < entry.job.terms.tasks;
+            let open = untaken && !entry.view.cancelled;
             let why = entry.why.clone().filter(|_| open)?;
             Some(SkippedJob { job: *job, why })
         });
@@ -351,11 +388,19 @@ impl Control {
     }
 }
 
-/// The job of a claim's or takeover's intent id.
-fn claimed_job(id: &str) -> Option<B256> {
-    let mut parts = id.split('/');
-    matches!(parts.next()?, "claim" | "takeover").then_some(())?;
-    parts.next()?.parse().ok()
+/// What an intent on its way asks for, after a restart.
+fn wished(id: &str) -> Option<(B256, Wish)> {
+    let parts: Vec<&str> = id.split('/').collect();
+    let [what, job, rest @ ..] = parts.as_slice() else {
+        return None;
+    };
+    let job = job.parse().ok()?;
+    let wish = match *what {
+        // How many is not known any more: until that is found out, nothing more is asked for.
+        "claim" | "takeover" => Wish::Lease,
+        what => super::draws::wish_of(what, job, rest)?,
+    };
+    Some((job, wish))
 }
 
 impl std::fmt::Debug for Tools {

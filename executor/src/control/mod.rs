@@ -1,11 +1,13 @@
-//! The shell around the lease state machine: carries events in and effects out.
+//! The shell around the state machines of leases and seats: carries events in and effects out.
 //!
-//! One task owns all leases. The store is the truth: after any failure the state is read again
-//! and every lease asks again for the effects of its phase.
+//! One task owns them all. The store is the truth: after any failure the state is read again
+//! and every machine asks again for the effects of its phase.
 
+mod draws;
 mod effects;
 mod jobs;
 mod leases;
+mod seats;
 mod stake;
 
 use std::{
@@ -18,7 +20,7 @@ use alloy::{
     primitives::{Address, B256},
     providers::DynProvider,
 };
-use piecework::chain::EventAt;
+use piecework::chain::{EventAt, IMarket};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::DropGuard;
 
@@ -27,14 +29,16 @@ use crate::{
     capacity::{Capacity, Reservation},
     clock::ChainClock,
     config::{ChainTiming, Policy},
-    lease::{Key, Now, Roots},
+    lease::{Key, Now},
+    seat::{self, Vote},
     sender::{Outcome, Sender},
     store::{Block, JobRow, Store, StoreError, StoredEvent},
-    work::Workshop,
+    work::{Failure, Workshop},
 };
 
 use jobs::JobEntry;
 use leases::Held;
+use seats::HeldSeat;
 
 /// What reaches the control task.
 #[derive(Debug)]
@@ -52,12 +56,12 @@ pub(crate) enum Message {
         result: Result<(), (String, bool)>,
     },
     TaskDone {
-        key: Key,
+        key: seat::Key,
     },
-    /// A lease's work is over.
+    /// The work of a lease or a seat is over.
     Worked {
-        key: Key,
-        result: Result<Roots, String>,
+        key: seat::Key,
+        result: Result<Vote, Failure>,
     },
 }
 
@@ -82,7 +86,9 @@ pub(crate) struct Inbox {
 #[derive(Clone)]
 pub(crate) struct Tools {
     pub(crate) provider: Address,
+    pub(crate) operator: Address,
     pub(crate) market: Address,
+    pub(crate) times: IMarket::Times,
     pub(crate) rpc: DynProvider,
     pub(crate) store: Store,
     pub(crate) sender: Sender,
@@ -99,12 +105,24 @@ pub(crate) struct Tools {
     pub(crate) idle: Arc<watch::Sender<bool>>,
 }
 
+/// What is asked for, and not ours before it is mined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wish {
+    /// So many of a job's next tasks.
+    Tasks(u32),
+    /// A free lease.
+    Lease,
+    /// A seat of a round, or of a jury.
+    Seat(seat::Key),
+    /// The seed of the draw for these seats; of a redundant job for all of them, with round 0.
+    Seal(seat::Key),
+}
+
 /// A claim on its way.
 #[derive(Debug)]
 struct Claim {
     job: B256,
-    /// Unclaimed tasks it asks for; 0 for a takeover.
-    asked: u32,
+    wish: Wish,
     bond: u128,
     room: Option<Reservation>,
 }
@@ -113,13 +131,14 @@ pub(crate) struct Control {
     tools: Tools,
     jobs: HashMap<B256, JobEntry>,
     leases: BTreeMap<Key, Held>,
+    seats: BTreeMap<seat::Key, HeldSeat>,
     claims: HashMap<String, Claim>,
     head: Option<Block>,
     synced: bool,
     stake: stake::Stake,
     /// Makes claims' ids unique within one second.
     counter: u32,
-    /// Leases for which the end was counted.
+    /// Leases and seats for which the end was counted.
     settled: u64,
     lost: u64,
     tidied: bool,
@@ -191,11 +210,7 @@ impl Control {
             }
             Message::Synced => self.sync().await?,
             Message::Prepared { job, result } => self.prepared(job, result),
-            Message::TaskDone { key } => {
-                if let Some(held) = self.leases.get_mut(&key) {
-                    held.done = held.done.saturating_add(1).min(held.lease.count);
-                }
-            }
+            Message::TaskDone { key } => self.task_done(key),
             Message::Worked { key, result } => self.worked(key, result).await?,
         }
         Ok(())
@@ -303,4 +318,6 @@ pub(crate) fn posted(at: &EventAt) -> Option<JobRow> {
 pub(crate) enum ControlError {
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error("the system gives no random bytes: {0}")]
+    Random(#[from] rand::rand_core::OsError),
 }

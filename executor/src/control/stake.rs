@@ -1,13 +1,21 @@
 //! The provider's stake, and what keeps this machine from working.
 
+use std::collections::HashSet;
+
+use alloy::primitives::{Address, B256};
 use piecework::chain::IMarket;
 
-use super::Control;
+use super::{Control, ControlError};
+use crate::evaluate::bond;
 
 #[derive(Debug, Default)]
 pub(super) struct Stake {
     pub(super) total: u128,
     pub(super) free: u128,
+    /// The provider's number, by which events name it when a seat is closed; 0 if it has none.
+    pub(super) number: u32,
+    /// The owner's lists that the provider was admitted to; and 0, which stands for no list.
+    pub(super) lists: HashSet<B256>,
     /// Whether it was ever read.
     pub(super) known: bool,
     /// Whether something happened since it was read.
@@ -16,22 +24,59 @@ pub(super) struct Stake {
 
 impl Control {
     /// Reads the stake again if something happened; keeps the old value if the node is silent.
-    pub(super) async fn refresh_stake(&mut self) {
+    pub(super) async fn refresh_stake(&mut self) -> Result<(), ControlError> {
         if !self.stake.stale && self.stake.known {
-            return;
+            return Ok(());
         }
         let market = IMarket::new(self.tools.market, &self.tools.rpc);
-        match market.providerOf(self.tools.provider).call().await {
-            Ok(state) => {
-                self.stake = super::stake::Stake {
-                    total: state.stake,
-                    free: state.free,
-                    known: true,
-                    stale: false,
-                };
+        let provider = self.tools.provider;
+        let state = match market.providerOf(provider).call().await {
+            Ok(state) => state,
+            Err(error) => {
+                tracing::debug!(%error, "cannot read the stake");
+                return Ok(());
             }
-            Err(error) => tracing::debug!(%error, "cannot read the stake"),
+        };
+        for list in &self.tools.policy.lists {
+            if !self.stake.lists.contains(list)
+                && let Ok(true) = market.isAdmitted(*list, provider).call().await
+            {
+                self.stake.lists.insert(*list);
+            }
         }
+        let numbered = self.stake.number != state.number;
+        self.stake.total = state.stake;
+        self.stake.free = state.free;
+        self.stake.number = state.number;
+        self.stake.known = true;
+        self.stake.stale = false;
+        if numbered {
+            // Seats that were closed meanwhile are known by it.
+            let jobs: HashSet<B256> = self.seats.keys().map(|key| key.lease.job).collect();
+            for job in jobs {
+                self.refresh(job).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Stake that is locked for a client's jobs, claims on their way included.
+    pub(super) fn exposure(&self, client: Address) -> u128 {
+        let job_of = |job| {
+            let entry = self.jobs.get(job)?;
+            (entry.job.terms.client == client).then_some(&entry.job)
+        };
+        let leases = self.leases.values().filter(|held| held.lease.is_bonded());
+        let leases =
+            leases.filter_map(|held| Some(bond(job_of(&held.lease.key.job)?, held.lease.count)));
+        let seats = self.seats.values().filter(|held| held.seat.is_bonded());
+        let seats = seats.filter_map(|held| job_of(&held.seat.key.lease.job).map(|_| held.bond));
+        let claims = self.claims.values();
+        let claims = claims.filter_map(|claim| job_of(&claim.job).map(|_| claim.bond));
+        leases
+            .chain(seats)
+            .chain(claims)
+            .fold(0, u128::saturating_add)
     }
 
     /// Free stake less the bonds of claims on their way.

@@ -1,5 +1,7 @@
 //! Which work is worth taking: a pure function of a job, the machine, the stake and the time.
 
+mod seats;
+
 use alloy::primitives::{Address, B256};
 use piecework::{chain::IMarket, spec::JobSpec};
 
@@ -8,6 +10,8 @@ use crate::{
     config::{ChainTiming, Policy},
     lease::view::JobView,
 };
+
+pub(crate) use seats::{Cost, Place, juror, seat};
 
 /// Jurors of a dispute; the bond of a lease covers twice their fees.
 const JURY: u128 = 3;
@@ -37,6 +41,8 @@ pub(crate) struct Means<'a> {
     pub(crate) free_stake: u128,
     /// Stake locked for this client, claims on their way included.
     pub(crate) exposure: u128,
+    /// Whether we are on the job's private list of providers.
+    pub(crate) admitted: bool,
     /// The chain's time.
     pub(crate) now: u64,
 }
@@ -57,6 +63,8 @@ pub(crate) enum Decision {
         parallel: u32,
         bond: u128,
     },
+    /// The job is redundant and acceptable: its leases are looked at one by one (`seat`).
+    Seats,
     /// Not now; at this time at the latest it is worth looking again.
     Later { at: Option<u64>, why: String },
     /// Never, unless the chain changes.
@@ -121,9 +129,12 @@ pub(crate) fn evaluate(offer: Offer<'_>, means: Means<'_>) -> Decision {
         Err(decision) => return decision,
     };
     let (job, now) = (offer.job, means.now);
+    if job.terms.replicas > 1 {
+        return Decision::Seats;
+    }
     let ever = means.capacity.fits_ever(spec.resources);
     let free = means.capacity.fits_now(spec.resources).min(ever);
-    let rounds = rounds(job, spec, means.timing);
+    let rounds = rounds(spec, job.timing.runWindow, means.timing);
     let worth = worth_at(job, offer.fee_bps, means.policy.min_price);
     let Some(worth) = worth else {
         return skip(format!(
@@ -198,14 +209,37 @@ fn acceptable<'a>(offer: Offer<'a>, means: Means<'_>) -> Result<&'a JobSpec, Dec
     if means.now.saturating_add(means.timing.margin) > timing.closesAt {
         return Err(skip("it closes too soon, or has closed"));
     }
-    if terms.replicas != 1 || terms.quorum != 1 {
-        return Err(skip("redundant jobs are not supported"));
-    }
     if terms.verifier != Address::ZERO {
         return Err(skip("its verifier is not approved by this machine's owner"));
     }
+    let spec = runnable(offer, means)?;
+    if rounds(spec, timing.runWindow, means.timing) == 0 {
+        return Err(skip("its run window is too short for its timeout_seconds"));
+    }
+    if means.now < timing.opensAt {
+        return Err(later(
+            Some(timing.opensAt),
+            format!("it opens at {}", timing.opensAt),
+        ));
+    }
+    Ok(spec)
+}
+
+/// Whether its tasks can run here, and we may run them.
+fn runnable<'a>(offer: Offer<'a>, means: Means<'_>) -> Result<&'a JobSpec, Decision> {
+    let terms = &offer.job.terms;
     if terms.providers != B256::ZERO {
-        return Err(skip("it is for a private list of providers"));
+        if !means.policy.lists.contains(&terms.providers) {
+            return Err(skip(
+                "it is for a private list of providers that is not in policy.lists",
+            ));
+        }
+        if !means.admitted {
+            return Err(later(
+                None,
+                "it is for a private list of providers: prove that the provider is on it with admit()",
+            ));
+        }
     }
     let spec = offer
         .spec
@@ -226,24 +260,12 @@ fn acceptable<'a>(offer: Offer<'a>, means: Means<'_>) -> Result<&'a JobSpec, Dec
     if means.capacity.fits_ever(spec.resources) == 0 {
         return Err(skip("one task asks for more than the whole machine gives"));
     }
-    if rounds(offer.job, spec, means.timing) == 0 {
-        return Err(skip("its run window is too short for its timeout_seconds"));
-    }
-    if means.now < timing.opensAt {
-        return Err(later(
-            Some(timing.opensAt),
-            format!("it opens at {}", timing.opensAt),
-        ));
-    }
     Ok(spec)
 }
 
-/// How many tasks can run one after another within the run window, each as long as it may.
-fn rounds(job: &IMarket::Job, spec: &JobSpec, timing: &ChainTiming) -> u32 {
-    let usable = job
-        .timing
-        .runWindow
-        .saturating_sub(timing.margin.saturating_mul(2));
+/// How many tasks can run one after another within so many seconds, each as long as it may.
+fn rounds(spec: &JobSpec, seconds: u64, timing: &ChainTiming) -> u32 {
+    let usable = seconds.saturating_sub(timing.margin.saturating_mul(2));
     let timeout = spec.resources.timeout_seconds;
     let each = timeout
         .saturating_add(timeout / 10)
@@ -251,13 +273,18 @@ fn rounds(job: &IMarket::Job, spec: &JobSpec, timing: &ChainTiming) -> u32 {
     u32::try_from(usable / each.max(1)).unwrap_or(u32::MAX)
 }
 
-/// The most tasks whose bond we can and want to lock.
-fn affordable(job: &IMarket::Job, means: Means<'_>) -> u32 {
+/// The stake that we can and want to lock for this job's client.
+fn purse(means: Means<'_>) -> u128 {
     let exposure = means
         .policy
         .max_exposure
         .map_or(u128::MAX, |most| most.saturating_sub(means.exposure));
-    let purse = means.free_stake.min(exposure);
+    means.free_stake.min(exposure)
+}
+
+/// The most tasks whose bond we can and want to lock.
+fn affordable(job: &IMarket::Job, means: Means<'_>) -> u32 {
+    let purse = purse(means);
     if bond(job, 1) > purse {
         return 0;
     }

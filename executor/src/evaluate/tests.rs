@@ -24,6 +24,7 @@ struct Scene {
     capacity: Capacity,
     stake: u128,
     exposure: u128,
+    admitted: bool,
     now: u64,
     asked: u32,
 }
@@ -85,20 +86,24 @@ impl Scene {
             capacity,
             stake: 1_000_000,
             exposure: 0,
+            admitted: false,
             now: 1_100,
             asked: 0,
         }
     }
 
     fn decide(&self) -> Decision {
-        let offer = Offer {
+        evaluate(self.offer(), self.means())
+    }
+
+    fn offer(&self) -> Offer<'_> {
+        Offer {
             job: &self.job,
             spec: Ok(&self.spec),
             fee_bps: 200,
             view: &self.view,
             asked: self.asked,
-        };
-        evaluate(offer, self.means())
+        }
     }
 
     fn means(&self) -> Means<'_> {
@@ -110,6 +115,7 @@ impl Scene {
             timing: &self.config.timing,
             free_stake: self.stake,
             exposure: self.exposure,
+            admitted: self.admitted,
             now: self.now,
         }
     }
@@ -180,8 +186,7 @@ fn a_price_that_climbs_is_waited_for() {
 #[test]
 fn what_cannot_be_done_here_is_skipped_and_says_why() {
     type Change = fn(&mut Scene);
-    let cases: [(Change, &str); 10] = [
-        (|s| s.job.terms.replicas = 3, "redundant"),
+    let cases: [(Change, &str); 9] = [
         (|s| s.job.terms.verifier = ME, "verifier"),
         (
             |s| s.job.terms.providers = B256::repeat_byte(1),
@@ -273,4 +278,95 @@ fn a_free_lease_is_taken_over_by_anyone_but_who_left_it() {
         .leases
         .insert(32, LeaseView { count: 17, ..lease });
     assert!(scene.why().contains("taken"));
+}
+
+#[test]
+fn seats_of_a_redundant_job_are_evaluated_one_by_one() {
+    let mut scene = Scene::new();
+    scene.job.terms.replicas = 3;
+    scene.job.terms.quorum = 2;
+    assert_eq!(scene.decide(), Decision::Seats);
+    let place = Place {
+        count: 4,
+        started: None,
+        commit_by: scene.now + 300,
+    };
+    let decide = |scene: &Scene, place| seat(scene.offer(), scene.means(), place);
+    // Two after another in the time there is, three at a time.
+    let cost = Cost {
+        parallel: 3,
+        bond: 200,
+    };
+    assert_eq!(decide(&scene, place), Ok(cost));
+    let refused = |scene: &Scene, place, why: &str| {
+        let found = decide(scene, place).unwrap_err();
+        assert!(found.contains(why), "{found} does not say {why}");
+    };
+    let large = Place { count: 17, ..place };
+    refused(&scene, large, "lease_tasks");
+    let late = Place {
+        commit_by: scene.now + 110,
+        ..place
+    };
+    refused(&scene, late, "too short");
+    let narrow = Place {
+        commit_by: scene.now + 120,
+        ..place
+    };
+    refused(&scene, narrow, "no capacity");
+    scene.stake = 199;
+    refused(&scene, place, "does not cover its bond");
+    scene.stake = 200;
+    // A round that runs has the price of its beginning.
+    scene.config.policy.min_price = 147;
+    let early = Place {
+        started: Some(1_049),
+        ..place
+    };
+    refused(&scene, early, "below policy.min_price");
+    let begun = Place {
+        started: Some(1_050),
+        ..place
+    };
+    assert_eq!(decide(&scene, begun), Ok(cost));
+}
+
+#[test]
+fn a_jurors_seat_takes_one_task_and_a_fee_that_is_worth_it() {
+    let mut scene = Scene::new();
+    let place = Place {
+        count: 16,
+        started: None,
+        commit_by: scene.now + 200,
+    };
+    let decide = |scene: &Scene| juror(scene.offer(), scene.means(), place);
+    // A third of the lease's bond of 800.
+    let cost = Cost {
+        parallel: 1,
+        bond: 266,
+    };
+    assert_eq!(decide(&scene), Ok(cost));
+    // Neither a closed nor a cancelled job keeps juries from sitting.
+    scene.view.cancelled = true;
+    scene.now = 9_100;
+    let place = Place {
+        commit_by: 9_300,
+        ..place
+    };
+    assert_eq!(juror(scene.offer(), scene.means(), place), Ok(cost));
+    scene.config.policy.min_jury_fee = 11;
+    assert!(decide(&scene).unwrap_err().contains("min_jury_fee"));
+}
+
+#[test]
+fn a_private_list_needs_its_owners_word_and_the_markets() {
+    let mut scene = Scene::new();
+    let list = B256::repeat_byte(1);
+    scene.job.terms.providers = list;
+    assert!(matches!(scene.decide(), Decision::Skip { .. }));
+    scene.config.policy.lists = vec![list];
+    assert!(matches!(scene.decide(), Decision::Later { .. }));
+    assert!(scene.why().contains("admit()"));
+    scene.admitted = true;
+    assert_eq!(scene.count(), 16);
 }

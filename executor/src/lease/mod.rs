@@ -13,6 +13,8 @@
 //!               ▼                   │                     any ──claim gone──► Absent ──final──► Done(Vanished)
 //!           Expiring ──────seen─────┘
 //! ```
+//!
+//! A result that is Challenged, or Demanded, waits: it comes back Submitted, its window anew, or is Lost.
 
 mod row;
 pub(crate) mod view;
@@ -40,6 +42,10 @@ pub(crate) enum Phase {
     Running,
     Submitting,
     Submitted,
+    /// A jury decides about our result.
+    Challenged,
+    /// All our digests were demanded, and must be given.
+    Demanded,
     Finalizing,
     Releasing,
     Expiring,
@@ -69,12 +75,18 @@ pub(crate) enum Seen {
     Running {
         started: u64,
     },
-    /// Our result was submitted at this time.
+    /// Our result was submitted at this time, or its challenge window began anew then.
     Submitted {
         at: u64,
     },
+    /// It waits for a jury's verdict.
+    Challenged,
+    /// Its digests were demanded at this time.
+    Demanded {
+        at: u64,
+    },
     Settled,
-    /// It was freed: released or expired.
+    /// It was freed: released or expired, lost to a jury, or withheld.
     Freed,
 }
 
@@ -250,6 +262,12 @@ impl Lease {
                     _ => self.enter(Phase::Submitted, now, effects),
                 }
             }
+            (Seen::Challenged, Phase::Challenged) | (Seen::Demanded { .. }, Phase::Demanded) => {}
+            (Seen::Challenged, _) => self.enter(Phase::Challenged, now, effects),
+            (Seen::Demanded { at }, _) => {
+                self.submitted = at;
+                self.enter(Phase::Demanded, now, effects);
+            }
             (Seen::Settled, _) => self.phase = Phase::Settled,
             (Seen::Freed, Phase::Lost) | (Seen::Absent, Phase::Absent) => {}
             (Seen::Freed, _) => {
@@ -302,7 +320,10 @@ impl Lease {
             (Phase::Finalizing, _) => {
                 effects.extend([Effect::Publish, Effect::Finalize { attempt }])
             }
-            (Phase::Submitted, _) => effects.push(Effect::Publish),
+            // Jurors and challengers need the outputs too.
+            (Phase::Submitted | Phase::Challenged | Phase::Demanded, _) => {
+                effects.push(Effect::Publish)
+            }
             _ => {}
         }
     }

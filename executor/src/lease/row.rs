@@ -10,6 +10,8 @@ impl Phase {
             Self::Running => "running",
             Self::Submitting => "submitting",
             Self::Submitted => "submitted",
+            Self::Challenged => "challenged",
+            Self::Demanded => "demanded",
             Self::Finalizing => "finalizing",
             Self::Releasing => "releasing",
             Self::Expiring => "expiring",
@@ -23,10 +25,12 @@ impl Phase {
     }
 
     fn parse(name: &str) -> Option<Self> {
-        const ALL: [Phase; 12] = [
+        const ALL: [Phase; 14] = [
             Phase::Running,
             Phase::Submitting,
             Phase::Submitted,
+            Phase::Challenged,
+            Phase::Demanded,
             Phase::Finalizing,
             Phase::Releasing,
             Phase::Expiring,

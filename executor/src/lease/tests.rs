@@ -144,11 +144,42 @@ fn a_claim_that_is_reorganized_away_and_comes_back_goes_on_with_the_same_result(
     assert_eq!(effects, [Effect::StopWork, Effect::Forget(End::Vanished)]);
 }
 
+#[test]
+fn a_challenged_result_waits_for_the_verdict_and_its_window_begins_anew() {
+    let at = |time| now(START + time, 10);
+    let (lease, effects) = steps(&[
+        (Event::Finished(roots(1)), at(50)),
+        (seen(Seen::Submitted { at: START + 52 }, 11), at(52)),
+        (seen(Seen::Challenged, 12), at(60)),
+        (Event::Tick, at(400)),
+        (seen(Seen::Submitted { at: START + 500 }, 13), at(500)),
+        (Event::Tick, at(500 + CHALLENGE)),
+    ]);
+    let submit = Effect::Submit {
+        roots: roots(1),
+        attempt: 0,
+    };
+    assert_eq!(
+        effects,
+        [submit, Effect::Publish, Effect::Publish, Effect::Publish]
+    );
+    let (_, effects) = lease.clone().step(Event::Tick, at(501 + CHALLENGE));
+    assert_eq!(effects, [Effect::Publish, Effect::Finalize { attempt: 0 }]);
+    // A demand waits likewise; a lost jury frees the lease.
+    let (lease, _) = lease.step(seen(Seen::Demanded { at: START + 510 }, 14), at(510));
+    let (lease, effects) = lease.step(Event::Tick, at(10_000));
+    assert_eq!((lease.phase, effects), (Phase::Demanded, vec![]));
+    let (lease, _) = lease.step(seen(Seen::Freed, 15), at(10_001));
+    assert_eq!(lease.phase, Phase::Lost);
+}
+
 fn any_seen() -> impl Strategy<Value = Seen> {
     prop_oneof![
         2 => Just(Seen::Absent),
         4 => (0..50u64).prop_map(|late| Seen::Running { started: START + late }),
         3 => (0..RUN).prop_map(|late| Seen::Submitted { at: START + late }),
+        1 => Just(Seen::Challenged),
+        1 => (0..RUN).prop_map(|late| Seen::Demanded { at: START + late }),
         1 => Just(Seen::Settled),
         1 => Just(Seen::Freed),
     ]
@@ -203,7 +234,10 @@ proptest! {
                         last_attempt = Some(attempt);
                         prop_assert!(time <= next.deadline());
                     }
-                    Effect::Finalize { .. } => prop_assert!(time > next.submitted + CHALLENGE),
+                    Effect::Finalize { .. } => {
+                        prop_assert!(time > next.submitted + CHALLENGE);
+                        prop_assert_eq!(next.phase, Phase::Finalizing);
+                    }
                     Effect::Expire { .. } => prop_assert!(time > next.deadline()),
                     Effect::Forget(_) => over = true,
                     _ => {}
@@ -216,6 +250,12 @@ proptest! {
         let mut seen = last;
         for _ in 0..20 {
             (time, block) = (time + 1_000, block + 3);
+            // A verdict comes, and so does an answer or a forfeit.
+            seen = match seen {
+                Seen::Challenged => Seen::Submitted { at: time },
+                Seen::Demanded { .. } => Seen::Freed,
+                other => other,
+            };
             let (next, effects) = lease.step(Event::Chain { seen, block: block - 3 }, now(time, block));
             let (next, more) = next.step(Event::Tick, now(time, block));
             lease = next;

@@ -9,7 +9,10 @@ use alloy::{
 use piecework::chain::{IMarket, MarketEvent};
 
 use super::Seen;
-use crate::store::StoredEvent;
+use crate::{
+    seat::view::{Over, SeatViews},
+    store::StoredEvent,
+};
 
 /// A job as the chain shows it now.
 #[derive(Clone, Debug, Default)]
@@ -18,7 +21,10 @@ pub(crate) struct JobView {
     pub(crate) cancelled: bool,
     /// First task that no lease holds; the job's number of tasks when all are held or refunded.
     pub(crate) next: u32,
+    /// Of an optimistic job.
     pub(crate) leases: BTreeMap<u32, LeaseView>,
+    /// The rounds of a redundant job, and juries.
+    pub(crate) seats: SeatViews,
 }
 
 /// The present round of a lease.
@@ -49,7 +55,10 @@ impl JobView {
 
     fn apply(&mut self, at: &StoredEvent, event: MarketEvent) {
         match event {
-            MarketEvent::Posted(_) => self.posted = true,
+            MarketEvent::Posted(event) => {
+                self.posted = true;
+                self.seats.posted(&event.job.terms);
+            }
             MarketEvent::Cancelled(_) => self.cancelled = true,
             MarketEvent::Claimed(IMarket::Claimed {
                 first,
@@ -76,16 +85,45 @@ impl JobView {
             MarketEvent::Submitted(event) => {
                 self.set(event.first, at, Seen::Submitted { at: at.block.time })
             }
-            MarketEvent::Settled(event) => self.set(event.first, at, Seen::Settled),
-            MarketEvent::Freed(event) => self.set(event.first, at, Seen::Freed),
+            MarketEvent::Settled(event) => match self.seats.is_redundant() {
+                true => self.seats.end_round(event.first, at, Over::Settled),
+                false => self.set(event.first, at, Seen::Settled),
+            },
+            MarketEvent::Freed(event) => match self.seats.is_redundant() {
+                true => self.seats.end_round(event.first, at, Over::Freed),
+                false => self.set(event.first, at, Seen::Freed),
+            },
             MarketEvent::Refunded(event) => match self.leases.get_mut(&event.first) {
+                _ if self.seats.is_redundant() => {
+                    self.seats.end_round(event.first, at, Over::Refunded)
+                }
                 Some(lease) => {
                     lease.refunded = true;
                     lease.block = at.block.number;
                 }
                 None => self.next = self.next.max(event.first.saturating_add(event.count)),
             },
-            _ => {}
+            MarketEvent::DemandMade(event) => {
+                self.set(event.first, at, Seen::Demanded { at: at.block.time })
+            }
+            MarketEvent::Responded(event) => {
+                self.set(event.first, at, Seen::Submitted { at: at.block.time })
+            }
+            event => {
+                match &event {
+                    MarketEvent::Challenged(event) => self.set(event.first, at, Seen::Challenged),
+                    // A provider that was wrong has lost the lease already.
+                    MarketEvent::Judged(event)
+                        if event.verdict != IMarket::Verdict::ProviderWrong =>
+                    {
+                        self.set(event.first, at, Seen::Submitted { at: at.block.time })
+                    }
+                    _ => {}
+                }
+                let leases = &self.leases;
+                let round_of = |first| leases.get(&first).map_or(0, |lease| lease.round);
+                self.seats.apply(at, &event, round_of);
+            }
         }
     }
 

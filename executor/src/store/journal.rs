@@ -25,7 +25,7 @@ impl Store {
     }
 }
 
-fn check_and_insert(
+pub(super) fn check_and_insert(
     tx: &Transaction<'_>,
     chain: u64,
     market: &[u8],

@@ -8,6 +8,7 @@ mod intents;
 mod journal;
 mod leases;
 mod retention;
+mod seats;
 
 use std::{
     fs::{File, OpenOptions, TryLockError},
@@ -22,11 +23,13 @@ use tokio::sync::{mpsc, oneshot};
 pub(crate) use events::{Block, JobRow, StoredEvent};
 pub(crate) use intents::{Attempt, Intent, IntentState, NewIntent};
 pub(crate) use leases::{LeaseRow, TaskRow};
+pub(crate) use seats::{SeatRow, VoteRow};
 
 /// Schema changes, in order; the database's `user_version` says how many were applied.
 const MIGRATIONS: &[&str] = &[
     include_str!("schema/0001.sql"),
     include_str!("schema/0002.sql"),
+    include_str!("schema/0003.sql"),
 ];
 /// "PWEX": tells this program's databases from others.
 const APPLICATION_ID: i64 = 0x5057_4558;
@@ -107,7 +110,7 @@ pub enum StoreError {
 pub struct Contradiction {
     /// The job.
     pub job: B256,
-    /// The lease, `first+count/round`.
+    /// The lease, `first+count/round`, or the seat, `first/round/challenge`.
     pub lease: String,
     /// What was to be signed.
     pub phase: &'static str,

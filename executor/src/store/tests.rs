@@ -95,6 +95,104 @@ async fn a_database_of_version_1_is_carried_over() {
         .await
         .unwrap();
     assert_eq!(store.published_bytes().await.unwrap(), 10);
+    // And what version 3 brought.
+    store.put_seat(seat_row()).await.unwrap();
+    let kept = store.put_vote(seat_row().key(), vote_row(1)).await.unwrap();
+    assert_eq!(kept, vote_row(1));
+}
+
+fn seat_row() -> SeatRow {
+    SeatRow {
+        job: JOB,
+        first: 4,
+        round: 2,
+        challenge: 1,
+        task: 5,
+        count: 1,
+        tries: 0,
+        end: None,
+    }
+}
+
+/// A vote of its own, salt and commitment of their own.
+fn vote_row(tag: u8) -> VoteRow {
+    let [value, proof, salt, commitment] =
+        [0, 1, 2, 3].map(|n| B256::repeat_byte(tag.wrapping_mul(8) + n));
+    VoteRow {
+        vote: crate::seat::Vote { value, proof },
+        salt,
+        commitment,
+    }
+}
+
+#[tokio::test]
+async fn a_seat_is_kept_and_ends() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).unwrap();
+    let job = JobRow {
+        id: JOB,
+        abi: vec![],
+        spec: vec![],
+        fee_bps: 0,
+    };
+    store
+        .set_head(block(5, 5), vec![], vec![job])
+        .await
+        .unwrap();
+    let mut row = seat_row();
+    store.put_seat(row.clone()).await.unwrap();
+    (row.tries, row.end) = (3, Some("paid".to_owned()));
+    store.put_seat(row.clone()).await.unwrap();
+    drop(store);
+    let store = open(dir.path()).unwrap();
+    assert_eq!(store.seat(row.key()).await.unwrap(), Some(row.clone()));
+    assert_eq!(store.seats().await.unwrap(), vec![row]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_seat_has_one_vote_and_one_salt_whoever_asks_and_after_every_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).unwrap();
+    let key = seat_row().key();
+    let tries = (0..64u8).map(|n| {
+        let store = store.clone();
+        // The same vote, each time under another salt.
+        let new = VoteRow {
+            vote: vote_row(1).vote,
+            ..vote_row(n)
+        };
+        tokio::spawn(async move { store.put_vote(key, new).await.unwrap() })
+    });
+    let mut kept = Vec::new();
+    for task in tries.collect::<Vec<_>>() {
+        kept.push(task.await.unwrap());
+    }
+    kept.dedup();
+    assert_eq!(kept.len(), 1);
+    drop(store);
+    let store = open(dir.path()).unwrap();
+    assert_eq!(store.vote(key).await.unwrap(), Some(kept[0]));
+    let again = VoteRow {
+        vote: vote_row(1).vote,
+        ..vote_row(99)
+    };
+    assert_eq!(store.put_vote(key, again).await.unwrap(), kept[0]);
+    let other = store.put_vote(key, vote_row(99)).await.unwrap_err();
+    assert!(
+        matches!(&other, StoreError::Contradiction(found) if found.bound == kept[0].commitment && found.phase == "commit"),
+        "{other}"
+    );
+    // Even if the vote were lost, nothing else could be committed to.
+    store
+        .call(|tx| Ok(tx.execute("DELETE FROM votes", [])?))
+        .await
+        .unwrap();
+    store.put_vote(key, vote_row(99)).await.unwrap_err();
+    assert_eq!(store.vote(key).await.unwrap(), None);
+    // Another jury is another matter.
+    let mut next = key;
+    next.challenge = 2;
+    store.put_vote(next, vote_row(99)).await.unwrap();
 }
 
 #[tokio::test]

@@ -25,6 +25,12 @@ impl Digest {
         Self(*blake3::hash(bytes).as_bytes())
     }
 
+    /// The digest of `bytes`, keyed: only who has the bytes can tell it, however public [`Digest::of`]
+    /// them is. A juror votes both, with its jury's seed as the key.
+    pub fn keyed(key: B256, bytes: &[u8]) -> Self {
+        Self(*blake3::keyed_hash(&key.0, bytes).as_bytes())
+    }
+
     /// The 32 bytes.
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
@@ -133,6 +139,24 @@ mod tests {
             serde_json::from_str::<Digest>(&format!("\"{text}\"")).unwrap(),
             digest
         );
+    }
+
+    #[test]
+    fn keyed_digests_are_those_of_the_algorithms_test_vectors() {
+        let key = B256::from(*b"whats the Elvish word for friend");
+        for (bytes, digest) in [
+            (
+                &[][..],
+                "92b2b75604ed3c761f9d6f62392c8a9227ad0ea3f09573e783f1498a4ed60d26",
+            ),
+            (
+                &[0],
+                "6d7878dfff2f485635d39013278ae14f1454b8c0a3a2d34bc1ab38228a80c95b",
+            ),
+        ] {
+            assert_eq!(Digest::keyed(key, bytes).to_string(), digest);
+        }
+        assert_ne!(Digest::keyed(B256::ZERO, b"a"), Digest::of(b"a"));
     }
 
     #[test]

@@ -1,0 +1,400 @@
+//! Seats: who is drawn for them is asked of the market; which are worth taking is evaluated before.
+
+use std::time::Duration;
+
+use alloy::{
+    eips::{BlockId, BlockNumberOrTag},
+    network::TransactionBuilder as _,
+    primitives::{B256, keccak256},
+    providers::Provider as _,
+    rpc::types::TransactionRequest,
+    sol_types::SolCall as _,
+};
+use futures::future::join_all;
+use piecework::chain::{IMarket, decode_error};
+use tokio::time::Instant;
+
+use super::{Claim, Control, ControlError, JobEntry, Wish, jobs::Readiness};
+use crate::{
+    evaluate::{self, Place},
+    lease,
+    seat::{
+        Key,
+        view::{Over, commit_by},
+    },
+};
+
+/// Leases of one job that are looked at together, from the first on: all providers look at the same ones,
+/// so that rounds find their seats.
+const WINDOW: usize = 32;
+/// Questions to the node at a time.
+const QUESTIONS: usize = 16;
+/// How long after a refusal, or silence, the market is asked again.
+const PAUSE: Duration = Duration::from_secs(1);
+/// Executors do not all seal at once: each waits up to three times this long.
+const SEAL_STEP: Duration = Duration::from_secs(2);
+
+/// What is known of a draw.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Draw {
+    /// We are drawn from this time of the chain on.
+    From(u64),
+    /// It is left alone for a while.
+    Rest { until: Instant },
+}
+
+/// A seat that could be taken.
+#[derive(Clone, Copy, Debug)]
+struct Open {
+    key: Key,
+    place: Place,
+}
+
+/// What the market would say to a call now.
+enum Answer {
+    Yes,
+    DrawnFrom(u64),
+    No(String),
+}
+
+impl Control {
+    /// Takes seats of a redundant job that is acceptable.
+    pub(super) async fn take_seats(&mut self, id: B256) -> Result<(), ControlError> {
+        let Some(entry) = self.jobs.get_mut(&id) else {
+            return Ok(());
+        };
+        if entry.view.seats.sealed.is_none() {
+            entry.why = Some("its draws have no seed yet".to_owned());
+            let lease = lease::Key {
+                job: id,
+                first: 0,
+                round: 0,
+            };
+            let key = Key {
+                lease,
+                challenge: 0,
+            };
+            return self.seal(key).await;
+        }
+        let now = self.tools.clock.now();
+        let Some(entry) = self.jobs.get(&id) else {
+            return Ok(());
+        };
+        let open: Vec<Open> = self.open_leases(id, entry, now).take(WINDOW).collect();
+        if open.is_empty() {
+            if let Some(entry) = self.jobs.get_mut(&id) {
+                entry.skip(id, "no seat of it is open".to_owned());
+            }
+            return Ok(());
+        }
+        self.draw(id, open).await
+    }
+
+    /// Takes jurors' seats.
+    pub(super) async fn take_juries(&mut self) -> Result<(), ControlError> {
+        let now = self.tools.clock.now();
+        let mut seals = Vec::new();
+        let mut seats = Vec::new();
+        for (job, entry) in &self.jobs {
+            for ((first, round, challenge), dispute) in entry.view.seats.open_disputes() {
+                let lease = lease::Key {
+                    job: *job,
+                    first,
+                    round,
+                };
+                let key = Key { lease, challenge };
+                let Some(contested) = entry.view.leases.get(&first) else {
+                    continue;
+                };
+                let place = Place {
+                    count: contested.count,
+                    started: None,
+                    commit_by: commit_by(
+                        dispute.opened,
+                        entry.job.timing.runWindow,
+                        &self.tools.times,
+                    ),
+                };
+                let me = self.tools.provider;
+                let barred = [contested.provider, dispute.challenger].contains(&me);
+                let taken = dispute.panel.is_full() || dispute.panel.seat_of(me).is_some();
+                let worth = evaluate::juror(entry.offer(0), self.means(entry), place);
+                if barred || taken || now > place.commit_by || worth.is_err() {
+                    continue;
+                }
+                match dispute.seed {
+                    None => seals.push(key),
+                    Some(_) => seats.push(Open { key, place }),
+                }
+            }
+        }
+        for key in seals {
+            self.seal(key).await?;
+        }
+        for open in seats {
+            self.draw(open.key.lease.job, vec![open]).await?;
+        }
+        Ok(())
+    }
+
+    /// Leases with a seat that we could take: first those whose round has begun.
+    fn open_leases(
+        &self,
+        job: B256,
+        entry: &JobEntry,
+        now: u64,
+    ) -> impl Iterator<Item = Open> + use<> {
+        let (terms, timing) = (&entry.job.terms, &entry.job.timing);
+        let (mut begun, mut free) = (Vec::new(), Vec::new());
+        let size = usize::try_from(terms.maxLease.max(1)).unwrap_or(usize::MAX);
+        for first in (0..terms.tasks).step_by(size) {
+            if free.len() == WINDOW {
+                break;
+            }
+            let (round, started) = match entry.view.seats.last_round(first) {
+                None => (1, None),
+                Some((round, view)) => match view.over {
+                    Some(Over::Freed) => (round.saturating_add(1), None),
+                    Some(Over::Settled | Over::Refunded) => continue,
+                    None if view.panel.seat_of(self.tools.provider).is_some() => continue,
+                    None if view.panel.seats.len() >= usize::from(terms.replicas) => continue,
+                    None => (round, Some(view.started)),
+                },
+            };
+            let began = started.unwrap_or(now);
+            let place = Place {
+                count: terms.maxLease.min(terms.tasks.saturating_sub(first)),
+                started,
+                commit_by: commit_by(began, timing.runWindow, &self.tools.times),
+            };
+            if now > place.commit_by {
+                continue;
+            }
+            let lease = lease::Key { job, first, round };
+            let open = Open {
+                key: Key {
+                    lease,
+                    challenge: 0,
+                },
+                place,
+            };
+            match started {
+                Some(_) => begun.push(open),
+                None => free.push(open),
+            }
+        }
+        begun.into_iter().chain(free)
+    }
+
+    /// Asks for those seats whose time has come, and joins where we are drawn.
+    async fn draw(&mut self, id: B256, open: Vec<Open>) -> Result<(), ControlError> {
+        let now = self.tools.clock.now();
+        let Some(entry) = self.jobs.get(&id) else {
+            return Ok(());
+        };
+        let mut why = None;
+        let mut due = Vec::new();
+        for open in open {
+            match entry.draws.get(&open.key) {
+                Some(Draw::From(u64::MAX)) => {
+                    why.get_or_insert("our stake grew too late to be drawn".to_owned());
+                    continue;
+                }
+                Some(Draw::From(from)) if *from > now => {
+                    why.get_or_insert(format!("we are drawn for a seat of it from {from} on"));
+                    continue;
+                }
+                Some(Draw::Rest { until }) if Instant::now() < *until => continue,
+                _ if self.is_on_its_way(Wish::Seat(open.key)) => continue,
+                _ => {}
+            }
+            match self.cost(entry, open) {
+                Ok(_) => due.push(open),
+                Err(reason) => {
+                    why.get_or_insert(reason);
+                }
+            }
+        }
+        due.truncate(QUESTIONS);
+        let questions = due.iter().map(|open| self.ask(self.join(entry, open.key)));
+        let answers = join_all(questions).await;
+        let mut drawn = Vec::new();
+        for (open, answer) in due.into_iter().zip(answers) {
+            let Some(entry) = self.jobs.get_mut(&id) else {
+                return Ok(());
+            };
+            let draw = match answer {
+                Answer::Yes => {
+                    drawn.push(open);
+                    continue;
+                }
+                Answer::DrawnFrom(from) => Draw::From(from),
+                Answer::No(reason) => {
+                    why.get_or_insert(reason);
+                    let until = Instant::now() + PAUSE;
+                    Draw::Rest { until }
+                }
+            };
+            entry.draws.insert(open.key, draw);
+        }
+        if let (Some(why), Some(entry)) = (why, self.jobs.get_mut(&id)) {
+            entry.why = Some(why);
+        }
+        for open in drawn {
+            self.take_seat(open).await?;
+        }
+        Ok(())
+    }
+
+    async fn take_seat(&mut self, open: Open) -> Result<(), ControlError> {
+        let key = open.key;
+        let id = key.lease.job;
+        // Image and input first, the stake after. But a juror can say that they cannot be had.
+        match self.make_ready(id) {
+            Readiness::Yes => {}
+            Readiness::Failing if key.is_jurors() => {}
+            Readiness::Soon | Readiness::Failing | Readiness::Never => return Ok(()),
+        }
+        let Some(entry) = self.jobs.get(&id) else {
+            return Ok(());
+        };
+        // Capacity and stake may have gone to the seat before this one.
+        let (Ok(cost), Ok(spec)) = (self.cost(entry, open), &entry.spec) else {
+            return Ok(());
+        };
+        let Some(room) = self.tools.capacity.reserve(spec.resources, cost.parallel) else {
+            return Ok(());
+        };
+        let data = self.join(entry, key);
+        let lease = key.lease;
+        tracing::info!(job = %id, first = lease.first, round = lease.round, challenge = key.challenge, bond = cost.bond, "join");
+        let name = format!(
+            "join/{id}/{}/{}/{}",
+            lease.first, lease.round, key.challenge
+        );
+        let claim = Claim {
+            job: id,
+            wish: Wish::Seat(key),
+            bond: cost.bond,
+            room: Some(room),
+        };
+        self.ask_for(name, data, claim).await
+    }
+
+    fn cost(&self, entry: &JobEntry, open: Open) -> Result<evaluate::Cost, String> {
+        let (offer, means) = (entry.offer(0), self.means(entry));
+        match open.key.is_jurors() {
+            true => evaluate::juror(offer, means, open.place),
+            false => evaluate::seat(offer, means, open.place),
+        }
+    }
+
+    fn join(&self, entry: &JobEntry, key: Key) -> Vec<u8> {
+        let (job, first) = (entry.job.clone(), key.lease.first);
+        let provider = self.tools.provider;
+        match key.is_jurors() {
+            true => IMarket::joinJuryCall {
+                job,
+                first,
+                provider,
+            }
+            .abi_encode(),
+            false => IMarket::joinCall {
+                job,
+                first,
+                provider,
+            }
+            .abi_encode(),
+        }
+    }
+
+    /// Has a draw sealed, as soon as its seed's block is known.
+    async fn seal(&mut self, key: Key) -> Result<(), ControlError> {
+        let id = key.lease.job;
+        if self.is_on_its_way(Wish::Seal(key)) {
+            return Ok(());
+        }
+        let Some(entry) = self.jobs.get_mut(&id) else {
+            return Ok(());
+        };
+        let turn = keccak256([self.tools.provider.as_slice(), id.as_slice()].concat());
+        let turn = turn.first().map_or(0, |byte| u32::from(byte % 4));
+        let until = Instant::now() + SEAL_STEP.saturating_mul(turn);
+        let draw = entry.draws.entry(key).or_insert(Draw::Rest { until });
+        if matches!(draw, Draw::Rest { until } if Instant::now() < *until) {
+            return Ok(());
+        }
+        let (job, first) = (entry.job.clone(), key.lease.first);
+        let data = match key.is_jurors() {
+            true => IMarket::sealJuryCall { job, first }.abi_encode(),
+            false => IMarket::sealCall { job }.abi_encode(),
+        };
+        match self.ask(data.clone()).await {
+            Answer::Yes => {
+                let lease = key.lease;
+                let name = format!(
+                    "seal/{id}/{}/{}/{}",
+                    lease.first, lease.round, key.challenge
+                );
+                let claim = Claim {
+                    job: id,
+                    wish: Wish::Seal(key),
+                    bond: 0,
+                    room: None,
+                };
+                self.ask_for(name, data, claim).await
+            }
+            Answer::DrawnFrom(_) | Answer::No(_) => {
+                let until = Instant::now() + PAUSE;
+                if let Some(entry) = self.jobs.get_mut(&id) {
+                    entry.draws.insert(key, Draw::Rest { until });
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn is_on_its_way(&self, wish: Wish) -> bool {
+        self.claims.values().any(|claim| claim.wish == wish)
+    }
+
+    /// What the market would say now to a call of ours. Nothing is sent.
+    async fn ask(&self, data: Vec<u8>) -> Answer {
+        let request = TransactionRequest::default()
+            .with_from(self.tools.operator)
+            .with_to(self.tools.market)
+            .with_input(data);
+        let pending = BlockId::Number(BlockNumberOrTag::Pending);
+        let Err(error) = self.tools.rpc.call(request).block(pending).await else {
+            return Answer::Yes;
+        };
+        let Some(revert) = decode_error(&error) else {
+            return Answer::No(error.to_string());
+        };
+        match revert.market.as_deref() {
+            Some(IMarket::IMarketErrors::NotDrawn(not)) => Answer::DrawnFrom(not.from),
+            _ => Answer::No(revert.to_string()),
+        }
+    }
+}
+
+/// The seats that the id of a claim's intent names.
+pub(super) fn wish_of(what: &str, job: B256, rest: &[&str]) -> Option<Wish> {
+    let [first, round, challenge, ..] = rest else {
+        return None;
+    };
+    let lease = lease::Key {
+        job,
+        first: first.parse().ok()?,
+        round: round.parse().ok()?,
+    };
+    let key = Key {
+        lease,
+        challenge: challenge.parse().ok()?,
+    };
+    match what {
+        "join" => Some(Wish::Seat(key)),
+        "seal" => Some(Wish::Seal(key)),
+        _ => None,
+    }
+}

@@ -1,0 +1,87 @@
+//! Which seats are worth taking, of redundant leases and of juries. Who else sits there is not asked:
+//! the draw decides that.
+
+use piecework::spec::JobSpec;
+
+use super::{Decision, JURY, Means, Offer, bond, price_at, purse, rounds, runnable};
+
+/// A seat that can be taken, as to its work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// Tasks in the lease. A juror runs one of them.
+    pub(crate) count: u32,
+    /// When its round began, which fixes its price; `None` if it would begin with us.
+    pub(crate) started: Option<u64>,
+    /// Last second to commit.
+    pub(crate) commit_by: u64,
+}
+
+/// What a seat takes of this machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Cost {
+    /// Tasks that can run at the same time.
+    pub(crate) parallel: u32,
+    pub(crate) bond: u128,
+}
+
+/// Whether a seat of a redundant lease is worth taking now, of a job that [`super::evaluate`] accepts;
+/// else why not.
+pub(crate) fn seat(offer: Offer<'_>, means: Means<'_>, place: Place) -> Result<Cost, String> {
+    let (job, spec) = (offer.job, spec(offer, means)?);
+    if place.count > means.lease_tasks {
+        return Err(format!(
+            "its leases of {} tasks are larger than capacity.lease_tasks",
+            place.count
+        ));
+    }
+    let price = price_at(job, place.started.unwrap_or(means.now));
+    let kept = 10_000u128.saturating_sub(offer.fee_bps.into());
+    if price.saturating_mul(kept) / 10_000 < means.policy.min_price {
+        return Err("its price is below policy.min_price".to_owned());
+    }
+    let bond = job.price.bond.saturating_mul(place.count.into());
+    cost(spec, means, place, place.count, bond)
+}
+
+/// Whether a juror's seat is worth taking now; else why not.
+pub(crate) fn juror(offer: Offer<'_>, means: Means<'_>, place: Place) -> Result<Cost, String> {
+    let (job, spec) = (offer.job, spec(offer, means)?);
+    if job.price.juryFee < means.policy.min_jury_fee {
+        return Err("its juryFee is below policy.min_jury_fee".to_owned());
+    }
+    let share = bond(job, place.count) / JURY;
+    cost(spec, means, place, 1, job.price.bond.max(share))
+}
+
+fn spec<'a>(offer: Offer<'a>, means: Means<'_>) -> Result<&'a JobSpec, String> {
+    runnable(offer, means).map_err(|decision| match decision {
+        Decision::Skip { why } | Decision::Later { why, .. } => why,
+        // Never said of what cannot run.
+        _ => String::new(),
+    })
+}
+
+fn cost(
+    spec: &JobSpec,
+    means: Means<'_>,
+    place: Place,
+    tasks: u32,
+    bond: u128,
+) -> Result<Cost, String> {
+    let left = place.commit_by.saturating_sub(means.now);
+    let rounds = rounds(spec, left, means.timing);
+    if rounds == 0 {
+        return Err("its time is too short for its timeout_seconds".to_owned());
+    }
+    let free = means.capacity.fits_now(spec.resources);
+    if free < tasks.div_ceil(rounds) {
+        return Err("no capacity is free for the seat that waits".to_owned());
+    }
+    if bond > purse(means) {
+        return Err(
+            "the stake that is free (or policy.max_exposure) does not cover its bond".to_owned(),
+        );
+    }
+    let parallel = free.min(tasks);
+    Ok(Cost { parallel, bond })
+}

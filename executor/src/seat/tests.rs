@@ -1,0 +1,373 @@
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
+use proptest::prelude::*;
+
+use super::*;
+
+const COMMIT_BY: u64 = 10_800;
+const WINDOW: u64 = 300;
+
+fn vote(tag: u8) -> Vote {
+    Vote {
+        value: B256::repeat_byte(tag),
+        proof: B256::repeat_byte(tag),
+    }
+}
+
+fn now(time: u64, block: u64) -> Now {
+    Now {
+        time,
+        block,
+        margin: 8,
+        confirmations: 5,
+    }
+}
+
+fn seat() -> Seat {
+    let lease = lease::Key {
+        job: B256::repeat_byte(1),
+        first: 4,
+        round: 1,
+    };
+    let work = Work { first: 4, count: 4 };
+    Seat::new(
+        Key {
+            lease,
+            challenge: 0,
+        },
+        work,
+    )
+}
+
+/// Three seats, two equal votes make the quorum; ours is the second seat.
+fn round(commits: u8, reveals: u8) -> Round {
+    Round {
+        commit_by: COMMIT_BY,
+        reveal_window: WINDOW,
+        quorum: 2,
+        commits,
+        reveals,
+        full_at: None,
+        awaits_answer: false,
+        revealed_at: 0,
+        rank: 1,
+    }
+}
+
+fn full(at: u64, reveals: u8) -> Round {
+    Round {
+        full_at: Some(at),
+        revealed_at: if reveals > 0 { at + 10 } else { 0 },
+        ..round(3, reveals)
+    }
+}
+
+fn chain(mine: Mine, round: Round) -> Event {
+    Event::Chain {
+        mine,
+        round,
+        block: 10,
+    }
+}
+
+fn send(act: Act, attempt: u32) -> Effect {
+    Effect::Send { act, attempt }
+}
+
+fn steps(seat: Seat, events: &[(Event, u64)]) -> (Seat, Vec<Effect>) {
+    events
+        .iter()
+        .fold((seat, Vec::new()), |(seat, mut all), (event, time)| {
+            let (seat, effects) = seat.step(*event, now(*time, 10));
+            all.extend(effects);
+            (seat, all)
+        })
+}
+
+#[test]
+fn the_ordinary_life() {
+    let (seat, effects) = steps(
+        seat(),
+        &[
+            (chain(Mine::Joined, round(0, 0)), 10_000),
+            (Event::Finished(vote(1)), 10_050),
+            (chain(Mine::Committed, round(1, 0)), 10_052),
+            (chain(Mine::Committed, full(10_060, 0)), 10_060),
+            // The first seat is let go first.
+            (Event::Tick, 10_062),
+            (chain(Mine::Revealed, full(10_060, 2)), 10_064),
+            (chain(Mine::Closed(End::Paid), full(10_060, 3)), 10_066),
+            (Event::Tick, 10_070),
+        ],
+    );
+    assert_eq!(
+        effects,
+        [
+            Effect::Run,
+            send(Act::Commit, 0),
+            send(Act::Reveal, 0),
+            Effect::Publish
+        ]
+    );
+    assert_eq!((seat.phase(), seat.end), ("settled", None));
+    let (seat, effects) = seat.step(Event::Tick, now(10_080, 15));
+    assert_eq!(seat.end, Some(End::Paid));
+    assert_eq!(effects, [Effect::StopWork, Effect::Forget(End::Paid)]);
+    assert_eq!(seat.step(Event::Restarted, now(10_090, 16)).1, []);
+}
+
+#[test]
+fn with_a_seat_missing_reveals_open_after_the_time_for_commitments() {
+    let committed = [
+        (chain(Mine::Joined, round(0, 0)), 10_000),
+        (Event::Finished(vote(1)), 10_050),
+        (chain(Mine::Committed, round(2, 0)), 10_052),
+        (Event::Tick, COMMIT_BY),
+        (Event::Tick, COMMIT_BY + 2),
+    ];
+    let (seat, effects) = steps(seat(), &committed);
+    assert_eq!(effects, [Effect::Run, send(Act::Commit, 0)]);
+    let (seat, effects) = seat.step(Event::Tick, now(COMMIT_BY + 3, 10));
+    assert_eq!(effects, [send(Act::Reveal, 0)]);
+    // The other one stays silent: its window is waited for, and then another's turn.
+    let waits = [
+        (chain(Mine::Revealed, round(2, 1)), COMMIT_BY + 5),
+        (Event::Tick, COMMIT_BY + WINDOW),
+        (Event::Tick, COMMIT_BY + WINDOW + 2),
+    ];
+    let (seat, effects) = steps(seat, &waits);
+    assert_eq!(effects, []);
+    let (_, effects) = seat.step(Event::Tick, now(COMMIT_BY + WINDOW + 3, 10));
+    assert_eq!(effects, [send(Act::Settle, 0)]);
+}
+
+#[test]
+fn with_too_few_commitments_nothing_is_revealed_and_the_round_is_ended() {
+    let (_, effects) = steps(
+        seat(),
+        &[
+            (chain(Mine::Joined, round(0, 0)), 10_000),
+            (Event::Finished(vote(1)), 10_050),
+            (chain(Mine::Committed, round(1, 0)), 10_052),
+            (Event::Tick, COMMIT_BY + 1),
+            (Event::Tick, COMMIT_BY + 3),
+            (
+                chain(Mine::Closed(End::Released), round(1, 0)),
+                COMMIT_BY + 4,
+            ),
+        ],
+    );
+    let expected = [Effect::Run, send(Act::Commit, 0), send(Act::Settle, 0)];
+    assert_eq!(effects, expected);
+}
+
+#[test]
+fn a_jury_waits_for_the_answer_until_its_window_is_over() {
+    let silent = Round {
+        awaits_answer: true,
+        ..full(10_060, 3)
+    };
+    let events = [
+        (chain(Mine::Revealed, silent), 10_070),
+        (Event::Tick, 10_060 + WINDOW),
+    ];
+    let (seat, effects) = steps(seat(), &events);
+    assert_eq!(effects, []);
+    let answered = seat.clone().step(
+        chain(Mine::Revealed, full(10_060, 3)),
+        now(10_060 + WINDOW, 10),
+    );
+    assert_eq!(answered.1, [send(Act::Settle, 0)]);
+    let (_, effects) = seat.step(Event::Tick, now(10_063 + WINDOW, 10));
+    assert_eq!(effects, [send(Act::Settle, 0)]);
+}
+
+#[test]
+fn a_refused_act_is_tried_again_a_second_later_and_one_of_the_past_is_not() {
+    let events = [
+        (chain(Mine::Joined, round(0, 0)), 10_000),
+        (Event::Finished(vote(1)), 10_050),
+        (Event::SendFailed(Act::Commit), 10_051),
+        (Event::Tick, 10_051),
+        (Event::Tick, 10_052),
+        (Event::SendFailed(Act::Reveal), 10_053),
+        (Event::Tick, 10_060),
+    ];
+    let (seat, effects) = steps(seat(), &events);
+    let expected = [Effect::Run, send(Act::Commit, 0), send(Act::Commit, 1)];
+    assert_eq!(effects, expected);
+    // After a restart the same attempt is asked for, and the store knows it.
+    let (_, effects) = seat.step(Event::Restarted, now(10_061, 10));
+    assert_eq!(effects, [send(Act::Commit, 1)]);
+}
+
+#[test]
+fn work_that_would_come_too_late_is_given_up_and_the_rest_of_the_bond_fetched() {
+    let events = [
+        (chain(Mine::Joined, round(0, 0)), 10_000),
+        (Event::Tick, COMMIT_BY - 8),
+        (Event::Tick, COMMIT_BY - 7),
+        (Event::Tick, COMMIT_BY + 3),
+    ];
+    let (seat, effects) = steps(seat(), &events);
+    let expected = [Effect::Run, Effect::StopWork, send(Act::Settle, 0)];
+    assert_eq!(effects, expected);
+    assert!(
+        !seat
+            .clone()
+            .step(Event::Failed, now(COMMIT_BY, 10))
+            .0
+            .needs_us()
+    );
+    assert!(seat.is_bonded());
+}
+
+#[test]
+fn a_commitment_that_is_reorganized_away_is_asked_for_again() {
+    let events = [
+        (chain(Mine::Joined, round(0, 0)), 10_000),
+        (Event::Finished(vote(1)), 10_050),
+        (chain(Mine::Committed, round(1, 0)), 10_052),
+        (chain(Mine::Joined, round(0, 0)), 10_053),
+        (Event::Finished(vote(2)), 10_054),
+        (chain(Mine::Absent, round(0, 0)), 10_055),
+    ];
+    let (seat, effects) = steps(seat(), &events);
+    let expected = [Effect::Run, send(Act::Commit, 0), send(Act::Commit, 0)];
+    assert_eq!(effects, expected);
+    assert_eq!(seat.vote, Some(vote(1)));
+    let (seat, effects) = seat.step(Event::Tick, now(10_060, 15));
+    assert_eq!(seat.end, Some(End::Vanished));
+    assert_eq!(effects.last(), Some(&Effect::Forget(End::Vanished)));
+}
+
+fn any_round() -> impl Strategy<Value = Round> {
+    let full = prop_oneof![
+        2 => Just(None),
+        3 => (10_000..COMMIT_BY).prop_map(Some),
+    ];
+    (0..=3u8, 0..=3u8, full, any::<bool>(), 0..4u8).prop_map(
+        |(commits, reveals, full_at, awaits_answer, rank)| {
+            let commits = if full_at.is_some() { 3 } else { commits.min(2) };
+            Round {
+                full_at,
+                awaits_answer,
+                rank,
+                revealed_at: full_at.unwrap_or(COMMIT_BY) + 10,
+                ..round(commits, reveals.min(commits))
+            }
+        },
+    )
+}
+
+fn any_mine() -> impl Strategy<Value = Mine> {
+    prop_oneof![
+        1 => Just(Mine::Absent),
+        4 => Just(Mine::Joined),
+        4 => Just(Mine::Committed),
+        3 => Just(Mine::Revealed),
+        1 => prop_oneof![Just(End::Paid), Just(End::Lost), Just(End::Released)].prop_map(Mine::Closed),
+    ]
+}
+
+/// An event, the seconds and the blocks that pass before it.
+fn any_event() -> impl Strategy<Value = (Event, u64, u64)> {
+    let act = prop_oneof![Just(Act::Commit), Just(Act::Reveal), Just(Act::Settle)];
+    let event = prop_oneof![
+        5 => (any_mine(), any_round(), 0..4u64)
+            .prop_map(|(mine, round, block)| Event::Chain { mine, round, block }),
+        3 => (0..5u8).prop_map(|tag| Event::Finished(vote(tag))),
+        1 => Just(Event::Failed),
+        3 => act.prop_map(Event::SendFailed),
+        3 => Just(Event::Tick),
+        2 => Just(Event::Restarted),
+    ];
+    (event, prop_oneof![3 => 0..5u64, 1 => 0..400u64], 0..3u64)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
+
+    /// Whatever comes in whatever order, reorganizations and restarts included.
+    #[test]
+    fn one_vote_no_secret_told_early_and_an_end(
+        events in prop::collection::vec(any_event(), 0..60), last in any_mine(), rest in any_round(),
+    ) {
+        let (mut time, mut block) = (10_000, 100);
+        let mut seat = seat();
+        // What is stored with the first commitment.
+        let mut bound: Option<Vote> = None;
+        let mut attempts = std::collections::BTreeMap::new();
+        let mut over = false;
+        for (event, seconds, blocks) in events {
+            (time, block) = (time + seconds, block + blocks);
+            let event = match event {
+                Event::Chain { mine, round, block: back } => Event::Chain { mine, round, block: block - back },
+                other => other,
+            };
+            // A restart reads back what was written, and then what the chain says.
+            if event == Event::Restarted && seat.end.is_none() {
+                let row = seat.to_row();
+                let kept = bound.map(|vote| crate::store::VoteRow { vote, salt: B256::ZERO, commitment: B256::ZERO });
+                let mut again = Seat::from_row(&row, kept.as_ref()).unwrap();
+                prop_assert_eq!(again.to_row(), row);
+                (again.mine, again.round, again.since) = (seat.mine, seat.round, seat.since);
+                seat = again;
+            }
+            let (next, effects) = seat.step(event, now(time, block));
+            prop_assert!(!over || effects.is_empty(), "{effects:?} after the end");
+            let stage = next.round.stage(time);
+            for effect in &effects {
+                match *effect {
+                    Effect::Send { act, attempt } => {
+                        // A new attempt only after the one before came to nothing.
+                        let before = attempts.insert(act, attempt);
+                        prop_assert!(before.is_none_or(|before| attempt >= before));
+                        match act {
+                            Act::Commit => {
+                                prop_assert_eq!(next.mine, Mine::Joined);
+                                prop_assert!(time <= COMMIT_BY && next.round.full_at.is_none());
+                                let vote = next.vote.unwrap();
+                                prop_assert_eq!(*bound.get_or_insert(vote), vote, "two votes");
+                            }
+                            Act::Reveal => {
+                                prop_assert_eq!(next.mine, Mine::Committed);
+                                // Nobody can commit any more who could have copied it.
+                                prop_assert!(next.round.full_at.is_some() || time > COMMIT_BY);
+                                prop_assert!(next.round.commits >= 2);
+                                prop_assert!(time <= next.round.full_at.unwrap_or(COMMIT_BY) + WINDOW);
+                            }
+                            Act::Settle => {
+                                let due = matches!(stage, Stage::Due { since } if since <= time);
+                                prop_assert!(due, "settled too early");
+                            }
+                        }
+                    }
+                    Effect::Publish => prop_assert_eq!(next.mine, Mine::Closed(End::Paid)),
+                    Effect::Forget(_) => over = true,
+                    Effect::Run => prop_assert_eq!(next.mine, Mine::Joined),
+                    Effect::StopWork => {}
+                }
+            }
+            seat = next;
+        }
+        // A chain that comes to rest brings every seat to its end: what is sent is mined.
+        let mut mine = last;
+        for _ in 0..20 {
+            (time, block) = (time + 1_000, block + 6);
+            let (next, effects) = seat.step(Event::Chain { mine, round: rest, block: block - 6 }, now(time, block));
+            let (next, more) = next.step(Event::Tick, now(time, block));
+            seat = next;
+            if effects.into_iter().chain(more).any(|effect| matches!(effect, Effect::Send { act: Act::Settle, .. })) {
+                mine = Mine::Closed(End::Lost);
+            }
+            (seat, _) = seat.step(Event::SendFailed(Act::Settle), now(time, block));
+        }
+        prop_assert!(seat.end.is_some(), "{seat:?}, the chain says {mine:?}");
+    }
+}
