@@ -48,24 +48,38 @@ pub(crate) enum WorkError {
     Damaged(String),
 }
 
-impl WorkError {
-    /// Whether image or input cannot be had, or are not what they should be: jurors vote so.
-    fn is_of_the_input(&self) -> bool {
-        matches!(
-            self,
-            Self::Sandbox(
-                SandboxError::Unobtainable { .. } | SandboxError::Input(_) | SandboxError::Image(_)
-            )
-        )
-    }
-}
-
-/// Work that was given up.
+/// Work that was given up, or that cannot be begun.
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) why: String,
-    /// Image or input cannot be had, or are not what they should be.
+    /// The job is to blame: trying again is of no use.
+    pub(crate) of_the_job: bool,
+    /// Image or input cannot be had, or are not what they should be: jurors vote so.
     pub(crate) of_the_input: bool,
+}
+
+impl From<SandboxError> for Failure {
+    fn from(error: SandboxError) -> Self {
+        use SandboxError::{Image, Input, Unobtainable};
+        Self {
+            why: error.to_string(),
+            of_the_job: error.is_of_the_job(),
+            of_the_input: matches!(error, Unobtainable { .. } | Input(_) | Image(_)),
+        }
+    }
+}
+
+impl From<WorkError> for Failure {
+    fn from(error: WorkError) -> Self {
+        match error {
+            WorkError::Sandbox(error) => error.into(),
+            error => Self {
+                why: error.to_string(),
+                of_the_job: false,
+                of_the_input: false,
+            },
+        }
+    }
 }
 
 /// Tasks to run, of a lease, of a seat, or of a jury.
@@ -109,11 +123,8 @@ impl Workshop {
     pub(crate) fn prepare(&self, job: B256, spec: Arc<JobSpec>, seed: B256) {
         let shop = self.clone();
         self.tracker.spawn(async move {
-            let result = shop
-                .ready(job, &spec, seed)
-                .await
-                .map(|_| ())
-                .map_err(|error| (error.to_string(), error.is_of_the_job()));
+            let result = shop.ready(job, &spec, seed).await;
+            let result = result.map(|_| ()).map_err(Failure::from);
             let _ = shop.inbox.send(Message::Prepared { job, result });
         });
     }
@@ -159,16 +170,12 @@ impl Workshop {
             if cancel.is_cancelled() {
                 return;
             }
-            let result = result.map_err(|error| Failure {
-                why: error.to_string(),
-                of_the_input: error.is_of_the_input(),
-            });
             let _ = shop.inbox.send(Message::Worked { key, result });
         });
     }
 
     /// Tries again after failures of ours, as long as that costs nothing or still helps.
-    async fn persist(&self, order: &Order, cancel: &CancellationToken) -> Result<Vote, WorkError> {
+    async fn persist(&self, order: &Order, cancel: &CancellationToken) -> Result<Vote, Failure> {
         let mut wait = RETRY;
         loop {
             let error = match self.attempt(order, cancel).await {
@@ -183,11 +190,13 @@ impl Workshop {
             } else {
                 order.deadline
             };
-            let of_the_job = matches!(&error, WorkError::Sandbox(error) if error.is_of_the_job());
-            if of_the_job || now.saturating_add(wait.as_secs()).saturating_add(1) >= limit {
-                return Err(error);
+            let failure = Failure::from(error);
+            // A juror takes its time before it says that an input cannot be had.
+            let for_good = failure.of_the_job && !(order.keyed.is_some() && failure.of_the_input);
+            if for_good || now.saturating_add(wait.as_secs()).saturating_add(1) >= limit {
+                return Err(failure);
             }
-            tracing::warn!(of = ?order.key, %error, "the work failed on our side; trying again");
+            tracing::warn!(of = ?order.key, why = failure.why, "the work failed; trying again");
             tokio::time::sleep(wait).await;
             wait = wait.saturating_mul(2).min(Duration::from_secs(60));
         }

@@ -15,6 +15,7 @@ use crate::{
     lease::view::JobView,
     seat,
     store::{JobRow, NewIntent},
+    work::Failure,
 };
 
 /// How long a job is left alone after a claim was refused: others were quicker, most likely.
@@ -30,8 +31,9 @@ pub(super) enum Readiness {
     Yes,
     /// They are being fetched.
     Soon,
-    /// They could not be had, and are tried again later.
+    /// They could not be had: that is tried again later, or of no use.
     Failing,
+    /// The job cannot run here.
     Never,
 }
 
@@ -49,6 +51,7 @@ enum Ready {
     },
     Never {
         why: String,
+        of_the_input: bool,
     },
 }
 
@@ -128,17 +131,18 @@ impl JobEntry {
 }
 
 impl Control {
-    pub(super) fn prepared(&mut self, job: B256, result: Result<(), (String, bool)>) {
+    pub(super) fn prepared(&mut self, job: B256, result: Result<(), Failure>) {
         let Some(entry) = self.jobs.get_mut(&job) else {
             return;
         };
         entry.ready = match result {
             Ok(()) => Ready::Yes,
-            Err((why, true)) => {
+            Err(failure) if failure.of_the_job => {
+                let (why, of_the_input) = (failure.why, failure.of_the_input);
                 tracing::info!(%job, why, "job refused before any stake was bound");
-                Ready::Never { why }
+                Ready::Never { why, of_the_input }
             }
-            Err((why, false)) => {
+            Err(Failure { why, .. }) => {
                 let wait = match &entry.ready {
                     Ready::Failed { wait, .. } => {
                         wait.saturating_mul(2).min(Duration::from_secs(300))
@@ -286,10 +290,13 @@ impl Control {
         match &entry.ready {
             Ready::Yes => Readiness::Yes,
             Ready::Working => Readiness::Soon,
-            Ready::Never { why } => {
+            Ready::Never { why, of_the_input } => {
                 entry.why = Some(why.clone());
                 entry.settled = true;
-                Readiness::Never
+                match of_the_input {
+                    true => Readiness::Failing,
+                    false => Readiness::Never,
+                }
             }
             Ready::Failed { why, until, .. } if Instant::now() < *until => {
                 entry.why = Some(why.clone());

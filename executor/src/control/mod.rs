@@ -50,10 +50,10 @@ pub(crate) enum Message {
     },
     /// All that the chain had when we started is read.
     Synced,
-    /// A job's image and input are ready; or why not, and whether that is the job's fault.
+    /// A job's image and input are ready, or why not.
     Prepared {
         job: B256,
-        result: Result<(), (String, bool)>,
+        result: Result<(), Failure>,
     },
     TaskDone {
         key: seat::Key,

@@ -9,10 +9,10 @@ use piecework::chain::{IMarket, MarketEvent};
 use crate::net::PURSE;
 use crate::scene::{Scene, containers, docker, eventually, naps};
 
-struct Daemon(Child);
+pub(crate) struct Daemon(Child);
 
 impl Daemon {
-    fn start(scene: &Scene, index: usize) -> Self {
+    pub(crate) fn start(scene: &Scene, index: usize) -> Self {
         Self::start_with_margin(scene, index, 2)
     }
 
@@ -43,12 +43,12 @@ impl Daemon {
     }
 
     /// SIGKILL: no goodbye.
-    fn kill(mut self) {
+    pub(crate) fn kill(mut self) {
         self.0.kill().unwrap();
         self.0.wait().unwrap();
     }
 
-    fn terminate(mut self) {
+    pub(crate) fn terminate(mut self) {
         let pid = rustix::process::Pid::from_child(&self.0);
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
         assert!(self.0.wait().unwrap().success());

@@ -15,7 +15,9 @@ mod image;
 mod net;
 
 mod crash;
+mod jury;
 mod ordinary;
+mod redundant;
 mod refusals;
 mod reorg;
 mod scene;
