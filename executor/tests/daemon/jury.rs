@@ -83,7 +83,7 @@ impl Scene {
             answer: answer.call().await.unwrap(),
         };
         client.call(self.net.market, &challenge).await.unwrap();
-        self.mine(2).await;
+        self.mine(3).await;
     }
 
     async fn answer(&self, contested: &Contested, right: Digest) {

@@ -36,7 +36,7 @@ impl Scene {
                 change(job);
             })
             .await;
-        self.mine(2).await;
+        self.mine(3).await;
         job
     }
 
