@@ -32,7 +32,12 @@ abstract contract RedundantBase is Base {
     }
 
     /// 10 tasks in leases of 4, 4 and 2; prices as in `aJob`.
-    function redundantJob(uint8 replicas, uint8 quorum) internal view returns (IMarket.Job memory made) {
+    function redundantJob(uint8 replicas, uint8 quorum)
+        internal
+        view
+        virtual
+        returns (IMarket.Job memory made)
+    {
         made = aJob();
         (made.terms.replicas, made.terms.quorum) = (replicas, quorum);
     }
@@ -91,10 +96,9 @@ abstract contract RedundantBase is Base {
     }
 
     function commitment(uint32 first, address who, bytes32 root) internal view returns (bytes32) {
-        uint16 round = lease(first).round;
+        uint256 round = lease(first).round;
         if (phaseOf(jobId, first) == IMarket.Phase.Free || round == 0) ++round;
-        return
-            keccak256(abi.encode(jobId, uint256(first), uint256(round), uint256(0), who, root, saltOf(who)));
+        return keccak256(abi.encode(jobId, uint256(first), round, uint256(0), who, root, saltOf(who)));
     }
 
     function panelOf(address a) internal view returns (uint32[] memory panel) {
