@@ -41,7 +41,6 @@ abstract contract Book is CommonBase {
         uint8 challenges;
         bool demanded;
         address demander;
-        bytes32 last;
     }
 
     /// A seat of a lease's round, or of a jury. A `void` commitment cannot be opened by who made it.
@@ -114,7 +113,6 @@ abstract contract Book is CommonBase {
     uint256 internal broughtIn;
     uint256 internal takenOut;
     uint256 internal donated;
-    uint256 internal paid;
     uint256 internal fees;
     /// Fees without rounding, in 1/10,000 units; how often one was taken.
     uint256 internal exactFees;
@@ -350,7 +348,6 @@ abstract contract Book is CommonBase {
         ++payments;
         ledger[who] += gross - fee;
         ledger[recipient] += fee;
-        paid += gross - fee;
         fees += fee;
         ++records[who].completed;
         for (uint32 i; i < lease.count; ++i) {

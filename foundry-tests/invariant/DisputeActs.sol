@@ -49,9 +49,8 @@ abstract contract DisputeActs is SeatActs {
     function _challengeData(uint256 j, uint256 l, Dispute memory dispute) private returns (bytes memory) {
         Lease storage lease = jobs[j].leases[l];
         Seat memory asSeat;
-        (asSeat.who, asSeat.vote, asSeat.keyed) = (dispute.challenger, dispute.answer, bytes32(uint256(1)));
-        (asSeat.salt, asSeat.isVoid) = (dispute.salt, dispute.isVoid);
-        bytes32 answer = _commitmentOf(j, l, lease.round, lease.challenges + 1, asSeat);
+        (asSeat.who, asSeat.salt, asSeat.isVoid) = (dispute.challenger, dispute.salt, dispute.isVoid);
+        bytes32 answer = _commitmentOf(j, l, lease.round, lease.challenges + 1, asSeat, dispute.answer);
         bytes32[] memory proof = Merkle.proof(lease.first, _digests(j, l, lease.lie), dispute.task);
         return abi.encodeCall(
             IMarket.challenge, (jobs[j].job, lease.first, dispute.task, dispute.digest, proof, answer)
@@ -106,7 +105,8 @@ abstract contract DisputeActs is SeatActs {
         bool joined = _takesJurors(j, l) && index != 0 && seats[key][index - 1].state == IMarket.Seat.Joined;
         bool may = _authorized(who, caller) && (joined || _mayJudge(j, l, who));
         Seat memory vote = _vote(j, l, who);
-        bytes32 commitment = _commitmentOf(j, l, lease.round, lease.challenges, vote);
+        bytes32 pair = keccak256(abi.encode(vote.vote, vote.keyed));
+        bytes32 commitment = _commitmentOf(j, l, lease.round, lease.challenges, vote, pair);
         bytes memory data = abi.encodeCall(IMarket.commitVote, (jobs[j].job, lease.first, who, commitment));
         if (!_try("commitVote", caller, data, may)) return;
         if (!joined) _sitInJury(j, l, who);
@@ -120,22 +120,16 @@ abstract contract DisputeActs is SeatActs {
     function _vote(uint256 j, uint256 l, address who) private returns (Seat memory vote) {
         bytes32 key = _juryKey(j, l);
         Dispute storage dispute = disputes[key];
-        uint256 leaning = uint256(keccak256(abi.encode(key))) % 8;
-        uint256 kind = _once(8) ? _below(5) : leaning < 5 ? 0 : leaning < 6 ? 1 : leaning == 6 ? 2 : 4;
-        vote.who = who;
-        vote.salt = keccak256(abi.encode(_below(1e18)));
-        vote.isVoid = _once(16);
-        if (kind == 2) {
-            // There is one vote for "the input cannot be obtained".
-            if (_once(6)) (vote.keyed, vote.isVoid) = (keccak256("not zero"), true);
+        (vote.who, vote.salt, vote.isVoid) = (who, keccak256(abi.encode(_below(1e18))), _once(16));
+        uint256 leaning = _once(8) ? _below(8) : uint256(keccak256(abi.encode(key))) % 8;
+        if (leaning == 6) {
+            if (_once(6)) vote.keyed = keccak256("not zero");
             return vote;
         }
-        vote.vote = kind == 0
-            ? _digest(j, dispute.task, 0)
-            : kind == 4 ? _digest(j, dispute.task, uint160(who)) : dispute.digest;
-        vote.keyed = kind == 3
-            ? keccak256(abi.encode("guessed", who))
-            : keccak256(abi.encode("keyed", draws[key].seed, vote.vote));
+        vote.vote = leaning == 7 ? _digest(j, dispute.task, uint160(who)) : _digest(j, dispute.task, 0);
+        if (leaning == 5) vote.vote = dispute.digest;
+        vote.keyed = keccak256(abi.encode("keyed", draws[key].seed, vote.vote));
+        if (_once(12)) (vote.vote, vote.keyed) = (dispute.digest, keccak256(abi.encode("guessed", who)));
     }
 
     // ------------------------------------------------------------------ the jury speaks
@@ -159,7 +153,7 @@ abstract contract DisputeActs is SeatActs {
         bytes32 digest = right ? seat.vote : keccak256("not what was committed to");
         address caller = _for(seat.who);
         bool may = right && index != 0 && _authorized(seat.who, caller) && _juryReveals(j, l)
-            && seats[key][index - 1].who == seat.who && !seat.isVoid
+            && seats[key][index - 1].who == seat.who && _canBeOpened(seat)
             && seats[key][index - 1].state == IMarket.Seat.Committed;
         if (!_try(
                 "revealVote",

@@ -106,7 +106,17 @@ contract MarketInvariantTest is Test {
     function afterInvariant() public {
         uint256 calls = handler.calls();
         if (calls > 50) assertGt(2 * handler.successes(), calls, "most calls must succeed");
+        _report();
         handler.finish();
+    }
+
+    /// How often each act was done, of how often it was tried.
+    function _report() private view {
+        for (uint256 i; i < handler.actCount(); ++i) {
+            (string memory name, uint256 done, uint256 tried) = handler.report(i);
+            console.log(name, done, "of", tried);
+        }
+        console.log("all", handler.successes(), "of", handler.calls());
     }
 
     /// Every act, with fixed seeds: each must have been done, or the above says little of it.
@@ -116,14 +126,13 @@ contract MarketInvariantTest is Test {
             handler.step(uint256(keccak256(abi.encode(i))));
             if (i % 10 == 0) _all();
         }
+        _report();
+        assertEq(handler.actCount(), 42, "acts");
         for (uint256 i; i < handler.actCount(); ++i) {
-            (string memory name, uint256 done, uint256 tried) = handler.report(i);
-            console.log(name, done, "of", tried);
+            (string memory name, uint256 done,) = handler.report(i);
             // Of calls about nothing none may succeed.
             assertEq(done == 0, keccak256(bytes(name)) == keccak256("(about nothing)"), name);
         }
-        assertEq(handler.actCount(), 42, "acts");
-        console.log("all", handler.successes(), "of", handler.calls());
         assertGt(3 * handler.successes(), 2 * handler.calls(), "two thirds of all calls succeed");
         for (uint256 i; i < 7; ++i) {
             console.log(handler.OUTCOMES(i), handler.outcomes(i));

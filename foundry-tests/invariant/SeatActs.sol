@@ -91,7 +91,7 @@ abstract contract SeatActs is ProviderActs {
     function _commit(uint256 j, uint256 l, address who) internal {
         address caller = _for(who);
         Seat memory draft = _draft(j, l, who);
-        bytes32 commitment = _commitmentOf(j, l, _roundNow(j, l), 0, draft);
+        bytes32 commitment = _commitmentOf(j, l, _roundNow(j, l), 0, draft, draft.vote);
         bool may = _authorized(who, caller) && (_hasJoined(j, l, who) || _maySit(j, l, who));
         bytes memory data =
             abi.encodeCall(IMarket.commit, (jobs[j].job, jobs[j].leases[l].first, who, commitment));
@@ -121,15 +121,16 @@ abstract contract SeatActs is ProviderActs {
         draft.isVoid = _once(12);
     }
 
-    /// A commitment as PROTOCOL's; of a void one, somebody else's, another lease's, round's or dispute's.
-    function _commitmentOf(uint256 j, uint256 l, uint16 round, uint8 challenge, Seat memory seat)
-        internal
-        returns (bytes32)
-    {
+    /// A commitment as PROTOCOL's; of a void one for somebody else, or another lease, round or job.
+    function _commitmentOf(
+        uint256 j,
+        uint256 l,
+        uint16 round,
+        uint8 challenge,
+        Seat memory seat,
+        bytes32 vote
+    ) internal returns (bytes32) {
         uint256 flaw = seat.isVoid ? _between(1, 4) : 0;
-        bytes32 vote = challenge == 0 || seat.keyed == bytes32(uint256(1))
-            ? seat.vote
-            : keccak256(abi.encode(seat.vote, seat.keyed));
         return keccak256(
             abi.encode(
                 flaw == 4 ? keccak256("another job") : jobs[j].id,
@@ -191,9 +192,14 @@ abstract contract SeatActs is ProviderActs {
         if (wild) return turn + 1;
         for (uint256 i; i < n; ++i) {
             Seat storage seat = seats[key][(turn + i) % n];
-            if (seat.state == IMarket.Seat.Committed && !seat.isVoid) return (turn + i) % n + 1;
+            if (seat.state == IMarket.Seat.Committed && _canBeOpened(seat)) return (turn + i) % n + 1;
         }
         return 0;
+    }
+
+    /// There is one vote for "the input cannot be obtained": two zeros.
+    function _canBeOpened(Seat memory seat) internal pure returns (bool) {
+        return !seat.isVoid && (seat.vote != 0 || seat.keyed == 0);
     }
 
     /// The numbers of a round's providers, ascending.

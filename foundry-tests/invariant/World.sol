@@ -4,11 +4,10 @@ pragma solidity 0.8.34;
 import {IDevToken} from "../helpers/Base.sol";
 import {Book} from "./Book.sol";
 import {StdCheats} from "forge-std/StdCheats.sol";
-import {StdUtils} from "forge-std/StdUtils.sol";
 import {IMarket} from "piecework/IMarket.sol";
 
 /// The market, its people, chance and time; and the one way in which acts reach the market.
-abstract contract World is Book, StdCheats, StdUtils {
+abstract contract World is Book, StdCheats {
     uint256 internal constant CLIENTS = 4;
     uint256 internal constant PROVIDERS = 9;
     /// Of the providers all but the last two have much stake; the last but one has little, the last none.
@@ -24,7 +23,7 @@ abstract contract World is Book, StdCheats, StdUtils {
     address internal operator = makeAddr("operator of all");
     address internal stranger = makeAddr("stranger");
     address[] internal everyone;
-    /// Members of each list, as a bit mask over the providers, by its root.
+    /// Roots of the lists of providers that jobs may name.
     bytes32[2] internal lists;
 
     /// The present act is one that nobody in their senses would do.
