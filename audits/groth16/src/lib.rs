@@ -1,8 +1,9 @@
 //! A small circuit with the public inputs of `contracts/evm/verifiers/Groth16Verifier.sol`, and its key and
 //! proofs as that contract takes them. Made by arkworks, an implementation apart from the contract's.
 
-use ark_bn254::{Bn254, Fq, Fq2, Fr, G1Affine, G2Affine};
-use ark_ff::{AdditiveGroup as _, BigInteger as _, Field as _, PrimeField as _};
+use ark_bn254::{Bn254, Fq, Fr, G1Affine, G2Affine};
+use ark_ec::AffineRepr as _;
+use ark_ff::{BigInteger as _, Field as _, PrimeField as _};
 use ark_groth16::{Groth16, Proof, ProvingKey, VerifyingKey};
 use ark_r1cs_std::{alloc::AllocVar as _, eq::EqGadget as _, fields::fp::FpVar};
 use ark_relations::gr1cs::{
@@ -138,19 +139,13 @@ pub fn encode_proof(proof: &Proof<Bn254>) -> Vec<u8> {
 
 /// EIP-196: big-endian words; infinity is zero.
 fn g1(point: &G1Affine) -> [[u8; 32]; 2] {
-    if point.infinity {
-        return [[0; 32]; 2];
-    }
-    [word(point.x), word(point.y)]
+    let (x, y) = point.xy().unwrap_or_default();
+    [word(x), word(y)]
 }
 
 /// EIP-197: the imaginary part first.
 fn g2(point: &G2Affine) -> [[u8; 32]; 4] {
-    let (x, y) = if point.infinity {
-        (Fq2::ZERO, Fq2::ZERO)
-    } else {
-        (point.x, point.y)
-    };
+    let (x, y) = point.xy().unwrap_or_default();
     [word(x.c1), word(x.c0), word(y.c1), word(y.c0)]
 }
 

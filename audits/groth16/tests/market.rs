@@ -4,8 +4,8 @@ use alloy::{
     primitives::{Address, B256, Bytes, U256},
     sol_types::SolCall as _,
 };
-use ark_bn254::Fr;
-use ark_groth16::Proof;
+use ark_bn254::{Fq2, Fr, G2Affine};
+use ark_groth16::{Proof, VerifyingKey};
 use ark_std::rand::{SeedableRng as _, rngs::StdRng};
 use piecework::chain::{ChainError, IMarket, Sender};
 use piecework_groth16_test::{
@@ -290,6 +290,19 @@ async fn a_bad_key_is_not_deployed() {
             assert!(refusal.is_err(), "{what} at word {word}");
         }
     }
+    // On the curve, but outside of the group: pairings with such a point mean nothing.
+    let outside = (0_u64..)
+        .filter_map(|x| G2Affine::get_point_from_x_unchecked(Fq2::from(x), false))
+        .find(|point| !point.is_in_correct_subgroup_assuming_on_curve())
+        .unwrap();
+    let bad = VerifyingKey {
+        gamma_g2: outside,
+        ..verifying
+    };
+    let refusal = deployer
+        .deploy("Groth16Verifier", creation_code(&encode_key(&bad)))
+        .await;
+    assert!(refusal.is_err(), "a point outside of the group");
     deployer
         .deploy("Groth16Verifier", creation_code(&key))
         .await

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.34;
+
+import {Typed} from "../helpers/Typed.sol";
+import {OddWallet} from "../helpers/Wallets.sol";
+import {IMarket} from "piecework/IMarket.sol";
+import {ClientApproval} from "piecework/verifiers/ClientApproval.sol";
+import {Groth16Verifier} from "piecework/verifiers/Groth16Verifier.sol";
+
+/// The shipped verifiers. What a proof of arkworks settles, and what not, is tested in audits/groth16.
+contract VerifiersTest is Typed {
+    ClientApproval private approval;
+    IMarket.Job private job;
+    bytes32 private jobId;
+
+    function setUp() public override {
+        super.setUp();
+        approval = new ClientApproval();
+        job = aJob();
+        job.terms.verifier = address(approval);
+        jobId = post(job);
+        claim(job, alice, 4);
+    }
+
+    // ------------------------------------------------------------------ the client's approval
+
+    function _digest(bytes32 id, uint32 first, bytes32 root, bytes32 manifest)
+        private
+        view
+        returns (bytes32)
+    {
+        string memory message = string.concat(
+            '{"jobId":"',
+            vm.toString(id),
+            '","first":',
+            vm.toString(first),
+            ',"root":"',
+            vm.toString(root),
+            '","manifest":"',
+            vm.toString(manifest),
+            '"}'
+        );
+        return typed(
+            "PieceworkClientApproval",
+            address(approval),
+            "Approval",
+            string.concat(
+                '[{"name":"jobId","type":"bytes32"},{"name":"first","type":"uint32"},',
+                '{"name":"root","type":"bytes32"},{"name":"manifest","type":"bytes32"}]'
+            ),
+            message
+        );
+    }
+
+    function _prove(bytes memory proof) private {
+        vm.prank(alice);
+        market.prove(job, 0, alice, ROOT, MANIFEST, proof);
+    }
+
+    function _rejected(bytes memory proof) private {
+        vm.expectRevert(abi.encodeWithSelector(IMarket.ProofRejected.selector, jobId, 0, address(approval)));
+        _prove(proof);
+    }
+
+    function test_approval() public {
+        _prove(signed(clientKey, _digest(jobId, 0, ROOT, MANIFEST)));
+        (,, IMarket.How how) = market.resultRoot(jobId, 0);
+        assertEq(uint8(how), uint8(IMarket.How.Proven));
+    }
+
+    function test_approval_bindsEverything() public {
+        bytes32 other = keccak256("other");
+        _rejected(signed(clientKey, _digest(other, 0, ROOT, MANIFEST)));
+        _rejected(signed(clientKey, _digest(jobId, 4, ROOT, MANIFEST)));
+        _rejected(signed(clientKey, _digest(jobId, 0, other, MANIFEST)));
+        _rejected(signed(clientKey, _digest(jobId, 0, ROOT, other)));
+        bytes32 right = _digest(jobId, 0, ROOT, MANIFEST);
+        (, uint256 stranger) = makeAddrAndKey("stranger");
+        _rejected(signed(stranger, right));
+        _rejected(malleated(signed(clientKey, right)));
+        _rejected(compact(signed(clientKey, right)));
+        _rejected("");
+        // Another deployment's domain, and the market's.
+        ClientApproval twin = new ClientApproval();
+        ClientApproval first = approval;
+        approval = twin;
+        bytes32 foreign = _digest(jobId, 0, ROOT, MANIFEST);
+        approval = first;
+        _rejected(signed(clientKey, foreign));
+        uint256 here = block.chainid;
+        vm.chainId(here + 1);
+        foreign = _digest(jobId, 0, ROOT, MANIFEST);
+        vm.chainId(here);
+        _rejected(signed(clientKey, foreign));
+        _prove(signed(clientKey, right));
+    }
+
+    function test_approval_ofAWallet() public {
+        OddWallet wallet = new OddWallet(client);
+        fund(address(wallet), 100 * UNIT);
+        job.terms.client = address(wallet);
+        jobId = post(job);
+        claim(job, alice, 4);
+        _rejected(signed(clientKey, keccak256("something else")));
+        wallet.behave(OddWallet.Manner.BurnsGas);
+        _rejected("");
+        wallet.behave(OddWallet.Manner.Reverts);
+        _rejected("");
+        wallet.behave(OddWallet.Manner.Owner);
+        _prove(signed(clientKey, _digest(jobId, 0, ROOT, MANIFEST)));
+    }
+
+    // ------------------------------------------------------------------ Groth16: keys and encodings
+
+    function _g1() private pure returns (Groth16Verifier.G1 memory) {
+        return Groth16Verifier.G1(1, 2);
+    }
+
+    function _g2() private pure returns (Groth16Verifier.G2 memory) {
+        return Groth16Verifier.G2(
+            0x198e9393920d483a7260bfb731fb5d25f1aa493335a9e71297e485b7aef312c2,
+            0x1800deef121f1e76426a00665e5c4479674322d4f75edadd46debd5cd992f6ed,
+            0x090689d0585ff075ec9e99ad690c3395bc4b313370b38ef355acdadcd122975b,
+            0x12c85ea5db8c6deb4aab71808dcb408fe3d1e7690c43d37b4ce6cc0166fa7daa
+        );
+    }
+
+    /// Generators everywhere: a key of no circuit.
+    function _key() private pure returns (Groth16Verifier.Key memory key) {
+        key.alpha = _g1();
+        (key.beta, key.gamma, key.delta) = (_g2(), _g2(), _g2());
+        for (uint256 i; i < 7; ++i) {
+            key.inputs[i] = _g1();
+        }
+    }
+
+    /// Every point of a key is checked; the error says which one, by its place.
+    function test_groth16_keys() public {
+        uint256 p = 0x30644e72e131a029b85045b68181585d97816a916871ca8d3c208c16d87cfd47;
+        bytes memory key = abi.encode(_key());
+        assertEq(abi.encode(new Groth16Verifier(_key()).verifyingKey()), key);
+        for (uint256 word; word < 28; ++word) {
+            uint256 point = word < 2 ? 0 : word < 14 ? 2 + (word - 2) / 4 * 4 : word / 2 * 2;
+            uint256 words = point >= 2 && point < 14 ? 4 : 2;
+            _badKey(key, word, p, point); // out of the field
+            _badKey(key, word, type(uint256).max, point);
+            _badKey(key, word, 5, point); // off the curve
+            bytes memory infinity = bytes.concat(key);
+            for (uint256 i; i < words; ++i) {
+                _put(infinity, point + i, 0);
+            }
+            _refused(infinity, point);
+        }
+    }
+
+    function deploy(bytes calldata key) external {
+        new Groth16Verifier(abi.decode(key, (Groth16Verifier.Key)));
+    }
+
+    function _put(bytes memory key, uint256 word, uint256 value) private pure {
+        assembly ("memory-safe") {
+            mstore(add(key, mul(32, add(word, 1))), value)
+        }
+    }
+
+    function _badKey(bytes memory key, uint256 word, uint256 value, uint256 point) private {
+        bytes memory bad = bytes.concat(key);
+        _put(bad, word, value);
+        _refused(bad, point);
+    }
+
+    /// With little gas: a precompile that fails takes what it was given.
+    function _refused(bytes memory key, uint256 point) private {
+        vm.expectRevert(abi.encodeWithSelector(Groth16Verifier.BadKey.selector, point));
+        this.deploy{gas: 8_000_000}(key);
+    }
+
+    function test_groth16_answers() public {
+        Groth16Verifier verifier = new Groth16Verifier(_key());
+        bytes[5] memory proofs = [
+            bytes(""),
+            new bytes(255),
+            new bytes(257),
+            new bytes(256), // all at infinity
+            abi.encode(_g1(), _g2(), _g1())
+        ];
+        for (uint256 i; i < proofs.length; ++i) {
+            assertEq(verifier.verify(job, jobId, 0, 4, alice, ROOT, MANIFEST, proofs[i]), bytes4(0));
+        }
+    }
+}
