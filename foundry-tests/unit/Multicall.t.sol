@@ -93,7 +93,7 @@ contract MulticallTest is Base {
         assertEq(token.balanceOf(anyone), 0);
     }
 
-    /// Calls that other parts run (`Redundant`, `Disputes`), beside the market's own, errors included.
+    /// Calls that other parts run (the market's second contract), beside the market's own, errors included.
     function test_multicall_delegatedParts() public {
         IMarket.Job memory job = aJob();
         (job.terms.replicas, job.terms.quorum) = (3, 2);
@@ -102,11 +102,11 @@ contract MulticallTest is Base {
         calls[0] = abi.encodeCall(IMarket.post, (job, spec));
         calls[1] = abi.encodeCall(IMarket.seal, (job));
         uint64 posted = uint64(vm.getBlockNumber());
-        vm.expectRevert(abi.encodeWithSelector(IMarket.TooEarlyToSeal.selector, posted + 2, posted));
+        vm.expectRevert(abi.encodeWithSelector(IMarket.TooEarlyToSeal.selector, posted + 3, posted));
         vm.prank(client);
         _batch(calls);
         post(job);
-        vm.roll(posted + 2);
+        vm.roll(posted + 3);
         calls[0] = calls[1];
         calls[1] = abi.encodeCall(IMarket.cancel, (job));
         vm.prank(client);
