@@ -1,4 +1,12 @@
 //! A lease that a real proof settles, on a real chain; and proofs that are refused.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout
+)]
 
 use alloy::{
     primitives::{Address, B256, Bytes, U256},
