@@ -63,6 +63,7 @@ impl Control {
                 })
                 .await?;
             }
+            Effect::Respond { attempt } => self.respond(key, attempt).await?,
             Effect::Publish => self.publish(key).await,
             Effect::Forget(end) => self.forget(key, end).await?,
         }
@@ -136,6 +137,26 @@ impl Control {
                 provider,
                 root: roots.root,
                 manifest: roots.manifest,
+            }
+            .abi_encode()
+        })
+        .await
+    }
+
+    /// Gives the digests that the submitted root was made of.
+    async fn respond(&mut self, key: Key, attempt: u32) -> Result<(), ControlError> {
+        let Some(count) = self.leases.get(&key).map(|held| held.lease.count) else {
+            return Ok(());
+        };
+        let tasks = self.tools.store.tasks(key.job, key.first, count).await?;
+        let digests = tasks.iter().map(|task| task.digest).collect();
+        let provider = self.tools.provider;
+        self.call("respond", key, attempt, |job| {
+            IMarket::respondCall {
+                job,
+                first: key.first,
+                provider,
+                digests,
             }
             .abi_encode()
         })

@@ -14,7 +14,8 @@
 //!           Expiring ──────seen─────┘
 //! ```
 //!
-//! A result that is Challenged, or Demanded, waits: it comes back Submitted, its window anew, or is Lost.
+//! A result that is Challenged waits for the verdict; one that is Demanded is answered. Either comes back Submitted, its
+//! window anew, or is Lost.
 
 mod row;
 pub(crate) mod view;
@@ -127,6 +128,10 @@ pub(crate) enum Effect {
     Expire {
         attempt: u32,
     },
+    /// Give all output digests, which were demanded.
+    Respond {
+        attempt: u32,
+    },
     /// Serve the outputs.
     Publish,
     /// Nothing more will happen.
@@ -234,8 +239,11 @@ impl Lease {
     }
 
     fn wants_to_send(&self) -> bool {
-        use Phase::{Expiring, Finalizing, Releasing, Submitting};
-        matches!(self.phase, Submitting | Releasing | Expiring | Finalizing)
+        use Phase::{Demanded, Expiring, Finalizing, Releasing, Submitting};
+        matches!(
+            self.phase,
+            Submitting | Releasing | Expiring | Finalizing | Demanded
+        )
     }
 
     fn look(&mut self, seen: Seen, block: u64, now: Now, effects: &mut Vec<Effect>) {
@@ -321,9 +329,9 @@ impl Lease {
                 effects.extend([Effect::Publish, Effect::Finalize { attempt }])
             }
             // Jurors and challengers need the outputs too.
-            (Phase::Submitted | Phase::Challenged | Phase::Demanded, _) => {
-                effects.push(Effect::Publish)
-            }
+            (Phase::Submitted | Phase::Challenged, _) => effects.push(Effect::Publish),
+            // Who does not answer loses the whole bond: asked for until the chain says that it is over.
+            (Phase::Demanded, _) => effects.extend([Effect::Publish, Effect::Respond { attempt }]),
             _ => {}
         }
     }
@@ -348,7 +356,7 @@ impl Lease {
             {
                 self.enter(Phase::Finalizing, now, effects);
             }
-            Phase::Submitting | Phase::Releasing | Phase::Expiring if retry => {
+            Phase::Submitting | Phase::Releasing | Phase::Expiring | Phase::Demanded if retry => {
                 self.retry_at = None;
                 self.again(now, effects);
             }

@@ -165,12 +165,34 @@ fn a_challenged_result_waits_for_the_verdict_and_its_window_begins_anew() {
     );
     let (_, effects) = lease.clone().step(Event::Tick, at(501 + CHALLENGE));
     assert_eq!(effects, [Effect::Publish, Effect::Finalize { attempt: 0 }]);
-    // A demand waits likewise; a lost jury frees the lease.
-    let (lease, _) = lease.step(seen(Seen::Demanded { at: START + 510 }, 14), at(510));
-    let (lease, effects) = lease.step(Event::Tick, at(10_000));
-    assert_eq!((lease.phase, effects), (Phase::Demanded, vec![]));
-    let (lease, _) = lease.step(seen(Seen::Freed, 15), at(10_001));
+    // A lost jury frees the lease.
+    let (lease, _) = lease.step(seen(Seen::Freed, 15), at(600));
     assert_eq!(lease.phase, Phase::Lost);
+}
+
+#[test]
+fn a_demand_is_answered_and_again_if_the_answer_comes_to_nothing() {
+    let at = |time| now(START + time, 10);
+    let (lease, _) = steps(&[
+        (Event::Finished(roots(1)), at(50)),
+        (seen(Seen::Submitted { at: START + 52 }, 11), at(52)),
+    ]);
+    let respond = |attempt| vec![Effect::Publish, Effect::Respond { attempt }];
+    let demanded = seen(Seen::Demanded { at: START + 60 }, 14);
+    let (lease, effects) = lease.step(demanded, at(60));
+    assert_eq!((lease.phase, effects), (Phase::Demanded, respond(0)));
+    let (lease, effects) = lease.step(Event::SendFailed, at(61));
+    assert_eq!(effects, []);
+    let (lease, effects) = lease.step(Event::Tick, at(62));
+    assert_eq!(effects, respond(1));
+    let (lease, effects) = lease.step(Event::Restarted, at(63));
+    assert_eq!(effects, respond(1));
+    let answered = seen(Seen::Submitted { at: START + 64 }, 15);
+    let (lease, effects) = lease.step(answered, at(64));
+    assert_eq!(
+        (lease.phase, effects),
+        (Phase::Submitted, vec![Effect::Publish])
+    );
 }
 
 fn any_seen() -> impl Strategy<Value = Seen> {

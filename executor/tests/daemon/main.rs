@@ -15,6 +15,7 @@ mod image;
 mod net;
 
 mod crash;
+mod demand;
 mod jury;
 mod ordinary;
 mod redundant;
