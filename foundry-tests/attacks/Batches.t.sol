@@ -155,8 +155,7 @@ contract BatchesAttack is AttackBase {
         vm.deal(mallory, 1 ether);
         batch = [abi.encodeCall(IMarket.times, ())];
         vm.prank(mallory);
-        (bool ok,) =
-            address(market).call{value: 1}(abi.encodeCall(IBatch.multicall, (batch)));
+        (bool ok,) = address(market).call{value: 1}(abi.encodeCall(IBatch.multicall, (batch)));
         assertFalse(ok);
         assertEq(address(market).balance, 0);
     }

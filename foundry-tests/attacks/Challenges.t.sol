@@ -38,7 +38,9 @@ contract ChallengesAttack is AttackBase {
         vm.prank(mallory);
         market.challenge(job, 0, 2, digest, proof, copied);
         vm.prank(eve);
-        vm.expectRevert(abi.encodeWithSelector(IMarket.WrongPhase.selector, jobId, 0, IMarket.Phase.Challenged));
+        vm.expectRevert(
+            abi.encodeWithSelector(IMarket.WrongPhase.selector, jobId, 0, IMarket.Phase.Challenged)
+        );
         market.challenge(job, 0, 2, digest, proof, copied);
 
         sealJury(job);

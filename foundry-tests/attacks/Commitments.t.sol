@@ -57,9 +57,7 @@ contract CommitmentsAttack is AttackBase {
         vm.stopPrank();
         // Who has no seat has nothing to reveal, and alice nothing more.
         vm.prank(eve);
-        vm.expectRevert(
-            abi.encodeWithSelector(IMarket.WrongSeat.selector, jobId, 0, eve, IMarket.Seat.None)
-        );
+        vm.expectRevert(abi.encodeWithSelector(IMarket.WrongSeat.selector, jobId, 0, eve, IMarket.Seat.None));
         market.reveal(job, 0, eve, ROOT, MANIFEST, SALT, none);
         vm.prank(alice);
         vm.expectRevert(
@@ -127,9 +125,8 @@ contract CommitmentsAttack is AttackBase {
     function test_P22_changedCommitment() public {
         commit(job, 0, mallory, LIE);
         vm.startPrank(mallory);
-        bytes memory refused = abi.encodeWithSelector(
-            IMarket.WrongSeat.selector, jobId, 0, mallory, IMarket.Seat.Committed
-        );
+        bytes memory refused =
+            abi.encodeWithSelector(IMarket.WrongSeat.selector, jobId, 0, mallory, IMarket.Seat.Committed);
         vm.expectRevert(refused);
         market.commit(job, 0, mallory, SALT);
         vm.expectRevert(refused);

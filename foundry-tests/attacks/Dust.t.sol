@@ -19,7 +19,9 @@ contract DustAttack is AttackBase {
 
     /// P-14 P-10: many tiny leases, or one: no unit is made or lost, and rounding never takes more than a unit of fee for
     /// each lease. The client pays the same.
-    function testFuzz_P14_tinyLeases(uint96 price, uint96 spread, uint16 fee, uint32 tasks, uint32 later) public {
+    function testFuzz_P14_tinyLeases(uint96 price, uint96 spread, uint16 fee, uint32 tasks, uint32 later)
+        public
+    {
         price = uint96(bound(price, 0, 1e6));
         spread = uint96(bound(spread, 0, 1e6));
         fee = uint16(bound(fee, 0, 500));

@@ -122,8 +122,7 @@ contract GasGrowthAttack is AttackBase {
             stakeOf(makeAddr(string.concat("one more", vm.toString(i))), 1000);
         }
         uint256[8] memory many = _drawn(3, 4_000_000_000);
-        string[8] memory names =
-            ["join", "commit", "reveal", "settle", "challenge", "seal", "vote", "judge"];
+        string[8] memory names = ["join", "commit", "reveal", "settle", "challenge", "seal", "vote", "judge"];
         for (uint256 i; i < 8; ++i) {
             _same(few[i], many[i], names[i]);
         }

@@ -42,9 +42,7 @@ contract JuriesAttack is AttackBase {
 
     function _notDrawn(address who) private {
         vm.prank(who);
-        vm.expectRevert(
-            abi.encodeWithSelector(IMarket.NotDrawn.selector, jobId, 0, who, type(uint64).max)
-        );
+        vm.expectRevert(abi.encodeWithSelector(IMarket.NotDrawn.selector, jobId, 0, who, type(uint64).max));
         market.joinJury(job, 0, who);
     }
 

@@ -84,7 +84,6 @@ contract OddTokensAttack is Base {
         }
     }
 
-
     /// P-36: a token whose transfer calls back (ERC-777) gives its sender no second payment: what is paid was taken from the
     /// books before.
     function test_P36_reentersWithdraw() public {

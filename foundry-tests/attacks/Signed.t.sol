@@ -28,7 +28,9 @@ contract SignedAttack is AttackBase {
     function _typed(address at, uint256 chain, bytes32 structHash) private pure returns (bytes32) {
         bytes32 domain = keccak256(
             abi.encode(
-                keccak256("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"),
+                keccak256(
+                    "EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
+                ),
                 keccak256("Piecework"),
                 keccak256("1"),
                 chain,
@@ -221,7 +223,9 @@ contract SignedAttack is AttackBase {
         token.mint(client, 5);
         bytes32 it = keccak256(
             abi.encode(
-                keccak256("Permit(address owner,address spender,uint256 value,uint256 nonce,uint256 deadline)"),
+                keccak256(
+                    "Permit(address owner,address spender,uint256 value,uint256 nonce,uint256 deadline)"
+                ),
                 client,
                 address(market),
                 5,
@@ -262,11 +266,9 @@ contract SignedAttack is AttackBase {
         people.push(address(wallet));
         fund(address(wallet), 20 * UNIT);
         job.terms.client = address(wallet);
-        wallet.reenter(
-            address(market), abi.encodeCall(IMarket.withdraw, (address(wallet), 20 * UNIT))
-        );
+        wallet.reenter(address(market), abi.encodeCall(IMarket.withdraw, (address(wallet), 20 * UNIT)));
         vm.expectRevert(abi.encodeWithSelector(IMarket.BadSignature.selector, address(wallet)));
-        market.postFor(job, spec, "");
+        market.postFor{gas: 3_000_000}(job, spec, "");
         assertEq(market.balanceOf(address(wallet)), 20 * UNIT);
         assertBooks(0);
     }

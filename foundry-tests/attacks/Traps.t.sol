@@ -110,8 +110,7 @@ contract TrapsAttack is AttackBase {
             uint256 state = vm.snapshotState();
             uint256 left = gasleft();
             vm.prank(alice);
-            (bool ok,) = address(market)
-                .call{gas: 8_000_000}(
+            (bool ok,) = address(market).call{gas: 8_000_000}(
                 abi.encodeCall(IMarket.prove, (job, 0, alice, ROOT, MANIFEST, bytes("proof")))
             );
             assertLt(left - gasleft(), 6_000_000, "bounded gas");
@@ -163,8 +162,7 @@ contract TrapsAttack is AttackBase {
         post(job);
         claim(job, alice, 4);
         vm.prank(alice);
-        (bool ok, bytes memory why) = address(market)
-            .call{gas: 5_000_000}(
+        (bool ok, bytes memory why) = address(market).call{gas: 5_000_000}(
             abi.encodeCall(IMarket.prove, (job, 0, alice, ROOT, MANIFEST, bytes("proof")))
         );
         assertFalse(ok);

@@ -68,7 +68,8 @@ contract TreesAttack is AttackBase {
         bytes32[] memory swapped = new bytes32[](4);
         (swapped[0], swapped[1], swapped[2], swapped[3]) = (digests[1], digests[0], digests[2], digests[3]);
         bytes32 root = _pair(
-            _pair(_leaf(1, digests[1]), _leaf(0, digests[0])), _pair(_leaf(2, digests[2]), _leaf(3, digests[3]))
+            _pair(_leaf(1, digests[1]), _leaf(0, digests[0])),
+            _pair(_leaf(2, digests[2]), _leaf(3, digests[3]))
         );
         _submit(4, root);
         bytes32[] memory proof = Merkle.proof(0, digests, 0);
@@ -120,9 +121,8 @@ contract TreesAttack is AttackBase {
     /// P-31: an answer is all digests, not the same tree with fewer or more of them.
     function test_P31_fewerAndMoreDigests() public {
         // The fourth leaf is zero: with three digests the padding would give the same root.
-        bytes32 root = _pair(
-            _pair(_leaf(0, digests[0]), _leaf(1, digests[1])), _pair(_leaf(2, digests[2]), bytes32(0))
-        );
+        bytes32 root =
+            _pair(_pair(_leaf(0, digests[0]), _leaf(1, digests[1])), _pair(_leaf(2, digests[2]), bytes32(0)));
         _submit(4, root);
         bytes32[] memory three = new bytes32[](3);
         (three[0], three[1], three[2]) = (digests[0], digests[1], digests[2]);

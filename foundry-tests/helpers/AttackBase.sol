@@ -163,9 +163,13 @@ abstract contract AttackBase is Base {
         return market.commitmentOf(jobId, 0, lease.round, lease.challenges + 1, who, digest, SALT);
     }
 
-    function challenge(IMarket.Job memory job, address who, bytes32[] memory digests, uint32 task, bytes32 answer)
-        internal
-    {
+    function challenge(
+        IMarket.Job memory job,
+        address who,
+        bytes32[] memory digests,
+        uint32 task,
+        bytes32 answer
+    ) internal {
         bytes32 commitment = answerOf(market.hashJob(job), who, answer);
         bytes32[] memory proof = Merkle.proof(0, digests, task);
         vm.prank(who);
