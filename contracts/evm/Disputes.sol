@@ -176,11 +176,17 @@ abstract contract Disputes is Demands, Jury {
         bool answered = dispute.answered && dispute.answer == digest;
         uint96 bond = _lose(job, c.jobId, c.first, c.lease, IMarket.Reason.LostJury);
 
-        uint96 returned = answered ? deposit : 0;
-        // On a private list the challenger may be all three jurors as well.
-        uint96 reward =
-            answered && job.terms.providers == 0 ? JobRules.amountOf(JobRules.JURY * job.price.juryFee) : 0;
-        uint96 burned = bond - fees - reward + (deposit - returned);
+        uint96 reward = 0;
+        uint96 returned = 0;
+        if (answered && job.terms.providers == 0) {
+            reward = JobRules.amountOf(JobRules.JURY * job.price.juryFee);
+            returned = deposit;
+        } else if (answered) {
+            // On a private list the challenger may be all three jurors as well: they are paid from the deposit, and
+            // all of the bond is burned.
+            returned = deposit - fees;
+        }
+        uint96 burned = bond + deposit - fees - reward - returned;
         _close(c, challenger, digest, reward, returned, burned);
     }
 

@@ -76,8 +76,8 @@ contract ClientsAttack is AttackBase {
         assertBooks(0);
     }
 
-    /// P-16: every call brings the job; one changed field makes it another job, unknown. (Boundless and others had to bind
-    /// requests to their digests after audits.)
+    /// P-16: every call brings the job; one changed field makes it another job, unknown. (Boundless did not compare
+    /// a request's id with its digest, and charged whom the id named: boundless-xyz/boundless#436.)
     function test_P16_oneFieldChanged() public {
         claim(job, alice, 4);
         submit(job, alice, 0);

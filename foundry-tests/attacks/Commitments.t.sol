@@ -23,8 +23,8 @@ contract CommitmentsAttack is AttackBase {
         market.reveal(job, 0, who, root, MANIFEST, salt, none);
     }
 
-    /// P-06: a copied commitment cannot be revealed, although its root and salt become public. (Early commit-reveal
-    /// schemes, iExec's first among them, signed the result but not who commits to it.)
+    /// P-06: a copied commitment cannot be revealed, although its root and salt become public. (iExec's PoCo
+    /// seals each result with its worker's address for this reason.)
     function test_P06_copiedCommitment() public {
         uint256 before = worth(mallory);
         bytes32 copied = commitmentFor(job, 0, alice, ROOT);
@@ -207,8 +207,8 @@ contract CommitmentsAttack is AttackBase {
         assertBooks(0);
     }
 
-    /// P-18: who sees a submission in the mempool cannot hand it in as its own. (Bounties whose answer does not
-    /// name its finder are lost to whoever pays more gas.)
+    /// P-18: who sees a submission in the mempool cannot hand it in as its own. (Boundless closed a
+    /// front-running of copied proofs after an audit, boundless-xyz/boundless#2059.)
     function test_P18_stolenDelivery() public {
         IMarket.Job memory plain = aJob();
         bytes32 id = post(plain);

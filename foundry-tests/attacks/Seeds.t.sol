@@ -6,7 +6,7 @@ import {Merkle} from "../helpers/Merkle.sol";
 import {IMarket} from "piecework/IMarket.sol";
 
 /// Choosing the seed of a draw. Lotteries that took a block's hash in a transaction of the player's choice were emptied:
-/// whoever can wait, or look first, chooses. What is left here is the builder of one block, and of every 256th after it.
+/// whoever can wait, or look first, chooses. What is left here is the first who seals, once a block.
 contract SeedsAttack is AttackBase {
     IMarket.Job private job;
     bytes32 private jobId;
@@ -26,20 +26,16 @@ contract SeedsAttack is AttackBase {
 
     function _assertSeed(bytes32 blockHash) private view {
         (bytes32 seed,,) = market.sealOf(jobId);
+        assertEq(uint256(seed), uint256(keccak256(abi.encode(blockHash, block.prevrandao))) >> 176, "seed");
         assertNotEq(seed, 0);
-        // However many of the hash's bits are kept, they are its highest.
-        uint256 low = 255;
-        while (uint256(blockHash) >> low != uint256(seed) && low != 0) --low;
-        assertEq(uint256(blockHash) >> low, uint256(seed), "seed");
-        assertLe(low, 192, "at least 64 bits");
     }
 
-    /// P-25: neither in the block of `post` nor in the next one, whose hash nobody knows.
+    /// P-25: not in the block of `post`, nor before both the block whose hash counts and another one are built.
     function test_P25_tooEarly() public {
-        for (uint256 i; i < 2; ++i) {
+        for (uint256 i; i < 3; ++i) {
             vm.roll(postedBlock + i);
             vm.expectRevert(
-                abi.encodeWithSelector(IMarket.TooEarlyToSeal.selector, postedBlock + 2, postedBlock + i)
+                abi.encodeWithSelector(IMarket.TooEarlyToSeal.selector, postedBlock + 3, postedBlock + i)
             );
             market.seal(job);
         }
@@ -49,26 +45,47 @@ contract SeedsAttack is AttackBase {
         market.join(job, 0, mallory);
     }
 
-    /// P-25: waiting changes nothing for 256 blocks: the seed is that of the block after `post`.
-    function testFuzz_P25_waiting(uint256 wait) public {
-        wait = bound(wait, 2, 257);
+    /// P-25: the hash that counts is that of the block after `post`, for 256 blocks; and who seals, and where in its block,
+    /// changes nothing. (Waiting does bring another randomness: whoever would choose must come first in each block,
+    /// so executors seal in the third.)
+    function testFuzz_P25_waiting(uint256 wait, uint256 randao, address who) public {
+        wait = bound(wait, 3, 257);
         vm.roll(postedBlock + wait);
+        vm.prevrandao(randao);
         bytes32 it = _hash(postedBlock + 1);
         if (wait > 2) _hash(postedBlock + wait - 1);
-        vm.prank(mallory);
+        vm.prank(who);
         market.seal(job);
         _assertSeed(it);
     }
 
-    /// P-25: and then for 256 more, in which anyone can come first: an attacker must outwait all others, too.
-    function testFuzz_P25_missedWindows(uint256 window, uint256 wait) public {
+    /// P-25: and then for 256 more that of one later block.
+    function testFuzz_P25_missedWindows(uint256 window, uint256 wait, uint256 randao) public {
         window = bound(window, 1, 1000);
         wait = bound(wait, 1, 256);
         uint256 seedBlock = postedBlock + 1 + 256 * window;
         vm.roll(seedBlock + wait);
+        vm.prevrandao(randao);
         bytes32 it = _hash(seedBlock);
         market.seal(job);
         _assertSeed(it);
+    }
+
+    /// P-25: the builder of the block that counts can try many hashes, but whatever it finds is mixed with a
+    /// randomness that it does not know yet.
+    function test_P25_builderGrinds() public {
+        vm.roll(postedBlock + 3);
+        uint256 state = vm.snapshotState();
+        vm.setBlockhash(postedBlock + 1, keccak256("the best of a million"));
+        vm.prevrandao(uint256(1));
+        market.seal(job);
+        (bytes32 hoped,,) = market.sealOf(jobId);
+        vm.revertToState(state);
+        vm.setBlockhash(postedBlock + 1, keccak256("the best of a million"));
+        vm.prevrandao(uint256(2));
+        market.seal(job);
+        (bytes32 got,,) = market.sealOf(jobId);
+        assertNotEq(hoped, got);
     }
 
     /// P-25: a draw that went badly cannot be drawn again.
@@ -93,7 +110,7 @@ contract SeedsAttack is AttackBase {
         bytes32[] memory digests = Merkle.someDigests(3, 4);
         bytes32 id = submitted(plain, digests);
         challenge(plain, eve, digests, 1, RIGHT);
-        vm.roll(block.number + 1);
+        vm.roll(block.number + 2);
         vm.expectPartialRevert(IMarket.TooEarlyToSeal.selector);
         market.sealJury(plain, 0);
         vm.prank(crew[0]);

@@ -7,8 +7,8 @@ import {Merkle} from "../helpers/Merkle.sol";
 import {OddWallet} from "../helpers/Wallets.sol";
 import {IMarket} from "piecework/IMarket.sol";
 
-/// What a signature can be made to do that was not signed. (Boundless: a request that was not bound to its digest;
-/// replays across chains and forks; permits used up by a front-runner; wallets that call back.)
+/// What a signature can be made to do that was not signed. (Replays across chains and forks;
+/// permits used up by a front-runner; wallets that call back.)
 contract SignedAttack is AttackBase {
     IMarket.Job private job;
     bytes32 private jobId;
@@ -108,7 +108,8 @@ contract SignedAttack is AttackBase {
         assertEq(named, chain);
     }
 
-    /// P-17: one kind of signature is none of the other: the job's own digest cancels nothing.
+    /// P-17: one kind of signature is none of the other: the job's own digest cancels nothing. (In Boundless client
+    /// and prover signed one and the same hash: boundless-xyz/boundless#457.)
     function test_P17_oneTypeForAnother() public {
         bytes memory posting = _sign(jobId);
         bytes memory cancelling = _cancel(address(market), block.chainid, jobId);

@@ -8,8 +8,8 @@ import {IMarket} from "piecework/IMarket.sol";
 import {IVerifier} from "piecework/IVerifier.sol";
 
 /// Jobs that are traps: a verifier, a list or terms of the client's own choice, set up for who takes them. (The
-/// callbacks of oracle and proof markets handed control to the requester's contract; slashing by an
-/// operator set of the accuser's making is what restaking protocols were warned about.)
+/// callbacks of oracle and proof markets handed control to the requester's contract; a list
+/// of the accuser's making is the same for a jury.)
 contract TrapsAttack is AttackBase {
     function _leaf(address who) private pure returns (bytes32) {
         return keccak256(abi.encodePacked(keccak256(abi.encode(who))));

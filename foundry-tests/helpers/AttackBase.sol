@@ -88,7 +88,7 @@ abstract contract AttackBase is Base {
 
     function sealJob(IMarket.Job memory job) internal {
         uint256 posted = market.jobOf(market.hashJob(job)).postedBlock;
-        vm.roll(posted + 2);
+        vm.roll(posted + 3);
         vm.setBlockhash(posted + 1, keccak256(abi.encode("block", posted + 1)));
         market.seal(job);
     }
@@ -176,10 +176,10 @@ abstract contract AttackBase is Base {
         market.challenge(job, 0, task, digests[task], proof, commitment);
     }
 
-    /// Seals the jury two blocks after the challenge, and waits until its draw has grown to four times.
+    /// Seals the jury three blocks after the challenge, and waits until its draw has grown to four times.
     function sealJury(IMarket.Job memory job) internal {
         uint256 opened = market.disputeOf(market.hashJob(job), 0).openedBlock;
-        vm.roll(opened + 2);
+        vm.roll(opened + 3);
         vm.setBlockhash(opened + 1, keccak256(abi.encode("block", opened + 1)));
         market.sealJury(job, 0);
         vm.warp(time() + 30);
