@@ -303,7 +303,7 @@ interface IMarket {
     event Admitted(bytes32 indexed list, address indexed provider);
     /// @notice `client` withdrew its signatures under jobs with this nonce.
     event Revoked(address indexed client, uint64 nonce);
-    /// @notice The seed of a redundant job's draws, and the stake of all providers at this moment.
+    /// @notice The seed of a redundant job's draws, and all stake that it is drawn from.
     event Sealed(bytes32 indexed jobId, bytes32 seed, uint128 totalStake);
     /// @notice `provider` reserved a seat of a redundant lease.
     event Joined(
@@ -345,7 +345,7 @@ interface IMarket {
         bytes32 answer,
         uint128 deposit
     );
-    /// @notice The seed of a jury's draw and of its keyed manifest, and all stake at this moment.
+    /// @notice The seed of a jury's draw and of its keyed manifest, and all stake that it is drawn from.
     event JurySealed(
         bytes32 indexed jobId, uint32 indexed first, uint8 challenge, bytes32 seed, uint128 totalStake
     );
@@ -774,7 +774,7 @@ interface IMarket {
     /// @notice The seed of a draw. `NotDrawn` says when a provider that tries too early can take a seat.
     /// @param key a redundant job's id; of a jury `keccak256(abi.encode(jobId, first, round, challenge))`
     /// @return seed of the draw, 80 bits; a jury's keyed digests use these 32 bytes as their key
-    /// @return stakes all stake at that moment
+    /// @return stakes all stake at that moment, or at `post` if that was less
     /// @return sealedAt when it was sealed, 0 if it was not
     function sealOf(bytes32 key) external view returns (bytes32 seed, uint128 stakes, uint64 sealedAt);
 

@@ -22,7 +22,7 @@ abstract contract Jobs is Providers, Records {
         if (_jobs[jobId].status() != JobStatus.None) revert JobExists(jobId);
         uint16 feeBps = _feeBps;
         // The leases of a redundant job are fixed: none of its tasks can be claimed.
-        _jobs[jobId] = JobSlots.posted(feeBps, job.terms.replicas == 1 ? 0 : job.terms.tasks);
+        _jobs[jobId] = JobSlots.posted(feeBps, job.terms.replicas == 1 ? 0 : job.terms.tasks, _totalStake);
         _debit(job.terms.client, escrow);
         emit Posted(jobId, job.terms.client, job, feeBps, spec);
     }

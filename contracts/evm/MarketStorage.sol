@@ -91,10 +91,10 @@ abstract contract MarketStorage {
     uint96 internal _held;
     uint96 internal _burned;
 
-    /// @dev The fee for jobs posted now; how many providers there are; all their stake. One slot.
+    /// @dev All stake; the fee for jobs posted now; how many providers there are. One slot.
+    uint96 internal _totalStake;
     uint16 internal _feeBps;
     uint32 internal _providerCount;
-    uint96 internal _totalStake;
 
     /// @dev The time as it is kept: 40 bits last until the year 36,812.
     function _now() internal view returns (uint40) {

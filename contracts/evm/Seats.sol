@@ -4,7 +4,7 @@ pragma solidity 0.8.34;
 import {IMarket} from "./IMarket.sol";
 import {JobRules} from "./JobRules.sol";
 import {Records} from "./Records.sol";
-import {LeaseSlot, SealSlot, SealSlots, SeatSlot, SeatSlots} from "./Slots.sol";
+import {JobSlot, LeaseSlot, SealSlot, SealSlots, SeatSlot, SeatSlots} from "./Slots.sol";
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 
 /// @title Drawn seats, and what their holders commit to and reveal
@@ -29,6 +29,8 @@ abstract contract Seats is Records {
     /// present block. The seed block's builder can try many hashes, but knows that randomness only if it builds the
     /// block before the present one too; who builds the present block can only leave the call out, and let the next
     /// block decide.
+    /// Stake that came after `post` is never drawn, so it does not make the others' share smaller: who stakes a loan,
+    /// seals and unstakes it would else leave a jury, whose draw does not grow for long, without jurors.
     function _seal(bytes32 key, bytes32 jobId, uint32 first, uint256 fromBlock)
         internal
         returns (SealSlot sealing)
@@ -41,7 +43,10 @@ abstract contract Seats is Records {
         uint256 seedBlock = fromBlock + 1;
         seedBlock += (block.number - 1 - seedBlock) / SEED_BLOCKS * SEED_BLOCKS;
         bytes32 seed = keccak256(abi.encode(blockhash(seedBlock), block.prevrandao));
-        sealing = SealSlots.sealed_(seed, _totalStake, _jobs[jobId].postedAt(), block.timestamp);
+        JobSlot record = _jobs[jobId];
+        uint96 total = record.totalStake();
+        if (total > _totalStake) total = _totalStake;
+        sealing = SealSlots.sealed_(seed, total, record.postedAt(), block.timestamp);
         _seals[key] = sealing;
     }
 

@@ -7,9 +7,8 @@ import {IMarket} from "./IMarket.sol";
 // as a value, and written once: the compiler's own packing of structs reads and writes a slot for
 // each field (some 10,000 gas over a lease).
 
-/// @dev bits 0 status (8), 8 feeBps (16), 24 next (32), 56 postedAt (40), 96 postedBlock (40), 136 to 255
-/// unused.
-/// Never returns to zero: that is the replay guard.
+/// @dev bits 0 status (8), 8 feeBps (16), 24 next (32), 56 postedAt (40), 96 postedBlock (40), 136 all stake
+/// at `post` (96), 232 to 255 unused. Never returns to zero: that is the replay guard.
 type JobSlot is uint256;
 
 /// @dev bits 0 provider number (32), 32 phase (8), 40 how (8), 48 round (16), 64 count (32),
@@ -39,11 +38,12 @@ using SeatSlots for SeatSlot global;
 /// @notice Its escrow is not stored: it is `maxPrice` for each seat of the tasks from `next` on and of
 /// the leases that are neither settled nor refunded.
 library JobSlots {
-    /// @notice A job posted now, with the fee of this moment, all tasks before `task` not to be claimed.
-    function posted(uint16 fee, uint32 task) internal view returns (JobSlot) {
+    /// @notice A job posted now, with the fee and all stake of this moment, all tasks before `task` not to be claimed.
+    function posted(uint16 fee, uint32 task, uint96 totalStake_) internal view returns (JobSlot) {
         return JobSlot.wrap(
             uint8(IMarket.JobStatus.Posted) | uint256(fee) << 8 | uint256(task) << 24
                 | uint256(uint40(block.timestamp)) << 56 | uint256(uint40(block.number)) << 96
+                | uint256(totalStake_) << 136
         );
     }
 
@@ -80,6 +80,11 @@ library JobSlots {
     /// @notice Block of `post`.
     function postedBlock(JobSlot slot) internal pure returns (uint40) {
         return uint40(JobSlot.unwrap(slot) >> 96);
+    }
+
+    /// @notice All stake when it was posted.
+    function totalStake(JobSlot slot) internal pure returns (uint96) {
+        return uint96(JobSlot.unwrap(slot) >> 136);
     }
 }
 
