@@ -105,7 +105,7 @@ contract JuriesAttack is AttackBase {
                 (bool ok, bytes memory why) =
                     address(market).call(abi.encodeCall(IMarket.joinJury, (job, 0, pack[i])));
                 // Not drawn, or no seat left: who was drawn counts, seated or not.
-                if (ok || bytes4(why) == IMarket.SeatsTaken.selector) ++drawn;
+                if (ok || errorOf(why) == IMarket.SeatsTaken.selector) ++drawn;
             }
             vm.revertToState(state);
         }

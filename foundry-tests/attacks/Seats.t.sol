@@ -132,11 +132,11 @@ contract SeatsAttack is AttackBase {
             (bool ok, bytes memory why) =
                 address(market).call(abi.encodeCall(IMarket.join, (next, 0, crew[i])));
             if (ok) continue;
-            if (bytes4(why) == IMarket.SeatsTaken.selector) break;
-            assertEq(bytes4(why), IMarket.NotDrawn.selector);
+            if (errorOf(why) == IMarket.SeatsTaken.selector) break;
+            assertEq(errorOf(why), IMarket.NotDrawn.selector);
             ++refused;
             uint64 from;
-            assembly {
+            assembly ("memory-safe") {
                 from := mload(add(why, 0x84))
             }
             assertGt(from, time());

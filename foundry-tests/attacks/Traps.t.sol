@@ -166,6 +166,6 @@ contract TrapsAttack is AttackBase {
             abi.encodeCall(IMarket.prove, (job, 0, alice, ROOT, MANIFEST, bytes("proof")))
         );
         assertFalse(ok);
-        assertEq(bytes4(why), IMarket.VerifierNeedsGas.selector);
+        assertEq(errorOf(why), IMarket.VerifierNeedsGas.selector);
     }
 }

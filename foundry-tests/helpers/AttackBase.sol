@@ -69,6 +69,13 @@ abstract contract AttackBase is Base {
         assertEq(p.late, 0, "late");
     }
 
+    /// The error that a call failed with.
+    function errorOf(bytes memory why) internal pure returns (bytes4 selector) {
+        assembly ("memory-safe") {
+            selector := mload(add(why, 32))
+        }
+    }
+
     // ------------------------------------------------------------------ redundant jobs
 
     /// A job of one lease of 4 tasks, 3 seats, 2 equal roots.

@@ -16,6 +16,7 @@ abstract contract Book is CommonBase {
         uint32 next;
         uint64 postedAt;
         uint256 postedBlock;
+        uint256 postedStake;
         uint256 escrow;
         Lease[] leases;
     }

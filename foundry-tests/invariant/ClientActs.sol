@@ -97,6 +97,7 @@ abstract contract ClientActs is MoneyActs {
         posting.feeBps = feeBps;
         posting.postedAt = _time();
         posting.postedBlock = vm.getBlockNumber();
+        posting.postedStake = _totalStake();
         posting.escrow = escrow;
         ledger[job.terms.client] -= escrow;
         if (job.terms.replicas == 1) return;

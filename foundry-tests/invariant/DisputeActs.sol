@@ -70,7 +70,7 @@ abstract contract DisputeActs is SeatActs {
             && draws[key].at == 0 && vm.getBlockNumber() >= opened + SEAL_DELAY;
         bytes memory data = abi.encodeCall(IMarket.sealJury, (jobs[j].job, lease.first));
         if (!_try("sealJury", _anyone(), data, may)) return;
-        draws[key] = Draw(_time(), _seedAfter(opened), _totalStake());
+        draws[key] = Draw(_time(), _seedAfter(opened), _drawnStake(j));
     }
 
     function _takesJurors(uint256 j, uint256 l) private view returns (bool) {
@@ -217,9 +217,16 @@ abstract contract DisputeActs is SeatActs {
         if (winner != 0 && digest != 0 && digest != dispute.digest) {
             // The provider was wrong: its bond pays the jury and who knew better.
             if (dispute.answered && dispute.answer == digest) {
-                uint256 reward = jobs[j].job.terms.providers == 0 ? JURY * jobs[j].job.price.juryFee : 0;
-                ledger[dispute.challenger] += dispute.deposit + reward;
-                paidOut += reward;
+                ledger[dispute.challenger] += dispute.deposit;
+                if (jobs[j].job.terms.providers == 0) {
+                    uint256 reward = JURY * jobs[j].job.price.juryFee;
+                    ledger[dispute.challenger] += reward;
+                    paidOut += reward;
+                } else {
+                    // On a private list the deposit pays the jury, and all of the bond is burned.
+                    ledger[dispute.challenger] -= paidOut;
+                    paidOut = 0;
+                }
                 ++outcomes[6];
             } else {
                 burned += dispute.deposit;

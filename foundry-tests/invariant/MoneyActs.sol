@@ -112,4 +112,10 @@ abstract contract MoneyActs is World {
     }
 
     // forge-lint: disable-end(unsafe-typecast)
+
+    function _totalStake() internal view returns (uint256 sum) {
+        for (uint256 i; i < everyone.length; ++i) {
+            sum += records[everyone[i]].stake;
+        }
+    }
 }

@@ -17,13 +17,13 @@ abstract contract SeatActs is ProviderActs {
         bool may = _isRedundant(j) && draws[posting.id].at == 0
             && vm.getBlockNumber() >= posting.postedBlock + SEAL_DELAY;
         if (!_try("seal", _anyone(), abi.encodeCall(IMarket.seal, (posting.job)), may)) return;
-        draws[posting.id] = Draw(_time(), _seedAfter(posting.postedBlock), _totalStake());
+        draws[posting.id] = Draw(_time(), _seedAfter(posting.postedBlock), _drawnStake(j));
     }
 
-    function _totalStake() internal view returns (uint256 sum) {
-        for (uint256 i; i < everyone.length; ++i) {
-            sum += records[everyone[i]].stake;
-        }
+    /// A draw is of all stake, or of that of `post` if that was less: what came later is not drawn.
+    function _drawnStake(uint256 j) internal view returns (uint256) {
+        uint256 now_ = _totalStake();
+        return now_ < jobs[j].postedStake ? now_ : jobs[j].postedStake;
     }
 
     /// Who takes a seat: somebody that is drawn by now; else the time is awaited.

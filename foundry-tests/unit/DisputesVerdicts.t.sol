@@ -130,7 +130,8 @@ contract DisputesVerdictsTest is DisputeBase {
         assertConserved(ESCROW * 2, 0);
     }
 
-    /// P-32: on a private list the client may be challenger and jury at once: no reward, whoever is right.
+    /// P-32: on a private list the client may be challenger and jury at once: no reward, whoever is right, and the
+    /// jury is paid from the deposit.
     function test_wrong_privateList() public {
         address[4] memory listed = [alice, jurors[0], jurors[1], jurors[2]];
         bytes32[4] memory leaves;
@@ -158,9 +159,9 @@ contract DisputesVerdictsTest is DisputeBase {
         market.commitVote(job, 0, jurors[3], OTHER);
         voteAll(_all(RIGHT));
         revealAnswer(RIGHT);
-        expectJudged(IMarket.Verdict.ProviderWrong, RIGHT, 0, K, B - 3 * JURY_FEE);
+        expectJudged(IMarket.Verdict.ProviderWrong, RIGHT, 0, K - 3 * JURY_FEE, B);
         judge(RIGHT, 3);
-        assertEq(market.balanceOf(challenger), MONEY);
+        assertEq(market.balanceOf(challenger), MONEY - 3 * JURY_FEE, "it pays the jury");
         assertJuror(0, JURY_FEE, S, S, 0);
         assertConserved(ESCROW * 2, 0);
     }
