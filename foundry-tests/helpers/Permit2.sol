@@ -7,7 +7,7 @@ import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/Signa
 import {IPermit2} from "piecework/IPermit2.sol";
 
 /// Uniswap's Permit2, of which no package registry has the bytecode: the one function that `Funding` calls, written
-/// from its documentation, with its checks and errors. It stands at the real one's address.
+/// anew after its interface, with checks and errors as the real one is known to have. It stands at the real one's address.
 contract TestPermit2 is IPermit2 {
     using SafeERC20 for IERC20;
 
@@ -43,6 +43,7 @@ contract TestPermit2 is IPermit2 {
     }
 
     function _useNonce(address owner, uint256 nonce) private {
+        // forge-lint: disable-next-line(incorrect-shift)
         uint256 bit = 1 << (nonce & 0xff);
         if (nonceBitmap[owner][nonce >> 8] & bit != 0) revert InvalidNonce();
         nonceBitmap[owner][nonce >> 8] |= bit;

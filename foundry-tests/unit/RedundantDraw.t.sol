@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.34;
 
+// Amounts and times of tests are small.
+// forge-lint: disable-start(unsafe-typecast)
+
 import {RedundantBase} from "../helpers/RedundantBase.sol";
 import {IMarket} from "piecework/IMarket.sol";
 
