@@ -9,6 +9,7 @@ use crate::chain::ChainError;
 use crate::chain::keys::KeyError;
 use crate::digest::Digest;
 use crate::image::ImageError;
+use crate::market::LevelError;
 use crate::spec::SpecError;
 
 /// Whatever the market's client can fail with. Unless an error says otherwise, no money moved.
@@ -48,6 +49,9 @@ pub enum Error {
         /// What is wrong with it.
         problem: String,
     },
+    /// What the job asks for its assurance makes no sense.
+    #[error("{0}. Nothing was posted or paid")]
+    Level(#[from] LevelError),
     /// The job costs more than the client has.
     #[error("{need} units of {token} are needed, but {account} has {ledger} in its ledger and {wallet} in its own account: {} are missing. Nothing was moved or posted; get more tokens, or ask for fewer tasks or a lower price", need.saturating_sub(ledger.saturating_add(*wallet)))]
     InsufficientFunds {
@@ -112,6 +116,36 @@ pub enum Error {
         task: u32,
         /// Where it stands.
         state: String,
+    },
+    /// The provider committed to the digest that its challenger holds for right.
+    #[error(
+        "task {task}: the provider committed to {digest} as well, so there is nothing to challenge. Nothing was sent"
+    )]
+    SameDigest {
+        /// The task.
+        task: u32,
+        /// The digest.
+        digest: Digest,
+    },
+    /// A stored challenge belongs elsewhere.
+    #[error(
+        "the challenge is of job {job_id} on market {market} of chain {chain_id}, not of this one. Nothing was sent"
+    )]
+    OtherJob {
+        /// Its job.
+        job_id: B256,
+        /// Its market.
+        market: Address,
+        /// Its chain.
+        chain_id: u64,
+    },
+    /// The key is behind a wallet that signs transactions only.
+    #[error(
+        "the wallet of {account} signs transactions only, not typed data: use its key, or send the transaction itself. Nothing was sent"
+    )]
+    CannotSign {
+        /// The account.
+        account: Address,
     },
     /// A provider's endpoint is missing or unusable.
     #[error(
@@ -212,6 +246,7 @@ impl Error {
             Self::Config { .. } => "config",
             Self::NoKey => "no-key",
             Self::BadJob { .. } => "bad-job",
+            Self::Level(error) => error.code(),
             Self::InsufficientFunds { .. } => "insufficient-funds",
             Self::Image(error) => error.code(),
             Self::Serve { .. } => "serve",
@@ -219,6 +254,9 @@ impl Error {
             Self::BadPosting { .. } => "bad-posting",
             Self::NoSuchTask { .. } => "no-such-task",
             Self::NoResult { .. } => "no-result",
+            Self::SameDigest { .. } => "same-digest",
+            Self::OtherJob { .. } => "other-job",
+            Self::CannotSign { .. } => "cannot-sign",
             Self::Endpoint { .. } => "provider-endpoint",
             Self::Download { .. } => "download-refused",
             Self::WrongRoot { .. } => "wrong-root",

@@ -181,9 +181,35 @@ pub(crate) struct JobArgs {
     /// Seconds that one task may run
     #[arg(long, value_name = "SECONDS")]
     pub(crate) timeout: Option<u64>,
+    /// Most tasks in one lease; 64 otherwise, 3 with --redundancy
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) max_lease: Option<u32>,
+    #[command(flatten)]
+    pub(crate) level: LevelArgs,
     /// Return as soon as the job is posted
     #[arg(long)]
     pub(crate) detach: bool,
+}
+
+/// How results are assured: optimistic (one provider, and a window for challenges) unless these say
+/// otherwise.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct LevelArgs {
+    /// Have each task run by N providers, whom the chain draws; costs N times as much
+    #[arg(long, value_name = "N")]
+    pub(crate) redundancy: Option<u8>,
+    /// How many of them must agree; more than half otherwise
+    #[arg(long, value_name = "N")]
+    pub(crate) agree: Option<u8>,
+    /// Seconds in which an optimistic result can be challenged before it is paid
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) challenge_window: Option<u64>,
+    /// Contract that decides the proofs with which results come
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) verified_by: Option<Address>,
+    /// Admit only providers on the list with this Merkle root
+    #[arg(long, value_name = "ROOT")]
+    pub(crate) providers_root: Option<B256>,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -191,6 +217,8 @@ pub(crate) struct JobArgs {
 Examples:
   piecework run alpine:3.20 -- echo hello
   piecework run tool:v3 --input ./data --out ./result -- /bin/tool --fast
+  piecework run tool:v3 --redundancy 3 --agree 2 -- /bin/tool
+  piecework run tool:v3 --challenge-window 3600 -- /bin/tool
   piecework run --spec job.json
 
 Ctrl-C stops waiting, not the job: `piecework job fetch ID` gets its result later.")]
@@ -212,8 +240,9 @@ pub(crate) struct RunArgs {
 #[command(after_help = "\
 Each container finds its place in PIECEWORK_TASK_INDEX and PIECEWORK_TASK_COUNT.
 
-Example:
-  piecework map render:v1 --tasks 48 --input ./scene --out ./out")]
+Examples:
+  piecework map render:v1 --tasks 48 --input ./scene --out ./out
+  piecework map render:v1 --tasks 48 --redundancy 3 --agree 2 --max-lease 8 --out ./out")]
 pub(crate) struct MapArgs {
     /// Image in the local container engine, or repository@sha256:digest
     pub(crate) image: String,

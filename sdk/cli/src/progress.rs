@@ -7,7 +7,6 @@ use std::time::Duration;
 use alloy::primitives::Address;
 use futures::StreamExt as _;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use piecework::market::Step;
 use piecework::{Progress, Run};
 
 use crate::fail::Failure;
@@ -93,86 +92,9 @@ fn unwanted(run: &Run) -> String {
 
 fn line(run: &Run, names: &Names, progress: &Progress) -> String {
     let amount = |units: u128| run.market().token().format(units);
-    let text = match &progress.step {
-        Step::Posted { escrow } => format!(
-            "posted: {} tasks, {} in escrow",
-            progress.total,
-            amount(*escrow)
-        ),
-        Step::Leased {
-            provider,
-            first,
-            count,
-            price,
-            round,
-        } => {
-            let again = if *round > 1 {
-                format!(" (round {round})")
-            } else {
-                String::new()
-            };
-            format!(
-                "{} took {} for {} each{again}",
-                names.name(provider),
-                tasks(*first, *count),
-                amount(*price)
-            )
-        }
-        Step::Submitted {
-            provider,
-            first,
-            count,
-            ..
-        } => {
-            format!(
-                "{} submitted {}",
-                names.name(provider),
-                tasks(*first, *count)
-            )
-        }
-        Step::Settled {
-            provider,
-            first,
-            count,
-            paid,
-            ..
-        } => {
-            format!(
-                "{} settled: {} to {}",
-                tasks(*first, *count),
-                amount(*paid),
-                names.name(provider)
-            )
-        }
-        Step::Freed {
-            provider,
-            first,
-            burned,
-            ..
-        } => {
-            let lost = if *burned > 0 {
-                format!(" and lost {}", amount(*burned))
-            } else {
-                String::new()
-            };
-            format!(
-                "{} left the lease at task {first}{lost}; others can take it",
-                names.name(provider)
-            )
-        }
-        Step::Refunded {
-            first,
-            count,
-            units,
-        } => {
-            format!(
-                "{} will not run: {} back",
-                tasks(*first, *count),
-                amount(*units)
-            )
-        }
-        other => other.to_string(),
-    };
+    let text = progress
+        .step
+        .describe(|address| names.name(address), amount);
     format!("{:>4}/{} {text}", progress.tally.done(), progress.total)
 }
 

@@ -2,26 +2,21 @@
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
-use alloy::primitives::{Address, B256};
-use backon::{ConstantBuilder, Retryable as _};
+use alloy::primitives::Address;
 use futures::{StreamExt as _, TryStreamExt as _};
-use url::Url;
 
 use super::run::Run;
-use super::view::{JobView, LeaseView};
+use super::verify::{Holder, Verified};
+use super::view::JobView;
 use crate::Error;
 use crate::blobs::{BlobError, DirStore, HttpSource, fetch, fetch_bytes, materialize};
 use crate::chain::IMarket::{How, Phase};
+use crate::digest::Digest;
 use crate::digest::manifest::{BlobRef, MAX_MANIFEST_BYTES, Outcome, ResultManifest, Tree};
-use crate::digest::{Digest, lease, tree};
 use crate::terminal::is_harmless;
 
-/// How often a list of output digests that is not there yet is asked for again, and the pause between.
-const LIST_TRIES: usize = 25;
-const LIST_PAUSE: Duration = Duration::from_millis(200);
 /// Tasks that are fetched at the same time.
 const AT_ONCE: usize = 8;
 /// Most bytes of standard output that an executor keeps.
@@ -45,7 +40,7 @@ pub enum Basis {
 pub struct TaskResult {
     /// The task.
     pub task: u32,
-    /// Who ran it.
+    /// Who ran it and served it.
     pub provider: Address,
     /// What it was verified against.
     pub basis: Basis,
@@ -84,14 +79,6 @@ impl Downloaded {
     }
 }
 
-/// A lease whose digests are verified, and where its blobs are.
-struct Verified {
-    lease: LeaseView,
-    basis: Basis,
-    source: HttpSource,
-    digests: Arc<Vec<Digest>>,
-}
-
 impl Run {
     pub(super) async fn download_all(
         &self,
@@ -117,10 +104,8 @@ impl Run {
                 .await?;
             tasks.extend(fetched);
         }
-        let next = view.next_unclaimed();
-        if next < view.tasks {
-            missing.push(next..view.tasks);
-        }
+        missing.extend(view.untaken());
+        missing.sort_unstable_by_key(|tasks| tasks.start);
         fresh.put_at(dir)?;
         Ok(Downloaded {
             dir: dir.to_owned(),
@@ -148,8 +133,18 @@ impl Run {
             .lease_of(task)
             .ok_or_else(|| none("no provider has taken it yet"))?;
         match lease.phase {
-            Phase::Submitted | Phase::Settled => {}
+            Phase::Submitted | Phase::Settled | Phase::Challenged | Phase::Demanded => {}
+            Phase::Running | Phase::Revealing if !lease.seats.is_empty() => {
+                return Err(none(
+                    "its providers do not show results before all have committed to theirs",
+                ));
+            }
             Phase::Running => return Err(none("its provider is still at work")),
+            Phase::Refunded if !lease.seats.is_empty() => {
+                return Err(none(
+                    "its providers did not agree, and its escrow went back to the client",
+                ));
+            }
             Phase::Refunded => {
                 return Err(none(
                     "it will not be run, and its escrow went back to the client",
@@ -165,59 +160,7 @@ impl Run {
         Ok(result)
     }
 
-    /// Fetches a lease's list of output digests and checks it against the root on chain.
-    async fn verify(&self, lease: &LeaseView) -> Result<Verified, Error> {
-        let (provider, first) = (lease.provider, lease.first);
-        let state = self.lease_state(first).await?;
-        let (root, basis) = match state.phase {
-            Phase::Settled => (state.root, Basis::Final(state.how)),
-            Phase::Submitted => (state.root, Basis::Submitted),
-            _ => (B256::ZERO, Basis::Submitted),
-        };
-        // The manifest's address is known from an event only: it must belong to this very result.
-        if root.is_zero()
-            || root != lease.root
-            || state.provider != provider
-            || state.count != lease.count
-        {
-            return Err(Error::BadPosting {
-                job_id: self.id(),
-                problem: format!("events and state of the lease at task {first} differ"),
-            });
-        }
-        let endpoint = self.market().endpoint_of(provider).await?;
-        let unusable = |problem: String| Error::Endpoint { provider, problem };
-        if endpoint.is_empty() {
-            return Err(unusable("it has published no URL (setProfile)".to_owned()));
-        }
-        let endpoint = Url::parse(&endpoint)
-            .map_err(|error| unusable(format!("its URL {endpoint:?} is malformed: {error}")))?;
-        let source = self
-            .market()
-            .inner
-            .http
-            .source(&endpoint)
-            .map_err(|error| unusable(error.to_string()))?;
-
-        let mut known = self.known_digests().lock().await;
-        let digests = match known.get(&(first, root)) {
-            Some(digests) => Arc::clone(digests),
-            None => {
-                let digests = Arc::new(fetch_digests(&source, lease, root).await?);
-                known.insert((first, root), Arc::clone(&digests));
-                digests
-            }
-        };
-        drop(known);
-        Ok(Verified {
-            lease: lease.clone(),
-            basis,
-            source,
-            digests,
-        })
-    }
-
-    /// Fetches one task's result into `fresh`; it will stand in `dir` later.
+    /// Fetches one task's result into `fresh`, from whoever has it; it will stand in `dir` later.
     async fn take(
         &self,
         verified: &Verified,
@@ -225,8 +168,33 @@ impl Run {
         fresh: &Fresh,
         dir: &Path,
     ) -> Result<TaskResult, Error> {
-        let Verified { lease, source, .. } = verified;
-        let provider = lease.provider;
+        let mut failed = self.contradiction(verified.lease.first);
+        for holder in &verified.holders {
+            match self.take_from(verified, holder, task, fresh, dir).await {
+                Ok(result) => return Ok(result),
+                // What is not served by one may be by another; anything else is the same for all.
+                Err(error @ Error::Download { .. }) => {
+                    tracing::debug!(%error, task, provider = %holder.provider, "not served");
+                    failed = error;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Err(failed)
+    }
+
+    /// Fetches one task's result from one provider.
+    async fn take_from(
+        &self,
+        verified: &Verified,
+        holder: &Holder,
+        task: u32,
+        fresh: &Fresh,
+        dir: &Path,
+    ) -> Result<TaskResult, Error> {
+        let lease = &verified.lease;
+        let Holder { provider, source } = holder;
+        let provider = *provider;
         let place = task
             .checked_sub(lease.first)
             .and_then(|place| verified.digests.get(place as usize));
@@ -319,45 +287,6 @@ fn printable(bytes: &[u8]) -> Option<String> {
         .filter(|c| is_harmless(*c) || matches!(c, '\n' | '\t'))
         .collect();
     (!text.trim().is_empty()).then_some(text)
-}
-
-async fn fetch_digests(
-    source: &HttpSource,
-    lease: &LeaseView,
-    root: B256,
-) -> Result<Vec<Digest>, Error> {
-    let (provider, first) = (lease.provider, lease.first);
-    let manifest = Digest::from(lease.manifest);
-    let refused = |source: BlobError| Error::Download {
-        provider,
-        first,
-        task: None,
-        what: format!("the list of output digests {manifest}"),
-        source: Box::new(source),
-    };
-    // A provider serves its outputs once it sees its submission mined, the list last of all: who
-    // asks sooner waits a little.
-    let bytes = (|| fetch_bytes(source, manifest, 32 * u64::from(lease.count)))
-        .retry(
-            ConstantBuilder::new()
-                .with_delay(LIST_PAUSE)
-                .with_max_times(LIST_TRIES),
-        )
-        .when(|error| matches!(error, BlobError::NotFound { .. }))
-        .await
-        .map_err(refused)?;
-    let wrong = |got: B256| Error::WrongRoot {
-        provider,
-        first,
-        expected: root,
-        got,
-    };
-    let digests = lease::decode(&bytes, lease.count).map_err(|_| wrong(B256::ZERO))?;
-    let got = tree::root(first, &digests).map_err(|_| wrong(B256::ZERO))?;
-    if got != root {
-        return Err(wrong(got));
-    }
-    Ok(digests)
 }
 
 fn sized(blob: BlobRef, actual: u64) -> Result<u64, BlobError> {

@@ -162,6 +162,15 @@ impl Market {
         Ok(receipts)
     }
 
+    /// Tops the ledger up to `amount` units, if it holds less. Returns the receipts.
+    pub(super) async fn cover(&self, amount: u128) -> Result<Vec<TransactionReceipt>, Error> {
+        let ledger = self.balances(self.account()?).await?.ledger;
+        match amount.saturating_sub(ledger) {
+            0 => Ok(Vec::new()),
+            missing => self.deposit(missing).await,
+        }
+    }
+
     /// Pays `amount` units from the client's ledger to `to`.
     ///
     /// # Errors

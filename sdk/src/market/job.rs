@@ -7,12 +7,17 @@ use alloy::primitives::{Address, B256};
 use rand::RngCore as _;
 
 use super::config::ANVIL_CHAIN;
+use super::level::{Asked, Level};
 use crate::Error;
 use crate::chain::IMarket;
 use crate::spec::{ImageSpec, JobSpec, Resources};
 
-/// Most tasks in one optimistic lease.
+/// Most tasks in one lease of a single provider.
 const MAX_LEASE: u32 = 2_048;
+/// Most tasks in a lease unless the caller says otherwise. Leases of a redundant job are never taken in part,
+/// so they must fit the smallest machine that is to take them.
+const LEASE: u32 = 64;
+const REDUNDANT_LEASE: u32 = 3;
 /// Longest window, in seconds.
 const MAX_WINDOW: u64 = 30 * 24 * 3_600;
 /// The largest amount that a market keeps.
@@ -49,9 +54,8 @@ pub struct Job {
     ramp: Option<u64>,
     max_lease: Option<u32>,
     bond: Option<u128>,
-    jury_fee: Option<u128>,
+    asked: Asked,
     run_window: Option<u64>,
-    challenge_window: Option<u64>,
     closes_in: Option<u64>,
     nonce: Option<u64>,
 }
@@ -68,8 +72,9 @@ pub struct Windows {
 }
 
 impl Windows {
-    /// Defaults for a chain and a task's time-out. Everywhere the run window is four time-outs and
-    /// five minutes (a provider takes no more tasks in a lease than it can run in it). The challenge
+    /// Defaults of an optimistic job for a chain and a task's time-out. Everywhere the run window is four
+    /// time-outs and five minutes (a provider takes no more tasks in a lease than it can run in it; for the
+    /// fixed leases of a redundant job it is as many time-outs as they have tasks, if more). The challenge
     /// window is an hour and the job closes after a day; on anvil's chain, where nobody challenges,
     /// they are 2 seconds and an hour.
     pub fn for_chain(chain_id: u64, timeout_seconds: u64) -> Self {
@@ -95,9 +100,12 @@ impl Windows {
 pub struct Quote {
     /// Tasks.
     pub tasks: u32,
-    /// Most units paid for one task.
+    /// How results are assured.
+    pub level: Level,
+    /// Most units paid for one task, to each of its seats.
     pub max_price: u128,
-    /// Units that go into escrow: the worst case. What is not paid comes back.
+    /// Units that go into escrow: the worst case, `tasks * replicas * max_price`. What is not paid comes
+    /// back.
     pub escrow: u128,
     /// Units in the client's ledger now.
     pub ledger: u128,
@@ -105,7 +113,7 @@ pub struct Quote {
     pub wallet: u128,
     /// Units that `submit` would move from the account into the ledger first.
     pub deposit: u128,
-    /// Bond that a provider locks for a lease of one task, and for one of the largest size.
+    /// Bond that a provider locks for a lease (or a seat) of one task, and for one of the largest size.
     pub bond: (u128, u128),
     /// The windows.
     pub windows: Windows,
@@ -156,9 +164,8 @@ impl Job {
             ramp: None,
             max_lease: None,
             bond: None,
-            jury_fee: None,
+            asked: Asked::default(),
             run_window: None,
-            challenge_window: None,
             closes_in: None,
             nonce: None,
         }
@@ -214,7 +221,8 @@ impl Job {
         self
     }
 
-    /// Most tasks in one lease. Default 64.
+    /// Most tasks in one lease. Default 64. A redundant job consists of leases of this size, which each
+    /// provider takes whole or not at all: default 3.
     pub fn max_lease(mut self, tasks: u32) -> Self {
         self.max_lease = Some(tasks);
         self
@@ -226,10 +234,38 @@ impl Job {
         self
     }
 
+    /// Runs each task by `replicas` providers, whom the chain draws by their stake. Its result is final when
+    /// enough of them [agree](Job::agree); who differs loses its bond. Costs as many times the price.
+    pub fn redundancy(mut self, replicas: u8) -> Self {
+        self.asked.replicas = Some(replicas);
+        self
+    }
+
+    /// How many of the replicas must come to the same result: more than half. Default: the smallest
+    /// majority.
+    pub fn agree(mut self, quorum: u8) -> Self {
+        self.asked.quorum = Some(quorum);
+        self
+    }
+
+    /// Settles a result only with a proof that this contract accepts (`IVerifier`), and then at once.
+    pub fn verified_by(mut self, verifier: Address) -> Self {
+        self.asked.verifier = Some(verifier);
+        self
+    }
+
+    /// Admits only providers on a list, to leases and juries: the Merkle root of their addresses, as
+    /// OpenZeppelin's standard tree of `(address)` leaves has it.
+    pub fn only_providers(mut self, list: B256) -> Self {
+        self.asked.providers = Some(list);
+        self
+    }
+
     /// Units that one juror of a dispute is paid; a lease's bond is at least six times that. It
-    /// should be above the gas of a vote and one task's price. Default: twice the maximum price.
+    /// should be above the gas of a vote and one task's price. Default: twice the maximum price, and
+    /// nothing where there are no disputes (redundant and verified jobs).
     pub fn jury_fee(mut self, units: u128) -> Self {
-        self.jury_fee = Some(units);
+        self.asked.jury_fee = Some(units);
         self
     }
 
@@ -239,9 +275,10 @@ impl Job {
         self
     }
 
-    /// Seconds in which a result can be challenged before it is paid; see [`Windows::for_chain`].
+    /// Seconds in which an optimistic result can be challenged before it is paid; see
+    /// [`Windows::for_chain`].
     pub fn challenge_window(mut self, seconds: u64) -> Self {
-        self.challenge_window = Some(seconds);
+        self.asked.challenge_window = Some(seconds);
         self
     }
 
@@ -257,29 +294,56 @@ impl Job {
         self
     }
 
-    /// The windows that the job will have on a chain.
-    pub fn windows(&self, chain_id: u64) -> Windows {
-        let defaults = Windows::for_chain(chain_id, self.resources.timeout_seconds);
-        Windows {
-            run: self.run_window.unwrap_or(defaults.run),
-            challenge: self.challenge_window.unwrap_or(defaults.challenge),
-            closes_in: self.closes_in.unwrap_or(defaults.closes_in),
-        }
+    /// How its results are assured.
+    ///
+    /// # Errors
+    /// [`LevelError`](super::LevelError) for a combination that makes no sense.
+    pub fn level(&self) -> Result<Level, super::LevelError> {
+        self.asked.level()
     }
 
-    /// Prices, checked by the market's own rules.
-    pub(super) fn prices(&self) -> Result<(IMarket::Price, u32, u128), Error> {
+    /// The windows that the job will have on a chain.
+    ///
+    /// # Errors
+    /// As [`Job::level`].
+    pub fn windows(&self, chain_id: u64) -> Result<Windows, super::LevelError> {
+        let timeout = self.resources.timeout_seconds;
+        let mut windows = Windows::for_chain(chain_id, timeout);
+        match self.level()? {
+            Level::Optimistic => {
+                windows.challenge = self.asked.challenge_window.unwrap_or(windows.challenge);
+            }
+            Level::Proven { .. } => windows.challenge = 0,
+            Level::Redundant { .. } => {
+                windows.challenge = 0;
+                let lease = self.max_lease.unwrap_or(REDUNDANT_LEASE).min(self.tasks);
+                let whole = timeout.saturating_mul(lease.into()).saturating_add(300);
+                windows.run = windows.run.max(whole).min(MAX_WINDOW);
+            }
+        }
+        windows.run = self.run_window.unwrap_or(windows.run);
+        windows.closes_in = self.closes_in.unwrap_or(windows.closes_in.max(windows.run));
+        Ok(windows)
+    }
+
+    /// Level, prices, most tasks in a lease, and escrow, checked by the market's own rules.
+    pub(super) fn prices(&self) -> Result<(Level, IMarket::Price, u32, u128), Error> {
+        let level = self.level()?;
         let Some(max_price) = self.max_price else {
             return Err(Error::bad_job(
                 "max_price",
                 "is not set: say what one task may cost",
             ));
         };
+        let jury_fee = match level {
+            Level::Optimistic => max_price.saturating_mul(2),
+            Level::Redundant { .. } | Level::Proven { .. } => 0,
+        };
         let price = IMarket::Price {
             minPrice: self.min_price.unwrap_or(max_price),
             maxPrice: max_price,
             bond: self.bond.unwrap_or(max_price),
-            juryFee: self.jury_fee.unwrap_or(max_price.saturating_mul(2)),
+            juryFee: self.asked.jury_fee.unwrap_or(jury_fee),
         };
         if price.minPrice > max_price {
             return Err(Error::bad_job(
@@ -290,17 +354,22 @@ impl Job {
         if self.tasks == 0 {
             return Err(Error::bad_job("tasks", "are none: a job has at least one"));
         }
-        let max_lease = self.max_lease.unwrap_or(64).min(self.tasks);
-        if !(1..=MAX_LEASE).contains(&max_lease) {
+        let (default, most) = match level {
+            Level::Redundant { .. } => (REDUNDANT_LEASE, u32::MAX),
+            Level::Optimistic | Level::Proven { .. } => (LEASE, MAX_LEASE),
+        };
+        let max_lease = self.max_lease.unwrap_or(default).min(self.tasks);
+        if !(1..=most).contains(&max_lease) {
             return Err(Error::bad_job(
                 "max_lease",
-                format!("{max_lease} is not between 1 and {MAX_LEASE}"),
+                format!("{max_lease} is not between 1 and {most}"),
             ));
         }
-        let escrow = kept("max_price", max_price.checked_mul(u128::from(self.tasks)))?;
+        let seats = u128::from(self.tasks).saturating_mul(level.replicas().into());
+        let escrow = kept("max_price", max_price.checked_mul(seats))?;
         kept("bond", price.bond.checked_mul(u128::from(max_lease)))?;
         kept("jury_fee", price.juryFee.checked_mul(2 * JURY))?;
-        Ok((price, max_lease, escrow))
+        Ok((level, price, max_lease, escrow))
     }
 
     /// The job as it is posted at `now`.
@@ -311,7 +380,7 @@ impl Job {
         now: u64,
         chain_id: u64,
     ) -> Result<IMarket::Job, Error> {
-        let (price, max_lease, _) = self.prices()?;
+        let (level, price, max_lease, _) = self.prices()?;
         let timing = self.timing(now, chain_id)?;
         Ok(IMarket::Job {
             terms: IMarket::Terms {
@@ -320,10 +389,10 @@ impl Job {
                 spec,
                 tasks: self.tasks,
                 maxLease: max_lease,
-                replicas: 1,
-                quorum: 1,
-                providers: B256::ZERO,
-                verifier: Address::ZERO,
+                replicas: level.replicas(),
+                quorum: level.quorum(),
+                providers: self.asked.providers.unwrap_or_default(),
+                verifier: level.verifier(),
             },
             price,
             timing,
@@ -331,7 +400,7 @@ impl Job {
     }
 
     pub(super) fn timing(&self, now: u64, chain_id: u64) -> Result<IMarket::Timing, Error> {
-        let windows = self.windows(chain_id);
+        let windows = self.windows(chain_id)?;
         let ramp = self.ramp.unwrap_or(0);
         for (field, seconds, least) in [
             ("run_window", windows.run, 1),
@@ -364,12 +433,15 @@ impl Job {
         })
     }
 
-    /// Bond of a lease of `count` tasks.
-    pub(super) fn bond_of(price: &IMarket::Price, count: u32) -> u128 {
-        price
-            .bond
-            .saturating_mul(u128::from(count))
-            .max(price.juryFee.saturating_mul(2 * JURY))
+    /// Bond of a lease of `count` tasks, or of each of its seats.
+    pub(super) fn bond_of(level: Level, price: &IMarket::Price, count: u32) -> u128 {
+        let tasks = price.bond.saturating_mul(u128::from(count));
+        match level {
+            Level::Redundant { .. } => tasks,
+            Level::Optimistic | Level::Proven { .. } => {
+                tasks.max(price.juryFee.saturating_mul(2 * JURY))
+            }
+        }
     }
 }
 
@@ -377,7 +449,7 @@ fn kept(field: &'static str, total: Option<u128>) -> Result<u128, Error> {
     total.filter(|total| *total <= MAX_AMOUNT).ok_or_else(|| {
         Error::bad_job(
             field,
-            "times the tasks is more than a market keeps (2^96 - 1 units)",
+            "times the tasks (and their seats) is more than a market keeps (2^96 - 1 units)",
         )
     })
 }

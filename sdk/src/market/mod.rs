@@ -5,30 +5,43 @@
 //!    └──── attach(id) ──►
 //! ```
 
+mod challenge;
 mod config;
 mod download;
 mod funds;
 mod job;
+mod level;
 mod progress;
 mod provider;
 mod run;
 mod serve;
+mod sign;
+mod spot;
+mod step;
 mod submit;
+mod tend;
+mod verify;
 mod view;
 
+use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 
 use alloy::primitives::Address;
 use alloy::providers::{DynProvider, Provider};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OnceCell};
 
+pub use challenge::Challenge;
 pub use config::{KeySource, MarketConfig};
 pub use download::{Basis, Downloaded, TaskResult};
 pub use funds::{Balances, TokenInfo};
 pub use job::{Job, Quote, Windows};
-pub use progress::{Progress, Step};
+pub use level::{Level, LevelError};
+pub use progress::Progress;
 pub use run::{Done, Run};
-pub use view::{JobView, LeaseView, Tally};
+pub use sign::SignedJob;
+pub use spot::Checked;
+pub use step::Step;
+pub use view::{DemandView, DisputeView, JobView, LeaseView, SeatView, Tally};
 
 use crate::Error;
 use crate::blobs::{DirStore, HttpClient, HttpPolicy};
@@ -53,6 +66,9 @@ struct Inner {
     _scratch: Option<tempfile::TempDir>,
     http: HttpClient,
     server: Mutex<Weak<BlobServer>>,
+    times: OnceCell<IMarket::Times>,
+    /// Numbers that the market gave to providers; they never change.
+    numbers: Mutex<HashMap<Address, u32>>,
 }
 
 impl Market {
@@ -113,6 +129,8 @@ impl Market {
             _scratch: scratch,
             http,
             server,
+            times: OnceCell::new(),
+            numbers: Mutex::default(),
         };
         Ok(Self {
             inner: Arc::new(inner),
@@ -132,6 +150,18 @@ impl Market {
     /// The token of payments and stakes.
     pub fn token(&self) -> &TokenInfo {
         &self.inner.token
+    }
+
+    /// The times that the market fixes for all its jobs.
+    ///
+    /// # Errors
+    /// [`Error::Chain`].
+    pub async fn times(&self) -> Result<&IMarket::Times, Error> {
+        let read = async || {
+            let times = self.contract().times().call().await;
+            times.map_err(|error| ChainError::from_contract("times", error))
+        };
+        Ok(self.inner.times.get_or_try_init(read).await?)
     }
 
     /// The node.

@@ -73,6 +73,19 @@ impl Market {
         Ok(state.map_err(|error| ChainError::from_contract("providerOf", error))?)
     }
 
+    /// The number by which seats name a provider; 0 if it has none.
+    pub(super) async fn number_of(&self, provider: Address) -> Result<u32, Error> {
+        let mut known = self.inner.numbers.lock().await;
+        if let Some(number) = known.get(&provider) {
+            return Ok(*number);
+        }
+        let number = self.provider_of(provider).await?.number;
+        if number != 0 {
+            known.insert(provider, number);
+        }
+        Ok(number)
+    }
+
     /// The URL at which a provider serves its results; empty if it has not said.
     ///
     /// # Errors

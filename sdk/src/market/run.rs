@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use alloy::primitives::B256;
+use alloy::primitives::{Address, B256};
 use alloy::providers::Provider;
 use alloy::rpc::types::{Filter, TransactionReceipt};
 use futures::StreamExt as _;
@@ -15,10 +15,9 @@ use tokio::sync::Mutex;
 
 use super::download::{Downloaded, TaskResult};
 use super::serve::BlobServer;
-use super::view::{JobView, Tally};
-use super::{Market, Progress, config::ANVIL_CHAIN};
+use super::view::{JobView, LeaseView, Tally};
+use super::{Level, Market, Progress};
 use crate::Error;
-use crate::chain::IMarket::Phase;
 use crate::chain::{ChainError, EventAt, IMarket, MarketEvent};
 use crate::digest::Digest;
 use crate::spec::JobSpec;
@@ -111,7 +110,9 @@ impl Run {
 
     /// Units that its posting moved into escrow.
     pub fn escrow(&self) -> u128 {
-        u128::from(self.tasks()).saturating_mul(self.inner.job.price.maxPrice)
+        u128::from(self.tasks())
+            .saturating_mul(self.inner.job.terms.replicas.into())
+            .saturating_mul(self.inner.job.price.maxPrice)
     }
 
     /// Block of its posting.
@@ -128,11 +129,31 @@ impl Run {
         &self.inner.digests
     }
 
+    /// How its results are assured.
+    pub fn level(&self) -> Level {
+        let terms = &self.job().terms;
+        match (terms.verifier, terms.replicas, terms.quorum) {
+            (Address::ZERO, 1, _) => Level::Optimistic,
+            (Address::ZERO, replicas, quorum) => Level::Redundant { replicas, quorum },
+            (verifier, ..) => Level::Proven { verifier },
+        }
+    }
+
     /// Where it stands now.
     ///
     /// # Errors
     /// [`Error::Chain`].
     pub async fn status(&self) -> Result<JobView, Error> {
+        let mut view = JobView::new(self.job());
+        for at in self.events().await? {
+            self.see(&mut view, &at).await?;
+        }
+        self.fill_prices(&mut view).await?;
+        Ok(view)
+    }
+
+    /// Its events so far, oldest first.
+    pub(super) async fn events(&self) -> Result<Vec<EventAt>, Error> {
         let filter = Filter::new()
             .address(self.market().address())
             .topic1(self.id())
@@ -143,15 +164,35 @@ impl Run {
             .get_logs(&filter)
             .await
             .map_err(|error| ChainError::from_rpc("eth_getLogs", error))?;
-        let mut view = JobView::new(self.tasks());
+        let mut events = Vec::new();
         for log in &logs {
             match EventAt::decode(log, self.market().address()) {
-                Ok(at) if at.event.job_id() == Some(self.id()) => view.apply(&at),
+                Ok(at) if at.event.job_id() == Some(self.id()) => events.push(at),
                 Ok(_) => {}
                 Err(error) => tracing::warn!(%error, code = error.code(), "unreadable log"),
             }
         }
-        Ok(view)
+        Ok(events)
+    }
+
+    /// Takes an event into a view; asks for the numbers of providers that it needs.
+    pub(super) async fn see(&self, view: &mut JobView, at: &EventAt) -> Result<(), Error> {
+        for provider in view.unnumbered(at) {
+            let number = self.market().number_of(provider).await?;
+            view.number(provider, number);
+        }
+        view.apply(at);
+        Ok(())
+    }
+
+    /// The price of a redundant lease is fixed when its round begins, and no event tells it.
+    async fn fill_prices(&self, view: &mut JobView) -> Result<(), Error> {
+        let unknown = |lease: &&mut LeaseView| lease.price == 0 && !lease.seats.is_empty();
+        for lease in view.leases.values_mut().filter(unknown) {
+            let started = self.lease_state(lease.first).await?.startedAt;
+            lease.price = price_at(self.job(), started);
+        }
+        Ok(())
     }
 
     /// Waits until every task is settled or refunded, however long it takes.
@@ -251,26 +292,6 @@ impl Run {
         .await
     }
 
-    /// Gets the escrow of everything back that a cancelled or closed job left over; anyone may.
-    /// None if there is nothing to get back.
-    ///
-    /// # Errors
-    /// [`Error::NoKey`], [`Error::Chain`].
-    pub async fn close(&self) -> Result<Option<TransactionReceipt>, Error> {
-        let view = self.status().await?;
-        let firsts = self.left_over(&view).await?;
-        if firsts.is_empty() {
-            return Ok(None);
-        }
-        Ok(Some(
-            self.act(&IMarket::closeCall {
-                job: self.job().clone(),
-                firsts,
-            })
-            .await?,
-        ))
-    }
-
     /// Fetches, verifies and writes one task's result below `dir`, as soon as it is submitted; see
     /// [`Done::download`] for what is written. [`TaskResult::basis`] says how final it is.
     ///
@@ -288,7 +309,7 @@ impl Run {
         self.download_all(&self.status().await?, dir.as_ref()).await
     }
 
-    async fn act<C: alloy::sol_types::SolCall>(
+    pub(super) async fn act<C: alloy::sol_types::SolCall>(
         &self,
         call: &C,
     ) -> Result<TransactionReceipt, Error> {
@@ -297,75 +318,6 @@ impl Run {
             .sender()?
             .call(self.market().address(), call)
             .await?)
-    }
-
-    /// First tasks of what `close` would refund now.
-    async fn left_over(&self, view: &JobView) -> Result<Vec<u32>, Error> {
-        let now = self.market().now().await?;
-        let mut firsts = Vec::new();
-        for lease in view.leases.values() {
-            let left = match lease.phase {
-                Phase::Free => true,
-                Phase::Running => {
-                    let started = self.lease_state(lease.first).await?.startedAt;
-                    now > started.saturating_add(self.job().timing.runWindow)
-                }
-                _ => false,
-            };
-            if left {
-                firsts.push(lease.first);
-            }
-        }
-        let next = view.next_unclaimed();
-        if next < self.tasks() {
-            firsts.push(next);
-        }
-        Ok(firsts)
-    }
-
-    /// Refunds what is left over once the job takes no more leases.
-    pub(super) async fn close_if_over(&self, view: &JobView) -> Result<(), Error> {
-        let closed = view.cancelled || self.market().now().await? > self.job().timing.closesAt;
-        if !closed || view.is_over() {
-            return Ok(());
-        }
-        let firsts = self.left_over(view).await?;
-        if !firsts.is_empty() {
-            self.act(&IMarket::closeCall {
-                job: self.job().clone(),
-                firsts,
-            })
-            .await?;
-        }
-        Ok(())
-    }
-
-    /// Settles results that their providers should have settled some time ago.
-    pub(super) async fn finalize_overdue(&self, view: &JobView) -> Result<(), Error> {
-        let grace = if self.market().chain_id() == ANVIL_CHAIN {
-            10
-        } else {
-            600
-        };
-        let now = self.market().now().await?;
-        for lease in view
-            .leases
-            .values()
-            .filter(|lease| lease.phase == Phase::Submitted)
-        {
-            let state = self.lease_state(lease.first).await?;
-            let due = state
-                .submittedAt
-                .saturating_add(self.job().timing.challengeWindow);
-            if state.phase == Phase::Submitted && now > due.saturating_add(grace) {
-                let call = IMarket::finalizeCall {
-                    job: self.job().clone(),
-                    first: lease.first,
-                };
-                self.act(&call).await?;
-            }
-        }
-        Ok(())
     }
 
     pub(super) async fn lease_state(&self, first: u32) -> Result<IMarket::LeaseState, Error> {
@@ -377,6 +329,20 @@ impl Run {
             .await;
         Ok(state.map_err(|error| ChainError::from_contract("leaseOf", error))?)
     }
+}
+
+/// What a round that begins at `time` pays for a task and seat, as the market computes it.
+fn price_at(job: &IMarket::Job, time: u64) -> u128 {
+    let (price, timing) = (&job.price, &job.timing);
+    let passed = time.saturating_sub(timing.opensAt);
+    if passed >= timing.ramp {
+        return price.maxPrice;
+    }
+    // Amounts have 96 bits and times 40: no overflow.
+    let climb = price.maxPrice.saturating_sub(price.minPrice);
+    let climbed = alloy::primitives::U256::from(climb) * alloy::primitives::U256::from(passed)
+        / alloy::primitives::U256::from(timing.ramp);
+    price.minPrice.saturating_add(climbed.saturating_to())
 }
 
 /// A job whose every task is settled or refunded.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use alloy::primitives::{B256, keccak256};
 use alloy::providers::Provider;
 use alloy::rpc::types::{Filter, TransactionReceipt};
-use alloy::sol_types::{SolEvent as _, SolStruct as _, eip712_domain};
+use alloy::sol_types::SolEvent as _;
 
 use super::job::Source;
 use super::run::Run;
@@ -22,20 +22,25 @@ impl Market {
     /// What posting this job would take, without doing any of it.
     ///
     /// # Errors
-    /// [`Error::BadJob`] for a job that the market would refuse, [`Error::NoKey`], [`Error::Chain`].
+    /// [`Error::BadJob`] or [`Error::Level`] for a job that the market would refuse, [`Error::NoKey`],
+    /// [`Error::Chain`].
     pub async fn quote(&self, job: &Job) -> Result<Quote, Error> {
-        let (price, max_lease, escrow) = job.prices()?;
+        let (level, price, max_lease, escrow) = job.prices()?;
         job.timing(0, self.chain_id())?;
         let balances = self.balances(self.account()?).await?;
         Ok(Quote {
             tasks: job.tasks,
+            level,
             max_price: price.maxPrice,
             escrow,
             ledger: balances.ledger,
             wallet: balances.wallet,
             deposit: escrow.saturating_sub(balances.ledger),
-            bond: (Job::bond_of(&price, 1), Job::bond_of(&price, max_lease)),
-            windows: job.windows(self.chain_id()),
+            bond: (
+                Job::bond_of(level, &price, 1),
+                Job::bond_of(level, &price, max_lease),
+            ),
+            windows: job.windows(self.chain_id())?,
         })
     }
 
@@ -44,7 +49,7 @@ impl Market {
     /// Everything is checked before any money moves.
     ///
     /// # Errors
-    /// [`Error::BadJob`], [`Error::Spec`], [`Error::Image`], [`Error::Blob`], [`Error::Serve`],
+    /// [`Error::BadJob`], [`Error::Level`], [`Error::Spec`], [`Error::Image`], [`Error::Blob`], [`Error::Serve`],
     /// [`Error::InsufficientFunds`], [`Error::NoKey`], [`Error::Chain`]. After an error nothing is in
     /// escrow, but a deposit may already be in the ledger, from where it can be withdrawn.
     pub async fn submit(&self, job: Job) -> Result<Run, Error> {
@@ -108,13 +113,7 @@ impl Market {
                 posted.event.name()
             )));
         };
-        let domain = eip712_domain! {
-            name: "Piecework",
-            version: "1",
-            chain_id: self.chain_id(),
-            verifying_contract: self.address(),
-        };
-        let hash = event.job.eip712_signing_hash(&domain);
+        let hash = self.job_id(&event.job);
         if hash != job_id || event.jobId != job_id {
             return Err(bad(format!("the job it holds has the id {hash}")));
         }
@@ -153,7 +152,10 @@ impl Market {
     }
 
     /// Puts input and image into the store, and writes the spec.
-    async fn publish(&self, job: &Job) -> Result<(JobSpec, Option<Arc<BlobServer>>), Error> {
+    pub(super) async fn publish(
+        &self,
+        job: &Job,
+    ) -> Result<(JobSpec, Option<Arc<BlobServer>>), Error> {
         let mut spec = match &job.source {
             Source::Spec(spec) => {
                 let mut spec = (**spec).clone();
@@ -199,7 +201,7 @@ impl Market {
     }
 
     /// The job's `Posted` event in the receipt of `post`.
-    fn posting(&self, receipt: &TransactionReceipt) -> Result<EventAt, Error> {
+    pub(super) fn posting(&self, receipt: &TransactionReceipt) -> Result<EventAt, Error> {
         receipt
             .logs()
             .iter()

@@ -6,8 +6,9 @@ use alloy::primitives::{Address, B256};
 use alloy::providers::Provider as _;
 use alloy::rpc::types::Filter;
 use alloy::sol_types::SolEvent as _;
+use piecework::chain::IMarket::{Phase, SeatEnd};
 use piecework::chain::{ChainError, IMarket};
-use piecework::market::{JobView, LeaseView};
+use piecework::market::{DisputeView, JobView, LeaseView, SeatView};
 use piecework::{Market, Run};
 use serde_json::{Value, json};
 
@@ -98,6 +99,7 @@ fn summary(run: &Run, view: &JobView) -> Value {
     json!({
         "job": run.id(),
         "client": run.job().terms.client,
+        "level": run.level().to_string(),
         "state": state(view),
         "tasks": view.tally(),
         "escrow": run.escrow().to_string(),
@@ -140,7 +142,7 @@ async fn status(globals: &Globals, output: Output, id: B256) -> Result<(), Failu
                 lease.count.to_string(),
                 format!("{:?}", lease.phase).to_lowercase(),
                 lease.round.to_string(),
-                lease.provider.to_string(),
+                holder(lease),
                 market.token().format(lease.price),
                 market.token().format(lease.paid),
             ]);
@@ -150,8 +152,59 @@ async fn status(globals: &Globals, output: Output, id: B256) -> Result<(), Failu
     })
 }
 
+/// Who holds a lease, or how far the seats of a redundant one are.
+fn holder(lease: &LeaseView) -> String {
+    if lease.seats.is_empty() {
+        return lease.provider.to_string();
+    }
+    let outvoted = lease
+        .seats
+        .iter()
+        .filter(|seat| seat.end == SeatEnd::Outvoted);
+    match lease.phase {
+        Phase::Settled => format!(
+            "{} agreed, {} outvoted",
+            lease.winners().count(),
+            outvoted.count()
+        ),
+        _ => format!(
+            "{} seats, {} committed, {} revealed",
+            lease.seats.len(),
+            lease.commits(),
+            lease.reveals()
+        ),
+    }
+}
+
+fn seat(seat: &SeatView) -> Value {
+    json!({
+        "provider": seat.provider,
+        "state": format!("{:?}", seat.state).to_lowercase(),
+        "end": format!("{:?}", seat.end).to_lowercase(),
+        "vote": seat.vote,
+        "paid": seat.paid.to_string(),
+        "burned": seat.burned.to_string(),
+    })
+}
+
+fn dispute(dispute: &DisputeView) -> Value {
+    json!({
+        "number": dispute.number,
+        "challenger": dispute.challenger,
+        "task": dispute.task,
+        "digest": dispute.digest,
+        "answer": dispute.answer,
+        "deposit": dispute.deposit.to_string(),
+        "jurors": dispute.jurors.iter().map(seat).collect::<Vec<_>>(),
+        "verdict": format!("{:?}", dispute.verdict),
+    })
+}
+
 fn lease(lease: &LeaseView) -> Value {
     json!({
+        "seats": lease.seats.iter().map(seat).collect::<Vec<_>>(),
+        "dispute": lease.dispute.as_ref().map(dispute),
+        "demanded": lease.demand.is_some(),
         "first": lease.first,
         "count": lease.count,
         "phase": format!("{:?}", lease.phase).to_lowercase(),
@@ -207,16 +260,23 @@ async fn close(globals: &Globals, output: Output, id: B256) -> Result<(), Failur
     let market = market(globals, Key::Needed).await?;
     let run = market.attach(id).await?;
     let (_, _, before) = run.status().await?.money();
-    let Some(receipt) = run.close().await? else {
+    let transactions: Vec<B256> = run
+        .close()
+        .await?
+        .iter()
+        .map(|receipt| receipt.transaction_hash)
+        .collect();
+    let Some(last) = transactions.last() else {
         say!("Nothing to take back: every task is settled, refunded, or in a lease that runs.");
         return output.result(
-            &json!({ "job": id, "transaction": null, "refunded": "0" }),
+            &json!({ "job": id, "transactions": transactions, "refunded": "0" }),
             String::new,
         );
     };
     let (_, _, after) = run.status().await?.money();
     let refunded = after.saturating_sub(before);
     say!("{} came back.", market.token().format(refunded));
-    let value = json!({ "job": id, "transaction": receipt.transaction_hash, "refunded": refunded.to_string() });
-    output.result(&value, || receipt.transaction_hash.to_string())
+    let value =
+        json!({ "job": id, "transactions": transactions, "refunded": refunded.to_string() });
+    output.result(&value, || last.to_string())
 }

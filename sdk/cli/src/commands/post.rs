@@ -8,7 +8,7 @@ use piecework::spec::{ImageSpec, JobSpec, Resources};
 use piecework::{Job, Market, Run};
 use serde_json::{Value, json};
 
-use crate::cli::JobArgs;
+use crate::cli::{JobArgs, LevelArgs};
 use crate::fail::{Failure, exit};
 use crate::output::say;
 use crate::progress::{Names, tasks, watch};
@@ -67,7 +67,30 @@ pub(super) fn describe(market: &Market, mut job: Job, args: &JobArgs) -> Result<
         })?;
         job = job.env(name, value);
     }
-    Ok(job)
+    if let Some(tasks) = args.max_lease {
+        job = job.max_lease(tasks);
+    }
+    Ok(assured(job, &args.level))
+}
+
+/// Chooses how results are assured.
+fn assured(mut job: Job, args: &LevelArgs) -> Job {
+    if let Some(replicas) = args.redundancy {
+        job = job.redundancy(replicas);
+    }
+    if let Some(quorum) = args.agree {
+        job = job.agree(quorum);
+    }
+    if let Some(seconds) = args.challenge_window {
+        job = job.challenge_window(seconds);
+    }
+    if let Some(verifier) = args.verified_by {
+        job = job.verified_by(verifier);
+    }
+    if let Some(list) = args.providers_root {
+        job = job.only_providers(list);
+    }
+    job
 }
 
 /// The resources that the flags ask for.
@@ -119,6 +142,11 @@ pub(super) async fn post(market: &Market, job: Job) -> Result<Run, Failure> {
         }
     };
     say!("Job {}", run.id());
+    say!(
+        "Results are {}; {} in escrow.",
+        run.level(),
+        market.token().format(run.escrow())
+    );
     Ok(run)
 }
 
