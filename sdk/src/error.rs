@@ -139,6 +139,16 @@ pub enum Error {
         /// Its chain.
         chain_id: u64,
     },
+    /// A stored challenge that the chain does not know.
+    #[error(
+        "the chain does not know this challenge of task {task} of job {job_id}: it was not sent, or not mined yet"
+    )]
+    NotSent {
+        /// Its job.
+        job_id: B256,
+        /// Its task.
+        task: u32,
+    },
     /// The key is behind a wallet that signs transactions only.
     #[error(
         "the wallet of {account} signs transactions only, not typed data: use its key, or send the transaction itself. Nothing was sent"
@@ -256,6 +266,7 @@ impl Error {
             Self::NoResult { .. } => "no-result",
             Self::SameDigest { .. } => "same-digest",
             Self::OtherJob { .. } => "other-job",
+            Self::NotSent { .. } => "not-sent",
             Self::CannotSign { .. } => "cannot-sign",
             Self::Endpoint { .. } => "provider-endpoint",
             Self::Download { .. } => "download-refused",

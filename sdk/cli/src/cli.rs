@@ -101,6 +101,17 @@ pub(crate) enum Command {
     /// Look at jobs, fetch their results, end them
     #[command(subcommand)]
     Job(JobCommand),
+    /// Say why a lease ended as it did, and who lost what by which rule, from chain data alone
+    #[command(
+        after_help = "Examples:\n  piecework explain 0x5f…\n  piecework explain 0x5f… --lease 12 --json"
+    )]
+    Explain {
+        /// The job's id
+        id: B256,
+        /// First task of the lease; all leases otherwise
+        #[arg(long, value_name = "TASK")]
+        lease: Option<u32>,
+    },
     /// Keys, and money in the market's ledger
     #[command(subcommand)]
     Wallet(WalletCommand),
@@ -285,6 +296,43 @@ pub(crate) enum JobCommand {
     Cancel {
         /// The job's id
         id: B256,
+    },
+    /// Contest the output of a task: a jury runs it again. The deposit comes back, with a reward, if it finds
+    /// the digest that you name
+    #[command(after_help = "\
+The secret of your answer is written to FILE before anything is sent: keep it for `piecework job answer`.
+
+Example:
+  piecework job challenge 0x5f… --task 7 --digest 0x1c…")]
+    Challenge {
+        /// The job's id
+        id: B256,
+        /// The task whose output is wrong
+        #[arg(long, value_name = "TASK")]
+        task: u32,
+        /// The right output digest: BLAKE3 of the task's result manifest
+        #[arg(long, value_name = "DIGEST")]
+        digest: B256,
+        /// Where the challenge is kept; challenge-JOB-TASK.json otherwise. It must not exist
+        #[arg(long, value_name = "FILE")]
+        file: Option<PathBuf>,
+    },
+    /// See a challenge through: seal the jury's draw, reveal your answer, judge
+    #[command(
+        after_help = "Example:\n  piecework job answer challenge-0x5f….json\n\nCtrl-C loses nothing: run it again."
+    )]
+    Answer {
+        /// The file that `job challenge` wrote
+        file: PathBuf,
+    },
+    /// Demand all output digests of a lease from a provider that does not serve them
+    #[command(after_help = "Example:\n  piecework job demand 0x5f… --lease 12")]
+    Demand {
+        /// The job's id
+        id: B256,
+        /// First task of the lease
+        #[arg(long, value_name = "TASK")]
+        lease: u32,
     },
     /// Take back the money of leases that nobody holds, once the job is cancelled or closed
     #[command(after_help = "Example:\n  piecework job close 0x5f…")]

@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 use std::path::Path;
+use std::time::Duration;
 
 use alloy::primitives::{Address, B256, keccak256};
 use alloy::rpc::types::TransactionReceipt;
@@ -9,10 +10,11 @@ use alloy::sol_types::SolValue as _;
 use rand::TryRngCore as _;
 use serde::{Deserialize, Serialize};
 
+use super::config::ANVIL_CHAIN;
 use super::run::Run;
 use crate::Error;
-use crate::chain::IMarket;
-use crate::chain::IMarket::Phase;
+use crate::chain::IMarket::{self, Phase};
+use crate::chain::{ChainError, MarketEvent};
 use crate::digest::{Digest, tree};
 
 /// Jurors of a dispute.
@@ -202,6 +204,70 @@ impl Run {
             salt: challenge.salt,
         };
         self.act(&call).await
+    }
+
+    /// Sees a challenge that was sent through to its verdict: seals the jury's draw, reveals the answer when
+    /// votes are revealed, and judges. What is done already is not done again, so it can be called anew after
+    /// it was interrupted.
+    ///
+    /// # Errors
+    /// [`Error::OtherJob`]; [`Error::NotSent`] if the chain does not know the challenge; [`Error::NoKey`],
+    /// [`Error::Chain`].
+    pub async fn see_through(&self, challenge: &Challenge) -> Result<IMarket::Judged, Error> {
+        self.is_for_this(challenge)?;
+        let pause = Duration::from_secs(if self.market().chain_id() == ANVIL_CHAIN {
+            1
+        } else {
+            12
+        });
+        loop {
+            if let Some(verdict) = self.verdict_of(challenge).await? {
+                return Ok(verdict);
+            }
+            match Box::pin(self.advance(challenge)).await {
+                // Someone else may have been first, or a block is still missing.
+                Ok(()) | Err(Error::Chain(ChainError::Reverted { tx: None, .. })) => {}
+                Err(error) => return Err(error),
+            }
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    /// The verdict on a challenge, if there is one.
+    async fn verdict_of(&self, challenge: &Challenge) -> Result<Option<IMarket::Judged>, Error> {
+        let answer = challenge.answer();
+        let events = self.events().await?;
+        let opened = events.iter().position(
+            |at| matches!(&at.event, MarketEvent::Challenged(event) if event.answer == answer),
+        );
+        let Some(opened) = opened else {
+            return Err(Error::NotSent {
+                job_id: self.id(),
+                task: challenge.task,
+            });
+        };
+        Ok(events.iter().skip(opened).find_map(|at| match &at.event {
+            MarketEvent::Judged(event) if event.first == challenge.first => Some(event.clone()),
+            _ => None,
+        }))
+    }
+
+    /// Does what can be done now for an open challenge.
+    async fn advance(&self, challenge: &Challenge) -> Result<(), Error> {
+        let view = self.status().await?;
+        if let Some(lease) = view.leases.get(&challenge.first) {
+            self.seal_jury_if_due(lease).await?;
+        }
+        let dispute = self.dispute_of(challenge.first).await?;
+        if !dispute.answered && self.votes_open(&dispute).await? {
+            self.reveal_answer(challenge).await?;
+            return Ok(());
+        }
+        // What is judged at the last moment of a window is judged in the next one.
+        if self.market().now().await? > self.judged_after(&dispute).await? {
+            self.judge(challenge.first).await?;
+        }
+        Ok(())
     }
 
     /// Demands all output digests of the lease at task `first`, within its challenge window: for a provider

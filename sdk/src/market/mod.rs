@@ -8,6 +8,7 @@
 mod challenge;
 mod config;
 mod download;
+mod explain;
 mod funds;
 mod job;
 mod level;
@@ -33,6 +34,7 @@ use tokio::sync::{Mutex, OnceCell};
 pub use challenge::Challenge;
 pub use config::{KeySource, MarketConfig};
 pub use download::{Basis, Downloaded, TaskResult};
+pub use explain::{Cause, Entry, Explanation};
 pub use funds::{Balances, TokenInfo};
 pub use job::{Job, Quote, Windows};
 pub use level::{Level, LevelError};

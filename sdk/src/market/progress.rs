@@ -59,13 +59,13 @@ impl Run {
                 let message = tokio::select! {
                     message = follower.next() => message,
                     _ = tend.tick() => {
-                        run.tend(&view).await;
+                        Box::pin(run.tend(&view)).await;
                         continue;
                     }
                 };
                 match message {
                     Ok(Message::Added(at)) if at.event.job_id() == Some(run.id()) => {
-                        while let Err(error) = run.see(&mut view, &at).await {
+                        while let Err(error) = Box::pin(run.see(&mut view, &at)).await {
                             yield Ok(run.stalled(&error, &view));
                             tokio::time::sleep(PAUSE).await;
                         }
@@ -78,7 +78,7 @@ impl Run {
                         events.retain(|known| known != &at);
                         view = JobView::new(run.job());
                         for at in &events {
-                            while let Err(error) = run.see(&mut view, at).await {
+                            while let Err(error) = Box::pin(run.see(&mut view, at)).await {
                                 yield Ok(run.stalled(&error, &view));
                                 tokio::time::sleep(PAUSE).await;
                             }

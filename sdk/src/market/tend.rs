@@ -222,30 +222,50 @@ impl Run {
         })
     }
 
-    async fn tend_dispute(&self, lease: &LeaseView) -> Result<(), Error> {
-        let dispute = self.dispute_of(lease.first).await?;
-        let commit_by = self.commit_by(dispute.openedAt).await?;
-        let sealed = lease.dispute.as_ref().is_some_and(|dispute| dispute.sealed);
-        let now = self.market().now().await?;
-        if !sealed
-            && now <= commit_by
-            && self.block().await? > dispute.openedBlock.saturating_add(1)
-        {
-            self.seal_jury(lease.first).await?;
-            return Ok(());
+    /// Last second before a dispute can be judged, as it stands now.
+    pub(super) async fn judged_after(&self, dispute: &IMarket::DisputeState) -> Result<u64, Error> {
+        if usize::from(dispute.commits) < JURY_QUORUM {
+            return self.commit_by(dispute.openedAt).await;
         }
-        let due = if usize::from(dispute.commits) < JURY_QUORUM {
-            commit_by
-        } else if dispute.reveals == dispute.commits && dispute.answered {
-            dispute.revealFrom
-        } else {
-            let from = if dispute.revealFrom == 0 {
-                commit_by
-            } else {
-                dispute.revealFrom
-            };
-            from.saturating_add(self.market().times().await?.revealWindow)
-        };
+        let from = self.votes_from(dispute).await?;
+        if dispute.reveals == dispute.commits && dispute.answered {
+            return Ok(from);
+        }
+        Ok(from.saturating_add(self.market().times().await?.revealWindow))
+    }
+
+    /// When votes and the answer can be revealed, if enough jurors commit.
+    async fn votes_from(&self, dispute: &IMarket::DisputeState) -> Result<u64, Error> {
+        match dispute.revealFrom {
+            0 => self.commit_by(dispute.openedAt).await,
+            from => Ok(from),
+        }
+    }
+
+    /// Whether votes and the answer can be revealed now.
+    pub(super) async fn votes_open(&self, dispute: &IMarket::DisputeState) -> Result<bool, Error> {
+        if dispute.revealFrom != 0 {
+            return Ok(true);
+        }
+        let over = self.market().now().await? > self.commit_by(dispute.openedAt).await?;
+        Ok(over && usize::from(dispute.commits) >= JURY_QUORUM)
+    }
+
+    /// Seals a jury's draw if that can be done now.
+    pub(super) async fn seal_jury_if_due(&self, lease: &LeaseView) -> Result<(), Error> {
+        let dispute = self.dispute_of(lease.first).await?;
+        let sealed = lease.dispute.as_ref().is_some_and(|dispute| dispute.sealed);
+        let in_time = self.market().now().await? <= self.commit_by(dispute.openedAt).await?;
+        if !sealed && in_time && self.block().await? > dispute.openedBlock.saturating_add(1) {
+            self.seal_jury(lease.first).await?;
+        }
+        Ok(())
+    }
+
+    async fn tend_dispute(&self, lease: &LeaseView) -> Result<(), Error> {
+        self.seal_jury_if_due(lease).await?;
+        let dispute = self.dispute_of(lease.first).await?;
+        let due = self.judged_after(&dispute).await?;
         if self.is_overdue(due).await? {
             self.judge(lease.first).await?;
         }

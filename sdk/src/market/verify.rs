@@ -121,7 +121,7 @@ impl Run {
         // The manifest's address is known from an event only: it must belong to this very result.
         if root.is_zero()
             || root != lease.root
-            || state.provider != lease.provider
+            || (!lease.provider.is_zero() && state.provider != lease.provider)
             || state.count != lease.count
         {
             return Err(self.contradiction(lease.first));

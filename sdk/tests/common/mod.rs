@@ -10,11 +10,16 @@
 
 use std::collections::BTreeMap;
 
-use alloy::primitives::{Address, B256};
+use alloy::primitives::{Address, B256, keccak256};
 use alloy::providers::DynProvider;
+use alloy::providers::ext::AnvilApi as _;
+use alloy::rpc::types::TransactionReceipt;
+use alloy::sol_types::{SolCall, SolValue as _};
 use piecework::blobs::{DirStore, blob_router};
-use piecework::chain::deploy::{MarketDeployment, deploy_dev_token, deploy_market, mint};
-use piecework::chain::{ChainOptions, IMarket, Sender, connect};
+use piecework::chain::deploy::{
+    DEV_TIMES, MarketDeployment, deploy_dev_token, deploy_market, mint,
+};
+use piecework::chain::{ChainError, ChainOptions, IMarket, Sender, connect};
 use piecework::devnet::{Anvil, AnvilOptions};
 use piecework::digest::manifest::{BlobRef, EntryPath, ResultManifest, Tree};
 use piecework::digest::{Digest, lease, tree};
@@ -44,10 +49,12 @@ impl Devnet {
         let (provider, chain_id) = connect(&ChainOptions::new(anvil.url())).await.unwrap();
         let deployer = Sender::new(provider.clone(), chain_id, anvil.key(0).unwrap());
         let (token, _) = deploy_dev_token(&deployer).await.unwrap();
-        let (market, _) = deploy_market(&deployer, MarketDeployment::new(token))
-            .await
-            .unwrap();
-        for account in anvil.addresses().into_iter().take(5) {
+        let deployment = MarketDeployment {
+            times: DEV_TIMES,
+            ..MarketDeployment::new(token)
+        };
+        let (market, _) = deploy_market(&deployer, deployment).await.unwrap();
+        for account in anvil.addresses().into_iter().take(8) {
             mint(&deployer, token, account, FUNDS).await.unwrap();
         }
         Self {
@@ -213,4 +220,139 @@ pub fn files(dir: &std::path::Path) -> BTreeMap<String, Vec<u8>> {
         }
     }
     found
+}
+
+/// A chain on which time goes on: a block each second, and one at once for each transaction.
+pub fn ticking() -> AnvilOptions {
+    AnvilOptions {
+        block_time: Some(1),
+        args: vec!["--mixed-mining".into()],
+        ..AnvilOptions::default()
+    }
+}
+
+/// A provider's seat of a redundant lease, or of a jury.
+pub struct Held {
+    pub vote: B256,
+    pub salt: B256,
+}
+
+impl Devnet {
+    /// Lets `seconds` pass at once.
+    pub async fn pass(&self, seconds: u64) {
+        self.provider.anvil_increase_time(seconds).await.unwrap();
+        self.provider.anvil_mine(Some(1), None).await.unwrap();
+    }
+}
+
+impl Provider {
+    /// Calls the market as the provider.
+    pub async fn call<C: SolCall>(&self, call: &C) -> Result<TransactionReceipt, ChainError> {
+        let sender = self.market.sender().unwrap();
+        sender.call(self.market.address(), call).await
+    }
+
+    /// As [`Provider::call`], tried until the provider is drawn.
+    pub async fn call_when_drawn<C: SolCall>(&self, call: &C) {
+        let started = std::time::Instant::now();
+        loop {
+            match self.call(call).await {
+                Ok(_) => return,
+                Err(error) => {
+                    let revert = error.revert().unwrap_or_else(|| panic!("{error}"));
+                    assert!(matches!(revert.name, "NotDrawn" | "NotSealed"), "{revert}");
+                    assert!(started.elapsed().as_secs() < 60, "{revert}");
+                }
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+        }
+    }
+
+    async fn commitment(&self, run: &Run, first: u32, held: &Held, challenge: u8) -> B256 {
+        let round = run.market().contract().leaseOf(run.id(), first).call();
+        let round = round.await.unwrap().round.max(1);
+        let (provider, vote, salt) = (self.address, held.vote, held.salt);
+        self.market
+            .contract()
+            .commitmentOf(run.id(), first, round, challenge, provider, vote, salt)
+            .call()
+            .await
+            .unwrap()
+    }
+
+    /// Commits to a root of the lease, in its first round or in the one that runs.
+    pub async fn commit(&self, run: &Run, first: u32, root: B256) -> Held {
+        let held = Held {
+            vote: root,
+            salt: B256::random(),
+        };
+        let call = IMarket::commitCall {
+            job: run.job().clone(),
+            first,
+            provider: self.address,
+            commitment: self.commitment(run, first, &held, 0).await,
+        };
+        self.call_when_drawn(&call).await;
+        held
+    }
+
+    /// Reveals; with a panel it also settles, if it can.
+    pub async fn reveal(
+        &self,
+        run: &Run,
+        first: u32,
+        held: &Held,
+        manifest: Digest,
+        panel: Vec<u32>,
+    ) {
+        let call = IMarket::revealCall {
+            job: run.job().clone(),
+            first,
+            provider: self.address,
+            root: held.vote,
+            manifest: manifest.into(),
+            salt: held.salt,
+            panel,
+        };
+        self.call(&call).await.unwrap();
+    }
+
+    /// Commits to a vote in the jury over a lease.
+    pub async fn vote(&self, run: &Run, first: u32, digest: B256, keyed: B256) -> Held {
+        let held = Held {
+            vote: keccak256((digest, keyed).abi_encode()),
+            salt: B256::random(),
+        };
+        let lease = run.market().contract().leaseOf(run.id(), first).call();
+        let challenge = lease.await.unwrap().challenges;
+        let call = IMarket::commitVoteCall {
+            job: run.job().clone(),
+            first,
+            provider: self.address,
+            commitment: self.commitment(run, first, &held, challenge).await,
+        };
+        self.call_when_drawn(&call).await;
+        held
+    }
+
+    pub async fn reveal_vote(&self, run: &Run, first: u32, digest: B256, keyed: B256, held: &Held) {
+        let call = IMarket::revealVoteCall {
+            job: run.job().clone(),
+            first,
+            provider: self.address,
+            digest,
+            keyed,
+            salt: held.salt,
+        };
+        self.call(&call).await.unwrap();
+    }
+
+    pub async fn number(&self) -> u32 {
+        self.market.provider_of(self.address).await.unwrap().number
+    }
+
+    /// All its stake, in units.
+    pub async fn staked(&self) -> u128 {
+        self.market.provider_of(self.address).await.unwrap().stake
+    }
 }

@@ -12,6 +12,7 @@ use piecework::market::{DisputeView, JobView, LeaseView, SeatView};
 use piecework::{Market, Run};
 use serde_json::{Value, json};
 
+use super::contest;
 use super::post::{check_out, report, say_money, verdict, wait};
 use crate::cli::{Globals, JobCommand};
 use crate::connect::{Key, account, market};
@@ -28,6 +29,14 @@ pub(crate) async fn run(
         JobCommand::Status { id } => status(globals, output, id).await,
         JobCommand::Fetch { id, out } => fetch(globals, output, id, &out).await,
         JobCommand::Cancel { id } => cancel(globals, output, id).await,
+        JobCommand::Challenge {
+            id,
+            task,
+            digest,
+            file,
+        } => contest::challenge(globals, output, id, task, digest, file).await,
+        JobCommand::Answer { file } => contest::answer(globals, output, &file).await,
+        JobCommand::Demand { id, lease } => contest::demand(globals, output, id, lease).await,
         JobCommand::Close { id } => close(globals, output, id).await,
     }
 }

@@ -1,6 +1,8 @@
 //! The commands, one a file.
 
+mod contest;
 mod devnet;
+mod explain;
 mod job;
 mod map;
 mod post;
@@ -27,6 +29,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Run(args) => run::run(globals, output, args).await,
         Command::Map(args) => map::run(globals, output, args).await,
         Command::Job(command) => job::run(globals, output, command).await,
+        Command::Explain { id, lease } => explain::run(globals, output, id, lease).await,
         Command::Wallet(command) => wallet::run(globals, output, command).await,
         Command::Provider(command) => provider::run(globals, output, command).await,
         Command::Demo(args) => crate::demo::run(output, args).await,
