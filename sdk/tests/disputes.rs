@@ -220,7 +220,7 @@ async fn digests_that_are_not_served_can_be_demanded() {
     provider.call(&respond).await.unwrap();
     // Now they are on chain, and can be challenged.
     let challenge = answered.challenge(1, Digest::of(b"")).await.unwrap();
-    assert_eq!(challenge.digest, digests[1].into());
+    assert_eq!(challenge.digest, B256::from(digests[1]));
 
     let (withheld, _) = submit().await;
     withheld.demand(0).await.unwrap();

@@ -84,7 +84,7 @@ impl Run {
         .await
     }
 
-    /// Fixes the seed of a jury's draw; anyone may, from the second block after the challenge on.
+    /// Fixes the seed of a jury's draw; anyone may, from the third block after the challenge on.
     ///
     /// # Errors
     /// [`Error::NoKey`], [`Error::Chain`].

@@ -269,11 +269,11 @@ impl Provider {
     }
 
     async fn commitment(&self, run: &Run, first: u32, held: &Held, challenge: u8) -> B256 {
-        let round = run.market().contract().leaseOf(run.id(), first).call();
-        let round = round.await.unwrap().round.max(1);
+        let contract = self.market.contract();
+        let lease = contract.leaseOf(run.id(), first).call().await.unwrap();
+        let round = lease.round.max(1);
         let (provider, vote, salt) = (self.address, held.vote, held.salt);
-        self.market
-            .contract()
+        contract
             .commitmentOf(run.id(), first, round, challenge, provider, vote, salt)
             .call()
             .await
@@ -284,7 +284,7 @@ impl Provider {
     pub async fn commit(&self, run: &Run, first: u32, root: B256) -> Held {
         let held = Held {
             vote: root,
-            salt: B256::random(),
+            salt: rand::random::<[u8; 32]>().into(),
         };
         let call = IMarket::commitCall {
             job: run.job().clone(),
@@ -321,10 +321,11 @@ impl Provider {
     pub async fn vote(&self, run: &Run, first: u32, digest: B256, keyed: B256) -> Held {
         let held = Held {
             vote: keccak256((digest, keyed).abi_encode()),
-            salt: B256::random(),
+            salt: rand::random::<[u8; 32]>().into(),
         };
-        let lease = run.market().contract().leaseOf(run.id(), first).call();
-        let challenge = lease.await.unwrap().challenges;
+        let contract = self.market.contract();
+        let lease = contract.leaseOf(run.id(), first).call().await.unwrap();
+        let challenge = lease.challenges;
         let call = IMarket::commitVoteCall {
             job: run.job().clone(),
             first,

@@ -17,7 +17,7 @@ fn help(args: &[&str]) -> String {
 
 #[test]
 fn every_help_is_as_it_was_reviewed() {
-    let commands: [&[&str]; 24] = [
+    let commands: [&[&str]; 28] = [
         &[],
         &["devnet"],
         &["run"],
@@ -26,8 +26,12 @@ fn every_help_is_as_it_was_reviewed() {
         &["job", "list"],
         &["job", "status"],
         &["job", "fetch"],
+        &["job", "challenge"],
+        &["job", "answer"],
+        &["job", "demand"],
         &["job", "cancel"],
         &["job", "close"],
+        &["explain"],
         &["wallet"],
         &["wallet", "new"],
         &["wallet", "address"],
