@@ -57,7 +57,7 @@ pub struct LeaseStatus {
     pub round: u16,
     /// 0 for a lease, or a seat of a redundant one; of a juror's seat the number of the challenge.
     pub challenge: u8,
-    /// Where it stands: running, submitting, submitted, challenged, demanded, finalizing, releasing,
+    /// Where it stands: running, submitting, submitted, challenged, judging, demanded, finalizing, releasing,
     /// settled, absent, lost; of a seat also committing, committed, revealing, revealed, settling, failed,
     /// released.
     pub phase: &'static str,

@@ -259,6 +259,9 @@ impl Control {
             return Ok(());
         };
         // Capacity and stake may have gone to the seat before this one.
+        if self.has_enough() {
+            return Ok(());
+        }
         let (Ok(cost), Ok(spec)) = (self.cost(entry, open), &entry.spec) else {
             return Ok(());
         };

@@ -33,7 +33,7 @@ impl Control {
             Effect::Submit { roots, attempt } => self.submit(key, roots, attempt).await?,
             Effect::Release { attempt } => {
                 let provider = self.tools.provider;
-                self.call("release", key, attempt, |job| {
+                self.call("release".to_owned(), key, attempt, |job| {
                     IMarket::releaseCall {
                         job,
                         first: key.first,
@@ -44,7 +44,7 @@ impl Control {
                 .await?;
             }
             Effect::Finalize { attempt } => {
-                self.call("finalize", key, attempt, |job| {
+                self.call("finalize".to_owned(), key, attempt, |job| {
                     IMarket::finalizeCall {
                         job,
                         first: key.first,
@@ -54,7 +54,7 @@ impl Control {
                 .await?;
             }
             Effect::Expire { attempt } => {
-                self.call("expire", key, attempt, |job| {
+                self.call("expire".to_owned(), key, attempt, |job| {
                     IMarket::expireCall {
                         job,
                         first: key.first,
@@ -64,6 +64,7 @@ impl Control {
                 .await?;
             }
             Effect::Respond { attempt } => self.respond(key, attempt).await?,
+            Effect::Judge { challenge, attempt } => self.judge(key, challenge, attempt).await?,
             Effect::Publish => self.publish(key).await,
             Effect::Forget(end) => self.forget(key, end).await?,
         }
@@ -130,7 +131,7 @@ impl Control {
             Err(error) => return Err(error.into()),
         }
         let provider = self.tools.provider;
-        self.call("submit", key, attempt, |job| {
+        self.call("submit".to_owned(), key, attempt, |job| {
             IMarket::submitCall {
                 job,
                 first: key.first,
@@ -151,7 +152,7 @@ impl Control {
         let tasks = self.tools.store.tasks(key.job, key.first, count).await?;
         let digests = tasks.iter().map(|task| task.digest).collect();
         let provider = self.tools.provider;
-        self.call("respond", key, attempt, |job| {
+        self.call("respond".to_owned(), key, attempt, |job| {
             IMarket::respondCall {
                 job,
                 first: key.first,
@@ -163,9 +164,26 @@ impl Control {
         .await
     }
 
+    /// A round may see several disputes, and each is judged once.
+    async fn judge(&mut self, key: Key, challenge: u8, attempt: u32) -> Result<(), ControlError> {
+        let what = format!("judge-{challenge}");
+        let jury = seat::Key {
+            lease: key,
+            challenge,
+        };
+        match self.settle(jury).await {
+            Some(data) => self.call(what, key, attempt, |_| data).await,
+            None => {
+                let id = intent_id(&what, key, attempt);
+                let why = "the jury's numbers could not be read";
+                Box::pin(self.send_failed(key, attempt, &id, why)).await
+            }
+        }
+    }
+
     async fn call(
         &mut self,
-        what: &'static str,
+        what: String,
         key: Key,
         attempt: u32,
         data: impl FnOnce(IMarket::Job) -> Vec<u8>,
@@ -173,7 +191,7 @@ impl Control {
         let Some(entry) = self.jobs.get(&key.job) else {
             return Ok(());
         };
-        let id = intent_id(what, key, attempt);
+        let id = intent_id(&what, key, attempt);
         let intent = NewIntent {
             id: id.clone(),
             data: data(entry.job.clone()).into(),
@@ -270,6 +288,7 @@ impl Control {
                         phase,
                         Phase::Submitted
                             | Phase::Challenged
+                            | Phase::Judging
                             | Phase::Demanded
                             | Phase::Finalizing
                             | Phase::Settled

@@ -164,13 +164,7 @@ impl Control {
             return Ok(());
         }
         self.refresh_stake().await?;
-        let leases = self.leases.values().filter(|held| held.lease.is_bonded());
-        let seats = self.seats.values().filter(|held| held.seat.is_bonded());
-        let held = leases.count().saturating_add(seats.count());
-        if self.is_stopping()
-            || self.disk_full
-            || held.saturating_add(self.claims.len()) >= self.tools.policy.max_leases as usize
-        {
+        if self.is_stopping() || self.disk_full || self.has_enough() {
             return Ok(());
         }
         let open: Vec<B256> = self
@@ -183,6 +177,14 @@ impl Control {
             self.consider(job).await?;
         }
         self.take_juries().await
+    }
+
+    /// Whether the owner wants no more leases and seats than there are, those asked for included.
+    pub(super) fn has_enough(&self) -> bool {
+        let leases = self.leases.values().filter(|held| held.lease.is_bonded());
+        let seats = self.seats.values().filter(|held| held.seat.is_bonded());
+        let held = leases.count().saturating_add(seats.count());
+        held.saturating_add(self.claims.len()) >= self.tools.policy.max_leases as usize
     }
 
     async fn consider(&mut self, id: B256) -> Result<(), ControlError> {

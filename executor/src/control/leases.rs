@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Claim, Control, ControlError, JobEntry, Tools, Wish, stake::Stake};
 use crate::{
     capacity::Reservation,
-    lease::{End, Event, Key, Lease, Phase, Roots, view::JobView},
+    lease::{End, Event, Key, Lease, Phase, Roots, Seen, view::JobView},
     seat::{self, Vote},
     status::{LeaseStatus, SkippedJob},
     store::IntentState,
@@ -194,7 +194,13 @@ impl Control {
             .collect();
         for key in keys {
             let ours = self.claimed_here(&view, key.first).await?;
-            let (seen, block) = view.round(key.first, key.round, ours);
+            let (mut seen, block) = view.round(key.first, key.round, ours);
+            if let Seen::Challenged { challenge, jury } = &mut seen {
+                let place = (key.first, key.round, *challenge);
+                let (me, times) = (self.tools.provider, &self.tools.times);
+                let found = view.seats.round(place, me, timing.runWindow, times);
+                *jury = found.map(|(_, round)| round);
+            }
             self.step(key, Event::Chain { seen, block }).await?;
         }
         self.refresh_seats(job, &view, room).await

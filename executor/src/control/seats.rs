@@ -7,7 +7,7 @@ use futures::future::try_join_all;
 use piecework::chain::IMarket;
 use tokio_util::sync::CancellationToken;
 
-use super::{Control, ControlError};
+use super::{Control, ControlError, JobEntry};
 use crate::{
     capacity::Reservation,
     clock::local_now,
@@ -28,6 +28,8 @@ pub(super) struct HeldSeat {
     pub(super) bond: u128,
     work: Option<CancellationToken>,
     room: Option<Arc<Reservation>>,
+    /// The seed under which a juror works.
+    keyed: Option<B256>,
     done: u32,
     pub(super) published: bool,
 }
@@ -39,6 +41,7 @@ impl HeldSeat {
             bond: 0,
             work: None,
             room,
+            keyed: None,
             done: 0,
             published: false,
         }
@@ -261,18 +264,10 @@ impl Control {
             return;
         };
         let Ok(spec) = entry.spec.clone() else { return };
-        let keyed = match key.is_jurors() {
-            false => None,
-            true => {
-                let lease = key.lease;
-                let seats = &entry.view.seats;
-                let dispute = seats.dispute(lease.first, lease.round, key.challenge);
-                let Some(seed) = dispute.and_then(|dispute| dispute.seed) else {
-                    return;
-                };
-                Some(seed)
-            }
-        };
+        let keyed = seed_of(entry, key);
+        if key.is_jurors() && keyed.is_none() {
+            return;
+        }
         let cancel = self.works.token().child_token();
         let capacity = &self.tools.capacity;
         let wanted = held.seat.work.count;
@@ -280,7 +275,7 @@ impl Control {
             let room = capacity.reserve(spec.resources, wanted);
             Arc::new(room.unwrap_or_else(|| capacity.force(spec.resources)))
         });
-        held.work = Some(cancel.clone());
+        (held.work, held.keyed) = (Some(cancel.clone()), keyed);
         self.tidied = false;
         let order = Order {
             key,
@@ -310,8 +305,15 @@ impl Control {
         key: Key,
         result: Result<Vote, Failure>,
     ) -> Result<(), ControlError> {
+        let entry = self.jobs.get(&key.lease.job);
+        let seed = entry.and_then(|entry| seed_of(entry, key));
         if let Some(held) = self.seats.get_mut(&key) {
             (held.work, held.room) = (None, None);
+            if held.keyed != seed {
+                // A reorganization drew the jury anew: what is keyed with the old seed is no vote.
+                self.run_seat(key);
+                return Ok(());
+            }
         }
         let event = match result {
             Ok(vote) => Event::Finished(vote),
@@ -445,7 +447,7 @@ impl Control {
         Ok(Some(call.abi_encode()))
     }
 
-    async fn settle(&mut self, key: Key) -> Option<Vec<u8>> {
+    pub(super) async fn settle(&self, key: Key) -> Option<Vec<u8>> {
         let panel = self.panel(key).await?;
         let job = self.job_of(key)?;
         let (lease, view) = (key.lease, &self.jobs.get(&key.lease.job)?.view);
@@ -519,6 +521,14 @@ impl Control {
             }
         }
     }
+}
+
+/// The key of a juror's second digest.
+fn seed_of(entry: &JobEntry, key: Key) -> Option<B256> {
+    let lease = key.lease;
+    let seats = &entry.view.seats;
+    let dispute = seats.dispute(lease.first, lease.round, key.challenge)?;
+    dispute.seed
 }
 
 impl Act {

@@ -82,6 +82,11 @@ fn later(at: Option<u64>, why: impl Into<String>) -> Decision {
     }
 }
 
+fn too_cheap(worth: u64) -> Decision {
+    let why = format!("its price gets to policy.min_price at {worth}");
+    later(Some(worth), why)
+}
+
 /// The stake that a lease of `count` tasks locks.
 pub(crate) fn bond(job: &IMarket::Job, count: u32) -> u128 {
     let per_task = job.price.bond.saturating_mul(count.into());
@@ -129,9 +134,6 @@ pub(crate) fn evaluate(offer: Offer<'_>, means: Means<'_>) -> Decision {
         Err(decision) => return decision,
     };
     let (job, now) = (offer.job, means.now);
-    if job.terms.replicas > 1 {
-        return Decision::Seats;
-    }
     let ever = means.capacity.fits_ever(spec.resources);
     let free = means.capacity.fits_now(spec.resources).min(ever);
     let rounds = rounds(spec, job.timing.runWindow, means.timing);
@@ -142,6 +144,9 @@ pub(crate) fn evaluate(offer: Offer<'_>, means: Means<'_>) -> Decision {
             means.policy.min_price
         ));
     };
+    if job.terms.replicas > 1 {
+        return seats::job(job, means, worth);
+    }
     let left = job
         .terms
         .tasks
@@ -157,10 +162,7 @@ pub(crate) fn evaluate(offer: Offer<'_>, means: Means<'_>) -> Decision {
         };
     }
     if now < worth {
-        return later(
-            Some(worth),
-            format!("its price gets to policy.min_price at {worth}"),
-        );
+        return too_cheap(worth);
     }
     if free == 0 {
         return later(None, "no capacity is free");

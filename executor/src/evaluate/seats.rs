@@ -1,9 +1,11 @@
 //! Which seats are worth taking, of redundant leases and of juries. Who else sits there is not asked:
 //! the draw decides that.
 
-use piecework::spec::JobSpec;
+use piecework::{chain::IMarket, spec::JobSpec};
 
-use super::{Decision, JURY, Means, Offer, bond, price_at, purse, rounds, runnable};
+use super::{
+    Decision, JURY, Means, Offer, bond, price_at, purse, rounds, runnable, skip, too_cheap,
+};
 
 /// A seat that can be taken, as to its work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,16 +26,25 @@ pub(crate) struct Cost {
     pub(crate) bond: u128,
 }
 
+/// Whether a redundant job's leases are to be looked at, and its draws to be sealed. It is worth it from
+/// `worth` on.
+pub(super) fn job(job: &IMarket::Job, means: Means<'_>, worth: u64) -> Decision {
+    let count = job.terms.maxLease.min(job.terms.tasks);
+    if count > means.lease_tasks {
+        return skip(format!(
+            "its leases of {count} tasks are larger than capacity.lease_tasks"
+        ));
+    }
+    match means.now < worth {
+        true => too_cheap(worth),
+        false => Decision::Seats,
+    }
+}
+
 /// Whether a seat of a redundant lease is worth taking now, of a job that [`super::evaluate`] accepts;
 /// else why not.
 pub(crate) fn seat(offer: Offer<'_>, means: Means<'_>, place: Place) -> Result<Cost, String> {
     let (job, spec) = (offer.job, spec(offer, means)?);
-    if place.count > means.lease_tasks {
-        return Err(format!(
-            "its leases of {} tasks are larger than capacity.lease_tasks",
-            place.count
-        ));
-    }
     let price = price_at(job, place.started.unwrap_or(means.now));
     let kept = 10_000u128.saturating_sub(offer.fee_bps.into());
     if price.saturating_mul(kept) / 10_000 < means.policy.min_price {

@@ -285,7 +285,20 @@ fn seats_of_a_redundant_job_are_evaluated_one_by_one() {
     let mut scene = Scene::new();
     scene.job.terms.replicas = 3;
     scene.job.terms.quorum = 2;
+    scene.job.terms.maxLease = 16;
     assert_eq!(scene.decide(), Decision::Seats);
+    scene.job.terms.maxLease = 17;
+    assert!(scene.why().contains("lease_tasks"));
+    scene.job.terms.maxLease = 4;
+    // Nothing is sealed for a price that is not there yet, or never will be.
+    scene.config.policy.min_price = 196;
+    scene.now = 1_099;
+    let at = Some(1_100);
+    assert!(matches!(scene.decide(), Decision::Later { at: found, .. } if found == at));
+    scene.config.policy.min_price = 197;
+    assert!(scene.why().contains("never pays"));
+    scene.config.policy.min_price = 0;
+    scene.now = 1_100;
     let place = Place {
         count: 4,
         started: None,
@@ -302,8 +315,6 @@ fn seats_of_a_redundant_job_are_evaluated_one_by_one() {
         let found = decide(scene, place).unwrap_err();
         assert!(found.contains(why), "{found} does not say {why}");
     };
-    let large = Place { count: 17, ..place };
-    refused(&scene, large, "lease_tasks");
     let late = Place {
         commit_by: scene.now + 110,
         ..place

@@ -22,6 +22,8 @@ pub(crate) mod view;
 
 use alloy::primitives::B256;
 
+use crate::seat::{Round, Stage};
+
 /// One round of a lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Key {
@@ -45,6 +47,8 @@ pub(crate) enum Phase {
     Submitted,
     /// A jury decides about our result.
     Challenged,
+    /// Nothing is to be waited for: we have the dispute judged.
+    Judging,
     /// All our digests were demanded, and must be given.
     Demanded,
     Finalizing,
@@ -80,8 +84,11 @@ pub(crate) enum Seen {
     Submitted {
         at: u64,
     },
-    /// It waits for a jury's verdict.
-    Challenged,
+    /// It waits for a jury's verdict, in the challenge of this number.
+    Challenged {
+        challenge: u8,
+        jury: Option<Round>,
+    },
     /// Its digests were demanded at this time.
     Demanded {
         at: u64,
@@ -132,6 +139,11 @@ pub(crate) enum Effect {
     Respond {
         attempt: u32,
     },
+    /// Have the dispute judged, whoever sat on its jury, if anyone did.
+    Judge {
+        challenge: u8,
+        attempt: u32,
+    },
     /// Serve the outputs.
     Publish,
     /// Nothing more will happen.
@@ -164,6 +176,8 @@ pub(crate) struct Lease {
     pub(crate) run_window: u64,
     pub(crate) challenge_window: u64,
     submitted: u64,
+    /// The last challenge, and its jury.
+    dispute: Option<(u8, Round)>,
     retry_at: Option<u64>,
 }
 
@@ -187,6 +201,7 @@ impl Lease {
             run_window,
             challenge_window,
             submitted: 0,
+            dispute: None,
             retry_at: None,
         }
     }
@@ -229,8 +244,10 @@ impl Lease {
                 // A refusal often comes from a state of the chain that passes: a moment's patience.
                 self.tries = self.tries.saturating_add(1);
                 self.retry_at = Some(now.time.saturating_add(1));
-                if self.phase == Phase::Finalizing {
-                    self.phase = Phase::Submitted;
+                match self.phase {
+                    Phase::Finalizing => self.phase = Phase::Submitted,
+                    Phase::Judging => self.phase = Phase::Challenged,
+                    _ => {}
                 }
             }
             Event::Restarted => self.again(now, effects),
@@ -239,10 +256,10 @@ impl Lease {
     }
 
     fn wants_to_send(&self) -> bool {
-        use Phase::{Demanded, Expiring, Finalizing, Releasing, Submitting};
+        use Phase::{Demanded, Expiring, Finalizing, Judging, Releasing, Submitting};
         matches!(
             self.phase,
-            Submitting | Releasing | Expiring | Finalizing | Demanded
+            Submitting | Releasing | Expiring | Finalizing | Demanded | Judging
         )
     }
 
@@ -270,8 +287,15 @@ impl Lease {
                     _ => self.enter(Phase::Submitted, now, effects),
                 }
             }
-            (Seen::Challenged, Phase::Challenged) | (Seen::Demanded { .. }, Phase::Demanded) => {}
-            (Seen::Challenged, _) => self.enter(Phase::Challenged, now, effects),
+            (Seen::Challenged { challenge, jury }, phase) => {
+                self.dispute = jury.map(|jury| (challenge, jury));
+                match phase {
+                    Phase::Challenged => {}
+                    Phase::Judging if self.judge_from(now).is_some() => {}
+                    _ => self.enter(Phase::Challenged, now, effects),
+                }
+            }
+            (Seen::Demanded { .. }, Phase::Demanded) => {}
             (Seen::Demanded { at }, _) => {
                 self.submitted = at;
                 self.enter(Phase::Demanded, now, effects);
@@ -328,6 +352,11 @@ impl Lease {
             (Phase::Finalizing, _) => {
                 effects.extend([Effect::Publish, Effect::Finalize { attempt }])
             }
+            (Phase::Judging, _) => {
+                if let Some((challenge, _)) = self.dispute {
+                    effects.push(Effect::Judge { challenge, attempt });
+                }
+            }
             // Jurors and challengers need the outputs too.
             (Phase::Submitted | Phase::Challenged, _) => effects.push(Effect::Publish),
             // Who does not answer loses the whole bond: asked for until the chain says that it is over.
@@ -356,6 +385,12 @@ impl Lease {
             {
                 self.enter(Phase::Finalizing, now, effects);
             }
+            Phase::Challenged
+                if self.judge_from(now).is_some_and(|from| now.time >= from)
+                    && (retry || self.retry_at.is_none()) =>
+            {
+                self.enter(Phase::Judging, now, effects);
+            }
             Phase::Submitting | Phase::Releasing | Phase::Expiring | Phase::Demanded if retry => {
                 self.retry_at = None;
                 self.again(now, effects);
@@ -364,6 +399,15 @@ impl Lease {
             Phase::Lost if is_final => self.end(End::Lost, effects),
             Phase::Absent if is_final => self.end(End::Vanished, effects),
             _ => {}
+        }
+    }
+
+    /// When we have the dispute judged, if it is due: the jurors are let go first.
+    fn judge_from(&self, now: Now) -> Option<u64> {
+        let (_, jury) = self.dispute?;
+        match jury.stage(now.time) {
+            Stage::Due { since } => Some(since.saturating_add(now.margin)),
+            Stage::Commit | Stage::Reveal { .. } => None,
         }
     }
 

@@ -11,6 +11,7 @@ impl Phase {
             Self::Submitting => "submitting",
             Self::Submitted => "submitted",
             Self::Challenged => "challenged",
+            Self::Judging => "judging",
             Self::Demanded => "demanded",
             Self::Finalizing => "finalizing",
             Self::Releasing => "releasing",
@@ -25,11 +26,12 @@ impl Phase {
     }
 
     fn parse(name: &str) -> Option<Self> {
-        const ALL: [Phase; 14] = [
+        const ALL: [Phase; 15] = [
             Phase::Running,
             Phase::Submitting,
             Phase::Submitted,
             Phase::Challenged,
+            Phase::Judging,
             Phase::Demanded,
             Phase::Finalizing,
             Phase::Releasing,

@@ -150,8 +150,8 @@ fn a_challenged_result_waits_for_the_verdict_and_its_window_begins_anew() {
     let (lease, effects) = steps(&[
         (Event::Finished(roots(1)), at(50)),
         (seen(Seen::Submitted { at: START + 52 }, 11), at(52)),
-        (seen(Seen::Challenged, 12), at(60)),
-        (Event::Tick, at(400)),
+        (challenged(0, 0), at(60)),
+        (Event::Tick, at(COMMIT_BY)),
         (seen(Seen::Submitted { at: START + 500 }, 13), at(500)),
         (Event::Tick, at(500 + CHALLENGE)),
     ]);
@@ -195,12 +195,69 @@ fn a_demand_is_answered_and_again_if_the_answer_comes_to_nothing() {
     );
 }
 
+#[test]
+fn a_dispute_that_nobody_judges_is_judged_by_who_waits_for_it() {
+    let at = |time| now(START + time, 10);
+    let submitted = [
+        (Event::Finished(roots(1)), at(50)),
+        (seen(Seen::Submitted { at: START + 52 }, 11), at(52)),
+        (challenged(2, 1), at(60)),
+        (Event::Tick, at(COMMIT_BY + WINDOW + 10)),
+    ];
+    let (lease, effects) = steps(&submitted);
+    assert_eq!(effects.last(), Some(&Effect::Publish));
+    let late = COMMIT_BY + WINDOW + 11;
+    let (lease, effects) = lease.step(Event::Tick, at(late));
+    let judge = |attempt| Effect::Judge {
+        challenge: 1,
+        attempt,
+    };
+    assert_eq!((lease.phase, effects), (Phase::Judging, vec![judge(0)]));
+    let (lease, effects) = lease.step(Event::SendFailed, at(late));
+    assert_eq!((lease.phase, effects), (Phase::Challenged, vec![]));
+    let (_, effects) = lease.step(Event::Tick, at(late + 1));
+    assert_eq!(effects, [judge(1)]);
+    // Without enough commitments there is nothing to reveal, and less to wait for.
+    let (lease, _) = steps(&submitted[..2]);
+    let (lease, _) = lease.step(challenged(1, 0), at(60));
+    let (_, effects) = lease.step(Event::Tick, at(COMMIT_BY + 11));
+    assert_eq!(effects, [judge(0)]);
+}
+
+const COMMIT_BY: u64 = 400;
+const WINDOW: u64 = 100;
+
+fn jury(commits: u8, reveals: u8) -> Round {
+    Round {
+        commit_by: START + COMMIT_BY,
+        reveal_window: WINDOW,
+        quorum: 2,
+        commits,
+        reveals,
+        full_at: None,
+        awaits_answer: true,
+        revealed_at: 0,
+        rank: 0,
+        our_turn: true,
+    }
+}
+
+fn challenged(commits: u8, reveals: u8) -> Event {
+    let jury = Some(jury(commits, reveals));
+    let challenge = 1;
+    seen(Seen::Challenged { challenge, jury }, 12)
+}
+
+fn any_jury() -> impl Strategy<Value = Round> {
+    (0..3u8, 0..3u8).prop_map(|(commits, reveals)| jury(commits, reveals.min(commits)))
+}
+
 fn any_seen() -> impl Strategy<Value = Seen> {
     prop_oneof![
         2 => Just(Seen::Absent),
         4 => (0..50u64).prop_map(|late| Seen::Running { started: START + late }),
         3 => (0..RUN).prop_map(|late| Seen::Submitted { at: START + late }),
-        1 => Just(Seen::Challenged),
+        2 => (1..4u8, any_jury()).prop_map(|(challenge, jury)| Seen::Challenged { challenge, jury: Some(jury) }),
         1 => (0..RUN).prop_map(|late| Seen::Demanded { at: START + late }),
         1 => Just(Seen::Settled),
         1 => Just(Seen::Freed),
@@ -261,6 +318,11 @@ proptest! {
                         prop_assert_eq!(next.phase, Phase::Finalizing);
                     }
                     Effect::Expire { .. } => prop_assert!(time > next.deadline()),
+                    Effect::Judge { .. } => {
+                        let due = next.dispute.map(|(_, jury)| jury.stage(time));
+                        let due = matches!(due, Some(Stage::Due { since }) if since <= time);
+                        prop_assert!(due, "judged too early");
+                    }
                     Effect::Forget(_) => over = true,
                     _ => {}
                 }
@@ -272,9 +334,8 @@ proptest! {
         let mut seen = last;
         for _ in 0..20 {
             (time, block) = (time + 1_000, block + 3);
-            // A verdict comes, and so does an answer or a forfeit.
+            // An answer comes, or a forfeit.
             seen = match seen {
-                Seen::Challenged => Seen::Submitted { at: time },
                 Seen::Demanded { .. } => Seen::Freed,
                 other => other,
             };
@@ -285,6 +346,9 @@ proptest! {
                 match effect {
                     Effect::Expire { .. } if matches!(seen, Seen::Running { .. }) => seen = Seen::Freed,
                     Effect::Finalize { .. } if matches!(seen, Seen::Submitted { .. }) => seen = Seen::Settled,
+                    Effect::Judge { .. } if matches!(seen, Seen::Challenged { .. }) => {
+                        seen = Seen::Submitted { at: time };
+                    }
                     _ => {}
                 }
             }

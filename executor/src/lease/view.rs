@@ -111,7 +111,11 @@ impl JobView {
             }
             event => {
                 match &event {
-                    MarketEvent::Challenged(event) => self.set(event.first, at, Seen::Challenged),
+                    MarketEvent::Challenged(event) => {
+                        let challenge = event.challenge;
+                        let jury = None;
+                        self.set(event.first, at, Seen::Challenged { challenge, jury });
+                    }
                     // A provider that was wrong has lost the lease already.
                     MarketEvent::Judged(event)
                         if event.verdict != IMarket::Verdict::ProviderWrong =>

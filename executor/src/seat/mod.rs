@@ -93,6 +93,8 @@ pub(crate) struct Round {
     pub(crate) revealed_at: u64,
     /// Our place among the seats: who comes later lets others go first.
     pub(crate) rank: u8,
+    /// Whether all that committed and come before us have revealed.
+    pub(crate) our_turn: bool,
 }
 
 /// What can be done with seats now.
@@ -225,6 +227,7 @@ impl Seat {
             awaits_answer: false,
             revealed_at: 0,
             rank: 0,
+            our_turn: true,
         };
         Self {
             key,
@@ -347,7 +350,7 @@ impl Seat {
             (Mine::Joined, Stage::Commit) => self.vote.map(|_| Act::Commit),
             // One after another: the last one can settle in the same transaction.
             (Mine::Committed, Stage::Reveal { from, .. })
-                if now.time >= from.saturating_add(self.patience(now)) =>
+                if self.round.our_turn || now.time >= from.saturating_add(self.patience(now)) =>
             {
                 Some(Act::Reveal)
             }
@@ -363,7 +366,7 @@ impl Seat {
     /// Seconds that others are let go first; never a large part of the time there is.
     fn patience(&self, now: Now) -> u64 {
         let rank = u64::from(self.round.rank);
-        let step = (now.margin / 4).max(1);
+        let step = (now.margin / 4).max(3);
         rank.saturating_mul(step).min(self.round.reveal_window / 4)
     }
 

@@ -23,7 +23,7 @@ fn now(time: u64, block: u64) -> Now {
     Now {
         time,
         block,
-        margin: 8,
+        margin: 12,
         confirmations: 5,
     }
 }
@@ -56,6 +56,7 @@ fn round(commits: u8, reveals: u8) -> Round {
         awaits_answer: false,
         revealed_at: 0,
         rank: 1,
+        our_turn: false,
     }
 }
 
@@ -100,6 +101,7 @@ fn the_ordinary_life() {
             (chain(Mine::Committed, full(10_060, 0)), 10_060),
             // The first seat is let go first.
             (Event::Tick, 10_062),
+            (Event::Tick, 10_063),
             (chain(Mine::Revealed, full(10_060, 2)), 10_064),
             (chain(Mine::Closed(End::Paid), full(10_060, 3)), 10_066),
             (Event::Tick, 10_070),
@@ -128,22 +130,46 @@ fn with_a_seat_missing_reveals_open_after_the_time_for_commitments() {
         (Event::Finished(vote(1)), 10_050),
         (chain(Mine::Committed, round(2, 0)), 10_052),
         (Event::Tick, COMMIT_BY),
-        (Event::Tick, COMMIT_BY + 2),
+        (Event::Tick, COMMIT_BY + 3),
     ];
     let (seat, effects) = steps(seat(), &committed);
     assert_eq!(effects, [Effect::Run, send(Act::Commit, 0)]);
-    let (seat, effects) = seat.step(Event::Tick, now(COMMIT_BY + 3, 10));
+    let (seat, effects) = seat.step(Event::Tick, now(COMMIT_BY + 4, 10));
     assert_eq!(effects, [send(Act::Reveal, 0)]);
     // The other one stays silent: its window is waited for, and then another's turn.
     let waits = [
         (chain(Mine::Revealed, round(2, 1)), COMMIT_BY + 5),
         (Event::Tick, COMMIT_BY + WINDOW),
-        (Event::Tick, COMMIT_BY + WINDOW + 2),
+        (Event::Tick, COMMIT_BY + WINDOW + 3),
     ];
     let (seat, effects) = steps(seat, &waits);
     assert_eq!(effects, []);
-    let (_, effects) = seat.step(Event::Tick, now(COMMIT_BY + WINDOW + 3, 10));
+    let (_, effects) = seat.step(Event::Tick, now(COMMIT_BY + WINDOW + 4, 10));
     assert_eq!(effects, [send(Act::Settle, 0)]);
+}
+
+#[test]
+fn nobody_is_waited_for_who_has_revealed() {
+    let ready = Round {
+        our_turn: true,
+        ..full(10_060, 1)
+    };
+    let events = [
+        (chain(Mine::Committed, full(10_060, 0)), 10_060),
+        (chain(Mine::Committed, ready), 10_060),
+    ];
+    let (_, effects) = steps(seat(), &events);
+    assert_eq!(effects, [send(Act::Reveal, 0)]);
+}
+
+#[test]
+fn who_comes_last_commits_too_though_there_is_a_quorum_without_it() {
+    let events = [
+        (chain(Mine::Joined, round(2, 0)), 10_000),
+        (Event::Finished(vote(1)), COMMIT_BY),
+    ];
+    let (_, effects) = steps(seat(), &events);
+    assert_eq!(effects, [Effect::Run, send(Act::Commit, 0)]);
 }
 
 #[test]
@@ -155,10 +181,10 @@ fn with_too_few_commitments_nothing_is_revealed_and_the_round_is_ended() {
             (Event::Finished(vote(1)), 10_050),
             (chain(Mine::Committed, round(1, 0)), 10_052),
             (Event::Tick, COMMIT_BY + 1),
-            (Event::Tick, COMMIT_BY + 3),
+            (Event::Tick, COMMIT_BY + 4),
             (
                 chain(Mine::Closed(End::Released), round(1, 0)),
-                COMMIT_BY + 4,
+                COMMIT_BY + 5,
             ),
         ],
     );
@@ -183,7 +209,7 @@ fn a_jury_waits_for_the_answer_until_its_window_is_over() {
         now(10_060 + WINDOW, 10),
     );
     assert_eq!(answered.1, [send(Act::Settle, 0)]);
-    let (_, effects) = seat.step(Event::Tick, now(10_063 + WINDOW, 10));
+    let (_, effects) = seat.step(Event::Tick, now(10_064 + WINDOW, 10));
     assert_eq!(effects, [send(Act::Settle, 0)]);
 }
 
@@ -210,9 +236,9 @@ fn a_refused_act_is_tried_again_a_second_later_and_one_of_the_past_is_not() {
 fn work_that_would_come_too_late_is_given_up_and_the_rest_of_the_bond_fetched() {
     let events = [
         (chain(Mine::Joined, round(0, 0)), 10_000),
-        (Event::Tick, COMMIT_BY - 8),
-        (Event::Tick, COMMIT_BY - 7),
-        (Event::Tick, COMMIT_BY + 3),
+        (Event::Tick, COMMIT_BY - 12),
+        (Event::Tick, COMMIT_BY - 11),
+        (Event::Tick, COMMIT_BY + 4),
     ];
     let (seat, effects) = steps(seat(), &events);
     let expected = [Effect::Run, Effect::StopWork, send(Act::Settle, 0)];
@@ -251,13 +277,14 @@ fn any_round() -> impl Strategy<Value = Round> {
         2 => Just(None),
         3 => (10_000..COMMIT_BY).prop_map(Some),
     ];
-    (0..=3u8, 0..=3u8, full, any::<bool>(), 0..4u8).prop_map(
-        |(commits, reveals, full_at, awaits_answer, rank)| {
+    (0..=3u8, 0..=3u8, full, any::<bool>(), 0..4u8, any::<bool>()).prop_map(
+        |(commits, reveals, full_at, awaits_answer, rank, our_turn)| {
             let commits = if full_at.is_some() { 3 } else { commits.min(2) };
             Round {
                 full_at,
                 awaits_answer,
                 rank,
+                our_turn,
                 revealed_at: full_at.unwrap_or(COMMIT_BY) + 10,
                 ..round(commits, reveals.min(commits))
             }

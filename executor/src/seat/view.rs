@@ -147,6 +147,9 @@ impl Panel {
             awaits_answer,
             revealed_at: self.revealed_at,
             rank: rank.and_then(|rank| u8::try_from(rank).ok()).unwrap_or(0),
+            our_turn: (self.seats.iter())
+                .take_while(|seat| seat.provider != provider)
+                .all(|seat| seat.did != Did::Commit),
         }
     }
 }

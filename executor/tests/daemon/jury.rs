@@ -11,7 +11,7 @@ use piecework::{
 
 use crate::{
     net::PURSE,
-    scene::{Scene, eventually},
+    scene::{Scene, eventually, status_says},
 };
 
 /// The bond of a lease of two tasks.
@@ -216,6 +216,48 @@ async fn jurors_say_that_an_input_cannot_be_had_and_the_result_stands() {
     assert_eq!(verdict.digest, B256::ZERO);
     let ends = scene.ends(contested.id).await;
     assert_eq!(ends, [(IMarket::SeatEnd::Paid, FEE, 0); 3]);
+    for executor in executors {
+        executor.stop().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_nobody_can_sit_on_the_jury_the_provider_has_it_judged_and_its_result_stands() {
+    let scene = Scene::new().await;
+    let provider = scene.net.stake(2).await;
+    let executors = scene.executors([2]).await;
+    let mut spec = scene.spec(&["nap", "10"], 2);
+    spec.resources.timeout_seconds = 5;
+    let mut posted = None;
+    let id = scene
+        .post_with(&spec, |job| {
+            job.timing.challengeWindow = 6;
+            job.timing.runWindow = 16;
+            posted = Some(job.clone());
+        })
+        .await;
+    eventually("a result", || async {
+        scene.count(id, "Submitted").await == 1
+    })
+    .await;
+    let contested = Contested {
+        job: posted.unwrap(),
+        id,
+        digests: [honest(0), honest(1)],
+        provider: scene.net.sender(2),
+    };
+    scene.challenge(&contested, Digest::of(b"never seen")).await;
+    status_says(&executors[0], "it waits", |status| {
+        status
+            .leases
+            .iter()
+            .any(|lease| lease.phase == "challenged")
+    })
+    .await;
+    let verdict = scene.verdict(id).await;
+    assert_eq!(verdict.verdict, IMarket::Verdict::Inconclusive);
+    scene.settled(id, 1).await;
+    assert_eq!(scene.free_stake(provider).await, PURSE);
     for executor in executors {
         executor.stop().await.unwrap();
     }

@@ -15,6 +15,7 @@ use piecework_executor::Executor;
 use crate::{
     crash::Daemon,
     net::PURSE,
+    reorg::reorg,
     scene::{Scene, eventually},
 };
 
@@ -180,6 +181,28 @@ async fn killed_between_commit_and_reveal_it_reveals_with_the_salt_it_had_stored
     );
     assert_eq!(scene.count(job, "Committed").await, 3);
     daemon.terminate();
+    for executor in executors {
+        executor.stop().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn seats_and_commitments_that_are_reorganized_away_come_back_and_settle() {
+    let scene = Scene::new().await;
+    for index in [2, 3, 4] {
+        scene.net.stake(index).await;
+    }
+    let executors = scene.executors([2, 3, 4]).await;
+    let job = scene
+        .post_redundant(&scene.spec(&["nap", "1000"], 2), |_| {})
+        .await;
+    for (name, depth) in [("Joined", 1), ("Committed", 2), ("Revealed", 1)] {
+        eventually(name, || async { scene.count(job, name).await >= 1 }).await;
+        reorg(&scene, depth).await;
+    }
+    scene.settled(job, 1).await;
+    let paid = (IMarket::SeatEnd::Paid, PAID / 2, 0);
+    assert_eq!(scene.ends(job).await, [paid; 3]);
     for executor in executors {
         executor.stop().await.unwrap();
     }

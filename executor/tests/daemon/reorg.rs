@@ -14,7 +14,7 @@ use crate::{
     scene::{Scene, eventually, naps, status_says},
 };
 
-async fn reorg(scene: &Scene, depth: u64) {
+pub(crate) async fn reorg(scene: &Scene, depth: u64) {
     let options = ReorgOptions {
         depth,
         tx_block_pairs: vec![],
