@@ -17,7 +17,7 @@ abstract contract DisputeActs is SeatActs {
 
     function _challenge(uint256 j, uint256 l) internal {
         Lease storage lease = jobs[j].leases[l];
-        address who = _once(4) ? _anyone() : _client();
+        address who = _once(2) ? _provider() : _client();
         bytes32 key = _roundKey(j, l, lease.round, lease.challenges + 1);
         Dispute memory dispute = _claimOf(j, l, who);
         uint256 deposit = _depositOf(j, l);

@@ -7,7 +7,7 @@ import {OddVerifier} from "./OddVerifier.sol";
 import {IMarket} from "piecework/IMarket.sol";
 
 /// Chooses what happens next. Four times in five an act that somebody would do now: the job in hand goes on, with
-/// honest, lazy, lying and colluding people. Else anything at all, by anyone.
+/// honest, lazy, lying and colluding people. Else the same by the wrong people, or anything at all.
 contract Handler is Audit {
     uint256 private _job;
     uint256 private _lease;
@@ -31,9 +31,9 @@ contract Handler is Audit {
         _shake(seed);
         _pass(_below(6));
         wild = jobs.length != 0 && _once(5);
-        if (wild) _anything();
+        if (wild && (live.length == 0 || _once(2))) _anything();
         else if (_once(10)) _aboutMoney();
-        else if (live.length < 2 || (live.length < 4 && _once(20))) _newPost();
+        else if (live.length < (wild ? 1 : 2) || (live.length < 4 && _once(20))) _newPost();
         else _goOn();
         _bury();
     }
@@ -49,8 +49,7 @@ contract Handler is Audit {
         if (which < 2) _deposit();
         else if (which == 2) _depositWithPermit();
         else if (which < 5) _withdraw();
-        else if (which == 5) _stake();
-        else if (which == 6) _unstake();
+        else if (which < 7) _once(3) ? _unstake() : _stake();
         else if (which == 7) _once(3) ? _setOperator() : _revoke();
         else if (which == 8) _setFee();
         else if (_once(2)) _donate();

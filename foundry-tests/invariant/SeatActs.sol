@@ -28,7 +28,7 @@ abstract contract SeatActs is ProviderActs {
 
     /// Who takes a seat: somebody that is drawn by now; else the time is awaited.
     function _drawn(uint256 j, uint256 l, bool jury) internal returns (address who) {
-        if (wild && _once(2)) return _anyone();
+        if (wild && _once(2)) return jury && _once(2) ? _disputeOf(j, l).challenger : _provider();
         bytes32 key = jury ? _juryKey(j, l) : _roundKey(j, l, _roundNow(j, l), 0);
         uint256 from = type(uint256).max;
         uint256 turn = _below(RICH);

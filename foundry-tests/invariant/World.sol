@@ -88,7 +88,7 @@ abstract contract World is Book, StdCheats {
 
     /// Now and then moves to the very last second of a window.
     function _passWithin(uint64 deadline) internal {
-        if (_once(20)) _passTo(_once(4) ? deadline + 1 : deadline);
+        if (_once(8)) _passTo(_once(2) ? deadline + 1 : deadline);
     }
 
     // ------------------------------------------------------------------ people
@@ -199,6 +199,11 @@ abstract contract World is Book, StdCheats {
             vm.prank(providers[i]);
             market.stake(amount);
             _noteStake(providers[i], amount);
+            token.mint(providers[i], 1e22);
+            vm.prank(providers[i]);
+            market.deposit(providers[i], 1e22);
+            ledger[providers[i]] += 1e22;
+            broughtIn += 1e22;
             if (i % 2 == 1) continue;
             vm.prank(providers[i]);
             market.setOperator(operator, true);
