@@ -291,8 +291,8 @@ interface IMarket {
     event Settled(
         bytes32 indexed jobId, uint32 indexed first, How how, uint128 paid, uint128 fee, uint128 refunded
     );
-    /// @notice A round ended without a result; `burned` was taken from the provider's bond. Of a redundant
-    /// lease `provider` is 0, and `SeatClosed` says who lost what.
+    /// @notice A round ended without a result; `burned` was taken from the provider's bond (by a lost jury, all of
+    /// it: `Judged` says where it went). Of a redundant lease `provider` is 0, and `SeatClosed` says who lost what.
     event Freed(
         bytes32 indexed jobId, uint32 indexed first, address indexed provider, Reason reason, uint128 burned
     );
@@ -470,7 +470,7 @@ interface IMarket {
     error SeatsTaken(bytes32 jobId, uint32 first);
     /// @notice The provider's seat is past (or before) this act.
     error WrongSeat(bytes32 jobId, uint32 first, address provider, Seat seat);
-    /// @notice What is revealed is not what was committed to.
+    /// @notice What is revealed is not what was committed to, or no vote, or an answer that was revealed before.
     error WrongReveal(bytes32 jobId, uint32 first, address provider);
     /// @notice The panel must be the numbers of exactly the seats' providers, ascending: not so at `index`.
     error WrongPanel(uint256 index);

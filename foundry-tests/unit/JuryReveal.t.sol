@@ -190,6 +190,19 @@ contract JuryRevealTest is DisputeBase {
         revealAnswer(RIGHT);
     }
 
+    /// An answer that is itself a commitment does not open another one.
+    function test_answer_once() public {
+        vm.warp(commitBy() + 1);
+        judge(0, 0);
+        number = 2;
+        bytes32 inner = answerOf(challenger, RIGHT);
+        open(inner);
+        _commit(3);
+        revealAnswer(inner);
+        _expectWrongReveal(challenger);
+        revealAnswer(RIGHT);
+    }
+
     function test_answer_other() public {
         _commit(3);
         _expectWrongReveal(challenger);
