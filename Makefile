@@ -4,7 +4,7 @@ SHELL := bash
 .DEFAULT_GOAL := help
 # One shell for a whole recipe: what bootstrap exports holds to its end.
 .ONESHELL:
-.PHONY: help demo test test-deep lint bench simulate build abi gas clean
+.PHONY: help demo test test-deep prove lint bench simulate build abi gas clean
 
 # Where cargo puts things; one target directory for everything.
 TARGET := $(or $(CARGO_TARGET_DIR),target)
@@ -33,6 +33,10 @@ test: ## all tests: contracts, gas snapshot, Rust with real anvil and real Docke
 test-deep: ## the contracts' fuzz and invariant tests, long
 	@$(call ENV,test)
 	FOUNDRY_PROFILE=deep forge test
+
+prove: ## prove what foundry-tests/symbolic states, for all inputs (halmos)
+	@$(call ENV,lint)
+	scripts/prove
 
 lint: ## rustfmt, clippy, forge fmt and lint, ABI and gas drift, cargo deny, spelling
 	@$(call ENV,lint)
