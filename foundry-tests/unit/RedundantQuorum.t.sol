@@ -11,13 +11,13 @@ import {IMarket} from "piecework/IMarket.sol";
 /// bond of 4 tokens for each seat and an escrow of 24 (of 60 for the whole job), begun half way up the ramp: a
 /// task costs 1.5 tokens, a seat 6, of which the fee takes 0.15.
 contract RedundantQuorumTest is RedundantBase {
-    uint256 private constant BOND = 4 * UNIT;
-    uint256 private constant TENTH = BOND / 10;
-    uint256 private constant ESCROW = 24 * UNIT;
-    uint256 private constant REST = 36 * UNIT;
-    uint256 private constant LEDGER = 1000 * UNIT - ESCROW - REST;
-    uint256 private constant FEE_OF_A_SEAT = 6 * UNIT * 250 / 10_000;
-    uint256 private constant PAID = 6 * UNIT - FEE_OF_A_SEAT;
+    uint128 private constant BOND = 4 * UNIT;
+    uint128 private constant TENTH = BOND / 10;
+    uint128 private constant ESCROW = 24 * UNIT;
+    uint128 private constant REST = 36 * UNIT;
+    uint128 private constant LEDGER = 1000 * UNIT - ESCROW - REST;
+    uint128 private constant FEE_OF_A_SEAT = 6 * UNIT * 250 / 10_000;
+    uint128 private constant PAID = 6 * UNIT - FEE_OF_A_SEAT;
 
     function setUp() public override {
         super.setUp();
@@ -34,9 +34,9 @@ contract RedundantQuorumTest is RedundantBase {
         return panelOf(alice, bob, carol);
     }
 
-    function _expectClosed(uint32 number, IMarket.SeatEnd end, uint256 paid, uint256 burned) private {
+    function _expectClosed(uint32 number, IMarket.SeatEnd end, uint128 paid, uint128 burned) private {
         vm.expectEmit(address(market));
-        emit IMarket.SeatClosed(jobId, 0, number, 0, end, uint128(paid), uint128(burned));
+        emit IMarket.SeatClosed(jobId, 0, number, 0, end, paid, burned);
     }
 
     function test_allAgree() public {
@@ -172,7 +172,7 @@ contract RedundantQuorumTest is RedundantBase {
         _expectClosed(1, IMarket.SeatEnd.Late, 0, TENTH);
         _expectClosed(2, IMarket.SeatEnd.Released, 0, 0);
         vm.expectEmit(address(market));
-        emit IMarket.Freed(jobId, 0, address(0), IMarket.Reason.TooFewCommits, uint128(TENTH));
+        emit IMarket.Freed(jobId, 0, address(0), IMarket.Reason.TooFewCommits, TENTH);
         _settle(0, 0, panelOf(alice, bob));
         assertHas(alice, STAKE - TENTH, STAKE - TENTH, 0, 0, 1, 0);
         assertHas(bob, STAKE, STAKE, 0, 0, 0, 0);
@@ -318,21 +318,16 @@ contract RedundantQuorumTest is RedundantBase {
 
     // ------------------------------------------------------------------ what outcomes have in common
 
-    function _expectSettled(uint256 winners) private {
+    function _expectSettled(uint128 winners) private {
         vm.expectEmit(address(market));
         emit IMarket.Settled(
-            jobId,
-            0,
-            IMarket.How.Quorum,
-            uint128(winners * PAID),
-            uint128(winners * FEE_OF_A_SEAT),
-            uint128(ESCROW - winners * 6 * UNIT)
+            jobId, 0, IMarket.How.Quorum, winners * PAID, winners * FEE_OF_A_SEAT, ESCROW - winners * 6 * UNIT
         );
     }
 
     function _expectRefunded() private {
         vm.expectEmit(address(market));
-        emit IMarket.Refunded(jobId, 0, 4, uint128(ESCROW));
+        emit IMarket.Refunded(jobId, 0, 4, ESCROW);
     }
 
     function _assertTwoPaid(address a, address b, uint256 burned) private view {

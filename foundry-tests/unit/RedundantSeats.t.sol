@@ -9,7 +9,7 @@ import {IMarket} from "piecework/IMarket.sol";
 
 /// seal, join and commit: who, when, and what they change. Everyone is drawn in all of these tests.
 contract RedundantSeatsTest is RedundantBase {
-    uint256 private constant BOND = 4 * UNIT;
+    uint128 private constant BOND = 4 * UNIT;
 
     function setUp() public override {
         super.setUp();
@@ -102,7 +102,7 @@ contract RedundantSeatsTest is RedundantBase {
 
     function test_join() public {
         vm.expectEmit(address(market));
-        emit IMarket.Joined(jobId, 4, alice, 1, uint128(BOND));
+        emit IMarket.Joined(jobId, 4, alice, 1, BOND);
         _join(4, alice);
         IMarket.LeaseState memory l = lease(4);
         assertEq(uint8(l.phase), uint8(IMarket.Phase.Running));
@@ -119,7 +119,7 @@ contract RedundantSeatsTest is RedundantBase {
     function test_commit_onAFreeSeat() public {
         bytes32 hash = commitment(0, alice, ROOT);
         vm.expectEmit(address(market));
-        emit IMarket.Committed(jobId, 0, alice, 1, hash, uint128(BOND));
+        emit IMarket.Committed(jobId, 0, alice, 1, hash, BOND);
         _commitTo(0, alice, hash);
         assertEq(lease(0).seats, 1);
         assertEq(lease(0).commits, 1);
@@ -230,7 +230,7 @@ contract RedundantSeatsTest is RedundantBase {
 
     function test_insufficientStake() public {
         vm.prank(alice);
-        market.unstake(alice, uint128(STAKE - 2 * BOND + 1));
+        market.unstake(alice, STAKE - 2 * BOND + 1);
         _join(0, alice);
         vm.warp(time() + 30 days);
         job.timing.closesAt += 60 days;
@@ -239,7 +239,7 @@ contract RedundantSeatsTest is RedundantBase {
         vm.warp(time() + 64 * 15);
         _noSeat(0, alice, abi.encodeWithSelector(IMarket.InsufficientStake.selector, alice, BOND - 1, BOND));
         vm.prank(bob);
-        market.unstake(bob, uint128(STAKE - BOND));
+        market.unstake(bob, STAKE - BOND);
         _join(0, bob);
         assertHas(bob, BOND, 0, 0, 0, 0, 0);
     }
