@@ -20,22 +20,22 @@ contract DrawHarness is Seats {
     }
 
     function drawnFrom(
-        bytes32 blockHash,
+        bytes32 seed,
         uint96 totalStake,
         address provider,
         uint32 number,
         uint256 places,
-        uint256 postedAt,
+        uint40 postedAt,
         uint256 start,
         uint256 maxSteps
     ) external view returns (uint64) {
-        SealSlot sealing = SealSlots.sealed_(blockHash, totalStake, 1);
-        return _drawnFrom(sealing, "", provider, number, places, postedAt, start, maxSteps);
+        SealSlot sealing = SealSlots.sealed_(seed, totalStake, postedAt, 1);
+        return _drawnFrom(sealing, "", provider, number, places, start, maxSteps);
     }
 
     /// The 64 bits of the hash that a provider draws.
-    function lotOf(bytes32 blockHash, address provider) external pure returns (uint256) {
-        SealSlot sealing = SealSlots.sealed_(blockHash, 0, 1);
+    function lotOf(bytes32 seed, address provider) external pure returns (uint256) {
+        SealSlot sealing = SealSlots.sealed_(seed, 0, 0, 1);
         return uint256(keccak256(abi.encode(sealing.seed(), bytes32(0), provider))) >> 192;
     }
 
@@ -64,7 +64,7 @@ contract DrawProof is Symbolic {
 
     /// Property: a provider without stake, or whose stake grew less than the stake age before `post`, is never drawn.
     function check_drawNeedsAgedStake(
-        bytes32 blockHash,
+        bytes32 seed,
         uint96 totalStake,
         address provider,
         uint96 stake,
@@ -74,14 +74,14 @@ contract DrawProof is Symbolic {
     ) external {
         vm.assume(stake == 0 || uint256(stakedAt) + _draw.AGE() > postedAt);
         _draw.setStake(NUMBER, stake, stakedAt);
-        uint64 from = _draw.drawnFrom(blockHash, totalStake, provider, NUMBER, 3, postedAt, start, 64);
+        uint64 from = _draw.drawnFrom(seed, totalStake, provider, NUMBER, 3, postedAt, start, 64);
         assert(from == type(uint64).max);
     }
 
     /// Property: who is drawn is drawn from `start` or a whole number of steps later, at most as many as there are; and in the
     /// k-th step iff lot * totalStake < stake * places * 2^(64 + k), not earlier and not later.
     function check_drawFollowsFormula(
-        bytes32 blockHash,
+        bytes32 seed,
         uint96 totalStake,
         address provider,
         uint96 stake,
@@ -89,11 +89,11 @@ contract DrawProof is Symbolic {
     ) external {
         vm.assume(stake != 0);
         _draw.setStake(NUMBER, stake, 0);
-        uint256 line = _draw.lotOf(blockHash, provider) * totalStake;
+        uint256 line = _draw.lotOf(seed, provider) * totalStake;
         uint256 steps = 2;
         uint256 places = 3;
         uint64 from =
-            _draw.drawnFrom(blockHash, totalStake, provider, NUMBER, places, _draw.AGE(), start, steps);
+            _draw.drawnFrom(seed, totalStake, provider, NUMBER, places, uint40(_draw.AGE()), start, steps);
         bool never = true;
         for (uint256 k = 0; k <= steps && never; ++k) {
             if (line < uint256(stake) * places << (64 + k)) {
@@ -106,7 +106,7 @@ contract DrawProof is Symbolic {
 
     /// Property: more stake is never drawn later.
     function check_drawMonotonic(
-        bytes32 blockHash,
+        bytes32 seed,
         uint96 totalStake,
         address provider,
         uint96 stake,
@@ -115,9 +115,9 @@ contract DrawProof is Symbolic {
     ) external {
         vm.assume(stake <= more);
         _draw.setStake(NUMBER, stake, 0);
-        uint64 late = _draw.drawnFrom(blockHash, totalStake, provider, NUMBER, 3, _draw.AGE(), start, 2);
+        uint64 late = _draw.drawnFrom(seed, totalStake, provider, NUMBER, 3, uint40(_draw.AGE()), start, 2);
         _draw.setStake(NUMBER, more, 0);
-        uint64 early = _draw.drawnFrom(blockHash, totalStake, provider, NUMBER, 3, _draw.AGE(), start, 2);
+        uint64 early = _draw.drawnFrom(seed, totalStake, provider, NUMBER, 3, uint40(_draw.AGE()), start, 2);
         assert(early <= late);
     }
 

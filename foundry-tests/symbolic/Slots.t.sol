@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.34;
 
+// Bits are cut and shifted on purpose.
+// forge-lint: disable-start(unsafe-typecast, incorrect-shift)
+
 import {Symbolic} from "./Symbolic.sol";
 import {IMarket} from "piecework/IMarket.sol";
 import {
@@ -29,13 +32,13 @@ contract SlotsProof is Symbolic {
     // ------------------------------------------------------------------ jobs
 
     /// Property: a posted job's slot holds what was put in, and nothing beside.
-    function check_jobSlotPosted(uint16 fee, uint32 task, uint40 time, uint40 number) external {
+    function check_jobSlotPosted(uint16 fee, uint32 task, uint96 stake, uint40 time, uint40 number) external {
         vm.warp(time);
         vm.roll(number);
-        JobSlot slot = JobSlots.posted(fee, task);
+        JobSlot slot = JobSlots.posted(fee, task, stake);
         assert(slot.status() == IMarket.JobStatus.Posted && slot.feeBps() == fee && slot.next() == task);
         assert(slot.postedAt() == time && slot.postedBlock() == number);
-        assert(JobSlot.unwrap(slot) >> 136 == 0);
+        assert(slot.totalStake() == stake && JobSlot.unwrap(slot) >> 232 == 0);
     }
 
     /// Property: cancelling and taking tasks change the status and `next` alone.
@@ -184,10 +187,10 @@ contract SlotsProof is Symbolic {
 
     // ------------------------------------------------------------------ seals
 
-    /// Property: a seal holds the stake, the time and the highest 120 bits of the block's hash.
-    function check_sealSlot(bytes32 blockHash, uint96 stake, uint40 time) external pure {
-        SealSlot slot = SealSlots.sealed_(blockHash, stake, time);
-        assert(slot.totalStake() == stake && slot.sealedAt() == time);
-        assert(uint256(slot.seed()) == uint256(blockHash) >> 136);
+    /// Property: a seal holds the stake, the two times and the highest 80 bits of the seed.
+    function check_sealSlot(bytes32 seed, uint96 stake, uint40 postedAt, uint40 time) external pure {
+        SealSlot slot = SealSlots.sealed_(seed, stake, postedAt, time);
+        assert(slot.totalStake() == stake && slot.sealedAt() == time && slot.postedAt() == postedAt);
+        assert(uint256(slot.seed()) == uint256(seed) >> 176);
     }
 }

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.34;
 
+// Bits are cut and shifted on purpose.
+// forge-lint: disable-start(incorrect-shift)
+
 import {Symbolic} from "./Symbolic.sol";
 import {JobResult} from "piecework/JobResult.sol";
 
