@@ -1,10 +1,11 @@
-//! The provider's daemon: takes leases, runs their tasks in a sandbox, submits results.
+//! The provider's daemon: takes leases, and seats of redundant leases and of juries, runs their tasks in
+//! a sandbox, submits results.
 //!
 //! [`Executor::start`] runs everything inside the caller's runtime; several executors can live in
 //! one process, each with a state directory of its own. Data flows one way:
 //!
 //! ```text
-//! chain events ─► follower ─► lease state machine ─► effects ─► sender ─► chain
+//! chain events ─► follower ─► state machines ─► effects ─► sender ─► chain
 //!                                  ▲        │
 //!                     store (SQLite, the truth)   └► evaluate · sandbox · blobs
 //! ```

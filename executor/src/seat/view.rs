@@ -400,3 +400,155 @@ pub(crate) fn commit_by(began: u64, run_window: u64, times: &IMarket::Times) -> 
         .saturating_add(times.drawTime)
         .saturating_add(run_window)
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use alloy::primitives::LogData;
+    use piecework::chain::MarketEvent as E;
+
+    use super::*;
+    use crate::store::Block;
+
+    fn at(time: u64) -> StoredEvent {
+        StoredEvent {
+            block: Block {
+                number: time,
+                hash: B256::ZERO,
+                time,
+            },
+            log_index: 0,
+            tx: B256::ZERO,
+            job: B256::ZERO,
+            log: LogData::default(),
+        }
+    }
+
+    fn who(tag: u8) -> Address {
+        Address::repeat_byte(tag)
+    }
+
+    fn commit(views: &mut SeatViews, tag: u8, round: u16, time: u64) {
+        let event = E::Committed(IMarket::Committed {
+            provider: who(tag),
+            round,
+            bond: 5,
+            ..Default::default()
+        });
+        views.apply(&at(time), &event, |_| 0);
+    }
+
+    fn reveal(views: &mut SeatViews, tag: u8, root: u8, manifest: u8, time: u64) {
+        let event = E::Revealed(IMarket::Revealed {
+            provider: who(tag),
+            root: B256::repeat_byte(root),
+            manifest: B256::repeat_byte(manifest),
+            ..Default::default()
+        });
+        views.apply(&at(time), &event, |_| 0);
+    }
+
+    fn views() -> SeatViews {
+        let mut views = SeatViews::default();
+        views.posted(&IMarket::Terms {
+            replicas: 3,
+            quorum: 2,
+            ..Default::default()
+        });
+        views
+    }
+
+    const TIMES: IMarket::Times = piecework::chain::deploy::TIMES;
+
+    #[test]
+    fn rounds_fill_reveal_in_order_and_count_equal_roots_whatever_their_manifests() {
+        let mut views = views();
+        for (tag, time) in [(1, 100), (2, 110), (3, 120)] {
+            commit(&mut views, tag, 1, time);
+        }
+        let seen =
+            |views: &SeatViews, tag| views.round((0, 1, 0), who(tag), 600, &TIMES).unwrap().1;
+        let second = seen(&views, 2);
+        assert_eq!((second.commit_by, second.full_at), (760, Some(120)));
+        assert_eq!((second.rank, second.our_turn), (1, false));
+        reveal(&mut views, 1, 7, 1, 130);
+        assert!(seen(&views, 2).our_turn && !seen(&views, 3).our_turn);
+        assert_eq!(views.verdict((0, 1, 0)), Vote::default());
+        reveal(&mut views, 3, 8, 1, 131);
+        assert_eq!(views.verdict((0, 1, 0)), Vote::default());
+        reveal(&mut views, 2, 7, 2, 132);
+        assert_eq!(views.verdict((0, 1, 0)).value, B256::repeat_byte(7));
+        assert!(!seen(&views, 2).lacks_one_reveal());
+        assert_eq!(
+            seen(&views, 2).stage(133),
+            crate::seat::Stage::Due { since: 132 }
+        );
+    }
+
+    #[test]
+    fn a_lease_that_is_freed_has_another_round_and_each_its_own_seats() {
+        let mut views = views();
+        commit(&mut views, 1, 1, 100);
+        views.end_round(0, &at(900), Over::Freed);
+        commit(&mut views, 2, 2, 950);
+        let (round, last) = views.last_round(0).unwrap();
+        assert_eq!((round, last.started, last.over), (2, 950, None));
+        assert!(last.panel.seat_of(who(1)).is_none());
+        let mine = |views: &SeatViews, round| {
+            let place = (0, round, 0);
+            let (panel, _) = views.round(place, who(1), 600, &TIMES).unwrap();
+            panel.mine(who(1), 4).0
+        };
+        assert_eq!(
+            (mine(&views, 1), mine(&views, 2)),
+            (Mine::Committed, Mine::Absent)
+        );
+        // A lease that never had a round can be refunded.
+        views.end_round(8, &at(999), Over::Refunded);
+        assert_eq!(views.last_round(8).unwrap().1.over, Some(Over::Refunded));
+    }
+
+    #[test]
+    fn two_jurors_agree_only_in_both_digests() {
+        let mut views = SeatViews::default();
+        let vote = |views: &mut SeatViews, tag: u8, keyed: u8| {
+            let provider = who(tag);
+            let commit = E::VoteCommitted(IMarket::VoteCommitted {
+                provider,
+                challenge: 1,
+                ..Default::default()
+            });
+            let reveal = E::VoteRevealed(IMarket::VoteRevealed {
+                provider,
+                digest: B256::repeat_byte(1),
+                keyed: B256::repeat_byte(keyed),
+                ..Default::default()
+            });
+            views.apply(&at(10), &commit, |_| 4);
+            views.apply(&at(20), &reveal, |_| 4);
+        };
+        let opened = E::Challenged(IMarket::Challenged {
+            challenge: 1,
+            ..Default::default()
+        });
+        views.apply(&at(5), &opened, |_| 4);
+        vote(&mut views, 1, 1);
+        vote(&mut views, 2, 2);
+        assert_eq!(views.verdict((0, 4, 1)), Vote::default());
+        vote(&mut views, 3, 2);
+        assert_eq!(views.verdict((0, 4, 1)).proof, B256::repeat_byte(2));
+        assert_eq!(views.open_disputes().count(), 1);
+        let judged = E::Judged(IMarket::Judged {
+            jobId: B256::ZERO,
+            first: 0,
+            challenge: 1,
+            verdict: IMarket::Verdict::ProviderRight,
+            digest: B256::repeat_byte(1),
+            reward: 0,
+            returned: 0,
+            burned: 30,
+        });
+        views.apply(&at(30), &judged, |_| 4);
+        assert_eq!(views.open_disputes().count(), 0);
+    }
+}
