@@ -146,7 +146,8 @@ contract DrawProof is Symbolic {
             }
             if (most < quorum) assert(winner == 0);
         } catch {
-            bool ascending = numbers[0] < numbers[1] && numbers[1] < numbers[2];
+            // Providers count from 1.
+            bool ascending = numbers[0] != 0 && numbers[0] < numbers[1] && numbers[1] < numbers[2];
             bool all = uint8(words[0]) != 0 && uint8(words[1]) != 0 && uint8(words[2]) != 0;
             assert(!ascending || !all);
         }

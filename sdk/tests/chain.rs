@@ -325,7 +325,22 @@ async fn what_is_not_mined_gets_a_higher_fee_and_one_attempt_counts() {
         };
         sender.call(market, &call).await
     });
-    tokio::time::sleep(Duration::from_millis(700)).await;
+    // The fee of the one transaction that waits, as the node tells it.
+    let waiting = async || {
+        let pool: serde_json::Value = provider
+            .raw_request("txpool_content".into(), ())
+            .await
+            .unwrap();
+        let of_sender = pool["pending"].as_object()?.values().next()?;
+        let tx = of_sender.as_object()?.values().next()?;
+        let fee = tx["maxFeePerGas"].as_str()?.trim_start_matches("0x");
+        u128::from_str_radix(fee, 16).ok()
+    };
+    let mut fees = std::collections::BTreeSet::new();
+    while fees.len() < 2 {
+        fees.extend(waiting().await);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     provider.evm_mine(None).await.unwrap();
     let receipt = sending.await.unwrap().unwrap();
     let mined = provider
@@ -339,9 +354,8 @@ async fn what_is_not_mined_gets_a_higher_fee_and_one_attempt_counts() {
         before + 1,
         "sent once"
     );
-    let base = provider.get_gas_price().await.unwrap();
     assert!(
-        alloy::consensus::Transaction::max_fee_per_gas(&mined) > base,
+        alloy::consensus::Transaction::max_fee_per_gas(&mined) > *fees.first().unwrap(),
         "the mined attempt was raised"
     );
 
