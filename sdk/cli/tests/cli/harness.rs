@@ -132,6 +132,16 @@ impl Devnet {
         self.command(args).output().unwrap().into()
     }
 
+    /// Ctrl-C twice: what is bonded is not waited for.
+    pub(crate) fn stop_at_once(mut self) {
+        interrupt(&self.child);
+        std::thread::sleep(Duration::from_millis(500));
+        if matches!(self.child.try_wait(), Ok(None)) {
+            interrupt(&self.child);
+        }
+        end(&mut self.child).expect("the devnet does not stop");
+    }
+
     /// Ctrl-C; returns the exit code and what the devnet had said.
     pub(crate) fn interrupt(mut self) -> (i32, String) {
         interrupt(&self.child);

@@ -7,6 +7,7 @@
     missing_docs
 )]
 
+mod contest;
 mod demo;
 mod devnet;
 mod harness;
