@@ -192,6 +192,32 @@ async fn who_challenges_a_right_result_pays_the_jury() {
 }
 
 #[tokio::test]
+async fn a_challenger_that_comes_too_late_still_ends_its_dispute() {
+    let devnet = Devnet::start_with(ticking()).await;
+    let client = devnet.market(1).await;
+    let provider = Provider::start(&devnet, 2).await;
+    let jurors = jurors(&devnet).await;
+    let run = client.submit(contestable()).await.unwrap();
+    cheat(&run, &provider).await;
+    let challenge = run.challenge(1, provider.result(1).digest()).await.unwrap();
+    run.send_challenge(&challenge).await.unwrap();
+    while run.seal_jury(0).await.is_err() {
+        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    }
+    let right = (challenge.right, B256::repeat_byte(7));
+    judge(&run, &jurors, [right; 3]).await;
+    // 30 s to reveal the answer.
+    devnet.pass(31).await;
+    let soon = std::time::Duration::from_secs(30);
+    let judged = tokio::time::timeout(soon, run.see_through(&challenge)).await;
+    let judged = judged.expect("it waits for an answer for ever").unwrap();
+    assert_eq!(
+        (judged.verdict, judged.reward, judged.returned),
+        (Verdict::ProviderWrong, 0, 0)
+    );
+}
+
+#[tokio::test]
 async fn digests_that_are_not_served_can_be_demanded() {
     let devnet = Devnet::start_with(ticking()).await;
     let client = devnet.market(1).await;

@@ -260,8 +260,11 @@ impl Run {
         }
         let dispute = self.dispute_of(challenge.first).await?;
         if !dispute.answered && self.votes_open(&dispute).await? {
-            self.reveal_answer(challenge).await?;
-            return Ok(());
+            match self.reveal_answer(challenge).await {
+                // Too late for it: what the jury revealed is judged all the same.
+                Err(Error::Chain(ChainError::Reverted { tx: None, .. })) => {}
+                revealed => return revealed.map(drop),
+            }
         }
         // What is judged at the last moment of a window is judged in the next one.
         if self.market().now().await? > self.judged_after(&dispute).await? {

@@ -130,13 +130,19 @@ impl Provider {
             provider: self.address,
             count,
         };
-        let receipt = self
-            .market
-            .sender()
-            .unwrap()
-            .call(self.market.address(), &call)
-            .await
-            .unwrap();
+        // The job opens in the second in which it was described; the chain's last block may be older.
+        let receipt = loop {
+            match self.call(&call).await {
+                Err(error)
+                    if error
+                        .revert()
+                        .is_some_and(|revert| revert.name == "TooEarly") =>
+                {
+                    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+                }
+                done => break done.unwrap(),
+            }
+        };
         let claimed = receipt.decoded_log::<IMarket::Claimed>().unwrap();
         (claimed.first, claimed.count)
     }
