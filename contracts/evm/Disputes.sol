@@ -30,6 +30,8 @@ abstract contract Disputes is Demands, Jury {
     function challenge(
         IMarket.Job calldata job,
         uint32 first,
+        uint16 round,
+        uint8 number,
         uint32 task,
         bytes32 digest,
         bytes32[] calldata proof,
@@ -43,6 +45,8 @@ abstract contract Disputes is Demands, Jury {
         // The deposit outgrows all amounts long before the count saturates: each challenge has its own number.
         uint96 deposit = JobRules.depositOf(job.price, lease.challenges());
         lease = lease.challenged();
+        // The answer is committed to for this challenge, and the deposit is meant for it.
+        _requireRound(jobId, first, lease, round, number);
         _leases[jobId][first] = lease;
         _disputes[jobId][first] = Dispute({
             challenger: msg.sender,
@@ -60,7 +64,7 @@ abstract contract Disputes is Demands, Jury {
             answer: answer
         });
         _debit(msg.sender, deposit);
-        emit IMarket.Challenged(jobId, first, msg.sender, lease.challenges(), task, digest, answer, deposit);
+        emit IMarket.Challenged(jobId, first, msg.sender, number, task, digest, answer, deposit);
     }
 
     /// @dev See `IMarket.judge`.

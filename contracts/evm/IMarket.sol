@@ -456,6 +456,11 @@ interface IMarket {
     error NonceIsRevoked(address client, uint64 nonce);
     /// @notice Signatures are for the chain on which the market was deployed.
     error WrongChain(uint256 chainId, uint256 expected);
+    /// @notice The act is for another round of the lease, or another challenge in it, than the present `round` and
+    /// `challenge` (the ones that it would begin, if it can; `challenge` is 0 for the lease's own seats).
+    error WrongRound(bytes32 jobId, uint32 first, uint16 round, uint8 challenge);
+    /// @notice The lease has another result than `root`.
+    error WrongRoot(bytes32 jobId, uint32 first, bytes32 root);
     /// @notice A redundant job's leases begin at multiples of `maxLease`.
     error NoSuchLease(bytes32 jobId, uint32 first);
     /// @notice The draw has no seed yet (`seal`, `sealJury`).
@@ -683,7 +688,8 @@ interface IMarket {
     /// @notice The client settles a submitted lease at once, for good.
     /// @param job the caller's job
     /// @param first the lease's first task
-    function accept(Job calldata job, uint32 first) external;
+    /// @param root the result that is accepted; another one, of a later round, is not
+    function accept(Job calldata job, uint32 first, bytes32 root) external;
 
     /// @notice `accept` for a client that signed `Accept(bytes32 jobId,uint32 first,bytes32 root)`. Anyone may call.
     /// @param job the job
@@ -732,16 +738,19 @@ interface IMarket {
     /// @notice Reserves a drawn seat and locks its bond `bond * count`; begins a round if none runs.
     /// @param job the job
     /// @param first the lease's first task, a multiple of `maxLease`
+    /// @param round the round that is meant: of a free lease the next one (1, if it never had any)
     /// @param provider for whom; the caller is it or its operator
-    function join(Job calldata job, uint32 first, address provider) external;
+    function join(Job calldata job, uint32 first, uint16 round, address provider) external;
 
     /// @notice Commits to a result, on a reserved seat or on one that it takes as `join` does. The last
     /// seat's commitment opens the reveal.
     /// @param job the job
     /// @param first the lease's first task
+    /// @param round the round that is meant, as in `commitment`: mined in a later one, it could not be revealed
     /// @param provider for whom
     /// @param commitment `commitmentOf` the root and a secret salt
-    function commit(Job calldata job, uint32 first, address provider, bytes32 commitment) external;
+    function commit(Job calldata job, uint32 first, uint16 round, address provider, bytes32 commitment)
+        external;
 
     /// @notice Reveals a commitment, once all seats committed, or the time for it is over and a quorum did.
     /// With a panel it also settles the lease, if that is due and this root, or none, has the quorum.
@@ -814,6 +823,8 @@ interface IMarket {
     /// Puts down `JURY * juryFee`, twice as much for every further challenge of the round.
     /// @param job the job
     /// @param first the lease's first task
+    /// @param round the lease's round
+    /// @param number of this challenge in the round, from 1: it says what is put down
     /// @param task whose output is wrong
     /// @param digest the output digest that the provider committed to
     /// @param proof that it did: the digest's path in the result's tree
@@ -822,6 +833,8 @@ interface IMarket {
     function challenge(
         Job calldata job,
         uint32 first,
+        uint16 round,
+        uint8 number,
         uint32 task,
         bytes32 digest,
         bytes32[] calldata proof,
@@ -836,15 +849,26 @@ interface IMarket {
     /// @notice Reserves a drawn juror's seat and locks its bond `max(bond, B / JURY)`. As `join`.
     /// @param job the job
     /// @param first the lease's first task
+    /// @param round the lease's round
+    /// @param number of the challenge in the round
     /// @param provider for whom; neither the lease's provider nor the challenger
-    function joinJury(Job calldata job, uint32 first, address provider) external;
+    function joinJury(Job calldata job, uint32 first, uint16 round, uint8 number, address provider) external;
 
     /// @notice Commits a juror's vote. As `commit`.
     /// @param job the job
     /// @param first the lease's first task
+    /// @param round the lease's round, as in `commitment`
+    /// @param number of the challenge in the round, as in `commitment`
     /// @param provider for whom
     /// @param commitment `commitmentOf` the vote and a secret salt
-    function commitVote(Job calldata job, uint32 first, address provider, bytes32 commitment) external;
+    function commitVote(
+        Job calldata job,
+        uint32 first,
+        uint16 round,
+        uint8 number,
+        address provider,
+        bytes32 commitment
+    ) external;
 
     /// @notice Reveals a juror's vote, once all three committed, or the time for it is over and two did.
     /// @param job the job

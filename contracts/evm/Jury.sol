@@ -23,33 +23,38 @@ abstract contract Jury is Seats {
     }
 
     /// @dev See `IMarket.joinJury`.
-    function joinJury(IMarket.Job calldata job, uint32 first, address provider) external {
-        uint32 number = _authorize(provider);
+    function joinJury(IMarket.Job calldata job, uint32 first, uint16 round, uint8 number, address provider)
+        external
+    {
+        uint32 juror = _authorize(provider);
         bytes32 jobId = _idOf(job);
-        (LeaseSlot lease, Dispute storage dispute) = _openDispute(jobId, first);
-        _requireInTime(_commitBy(job, dispute));
+        (LeaseSlot lease, Dispute storage dispute) = _juryNow(job, jobId, first, round, number);
         bytes32 seatsKey = _juryKey(jobId, first, lease);
-        uint96 bond = _takeSeat(job, jobId, first, lease, dispute, seatsKey, provider, number);
-        _seats[seatsKey][number] = SeatSlots.joined();
-        emit IMarket.JurorJoined(jobId, first, provider, lease.challenges(), bond);
+        uint96 bond = _takeSeat(job, jobId, first, lease, dispute, seatsKey, provider, juror);
+        _seats[seatsKey][juror] = SeatSlots.joined();
+        emit IMarket.JurorJoined(jobId, first, provider, number, bond);
     }
 
     /// @dev See `IMarket.commitVote`.
-    function commitVote(IMarket.Job calldata job, uint32 first, address provider, bytes32 commitment)
-        external
-    {
-        uint32 number = _authorize(provider);
+    function commitVote(
+        IMarket.Job calldata job,
+        uint32 first,
+        uint16 round,
+        uint8 number,
+        address provider,
+        bytes32 commitment
+    ) external {
+        uint32 juror = _authorize(provider);
         bytes32 jobId = _idOf(job);
-        (LeaseSlot lease, Dispute storage dispute) = _openDispute(jobId, first);
-        _requireInTime(_commitBy(job, dispute));
+        (LeaseSlot lease, Dispute storage dispute) = _juryNow(job, jobId, first, round, number);
         bytes32 seatsKey = _juryKey(jobId, first, lease);
         uint96 bond = 0;
-        if (_seats[seatsKey][number].state() != IMarket.Seat.Joined) {
-            bond = _takeSeat(job, jobId, first, lease, dispute, seatsKey, provider, number);
+        if (_seats[seatsKey][juror].state() != IMarket.Seat.Joined) {
+            bond = _takeSeat(job, jobId, first, lease, dispute, seatsKey, provider, juror);
         }
-        _seats[seatsKey][number] = SeatSlots.committed(commitment);
+        _seats[seatsKey][juror] = SeatSlots.committed(commitment);
         if (++dispute.commits == JobRules.JURY) dispute.revealFrom = _now();
-        emit IMarket.VoteCommitted(jobId, first, provider, lease.challenges(), commitment, bond);
+        emit IMarket.VoteCommitted(jobId, first, provider, number, commitment, bond);
     }
 
     /// @dev See `IMarket.revealVote`.
@@ -129,7 +134,8 @@ abstract contract Jury is Seats {
         _requireAdmitted(job, number, provider);
         SealSlot sealing = _seals[seatsKey];
         if (sealing.sealedAt() == 0) revert IMarket.NotSealed(jobId, first);
-        _requireDrawn(_drawnForJury(seatsKey, sealing, provider, number), jobId, first, provider);
+        uint64 from = _drawnForJury(job, seatsKey, sealing, provider, number);
+        _requireDrawn(from, jobId, first, provider);
         ++dispute.seats;
         bond = JobRules.jurorBondOf(job.price, lease.count());
         _lock(number, provider, bond);
@@ -146,6 +152,28 @@ abstract contract Jury is Seats {
         lease = _leases[jobId][first];
         _requirePhase(IMarket.Phase.Challenged, jobId, first, lease);
         dispute = _disputes[jobId][first];
+    }
+
+    /// @dev The dispute that takes seats and commitments now. It must be that of the challenge `number` in `round`: see
+    /// `Redundant._roundNow`.
+    function _juryNow(IMarket.Job calldata job, bytes32 jobId, uint32 first, uint16 round, uint8 number)
+        private
+        view
+        returns (LeaseSlot lease, Dispute storage dispute)
+    {
+        (lease, dispute) = _openDispute(jobId, first);
+        _requireInTime(_commitBy(job, dispute));
+        _requireRound(jobId, first, lease, round, number);
+    }
+
+    /// @dev Reverts unless `round` and the challenge `number` are the lease's present ones.
+    function _requireRound(bytes32 jobId, uint32 first, LeaseSlot lease, uint16 round, uint8 number)
+        internal
+        pure
+    {
+        if (lease.round() != round || lease.challenges() != number) {
+            revert IMarket.WrongRound(jobId, first, lease.round(), lease.challenges());
+        }
     }
 
     /// @dev The key of the present jury's seal and seats.

@@ -69,12 +69,12 @@ contract Market is Signatures, Proofs, SeatViews, Multicall, IERC5267 {
     }
 
     /// @inheritdoc IMarket
-    function join(Job calldata, uint32, address) external {
+    function join(Job calldata, uint32, uint16, address) external {
         _drawn();
     }
 
     /// @inheritdoc IMarket
-    function commit(Job calldata, uint32, address, bytes32) external {
+    function commit(Job calldata, uint32, uint16, address, bytes32) external {
         _drawn();
     }
 
@@ -91,7 +91,9 @@ contract Market is Signatures, Proofs, SeatViews, Multicall, IERC5267 {
     // ------------------------------------------------------------------ disputes: in `Drawn`
 
     /// @inheritdoc IMarket
-    function challenge(Job calldata, uint32, uint32, bytes32, bytes32[] calldata, bytes32) external {
+    function challenge(Job calldata, uint32, uint16, uint8, uint32, bytes32, bytes32[] calldata, bytes32)
+        external
+    {
         _drawn();
     }
 
@@ -101,12 +103,12 @@ contract Market is Signatures, Proofs, SeatViews, Multicall, IERC5267 {
     }
 
     /// @inheritdoc IMarket
-    function joinJury(Job calldata, uint32, address) external {
+    function joinJury(Job calldata, uint32, uint16, uint8, address) external {
         _drawn();
     }
 
     /// @inheritdoc IMarket
-    function commitVote(Job calldata, uint32, address, bytes32) external {
+    function commitVote(Job calldata, uint32, uint16, uint8, address, bytes32) external {
         _drawn();
     }
 

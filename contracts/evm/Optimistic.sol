@@ -89,9 +89,12 @@ abstract contract Optimistic is Jobs {
     }
 
     /// @inheritdoc IMarket
-    function accept(Job calldata job, uint32 first) external {
+    function accept(Job calldata job, uint32 first, bytes32 root) external {
         _onlyClient(job);
-        _accept(job, _idOf(job), first);
+        bytes32 jobId = _idOf(job);
+        _requirePhase(Phase.Submitted, jobId, first, _leases[jobId][first]);
+        if (_roots[jobId][first] != root) revert WrongRoot(jobId, first, _roots[jobId][first]);
+        _accept(job, jobId, first);
     }
 
     /// @dev `accept`, whoever calls: the client is known to want it.

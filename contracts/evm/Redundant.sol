@@ -38,28 +38,34 @@ abstract contract Redundant is Seats {
     // ------------------------------------------------------------------ seats are taken
 
     /// @dev See `IMarket.join`.
-    function join(IMarket.Job calldata job, uint32 first, address provider) external {
+    function join(IMarket.Job calldata job, uint32 first, uint16 round, address provider) external {
         uint32 number = _authorize(provider);
         bytes32 jobId = _redundant(job);
-        LeaseSlot lease = _roundNow(job, jobId, first);
-        uint16 round = lease.round();
+        LeaseSlot lease = _roundNow(job, jobId, first, round);
         bytes32 seatsKey = _seatsKey(jobId, first, round, 0);
-        uint96 bond = _takeSeat(job, jobId, first, lease, seatsKey, provider, number);
+        SeatSlot seat = _seats[seatsKey][number];
+        uint96 bond = _takeSeat(job, jobId, first, lease, seatsKey, provider, number, seat);
         _leases[jobId][first] = lease.plusSeat();
         _seats[seatsKey][number] = SeatSlots.joined();
         emit IMarket.Joined(jobId, first, provider, round, bond);
     }
 
     /// @dev See `IMarket.commit`.
-    function commit(IMarket.Job calldata job, uint32 first, address provider, bytes32 commitment) external {
+    function commit(
+        IMarket.Job calldata job,
+        uint32 first,
+        uint16 round,
+        address provider,
+        bytes32 commitment
+    ) external {
         uint32 number = _authorize(provider);
         bytes32 jobId = _redundant(job);
-        LeaseSlot lease = _roundNow(job, jobId, first);
-        uint16 round = lease.round();
+        LeaseSlot lease = _roundNow(job, jobId, first, round);
         bytes32 seatsKey = _seatsKey(jobId, first, round, 0);
+        SeatSlot seat = _seats[seatsKey][number];
         uint96 bond = 0;
-        if (_seats[seatsKey][number].state() != IMarket.Seat.Joined) {
-            bond = _takeSeat(job, jobId, first, lease, seatsKey, provider, number);
+        if (seat.state() != IMarket.Seat.Joined) {
+            bond = _takeSeat(job, jobId, first, lease, seatsKey, provider, number, seat);
             lease = lease.plusSeat();
         }
         lease = lease.plusCommit();
@@ -72,8 +78,9 @@ abstract contract Redundant is Seats {
     }
 
     /// @dev The lease in the round that takes seats and commitments now: the one that runs, or one that
-    /// begins now and is not stored yet.
-    function _roundNow(IMarket.Job calldata job, bytes32 jobId, uint32 first)
+    /// begins now and is not stored yet. It must be `round`: a commitment that is mined late would else stand in a
+    /// round in which it cannot be revealed.
+    function _roundNow(IMarket.Job calldata job, bytes32 jobId, uint32 first, uint16 round)
         private
         view
         returns (LeaseSlot lease)
@@ -85,10 +92,12 @@ abstract contract Redundant is Seats {
             SealSlot sealing = _seals[jobId];
             if (sealing.sealedAt() == 0) revert IMarket.NotSealed(jobId, first);
             // The job is open, the seal and the lease's freeing are not in the future.
-            return lease.drawing(block.timestamp, block.timestamp - _drawStart(job, sealing, lease));
+            lease = lease.drawing(block.timestamp, block.timestamp - _drawStart(job, sealing, lease));
+        } else {
+            _requirePhase(IMarket.Phase.Running, jobId, first, lease);
+            _requireInTime(_commitBy(job, lease));
         }
-        _requirePhase(IMarket.Phase.Running, jobId, first, lease);
-        _requireInTime(_commitBy(job, lease));
+        if (lease.round() != round) revert IMarket.WrongRound(jobId, first, lease.round(), 0);
     }
 
     /// @dev Reverts unless the provider can take a seat now; locks its bond.
@@ -99,10 +108,12 @@ abstract contract Redundant is Seats {
         LeaseSlot lease,
         bytes32 seatsKey,
         address provider,
-        uint32 number
+        uint32 number,
+        SeatSlot seat
     ) private returns (uint96 bond) {
-        IMarket.Seat seat = _seats[seatsKey][number].state();
-        if (seat != IMarket.Seat.None) revert IMarket.WrongSeat(jobId, first, provider, seat);
+        if (seat.state() != IMarket.Seat.None) {
+            revert IMarket.WrongSeat(jobId, first, provider, seat.state());
+        }
         if (lease.seats() == job.terms.replicas) revert IMarket.SeatsTaken(jobId, first);
         _requireAdmitted(job, number, provider);
         _requireDrawn(_drawnForLease(job, jobId, lease, seatsKey, provider, number), jobId, first, provider);

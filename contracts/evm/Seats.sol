@@ -14,7 +14,8 @@ import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 abstract contract Seats is Records {
     /// @dev Doublings after which everyone with stake is drawn (for any share of 2^-64 and more).
     uint256 internal constant MAX_STEPS = 64;
-    /// @dev Doublings of a jury's draw: its growth stops at four times.
+    /// @dev Doublings of a jury's draw: its growth stops at four times. A jury's whose jurors must be on a list, which may
+    /// hold a small part of all stake, does not stop: whom that list admits is the client's choice.
     uint256 internal constant JURY_STEPS = 2;
     /// @dev Blocks from a post or a challenge to its seal: the seed block, and one whose builder adds to the
     /// randomness of the next (EIP-4399) and cannot be the seed block's.
@@ -109,13 +110,16 @@ abstract contract Seats is Records {
         );
     }
 
-    /// @dev When the provider can take a seat of a sealed jury: step 0 begins with its seal; there are two doublings.
-    function _drawnForJury(bytes32 seatsKey, SealSlot sealing, address provider, uint32 number)
-        internal
-        view
-        returns (uint64)
-    {
-        return _drawnFrom(sealing, seatsKey, provider, number, JobRules.JURY, sealing.sealedAt(), JURY_STEPS);
+    /// @dev When the provider can take a seat of a sealed jury: step 0 begins with its seal.
+    function _drawnForJury(
+        IMarket.Job calldata job,
+        bytes32 seatsKey,
+        SealSlot sealing,
+        address provider,
+        uint32 number
+    ) internal view returns (uint64) {
+        uint256 steps = job.terms.providers == 0 ? JURY_STEPS : MAX_STEPS;
+        return _drawnFrom(sealing, seatsKey, provider, number, JobRules.JURY, sealing.sealedAt(), steps);
     }
 
     /// @dev Reverts before `from`, when the provider is drawn.

@@ -137,13 +137,13 @@ contract BatchesAttack is AttackBase {
         drawn.terms.nonce = 8;
         postSealed(drawn);
         bytes[] memory inner = new bytes[](2);
-        inner[0] = abi.encodeCall(IMarket.join, (drawn, 0, mallory));
-        inner[1] = abi.encodeCall(IMarket.join, (drawn, 0, alice));
+        inner[0] = abi.encodeCall(IMarket.join, (drawn, 0, 1, mallory));
+        inner[1] = abi.encodeCall(IMarket.join, (drawn, 0, 1, alice));
         batch = [abi.encodeCall(IBatch.multicall, (inner))];
         vm.expectRevert(abi.encodeWithSelector(IMarket.NotOperator.selector, alice, mallory));
         _run(mallory);
         assertEq(market.leaseOf(market.hashJob(drawn), 0).seats, 0, "none of it was done");
-        inner[1] = abi.encodeCall(IMarket.commit, (drawn, 0, mallory, SALT));
+        inner[1] = abi.encodeCall(IMarket.commit, (drawn, 0, 1, mallory, SALT));
         batch = [abi.encodeCall(IBatch.multicall, (inner))];
         _run(mallory);
         assertEq(market.leaseOf(market.hashJob(drawn), 0).seats, 1, "a seat for what both calls did");

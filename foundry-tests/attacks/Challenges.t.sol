@@ -36,12 +36,12 @@ contract ChallengesAttack is AttackBase {
         bytes32[] memory proof = Merkle.proof(0, digests, 2);
         bytes32 digest = digests[2];
         vm.prank(mallory);
-        market.challenge(job, 0, 2, digest, proof, copied);
+        market.challenge(job, 0, 1, 1, 2, digest, proof, copied);
         vm.prank(eve);
         vm.expectRevert(
             abi.encodeWithSelector(IMarket.WrongPhase.selector, jobId, 0, IMarket.Phase.Challenged)
         );
-        market.challenge(job, 0, 2, digest, proof, copied);
+        market.challenge(job, 0, 1, 1, 2, digest, proof, copied);
 
         sealJury(job);
         crewVotes(job, RIGHT);
@@ -80,7 +80,7 @@ contract ChallengesAttack is AttackBase {
         bytes32 copied = market.commitmentOf(jobId, 0, 1, 1, crew[0], vote, SALT);
         commitVote(job, crew[0], RIGHT);
         vm.prank(mallory);
-        market.commitVote(job, 0, mallory, copied);
+        market.commitVote(job, 0, 1, 1, mallory, copied);
         commitVote(job, crew[1], RIGHT);
         revealVote(job, crew[0], RIGHT);
         bytes32 keyed = keyedOf(RIGHT);
@@ -105,7 +105,7 @@ contract ChallengesAttack is AttackBase {
         bytes32 digest = digests[2];
         bytes32 made = market.commitmentOf(jobId, 0, 1, 1, mallory, keccak256(abi.encode(digest, LIE)), SALT);
         vm.prank(mallory);
-        market.commitVote(job, 0, mallory, made);
+        market.commitVote(job, 0, 1, 1, mallory, made);
         commitVote(job, crew[0], digest);
         commitVote(job, crew[1], digest);
         vm.prank(mallory);
@@ -148,7 +148,11 @@ contract ChallengesAttack is AttackBase {
             bytes32[] memory proof = Merkle.proof(0, digests, 0);
             vm.prank(mallory);
             (bool ok,) = address(market)
-                .call(abi.encodeCall(IMarket.challenge, (job, 0, 0, digests[0], proof, bytes32(0))));
+                .call(
+                    abi.encodeCall(
+                        IMarket.challenge, (job, 0, 1, uint8(rounds + 1), 0, digests[0], proof, bytes32(0))
+                    )
+                );
             if (!ok) break;
             vm.warp(time() + 60 + job.timing.runWindow + 1);
             judge0(0, none);
@@ -157,6 +161,44 @@ contract ChallengesAttack is AttackBase {
         assertEq(rounds, 9, "100 tokens: K = 0.3 doubled eight times is 76.8");
         vm.warp(_deadline() + 1);
         market.finalize(job, 0);
+    }
+
+    /// P-43: a challenge and a vote that somebody holds back until the next one is open cost nobody twice the deposit, nor a
+    /// bond: they name the challenge they are for.
+    function test_P43_heldBackForTheNextJury() public {
+        bytes32 answer = answerOf(jobId, eve, RIGHT);
+        bytes32[] memory proof = Merkle.proof(0, digests, 2);
+        bytes32 digest = digests[2];
+        challenge(job, mallory, digests, 0, LIE); // comes first
+        sealJury(job);
+        bytes32 vote = keccak256(abi.encode(digests[0], keyedOf(digests[0])));
+        bytes32 held = market.commitmentOf(jobId, 0, 1, 1, crew[3], vote, SALT);
+        crewVotes(job, digests[0]);
+        revealAnswer(job, mallory, LIE);
+        judge(job, digests[0]);
+
+        uint256 before = worth(eve);
+        vm.expectRevert(abi.encodeWithSelector(IMarket.WrongRound.selector, jobId, 0, 1, 2));
+        vm.prank(eve);
+        market.challenge(job, 0, 1, 1, 2, digest, proof, answer);
+        vm.expectRevert(abi.encodeWithSelector(IMarket.WrongRound.selector, jobId, 0, 1, 2));
+        vm.prank(eve);
+        market.challenge(job, 0, 2, 2, 2, digest, proof, answer);
+        assertEq(worth(eve), before);
+
+        vm.roll(block.number + 10);
+        challenge(job, eve, digests, 2, RIGHT);
+        sealJury(job);
+        vm.startPrank(crew[3]);
+        bytes memory refused = abi.encodeWithSelector(IMarket.WrongRound.selector, jobId, 0, 1, 2);
+        vm.expectRevert(refused);
+        market.commitVote(job, 0, 1, 1, crew[3], held);
+        vm.expectRevert(refused);
+        market.joinJury(job, 0, 1, 1, crew[3]);
+        vm.expectRevert(refused);
+        market.joinJury(job, 0, 2, 2, crew[3]);
+        vm.stopPrank();
+        assertUnharmed(crew[3]);
     }
 
     /// P-34 P-26: a challenge in the last second counts; one second later none does; and between them nobody finalizes.
@@ -172,7 +214,7 @@ contract ChallengesAttack is AttackBase {
         market.finalize(job, 0);
         vm.prank(client);
         vm.expectRevert(waits);
-        market.accept(job, 0);
+        market.accept(job, 0, ROOT);
         vm.prank(mallory);
         vm.expectRevert(waits);
         market.demand(job, 0);
@@ -185,7 +227,7 @@ contract ChallengesAttack is AttackBase {
         bytes memory late = abi.encodeWithSelector(IMarket.TooLate.selector, _deadline(), time());
         vm.startPrank(mallory);
         vm.expectRevert(late);
-        market.challenge(job, 0, 2, digests[2], proof, SALT);
+        market.challenge(job, 0, 1, 1, 2, digests[2], proof, SALT);
         vm.expectRevert(late);
         market.demand(job, 0);
         vm.stopPrank();

@@ -105,13 +105,25 @@ contract ClientsAttack is AttackBase {
             market.finalize(other, 0);
             vm.prank(client);
             vm.expectRevert(abi.encodeWithSelector(IMarket.JobUnknown.selector, id));
-            market.accept(other, 0);
+            market.accept(other, 0, ROOT);
         }
         IMarket.Job memory mallorys = job;
         mallorys.terms.client = mallory; // to be paid the refund
         vm.prank(mallory);
         vm.expectPartialRevert(IMarket.JobUnknown.selector);
-        market.accept(mallorys, 0);
+        market.accept(mallorys, 0, ROOT);
+    }
+
+    /// P-43: an acceptance that is held back until the result is another one's does not accept that.
+    function test_P43_acceptanceOfAnotherResult() public {
+        claim(job, alice, 4);
+        submit(job, alice, 0);
+        vm.prank(client);
+        vm.expectRevert(abi.encodeWithSelector(IMarket.WrongRoot.selector, jobId, 0, ROOT));
+        market.accept(job, 0, LIE);
+        assertPhase(jobId, 0, IMarket.Phase.Submitted);
+        vm.prank(client);
+        market.accept(job, 0, ROOT);
     }
 
     /// P-15: a fee that is raised between work and payment takes nothing of it.
@@ -121,7 +133,7 @@ contract ClientsAttack is AttackBase {
         vm.prank(governor);
         market.setFee(500, treasury);
         vm.prank(client);
-        market.accept(job, 0);
+        market.accept(job, 0, ROOT);
         _assertAlicePaid(FEE);
         assertEq(market.jobOf(jobId).feeBps, FEE);
         assertBooks(12 * UNIT);
@@ -132,7 +144,7 @@ contract ClientsAttack is AttackBase {
         claim(job, alice, 4);
         submit(job, alice, 0);
         vm.prank(client);
-        market.accept(job, 0);
+        market.accept(job, 0, ROOT);
         uint256 earned = market.balanceOf(treasury);
         assertGt(earned, 0);
         uint256 before = market.balanceOf(mallory);
@@ -180,7 +192,7 @@ contract ClientsAttack is AttackBase {
         vm.startPrank(mallory);
         bytes memory refused = abi.encodeWithSelector(IMarket.NotClient.selector, client, mallory);
         vm.expectRevert(refused);
-        market.accept(job, 0);
+        market.accept(job, 0, ROOT);
         vm.expectRevert(refused);
         market.cancel(job);
         vm.expectRevert(refused);

@@ -30,7 +30,7 @@ contract CommitmentsAttack is AttackBase {
         bytes32 copied = commitmentFor(job, 0, alice, ROOT);
         commit(job, 0, alice, ROOT);
         vm.prank(mallory);
-        market.commit(job, 0, mallory, copied);
+        market.commit(job, 0, 1, mallory, copied);
         commit(job, 0, bob, ROOT);
         reveal(job, 0, alice, ROOT);
         reveal(job, 0, bob, ROOT);
@@ -78,19 +78,46 @@ contract CommitmentsAttack is AttackBase {
         assertNotEq(it, market.commitmentOf(jobId, 0, 1, 0, alice, ROOT, LIE), "salt");
     }
 
-    /// P-06: an old commitment cannot be used again in the next round.
-    function test_P06_lastRoundsCommitment() public {
-        bytes32 old = commitmentFor(job, 0, alice, ROOT);
+    /// Round 1 lapses with alice's commitment alone.
+    function _lapse() private {
         commit(job, 0, alice, ROOT);
         vm.warp(market.leaseOf(jobId, 0).startedAt + 60 + job.timing.runWindow + 1);
         uint32[] memory panel = new uint32[](1);
         panel[0] = market.providerOf(alice).number;
         market.settle(job, 0, 0, panel);
         assertUnharmed(alice);
-
         vm.warp(time() + 60);
+    }
+
+    /// P-43: who holds a commitment of bob's back until its round is over, does not have him lose his bond in the next.
+    function test_P43_commitmentHeldBack() public {
+        bytes32 held = commitmentFor(job, 0, bob, ROOT);
+        _lapse();
+        bytes memory refused = abi.encodeWithSelector(IMarket.WrongRound.selector, jobId, 0, 2, 0);
+        vm.startPrank(bob);
+        vm.expectRevert(refused); // of the round that would begin
+        market.commit(job, 0, 1, bob, held);
+        vm.expectRevert(refused);
+        market.join(job, 0, 1, bob);
+        vm.stopPrank();
+        commit(job, 0, crew[0], ROOT);
+        vm.startPrank(bob);
+        vm.expectRevert(refused); // of the round that runs
+        market.commit(job, 0, 1, bob, held);
+        vm.expectRevert(refused);
+        market.join(job, 0, 1, bob);
+        vm.expectRevert(refused); // nor ahead of its time
+        market.commit(job, 0, 3, bob, held);
+        vm.stopPrank();
+        assertUnharmed(bob);
+    }
+
+    /// P-06: an old commitment cannot be used again in the next round.
+    function test_P06_lastRoundsCommitment() public {
+        bytes32 old = commitmentFor(job, 0, alice, ROOT);
+        _lapse();
         vm.prank(alice);
-        market.commit(job, 0, alice, old);
+        market.commit(job, 0, 2, alice, old);
         commit(job, 0, bob, ROOT);
         commit(job, 0, crew[0], ROOT);
         _cannotReveal(alice, ROOT, SALT);
@@ -114,11 +141,11 @@ contract CommitmentsAttack is AttackBase {
         bytes32 copy = market.commitmentOf(jobId, 0, 1, 0, mallory, ROOT, SALT);
         vm.prank(mallory);
         vm.expectRevert(abi.encodeWithSelector(IMarket.TooLate.selector, commitBy, commitBy + 1));
-        market.commit(job, 0, mallory, copy);
+        market.commit(job, 0, 1, mallory, copy);
         // Nor may a seat change its mind.
         vm.prank(bob);
         vm.expectRevert(abi.encodeWithSelector(IMarket.TooLate.selector, commitBy, commitBy + 1));
-        market.commit(job, 0, bob, copy);
+        market.commit(job, 0, 1, bob, copy);
     }
 
     /// P-22: a seat commits once.
@@ -128,9 +155,9 @@ contract CommitmentsAttack is AttackBase {
         bytes memory refused =
             abi.encodeWithSelector(IMarket.WrongSeat.selector, jobId, 0, mallory, IMarket.Seat.Committed);
         vm.expectRevert(refused);
-        market.commit(job, 0, mallory, SALT);
+        market.commit(job, 0, 1, mallory, SALT);
         vm.expectRevert(refused);
-        market.join(job, 0, mallory);
+        market.join(job, 0, 1, mallory);
         vm.stopPrank();
         assertEq(market.providerOf(mallory).free, STAKE - BOND, "one bond for one seat");
     }

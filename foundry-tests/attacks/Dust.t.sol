@@ -13,7 +13,7 @@ contract DustAttack is AttackBase {
             claim(job, alice, size);
             submit(job, alice, first);
             vm.prank(job.terms.client);
-            market.accept(job, first);
+            market.accept(job, first, ROOT);
         }
     }
 
@@ -143,7 +143,7 @@ contract DustAttack is AttackBase {
         vm.expectRevert(abi.encodeWithSelector(IMarket.NoJury.selector, id));
         market.demand(job, 0);
         vm.expectRevert();
-        market.challenge(job, 0, 0, LIE, new bytes32[](2), SALT);
+        market.challenge(job, 0, 1, 1, 0, LIE, new bytes32[](2), SALT);
         vm.stopPrank();
         vm.warp(time() + job.timing.challengeWindow + 1);
         market.finalize(job, 0);

@@ -23,10 +23,10 @@ contract JuriesAttack is AttackBase {
     function _barred(address who) private {
         vm.prank(who);
         vm.expectRevert(abi.encodeWithSelector(IMarket.BarredFromJury.selector, jobId, 0, who));
-        market.joinJury(job, 0, who);
+        market.joinJury(job, 0, 1, 1, who);
         vm.prank(who);
         vm.expectRevert(abi.encodeWithSelector(IMarket.BarredFromJury.selector, jobId, 0, who));
-        market.commitVote(job, 0, who, SALT);
+        market.commitVote(job, 0, 1, 1, who, SALT);
     }
 
     /// P-28: neither party judges itself, not by an operator either.
@@ -37,13 +37,13 @@ contract JuriesAttack is AttackBase {
         _barred(mallory);
         vm.prank(operator);
         vm.expectRevert(abi.encodeWithSelector(IMarket.BarredFromJury.selector, jobId, 0, alice));
-        market.joinJury(job, 0, alice);
+        market.joinJury(job, 0, 1, 1, alice);
     }
 
     function _notDrawn(address who) private {
         vm.prank(who);
         vm.expectRevert(abi.encodeWithSelector(IMarket.NotDrawn.selector, jobId, 0, who, type(uint64).max));
-        market.joinJury(job, 0, who);
+        market.joinJury(job, 0, 1, 1, who);
     }
 
     /// P-21: stake that came after `post` sits nowhere, however much: not a rented one, nor one a day old.
@@ -65,17 +65,17 @@ contract JuriesAttack is AttackBase {
         challenge(job, eve, digests, 2, RIGHT);
         sealJury(job);
         vm.startPrank(mallory);
-        market.joinJury(job, 0, mallory);
+        market.joinJury(job, 0, 1, 1, mallory);
         bytes memory taken =
             abi.encodeWithSelector(IMarket.WrongSeat.selector, jobId, 0, mallory, IMarket.Seat.Joined);
         vm.expectRevert(taken);
-        market.joinJury(job, 0, mallory);
+        market.joinJury(job, 0, 1, 1, mallory);
         vm.stopPrank();
         commitVote(job, crew[0], digests[2]);
         commitVote(job, crew[1], digests[2]);
         vm.prank(crew[2]);
         vm.expectRevert(abi.encodeWithSelector(IMarket.SeatsTaken.selector, jobId, 0));
-        market.joinJury(job, 0, crew[2]);
+        market.joinJury(job, 0, 1, 1, crew[2]);
     }
 
     /// P-21: a tenth of all stake on 40 addresses gets, when the draw has grown to its most, 12 tenths of a seat a
@@ -103,7 +103,7 @@ contract JuriesAttack is AttackBase {
             for (uint256 i; i < 40; ++i) {
                 vm.prank(pack[i]);
                 (bool ok, bytes memory why) =
-                    address(market).call(abi.encodeCall(IMarket.joinJury, (job, 0, pack[i])));
+                    address(market).call(abi.encodeCall(IMarket.joinJury, (job, 0, 1, 1, pack[i])));
                 // Not drawn, or no seat left: who was drawn counts, seated or not.
                 if (ok || errorOf(why) == IMarket.SeatsTaken.selector) ++drawn;
             }

@@ -102,11 +102,11 @@ contract ModesAttack is AttackBase {
         vm.expectRevert(wrong);
         market.demand(job, 0);
         vm.expectRevert(wrong);
-        market.challenge(job, 0, 0, LIE, new bytes32[](2), SALT);
+        market.challenge(job, 0, 1, 1, 0, LIE, new bytes32[](2), SALT);
         vm.stopPrank();
         vm.prank(client);
         vm.expectRevert(abi.encodeWithSelector(IMarket.WrongPhase.selector, jobId, 0, IMarket.Phase.Running));
-        market.accept(job, 0);
+        market.accept(job, 0, ROOT);
         vm.expectRevert(abi.encodeWithSelector(IMarket.WrongPhase.selector, jobId, 0, IMarket.Phase.Running));
         market.finalize(job, 0);
         _endsWell();
@@ -122,9 +122,9 @@ contract ModesAttack is AttackBase {
         vm.expectRevert(wrong);
         market.seal(plain);
         vm.expectRevert(wrong);
-        market.join(plain, 0, mallory);
+        market.join(plain, 0, 1, mallory);
         vm.expectRevert(wrong);
-        market.commit(plain, 0, mallory, SALT);
+        market.commit(plain, 0, 1, mallory, SALT);
         vm.expectRevert(wrong);
         market.reveal(plain, 0, mallory, LIE, MANIFEST, SALT, none);
         vm.expectRevert(wrong);

@@ -17,7 +17,7 @@ contract OperatorsAttack is AttackBase {
         claim(job, alice, 2);
         submit(job, alice, 0);
         vm.prank(client);
-        market.accept(job, 0);
+        market.accept(job, 0, ROOT);
         assertGt(market.balanceOf(alice), 0, "alice has earnings to steal");
     }
 

@@ -34,15 +34,15 @@ contract PartsAttack is AttackBase {
     function test_P35_knowNoJob() public {
         assertGt(part.code.length, 0);
         _unknown(drawn, abi.encodeCall(IMarket.seal, (drawn)));
-        _unknown(drawn, abi.encodeCall(IMarket.join, (drawn, 0, mallory)));
-        _unknown(drawn, abi.encodeCall(IMarket.commit, (drawn, 0, mallory, SALT)));
+        _unknown(drawn, abi.encodeCall(IMarket.join, (drawn, 0, 1, mallory)));
+        _unknown(drawn, abi.encodeCall(IMarket.commit, (drawn, 0, 1, mallory, SALT)));
         _unknown(drawn, abi.encodeCall(IMarket.reveal, (drawn, 0, mallory, ROOT, MANIFEST, SALT, none)));
         _unknown(drawn, abi.encodeCall(IMarket.settle, (drawn, 0, 0, none)));
         bytes32[] memory two = new bytes32[](2);
-        _unknown(plain, abi.encodeCall(IMarket.challenge, (plain, 0, 0, LIE, two, SALT)));
+        _unknown(plain, abi.encodeCall(IMarket.challenge, (plain, 0, 1, 1, 0, LIE, two, SALT)));
         _unknown(plain, abi.encodeCall(IMarket.sealJury, (plain, 0)));
-        _unknown(plain, abi.encodeCall(IMarket.joinJury, (plain, 0, mallory)));
-        _unknown(plain, abi.encodeCall(IMarket.commitVote, (plain, 0, mallory, SALT)));
+        _unknown(plain, abi.encodeCall(IMarket.joinJury, (plain, 0, 1, 1, mallory)));
+        _unknown(plain, abi.encodeCall(IMarket.commitVote, (plain, 0, 1, 1, mallory, SALT)));
         _unknown(plain, abi.encodeCall(IMarket.revealVote, (plain, 0, mallory, LIE, LIE, SALT)));
         _unknown(plain, abi.encodeCall(IMarket.revealAnswer, (plain, 0, LIE, SALT)));
         _unknown(plain, abi.encodeCall(IMarket.judge, (plain, 0, 0, 0, none)));

@@ -30,7 +30,7 @@ contract SeatsAttack is AttackBase {
         commit(job, 0, alice, ROOT);
         vm.prank(bob);
         vm.expectRevert(abi.encodeWithSelector(IMarket.SeatsTaken.selector, jobId, 0));
-        market.join(job, 0, bob);
+        market.join(job, 0, 1, bob);
 
         uint32[] memory panel = panelOf(alice, mallory, crew[4]);
         vm.warp(_commitBy());
@@ -61,7 +61,7 @@ contract SeatsAttack is AttackBase {
     function test_P08_blockedForEver() public {
         uint256 clients = worth(client);
         vm.startPrank(mallory);
-        market.join(job, 0, mallory);
+        market.join(job, 0, 1, mallory);
         vm.stopPrank();
         uint32[] memory panel = new uint32[](1);
         panel[0] = market.providerOf(mallory).number;
@@ -72,7 +72,7 @@ contract SeatsAttack is AttackBase {
         market.settle(job, 0, 0, panel);
         vm.prank(mallory);
         vm.expectRevert(abi.encodeWithSelector(IMarket.TooLate.selector, job.timing.closesAt, time()));
-        market.join(job, 0, mallory);
+        market.join(job, 0, 1, mallory);
         market.close(job, firsts);
         assertEq(worth(client), clients + ESCROW);
         vm.expectRevert(abi.encodeWithSelector(IMarket.WrongPhase.selector, jobId, 0, IMarket.Phase.Refunded));
@@ -105,9 +105,9 @@ contract SeatsAttack is AttackBase {
             abi.encodeWithSelector(IMarket.WrongSeat.selector, jobId, 0, alice, IMarket.Seat.Committed);
         vm.startPrank(operator);
         vm.expectRevert(taken);
-        market.commit(job, 0, alice, SALT);
+        market.commit(job, 0, 1, alice, SALT);
         vm.expectRevert(taken);
-        market.join(job, 0, alice);
+        market.join(job, 0, 1, alice);
         // An operator that staked itself is another provider; it is not drawn with a fresh stake.
         vm.stopPrank();
         stakeOf(operator, STAKE);
@@ -115,7 +115,7 @@ contract SeatsAttack is AttackBase {
         vm.expectRevert(
             abi.encodeWithSelector(IMarket.NotDrawn.selector, jobId, 0, operator, type(uint64).max)
         );
-        market.join(job, 0, operator);
+        market.join(job, 0, 1, operator);
     }
 
     /// P-21: none sits before it is drawn, and the first second in which it does is the one the error names.
@@ -130,7 +130,7 @@ contract SeatsAttack is AttackBase {
         for (uint256 i; i < 5; ++i) {
             vm.prank(crew[i]);
             (bool ok, bytes memory why) =
-                address(market).call(abi.encodeCall(IMarket.join, (next, 0, crew[i])));
+                address(market).call(abi.encodeCall(IMarket.join, (next, 0, 1, crew[i])));
             if (ok) continue;
             if (errorOf(why) == IMarket.SeatsTaken.selector) break;
             assertEq(errorOf(why), IMarket.NotDrawn.selector);
@@ -143,7 +143,7 @@ contract SeatsAttack is AttackBase {
             vm.warp(from - 1);
             vm.prank(crew[i]);
             vm.expectRevert(abi.encodeWithSelector(IMarket.NotDrawn.selector, id, 0, crew[i], from));
-            market.join(next, 0, crew[i]);
+            market.join(next, 0, 1, crew[i]);
             vm.warp(from);
             join(next, 0, crew[i]);
             vm.warp(next.timing.opensAt);
@@ -165,7 +165,7 @@ contract SeatsAttack is AttackBase {
         vm.expectRevert(
             abi.encodeWithSelector(IMarket.InsufficientStake.selector, mallory, 40 * UNIT, 60 * UNIT)
         );
-        market.join(dear, 4, mallory);
+        market.join(dear, 4, 1, mallory);
         vm.prank(mallory);
         vm.expectRevert(
             abi.encodeWithSelector(IMarket.InsufficientStake.selector, mallory, 40 * UNIT, 40 * UNIT + 1)
@@ -204,7 +204,7 @@ contract SeatsAttack is AttackBase {
         for (uint256 i; i < 4; ++i) {
             vm.prank(mallory);
             vm.expectRevert(abi.encodeWithSelector(IMarket.NoSuchLease.selector, id, wrong[i]));
-            market.join(big, wrong[i], mallory);
+            market.join(big, wrong[i], 1, mallory);
         }
         join(big, 8, mallory);
         assertEq(market.leaseOf(id, 8).count, 2, "the last is what is left");

@@ -42,7 +42,7 @@ contract SeedsAttack is AttackBase {
         // Nobody can sit before.
         vm.prank(mallory);
         vm.expectRevert(abi.encodeWithSelector(IMarket.NotSealed.selector, jobId, 0));
-        market.join(job, 0, mallory);
+        market.join(job, 0, 1, mallory);
     }
 
     /// P-25: the hash that counts is that of the block after `post`, for 256 blocks; and who seals, and where in its block,
@@ -115,7 +115,7 @@ contract SeedsAttack is AttackBase {
         market.sealJury(plain, 0);
         vm.prank(crew[0]);
         vm.expectRevert(abi.encodeWithSelector(IMarket.NotSealed.selector, id, 0));
-        market.joinJury(plain, 0, crew[0]);
+        market.joinJury(plain, 0, 1, 1, crew[0]);
         sealJury(plain);
         vm.expectRevert(abi.encodeWithSelector(IMarket.SealedAlready.selector, id, 0));
         market.sealJury(plain, 0);
@@ -141,6 +141,6 @@ contract SeedsAttack is AttackBase {
         vm.expectRevert(
             abi.encodeWithSelector(IMarket.NotDrawn.selector, jobId, 0, fitting, type(uint64).max)
         );
-        market.join(job, 0, fitting);
+        market.join(job, 0, 1, fitting);
     }
 }

@@ -88,7 +88,7 @@ contract TrapsAttack is AttackBase {
         sealJury(job);
         vm.prank(mallory);
         vm.expectRevert(refused);
-        market.joinJury(job, 0, mallory);
+        market.joinJury(job, 0, 1, 1, mallory);
         assertPhase(id, 0, IMarket.Phase.Challenged);
     }
 

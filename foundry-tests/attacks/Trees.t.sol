@@ -36,7 +36,7 @@ contract TreesAttack is AttackBase {
     function _cannotChallenge(uint32 task, bytes32 digest, bytes32[] memory proof) private {
         vm.prank(eve);
         vm.expectRevert(abi.encodeWithSelector(IMarket.NotInResult.selector, task, digest));
-        market.challenge(job, 0, task, digest, proof, SALT);
+        market.challenge(job, 0, 1, 1, task, digest, proof, SALT);
     }
 
     function _cannotRespond(bytes32[] memory list) private {
@@ -114,7 +114,7 @@ contract TreesAttack is AttackBase {
         _cannotChallenge(4, digests[0], proof);
         // The right one is taken.
         vm.prank(eve);
-        market.challenge(job, 0, 0, digests[0], proof, SALT);
+        market.challenge(job, 0, 1, 1, 0, digests[0], proof, SALT);
         assertPhase(jobId, 0, IMarket.Phase.Challenged);
     }
 

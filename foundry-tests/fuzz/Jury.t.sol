@@ -167,7 +167,7 @@ contract JuryFuzzTest is DisputeBase {
         bytes32[] memory path = proofOf(0);
         bytes32 digest = digests[0];
         vm.prank(challenger);
-        market.challenge(job, 0, 0, digest, path, commitment);
+        market.challenge(job, 0, 1, 1, 0, digest, path, commitment);
     }
 
     function _given(Play memory p, Outcome memory o)

@@ -52,7 +52,7 @@ contract MoneyFuzzTest is Base {
 
         submit(job, alice, first);
         vm.prank(client);
-        market.accept(job, first);
+        market.accept(job, first, ROOT);
         uint256 whole = uint256(job.price.maxPrice) * taken;
         uint256 gross = price * taken;
         uint256 fee = gross * feeBps / 10_000;

@@ -104,7 +104,7 @@ contract GasTest is Base {
         claim(job, alice, 1);
         submit(job, alice, 0);
         vm.prank(client);
-        market.accept(job, 0);
+        market.accept(job, 0, ROOT);
         vm.snapshotGasLastCall(GROUP, "accept");
         uint32 first = claim(job, alice, 1);
         vm.prank(alice);

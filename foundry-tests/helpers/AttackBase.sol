@@ -101,8 +101,15 @@ abstract contract AttackBase is Base {
     }
 
     function join(IMarket.Job memory job, uint32 first, address who) internal {
+        uint16 round = roundNow(job, first);
         vm.prank(who);
-        market.join(job, first, who);
+        market.join(job, first, round, who);
+    }
+
+    /// The round that takes seats: the one that runs, or the next one.
+    function roundNow(IMarket.Job memory job, uint32 first) internal view returns (uint16) {
+        IMarket.LeaseState memory lease = market.leaseOf(market.hashJob(job), first);
+        return lease.phase == IMarket.Phase.Running ? lease.round : lease.round + 1;
     }
 
     function commitmentFor(IMarket.Job memory job, uint32 first, address who, bytes32 root)
@@ -110,17 +117,14 @@ abstract contract AttackBase is Base {
         view
         returns (bytes32)
     {
-        bytes32 jobId = market.hashJob(job);
-        IMarket.LeaseState memory lease = market.leaseOf(jobId, first);
-        // Who commits first begins the round.
-        uint16 round = lease.phase == IMarket.Phase.Running ? lease.round : lease.round + 1;
-        return market.commitmentOf(jobId, first, round, 0, who, root, SALT);
+        return market.commitmentOf(market.hashJob(job), first, roundNow(job, first), 0, who, root, SALT);
     }
 
     function commit(IMarket.Job memory job, uint32 first, address who, bytes32 root) internal {
         bytes32 commitment = commitmentFor(job, first, who, root);
+        uint16 round = roundNow(job, first);
         vm.prank(who);
-        market.commit(job, first, who, commitment);
+        market.commit(job, first, round, who, commitment);
     }
 
     function reveal(IMarket.Job memory job, uint32 first, address who, bytes32 root) internal {
@@ -179,8 +183,10 @@ abstract contract AttackBase is Base {
     ) internal {
         bytes32 commitment = answerOf(market.hashJob(job), who, answer);
         bytes32[] memory proof = Merkle.proof(0, digests, task);
+        IMarket.LeaseState memory lease = market.leaseOf(market.hashJob(job), 0);
+        uint8 number = lease.challenges + 1;
         vm.prank(who);
-        market.challenge(job, 0, task, digests[task], proof, commitment);
+        market.challenge(job, 0, lease.round, number, task, digests[task], proof, commitment);
     }
 
     /// Seals the jury three blocks after the challenge, and waits until its draw has grown to four times.
@@ -202,7 +208,7 @@ abstract contract AttackBase is Base {
         bytes32 vote = keccak256(abi.encode(digest, keyedOf(digest)));
         bytes32 commitment = market.commitmentOf(jobId, 0, lease.round, lease.challenges, who, vote, SALT);
         vm.prank(who);
-        market.commitVote(job, 0, who, commitment);
+        market.commitVote(job, 0, lease.round, lease.challenges, who, commitment);
     }
 
     function revealVote(IMarket.Job memory job, address who, bytes32 digest) internal {

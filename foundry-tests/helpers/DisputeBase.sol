@@ -75,7 +75,7 @@ abstract contract DisputeBase is Base {
         bytes32[] memory proof = proofOf(TASK);
         bytes32 digest = digests[TASK];
         vm.prank(challenger);
-        market.challenge(job, 0, TASK, digest, proof, commitment);
+        market.challenge(job, 0, round, number, TASK, digest, proof, commitment);
     }
 
     /// Three blocks later the jury is sealed, and 30 s after that all five are drawn.
@@ -94,13 +94,13 @@ abstract contract DisputeBase is Base {
 
     function joinJury(address who) internal {
         vm.prank(who);
-        market.joinJury(job, 0, who);
+        market.joinJury(job, 0, round, number, who);
     }
 
     function commitVote(address who, bytes32 digest, bytes32 keyed) internal {
         bytes32 commitment = commitmentOf(who, digest, keyed);
         vm.prank(who);
-        market.commitVote(job, 0, who, commitment);
+        market.commitVote(job, 0, round, number, who, commitment);
     }
 
     function revealVote(address who, bytes32 digest, bytes32 keyed) internal {
@@ -209,7 +209,7 @@ abstract contract DisputeBase is Base {
             vm.warp(moments[i]);
             expectWrongPhase(phase);
             vm.prank(client);
-            market.accept(job, 0);
+            market.accept(job, 0, ROOT);
             expectWrongPhase(phase);
             market.finalize(job, 0);
             expectWrongPhase(phase);

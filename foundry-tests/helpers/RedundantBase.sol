@@ -18,6 +18,8 @@ abstract contract RedundantBase is Base {
 
     IMarket.Job internal job;
     bytes32 internal jobId;
+    /// The round that acts are for.
+    uint16 internal round = 1;
 
     function setUp() public virtual override {
         super.setUp();
@@ -63,7 +65,7 @@ abstract contract RedundantBase is Base {
 
     function _join(uint32 first, address who) internal {
         vm.prank(who);
-        market.join(job, first, who);
+        market.join(job, first, round, who);
     }
 
     function _commit(uint32 first, address who, bytes32 root) internal {
@@ -72,7 +74,7 @@ abstract contract RedundantBase is Base {
 
     function _commitTo(uint32 first, address who, bytes32 hash) internal {
         vm.prank(who);
-        market.commit(job, first, who, hash);
+        market.commit(job, first, round, who, hash);
     }
 
     function _reveal(uint32 first, address who, bytes32 root) internal {
@@ -96,9 +98,8 @@ abstract contract RedundantBase is Base {
     }
 
     function commitment(uint32 first, address who, bytes32 root) internal view returns (bytes32) {
-        uint256 round = lease(first).round;
-        if (phaseOf(jobId, first) == IMarket.Phase.Free || round == 0) ++round;
-        return keccak256(abi.encode(jobId, uint256(first), round, uint256(0), who, root, saltOf(who)));
+        return
+            keccak256(abi.encode(jobId, uint256(first), uint256(round), uint256(0), who, root, saltOf(who)));
     }
 
     function panelOf(address a) internal view returns (uint32[] memory panel) {

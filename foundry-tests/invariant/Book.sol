@@ -275,7 +275,9 @@ abstract contract Book is CommonBase {
 
     function _drawnForJury(uint256 j, uint256 l, address who) internal view returns (uint256) {
         bytes32 key = _juryKey(j, l);
-        return _drawnFrom(draws[key], key, who, JURY, j, draws[key].at, 2);
+        // The jury of a list grows on.
+        uint256 steps = jobs[j].job.terms.providers == 0 ? 2 : 64;
+        return _drawnFrom(draws[key], key, who, JURY, j, draws[key].at, steps);
     }
 
     /// Made of the hash of the block after `from`, or of every 256th later one, and of this block's randomness.

@@ -137,13 +137,13 @@ abstract contract ClientActs is MoneyActs {
         address client = job.terms.client;
         bool may = lease.phase == IMarket.Phase.Submitted;
         bool ok;
+        // The call, or the signature, names the root that the client has seen.
+        bytes32 root = wild && _once(2) ? _rootOf(j, l, lease.lie + 1) : lease.root;
         if (_once(2)) {
             address caller = _as(client);
-            may = may && caller == client;
-            ok = _try("accept", caller, abi.encodeCall(IMarket.accept, (job, lease.first)), may);
+            may = may && caller == client && root == lease.root;
+            ok = _try("accept", caller, abi.encodeCall(IMarket.accept, (job, lease.first, root)), may);
         } else {
-            // The signature names the root that the client has seen.
-            bytes32 root = wild && _once(2) ? _rootOf(j, l, lease.lie + 1) : lease.root;
             bytes32 hash = _typed(keccak256(abi.encode(ACCEPT, jobs[j].id, lease.first, root)));
             (bool valid, bytes memory signature) = _sign(client, hash);
             may = may && valid && root == lease.root;

@@ -23,7 +23,8 @@ abstract contract DisputeActs is SeatActs {
         uint256 deposit = _depositOf(j, l);
         bool may = _isContestable(j, l) && ledger[who] >= deposit;
         if (wild && _once(3)) (dispute.digest, may) = (keccak256("not in the result"), false);
-        if (!_try("challenge", who, _challengeData(j, l, dispute), may)) return;
+        (uint16 round, bool right) = _meant(lease.round);
+        if (!_try("challenge", who, _challengeData(j, l, dispute, round), may && right)) return;
         ++lease.challenges;
         lease.phase = IMarket.Phase.Challenged;
         dispute.deposit = deposit;
@@ -46,14 +47,19 @@ abstract contract DisputeActs is SeatActs {
         dispute.isVoid = _once(8);
     }
 
-    function _challengeData(uint256 j, uint256 l, Dispute memory dispute) private returns (bytes memory) {
+    function _challengeData(uint256 j, uint256 l, Dispute memory dispute, uint16 round)
+        private
+        returns (bytes memory)
+    {
         Lease storage lease = jobs[j].leases[l];
         Seat memory asSeat;
         (asSeat.who, asSeat.salt, asSeat.isVoid) = (dispute.challenger, dispute.salt, dispute.isVoid);
-        bytes32 answer = _commitmentOf(j, l, lease.round, lease.challenges + 1, asSeat, dispute.answer);
+        uint8 number = lease.challenges + 1;
+        bytes32 answer = _commitmentOf(j, l, lease.round, number, asSeat, dispute.answer);
         bytes32[] memory proof = Merkle.proof(lease.first, _digests(j, l, lease.lie), dispute.task);
         return abi.encodeCall(
-            IMarket.challenge, (jobs[j].job, lease.first, dispute.task, dispute.digest, proof, answer)
+            IMarket.challenge,
+            (jobs[j].job, lease.first, round, number, dispute.task, dispute.digest, proof, answer)
         );
     }
 
@@ -92,27 +98,40 @@ abstract contract DisputeActs is SeatActs {
 
     function _joinJury(uint256 j, uint256 l, address who) internal {
         address caller = _for(who);
-        bool may = _authorized(who, caller) && _mayJudge(j, l, who);
-        bytes memory data = abi.encodeCall(IMarket.joinJury, (jobs[j].job, jobs[j].leases[l].first, who));
+        Lease storage lease = jobs[j].leases[l];
+        (uint16 round, bool right) = _meant(lease.round);
+        bool may = right && _authorized(who, caller) && _mayJudge(j, l, who);
+        bytes memory data =
+            abi.encodeCall(IMarket.joinJury, (jobs[j].job, lease.first, round, lease.challenges, who));
         if (_try("joinJury", caller, data, may)) _sitInJury(j, l, who);
     }
 
     function _commitVote(uint256 j, uint256 l, address who) internal {
-        Lease storage lease = jobs[j].leases[l];
         address caller = _for(who);
         bytes32 key = _juryKey(j, l);
         uint256 index = _seatOf(key, who);
         bool joined = _takesJurors(j, l) && index != 0 && seats[key][index - 1].state == IMarket.Seat.Joined;
-        bool may = _authorized(who, caller) && (joined || _mayJudge(j, l, who));
+        (uint16 challenge, bool right) = _meant(jobs[j].leases[l].challenges);
+        bool may = right && _authorized(who, caller) && (joined || _mayJudge(j, l, who));
         Seat memory vote = _vote(j, l, who);
-        bytes32 pair = keccak256(abi.encode(vote.vote, vote.keyed));
-        bytes32 commitment = _commitmentOf(j, l, lease.round, lease.challenges, vote, pair);
-        bytes memory data = abi.encodeCall(IMarket.commitVote, (jobs[j].job, lease.first, who, commitment));
-        if (!_try("commitVote", caller, data, may)) return;
+        // forge-lint: disable-next-line(unsafe-typecast)
+        if (!_try("commitVote", caller, _voteData(j, l, vote, uint8(challenge)), may)) return;
         if (!joined) _sitInJury(j, l, who);
         vote.state = IMarket.Seat.Committed;
         seats[key][_seatOf(key, who) - 1] = vote;
         if (++disputes[key].commits == JURY) disputes[key].revealFrom = _time();
+    }
+
+    function _voteData(uint256 j, uint256 l, Seat memory vote, uint8 challenge)
+        private
+        returns (bytes memory)
+    {
+        Lease storage lease = jobs[j].leases[l];
+        bytes32 pair = keccak256(abi.encode(vote.vote, vote.keyed));
+        bytes32 commitment = _commitmentOf(j, l, lease.round, lease.challenges, vote, pair);
+        return abi.encodeCall(
+            IMarket.commitVote, (jobs[j].job, lease.first, lease.round, challenge, vote.who, commitment)
+        );
     }
 
     /// A vote: of who ran the task; of who colludes with the provider; of who has not got the input; of who copies

@@ -83,8 +83,9 @@ abstract contract SeatActs is ProviderActs {
 
     function _join(uint256 j, uint256 l, address who) internal {
         address caller = _for(who);
-        bool may = _authorized(who, caller) && _maySit(j, l, who);
-        bytes memory data = abi.encodeCall(IMarket.join, (jobs[j].job, jobs[j].leases[l].first, who));
+        (uint16 round, bool right) = _meant(_roundNow(j, l));
+        bool may = right && _authorized(who, caller) && _maySit(j, l, who);
+        bytes memory data = abi.encodeCall(IMarket.join, (jobs[j].job, jobs[j].leases[l].first, round, who));
         if (_try("join", caller, data, may)) _sit(j, l, who);
     }
 
@@ -92,9 +93,10 @@ abstract contract SeatActs is ProviderActs {
         address caller = _for(who);
         Seat memory draft = _draft(j, l, who);
         bytes32 commitment = _commitmentOf(j, l, _roundNow(j, l), 0, draft, draft.vote);
-        bool may = _authorized(who, caller) && (_hasJoined(j, l, who) || _maySit(j, l, who));
+        (uint16 round, bool right) = _meant(_roundNow(j, l));
+        bool may = right && _authorized(who, caller) && (_hasJoined(j, l, who) || _maySit(j, l, who));
         bytes memory data =
-            abi.encodeCall(IMarket.commit, (jobs[j].job, jobs[j].leases[l].first, who, commitment));
+            abi.encodeCall(IMarket.commit, (jobs[j].job, jobs[j].leases[l].first, round, who, commitment));
         if (!_try("commit", caller, data, may)) return;
         if (!_hasJoined(j, l, who)) _sit(j, l, who);
         bytes32 key = _seatsKey(j, l);
@@ -103,6 +105,12 @@ abstract contract SeatActs is ProviderActs {
         Lease storage lease = jobs[j].leases[l];
         if (++lease.commits < jobs[j].job.terms.replicas) return;
         (lease.phase, lease.since) = (IMarket.Phase.Revealing, _time());
+    }
+
+    /// The round (or challenge) that a call names: now and then it was meant for the last one, or the next.
+    function _meant(uint16 present) internal returns (uint16 named, bool right) {
+        right = !(wild && _once(4));
+        named = right ? present : present ^ 1;
     }
 
     function _hasJoined(uint256 j, uint256 l, address who) private view returns (bool) {

@@ -20,7 +20,7 @@ abstract contract StrangerActs is DisputeActs {
         uint256 which = _below(19);
         uint32[] memory list = new uint32[](1);
         list[0] = first;
-        if (which == 0) _never(client, abi.encodeCall(IMarket.accept, (job, first)));
+        if (which == 0) _never(client, abi.encodeCall(IMarket.accept, (job, first, keccak256("root"))));
         if (which == 1) _never(client, abi.encodeCall(IMarket.finalize, (job, first)));
         if (which == 2) _never(client, abi.encodeCall(IMarket.expire, (job, first)));
         if (which == 3) _never(client, abi.encodeCall(IMarket.close, (job, list)));
@@ -37,15 +37,17 @@ abstract contract StrangerActs is DisputeActs {
             _never(who, abi.encodeCall(IMarket.submit, (job, first, who, keccak256("root"), 0)));
         }
         if (which == 12) _never(who, abi.encodeCall(IMarket.release, (job, first, who)));
-        if (which == 13) _never(who, abi.encodeCall(IMarket.join, (job, first, who)));
-        if (which == 14) _never(who, abi.encodeCall(IMarket.commit, (job, first, who, keccak256("c"))));
+        if (which == 13) _never(who, abi.encodeCall(IMarket.join, (job, first, 1, who)));
+        if (which == 14) _never(who, abi.encodeCall(IMarket.commit, (job, first, 1, who, keccak256("c"))));
         if (which == 15) {
             _never(
                 who, abi.encodeCall(IMarket.reveal, (job, first, who, keccak256("r"), 0, 0, new uint32[](0)))
             );
         }
-        if (which == 16) _never(who, abi.encodeCall(IMarket.joinJury, (job, first, who)));
-        if (which == 17) _never(who, abi.encodeCall(IMarket.commitVote, (job, first, who, keccak256("c"))));
+        if (which == 16) _never(who, abi.encodeCall(IMarket.joinJury, (job, first, 1, 1, who)));
+        if (which == 17) {
+            _never(who, abi.encodeCall(IMarket.commitVote, (job, first, 1, 1, who, keccak256("c"))));
+        }
         if (which == 18) _never(who, abi.encodeCall(IMarket.respond, (job, first, who, new bytes32[](0))));
     }
 

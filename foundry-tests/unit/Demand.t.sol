@@ -206,7 +206,7 @@ contract DemandTest is DisputeBase {
             vm.prank(client);
             market.cancel(j);
             vm.prank(client);
-            market.accept(j, 1);
+            market.accept(j, 1, root);
         }
     }
 

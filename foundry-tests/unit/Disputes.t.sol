@@ -9,7 +9,7 @@ import {IMarket} from "piecework/IMarket.sol";
 contract DisputesTest is DisputeBase {
     function _challenge(uint32 task, bytes32 digest, bytes32[] memory proof) private {
         vm.prank(challenger);
-        market.challenge(job, 0, task, digest, proof, OTHER);
+        market.challenge(job, 0, round, number, task, digest, proof, OTHER);
     }
 
     // ------------------------------------------------------------------ challenge
@@ -116,8 +116,9 @@ contract DisputesTest is DisputeBase {
     function test_challenge_wrongPhase() public {
         bytes32[] memory proof = proofOf(TASK);
         uint256 submitted = vm.snapshotState();
+        bytes32 root = market.leaseOf(jobId, 0).root;
         vm.prank(client);
-        market.accept(job, 0);
+        market.accept(job, 0, root);
         expectWrongPhase(IMarket.Phase.Settled);
         _challenge(TASK, digests[TASK], proof);
         vm.revertToState(submitted);
@@ -136,13 +137,13 @@ contract DisputesTest is DisputeBase {
         vm.expectRevert(
             abi.encodeWithSelector(IMarket.WrongPhase.selector, jobId, uint32(4), IMarket.Phase.Running)
         );
-        market.challenge(job, 4, 4, RIGHT, proof, OTHER);
+        market.challenge(job, 4, 1, 1, 4, RIGHT, proof, OTHER);
         vm.prank(bob);
         market.release(job, 4, bob);
         vm.expectRevert(
             abi.encodeWithSelector(IMarket.WrongPhase.selector, jobId, uint32(4), IMarket.Phase.Free)
         );
-        market.challenge(job, 4, 4, RIGHT, proof, OTHER);
+        market.challenge(job, 4, 1, 1, 4, RIGHT, proof, OTHER);
     }
 
     function test_challenge_redundant() public {
@@ -285,8 +286,9 @@ contract DisputesTest is DisputeBase {
     function test_acquitted_accept() public {
         challenge(RIGHT);
         _inconclusive();
+        bytes32 root = market.leaseOf(jobId, 0).root;
         vm.prank(client);
-        market.accept(job, 0);
+        market.accept(job, 0, root);
         assertPhase(jobId, 0, IMarket.Phase.Settled);
     }
 

@@ -156,7 +156,7 @@ contract DisputesVerdictsTest is DisputeBase {
         joinJury(jurors[3]);
         vm.expectRevert(no);
         vm.prank(jurors[3]);
-        market.commitVote(job, 0, jurors[3], OTHER);
+        market.commitVote(job, 0, 1, 1, jurors[3], OTHER);
         voteAll(_all(RIGHT));
         revealAnswer(RIGHT);
         expectJudged(IMarket.Verdict.ProviderWrong, RIGHT, 0, K - 3 * JURY_FEE, B);

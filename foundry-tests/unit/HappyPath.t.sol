@@ -24,7 +24,7 @@ contract HappyPathTest is Base {
         submit(job, bob, b);
         submit(job, alice, c);
         vm.prank(client);
-        market.accept(job, a);
+        market.accept(job, a, ROOT);
         vm.warp(block.timestamp + job.timing.challengeWindow + 1);
         market.finalize(job, b);
         market.finalize(job, c);

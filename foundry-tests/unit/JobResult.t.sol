@@ -105,7 +105,7 @@ contract JobResultTest is Base {
             JobResult.isFinal(market, jobId, 4, 6, digests[2], proof, IMarket.How.None), "nor for None"
         );
         vm.prank(client);
-        market.accept(job, 4);
+        market.accept(job, 4, Merkle.root(4, digests));
         assertTrue(JobResult.isFinal(market, jobId, 4, 6, digests[2], proof, low));
         assertTrue(JobResult.isFinal(market, jobId, 4, 6, digests[2], proof, IMarket.How.None));
         assertFalse(

@@ -169,7 +169,7 @@ contract JuryTest is DisputeBase {
         joinJury(jurors[0]);
         vm.expectRevert(abi.encodeWithSelector(IMarket.NotSealed.selector, jobId, uint32(0)));
         vm.prank(jurors[0]);
-        market.commitVote(job, 0, jurors[0], OTHER);
+        market.commitVote(job, 0, 1, 1, jurors[0], OTHER);
     }
 
     // ------------------------------------------------------------------ join
@@ -203,7 +203,7 @@ contract JuryTest is DisputeBase {
         digests = one;
         submitDigests(alice);
         vm.prank(challenger);
-        market.challenge(j, 0, 0, digests[0], new bytes32[](0), OTHER);
+        market.challenge(j, 0, 1, 1, 0, digests[0], new bytes32[](0), OTHER);
         sealAndDraw();
         joinJury(jurors[0]); // B = 1 token: a third of it is less than the bond of a task
         assertJuror(0, 0, S, S - UNIT, 0);
@@ -216,19 +216,19 @@ contract JuryTest is DisputeBase {
         market.setOperator(key, true);
         open(RIGHT);
         vm.prank(key);
-        market.joinJury(job, 0, jurors[0]);
+        market.joinJury(job, 0, 1, 1, jurors[0]);
         bytes32 commitment = commitmentOf(jurors[0], RIGHT, KEYED);
         vm.prank(key);
-        market.commitVote(job, 0, jurors[0], commitment);
+        market.commitVote(job, 0, 1, 1, jurors[0], commitment);
         commitVote(jurors[1], RIGHT, KEYED);
         commitVote(jurors[2], RIGHT, KEYED);
         vm.startPrank(key);
         market.revealVote(job, 0, jurors[0], RIGHT, KEYED, SALT);
         bytes memory no = abi.encodeWithSelector(IMarket.NotOperator.selector, jurors[1], key);
         vm.expectRevert(no);
-        market.joinJury(job, 0, jurors[1]);
+        market.joinJury(job, 0, 1, 1, jurors[1]);
         vm.expectRevert(no);
-        market.commitVote(job, 0, jurors[1], commitment);
+        market.commitVote(job, 0, 1, 1, jurors[1], commitment);
         vm.expectRevert(no);
         market.revealVote(job, 0, jurors[1], RIGHT, KEYED, SALT);
     }
@@ -244,7 +244,7 @@ contract JuryTest is DisputeBase {
         joinJury(jurors[3]);
         vm.expectRevert(taken);
         vm.prank(jurors[4]);
-        market.commitVote(job, 0, jurors[4], OTHER);
+        market.commitVote(job, 0, 1, 1, jurors[4], OTHER);
     }
 
     /// P-28.
@@ -260,7 +260,7 @@ contract JuryTest is DisputeBase {
             joinJury(who);
             vm.expectRevert(barred);
             vm.prank(who);
-            market.commitVote(job, 0, who, OTHER);
+            market.commitVote(job, 0, 1, 1, who, OTHER);
         }
     }
 
@@ -307,7 +307,7 @@ contract JuryTest is DisputeBase {
         joinJury(jurors[0]);
         expectWrongPhase(IMarket.Phase.Submitted);
         vm.prank(jurors[0]);
-        market.commitVote(job, 0, jurors[0], OTHER);
+        market.commitVote(job, 0, 1, 1, jurors[0], OTHER);
     }
 
     // ------------------------------------------------------------------ commit
@@ -326,7 +326,7 @@ contract JuryTest is DisputeBase {
         assertEq(d.revealFrom, 0);
         vm.expectRevert(_wrongSeat(jurors[0], IMarket.Seat.Committed));
         vm.prank(jurors[0]);
-        market.commitVote(job, 0, jurors[0], OTHER);
+        market.commitVote(job, 0, 1, 1, jurors[0], OTHER);
         vm.expectRevert(_wrongSeat(jurors[0], IMarket.Seat.Committed));
         joinJury(jurors[0]);
     }
@@ -362,7 +362,7 @@ contract JuryTest is DisputeBase {
         vm.warp(commitBy() + 1);
         expectTooLate(commitBy());
         vm.prank(jurors[0]);
-        market.commitVote(job, 0, jurors[0], OTHER);
+        market.commitVote(job, 0, 1, 1, jurors[0], OTHER);
         vm.warp(commitBy());
         commitVote(jurors[0], RIGHT, KEYED);
     }

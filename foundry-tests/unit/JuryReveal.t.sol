@@ -138,7 +138,7 @@ contract JuryRevealTest is DisputeBase {
         _commit(2);
         bytes32 copied = commitmentOf(jurors[0], RIGHT, keyedOf(RIGHT));
         vm.prank(jurors[2]);
-        market.commitVote(job, 0, jurors[2], copied);
+        market.commitVote(job, 0, 1, 1, jurors[2], copied);
         _reveal(0);
         _expectWrongReveal(jurors[2]);
         _reveal(2);
@@ -156,7 +156,7 @@ contract JuryRevealTest is DisputeBase {
         for (uint256 i; i < 4; ++i) {
             uint256 before = vm.snapshotState();
             vm.prank(jurors[0]);
-            market.commitVote(job, 0, jurors[0], foreign[i]);
+            market.commitVote(job, 0, 1, 1, jurors[0], foreign[i]);
             commitVote(jurors[1], RIGHT, KEYED);
             commitVote(jurors[2], RIGHT, KEYED);
             _expectWrongReveal(jurors[0]);
@@ -229,7 +229,7 @@ contract JuryRevealTest is DisputeBase {
         challenger = anyone;
         bytes32[] memory proof = proofOf(TASK);
         vm.prank(anyone);
-        market.challenge(job, 0, TASK, digests[TASK], proof, copied);
+        market.challenge(job, 0, 1, 2, TASK, digests[TASK], proof, copied);
         sealAndDraw();
         _commit(3);
         _expectWrongReveal(anyone);

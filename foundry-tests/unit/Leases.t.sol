@@ -208,7 +208,7 @@ contract LeasesTest is Base {
         market.close(other, new uint32[](1));
         vm.startPrank(client);
         vm.expectRevert(unknown);
-        market.accept(other, 0);
+        market.accept(other, 0, ROOT);
         vm.expectRevert(unknown);
         market.cancel(other);
     }
@@ -240,7 +240,7 @@ contract LeasesTest is Base {
         vm.expectEmit(address(market));
         emit IMarket.Settled(jobId, 0, IMarket.How.Accepted, 6 * UNIT - fee, fee, 2 * UNIT);
         vm.prank(client);
-        market.accept(job, 0);
+        market.accept(job, 0, ROOT);
         assertProvider(alice, 100 * UNIT, 100 * UNIT, 1, 0);
         assertEq(market.balanceOf(alice), 6 * UNIT - fee);
         assertEq(market.balanceOf(client), 982 * UNIT);
@@ -258,15 +258,15 @@ contract LeasesTest is Base {
         claim(job, alice, 4);
         vm.expectRevert(abi.encodeWithSelector(IMarket.NotClient.selector, client, alice));
         vm.prank(alice);
-        market.accept(job, 0);
+        market.accept(job, 0, ROOT);
         _wrongPhase(0, IMarket.Phase.Running);
         vm.prank(client);
-        market.accept(job, 0);
+        market.accept(job, 0, ROOT);
         submit(job, alice, 0);
         vm.startPrank(client);
-        market.accept(job, 0);
+        market.accept(job, 0, ROOT);
         _wrongPhase(0, IMarket.Phase.Settled);
-        market.accept(job, 0);
+        market.accept(job, 0, ROOT);
         _wrongPhase(0, IMarket.Phase.Settled);
         market.finalize(job, 0);
     }
@@ -275,7 +275,7 @@ contract LeasesTest is Base {
         _submitted();
         vm.warp(time() + job.timing.challengeWindow + 1);
         vm.prank(client);
-        market.accept(job, 0);
+        market.accept(job, 0, ROOT);
         assertPhase(jobId, 0, IMarket.Phase.Settled);
     }
 
@@ -312,7 +312,7 @@ contract LeasesTest is Base {
         _submitted();
         vm.warp(job.timing.opensAt + job.timing.ramp);
         vm.prank(client);
-        market.accept(job, 0);
+        market.accept(job, 0, ROOT);
         assertEq(market.balanceOf(treasury), 6 * UNIT * FEE / 10_000);
         assertEq(market.balanceOf(client), 982 * UNIT);
     }
@@ -327,7 +327,7 @@ contract LeasesTest is Base {
         market.takeover(job, bob, 0);
         submit(job, bob, 0);
         vm.prank(client);
-        market.accept(job, 0);
+        market.accept(job, 0, ROOT);
         assertEq(market.balanceOf(treasury), 8 * UNIT * FEE / 10_000);
     }
 
@@ -341,7 +341,7 @@ contract LeasesTest is Base {
         vm.expectEmit(address(market));
         emit IMarket.Settled(id, 0, IMarket.How.Accepted, 8 * UNIT, 0, 0);
         vm.prank(client);
-        market.accept(job, 0);
+        market.accept(job, 0, ROOT);
         assertEq(market.balanceOf(treasury), 0);
         assertEq(market.balanceOf(alice), 8 * UNIT);
     }
@@ -355,7 +355,7 @@ contract LeasesTest is Base {
         );
         assertEq(market.providerOf(alice).completed, type(uint32).max);
         vm.prank(client);
-        market.accept(job, 0);
+        market.accept(job, 0, ROOT);
         assertProvider(alice, 100 * UNIT, 100 * UNIT, type(uint32).max, 0);
     }
 
@@ -518,7 +518,7 @@ contract LeasesTest is Base {
         assertEq(market.jobOf(jobId).next, 4);
         submit(job, bob, 0);
         vm.prank(client);
-        market.accept(job, 0);
+        market.accept(job, 0, ROOT);
         assertEq(market.balanceOf(bob), 8 * UNIT - 8 * UNIT * FEE / 10_000); // the price of the new round
         assertEq(market.balanceOf(alice), 0);
     }

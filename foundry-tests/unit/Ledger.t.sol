@@ -123,7 +123,7 @@ contract LedgerTest is Base {
         claim(job, alice, 4);
         submit(job, alice, 0);
         vm.prank(client);
-        market.accept(job, 0);
+        market.accept(job, 0, ROOT);
         assertEq(market.balanceOf(alice), 8 * UNIT); // what the fee took from her, she has
         fund(alice, 5);
         vm.prank(alice);
@@ -331,13 +331,13 @@ contract LedgerTest is Base {
         submit(job, alice, 0);
         submit(job, alice, 4);
         vm.prank(client);
-        market.accept(job, 0);
+        market.accept(job, 0, ROOT);
         uint128 fee = 8 * UNIT * FEE / 10_000;
         assertEq(market.balanceOf(bob), fee);
         vm.prank(governor);
         market.setFee(100, treasury);
         vm.prank(client);
-        market.accept(job, 4);
+        market.accept(job, 4, ROOT);
         assertEq(market.balanceOf(bob), fee);
         assertEq(market.balanceOf(treasury), fee);
         vm.prank(bob);

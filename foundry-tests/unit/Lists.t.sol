@@ -124,7 +124,7 @@ contract ListsTest is Base {
         assertEq(market.leaseOf(jobId, 0).provider, alice);
         submit(job, alice, 0);
         vm.prank(client);
-        market.accept(job, 0);
+        market.accept(job, 0, ROOT);
         IMarket.Job memory open = aJob();
         open.terms.nonce = 8;
         post(open);

@@ -122,7 +122,7 @@ contract ProofsTest is Base {
         submit(job, alice, 0);
         vm.expectRevert(abi.encodeWithSelector(IMarket.WrongPhase.selector, jobId, 0, IMarket.Phase.Running));
         vm.prank(client);
-        market.accept(job, 0);
+        market.accept(job, 0, ROOT);
     }
 
     function test_prove_afterATakeover() public {

@@ -23,13 +23,13 @@ contract RedundantDrawTest is RedundantBase {
     }
 
     /// From when `who` can take a seat: H / 2^64 < weight / total * N * 2^k, with 64 bits of the hash.
-    function _drawnFrom(uint32 first, uint256 round, address who, uint256 start)
+    function _drawnFrom(uint32 first, uint256 round_, address who, uint256 start)
         private
         view
         returns (uint256)
     {
         (bytes32 seed, uint128 total,) = market.sealOf(jobId);
-        bytes32 seats = keccak256(abi.encode(jobId, uint256(first), round, uint256(0)));
+        bytes32 seats = keccak256(abi.encode(jobId, uint256(first), round_, uint256(0)));
         uint256 lot = uint256(keccak256(abi.encode(seed, seats, who))) / 2 ** 192;
         uint256 weight = market.providerOf(who).stake;
         for (uint256 k; k <= 64; ++k) {
@@ -44,7 +44,7 @@ contract RedundantDrawTest is RedundantBase {
             abi.encodeWithSelector(IMarket.NotDrawn.selector, jobId, first, who, uint64(from))
         );
         vm.prank(who);
-        market.join(job, first, who);
+        market.join(job, first, round, who);
     }
 
     /// Not a second before `from`, and then.
@@ -166,14 +166,14 @@ contract RedundantDrawTest is RedundantBase {
         jobId = post(job);
         _seal();
         vm.warp(time() + 500);
-        _everyOneFrom(0, 1, time());
+        _everyOneFrom(0, time());
     }
 
     function test_growth_fromTheSeal() public {
         _postRedundant(3, 2);
         vm.warp(time() + 500);
         _seal();
-        _everyOneFrom(0, 1, time());
+        _everyOneFrom(0, time());
     }
 
     function test_growth_fromTheFreeing() public {
@@ -181,7 +181,8 @@ contract RedundantDrawTest is RedundantBase {
         _join(0, alice);
         vm.warp(commitBy(0) + 5);
         _settle(0, 0, panelOf(alice));
-        _everyOneFrom(0, 2, time());
+        round = 2;
+        _everyOneFrom(0, time());
     }
 
     /// Within a round the growth carries on from where it was.
@@ -189,11 +190,11 @@ contract RedundantDrawTest is RedundantBase {
         uint256 start = time();
         vm.warp(start + 90);
         _join(0, alice);
-        _everyOneFrom(0, 1, start);
+        _everyOneFrom(0, start);
     }
 
     /// Each of five has the time that follows from `start`, whether that is over or to come.
-    function _everyOneFrom(uint32 first, uint256 round, uint256 start) private {
+    function _everyOneFrom(uint32 first, uint256 start) private {
         address[5] memory all = [bob, carol, dave, erin, frank];
         uint256 toCome;
         for (uint256 i; i < 5; ++i) {
@@ -246,7 +247,7 @@ contract RedundantDrawTest is RedundantBase {
             for (uint256 i; i < 60; ++i) {
                 uint256 before = vm.snapshotState();
                 vm.prank(all[i]);
-                try market.join(job, first, all[i]) {
+                try market.join(job, first, 1, all[i]) {
                     ++seats;
                     vm.revertToState(before);
                 } catch (bytes memory error_) {

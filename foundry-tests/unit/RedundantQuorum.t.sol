@@ -204,6 +204,7 @@ contract RedundantQuorumTest is RedundantBase {
         _settle(0, 0, panelOf(alice, bob));
         assertEq(uint8(market.seatOf(jobId, 0, 1, 0, bob)), uint8(IMarket.Seat.None));
         _wait();
+        round = 2;
         _committed(ROOT, ROOT, ROOT);
         assertEq(lease(0).round, 2);
         assertSeat(0, alice, IMarket.Seat.Committed);

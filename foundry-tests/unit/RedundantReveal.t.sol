@@ -154,6 +154,7 @@ contract RedundantRevealTest is RedundantBase {
         vm.warp(commitBy(0) + 1);
         _settle(0, 0, panelOf(alice));
         _wait();
+        round = 2;
         _commitTo(0, alice, hash);
         _commit(0, bob, ROOT);
         _commit(0, carol, ROOT);

@@ -156,8 +156,8 @@ contract RedundantSeatsTest is RedundantBase {
     function test_operatorsAct() public {
         bytes32 hash = commitment(0, alice, ROOT);
         vm.startPrank(operator);
-        market.join(job, 0, alice);
-        market.commit(job, 0, alice, hash);
+        market.join(job, 0, 1, alice);
+        market.commit(job, 0, 1, alice, hash);
         vm.stopPrank();
         _commit(0, bob, ROOT);
         _commit(0, carol, ROOT);
@@ -170,9 +170,9 @@ contract RedundantSeatsTest is RedundantBase {
         bytes memory error_ = abi.encodeWithSelector(IMarket.NotOperator.selector, bob, operator);
         vm.startPrank(operator);
         _expectRevert(error_);
-        market.join(job, 0, bob);
+        market.join(job, 0, 1, bob);
         _expectRevert(error_);
-        market.commit(job, 0, bob, ROOT);
+        market.commit(job, 0, 1, bob, ROOT);
         vm.stopPrank();
     }
 
@@ -271,8 +271,12 @@ contract RedundantSeatsTest is RedundantBase {
         _noSeat(0, bob, abi.encodeWithSelector(IMarket.TooLate.selector, deadline, deadline + 10));
         _settle(0, 0, panelOf(alice));
         _wait();
+        _noSeat(0, bob, abi.encodeWithSelector(IMarket.WrongRound.selector, jobId, 0, 2, 0));
+        round = 2;
         _join(0, bob);
         assertEq(lease(0).round, 2);
+        round = 3;
+        _noSeat(0, carol, abi.encodeWithSelector(IMarket.WrongRound.selector, jobId, 0, 2, 0));
         assertEq(lease(0).seats, 1);
     }
 
@@ -356,6 +360,7 @@ contract RedundantSeatsTest is RedundantBase {
         _wait();
         _noSeat(0, bob, abi.encodeWithSelector(IMarket.TooManyRounds.selector, jobId, 0));
         vm.store(address(market), slot, bytes32(word & ~(uint256(1) << 48) | uint256(0xfffe) << 48));
+        round = 65_535;
         _join(0, bob);
         assertEq(lease(0).round, 65_535);
     }
@@ -389,7 +394,7 @@ contract RedundantSeatsTest is RedundantBase {
             abi.encodeWithSelector(IMarket.WrongPhase.selector, jobId, 0, IMarket.Phase.Running);
         vm.prank(client);
         _expectRevert(phase);
-        market.accept(job, 0);
+        market.accept(job, 0, ROOT);
         _expectRevert(phase);
         market.finalize(job, 0);
     }

@@ -293,18 +293,21 @@ impl Control {
     }
 
     fn join(&self, entry: &JobEntry, key: Key) -> Vec<u8> {
-        let (job, first) = (entry.job.clone(), key.lease.first);
+        let (job, first, round) = (entry.job.clone(), key.lease.first, key.lease.round);
         let provider = self.tools.provider;
         match key.is_jurors() {
             true => IMarket::joinJuryCall {
                 job,
                 first,
+                round,
+                number: key.challenge,
                 provider,
             }
             .abi_encode(),
             false => IMarket::joinCall {
                 job,
                 first,
+                round,
                 provider,
             }
             .abi_encode(),

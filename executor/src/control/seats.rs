@@ -389,11 +389,12 @@ impl Control {
             }
             Err(error) => return Err(error.into()),
         };
-        let (first, commitment) = (key.lease.first, kept.commitment);
+        let (first, round, commitment) = (key.lease.first, key.lease.round, kept.commitment);
         Ok(Some(match key.is_jurors() {
             false => IMarket::commitCall {
                 job,
                 first,
+                round,
                 provider,
                 commitment,
             }
@@ -401,6 +402,8 @@ impl Control {
             true => IMarket::commitVoteCall {
                 job,
                 first,
+                round,
+                number: key.challenge,
                 provider,
                 commitment,
             }

@@ -77,6 +77,8 @@ impl Scene {
         let challenge = IMarket::challengeCall {
             job: contested.job.clone(),
             first: 0,
+            round: 1,
+            number: 1,
             task: 1,
             digest: contested.digests[1].into(),
             proof: tree::proof(0, &contested.digests, 1).unwrap(),

@@ -266,6 +266,7 @@ async fn a_wrong_result_is_outvoted_and_loses_its_bond() {
     let commit = IMarket::commitCall {
         job: job.clone(),
         first: 0,
+        round: 1,
         provider,
         commitment: commitment.call().await.unwrap(),
     };

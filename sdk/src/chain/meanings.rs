@@ -209,6 +209,14 @@ pub(super) fn of_market(error: &Market) -> (&'static str, &'static str) {
             "WrongSeat",
             "the provider's seat is past this act or before it, so nothing changed; read its state again",
         ),
+        Market::WrongRound(_) => (
+            "WrongRound",
+            "the lease is in another round, or its challenge another one, than this was meant for; nothing was locked or put down, read its state again",
+        ),
+        Market::WrongRoot(_) => (
+            "WrongRoot",
+            "the lease has another result than the one that was to be accepted; it was not accepted, look at it first",
+        ),
         Market::WrongReveal(_) => (
             "WrongReveal",
             "what was revealed is not what was committed to; nothing changed, reveal the committed result with its salt in time or the bond is lost",

@@ -182,6 +182,8 @@ impl Run {
         let call = IMarket::challengeCall {
             job: self.job().clone(),
             first: challenge.first,
+            round: challenge.round,
+            number: challenge.number,
             task: challenge.task,
             digest: challenge.digest,
             proof: challenge.proof.clone(),

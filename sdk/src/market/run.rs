@@ -280,16 +280,32 @@ impl Run {
         .await
     }
 
-    /// Settles a submitted lease at once and for good: its result cannot be challenged any more.
+    /// Settles a submitted lease at once and for good: its result cannot be challenged any more. Accepted is
+    /// the result that it has now, and no other that may take its place before this is mined.
     ///
     /// # Errors
-    /// [`Error::NoKey`], [`Error::Chain`]: only the job's client may.
+    /// [`Error::NoResult`] if there is none; [`Error::NoKey`], [`Error::Chain`]: only the job's client may.
     pub async fn accept(&self, first: u32) -> Result<TransactionReceipt, Error> {
+        let root = self.root_now(first).await?;
         self.act(&IMarket::acceptCall {
             job: self.job().clone(),
             first,
+            root,
         })
         .await
+    }
+
+    /// The root of the lease's result.
+    pub(super) async fn root_now(&self, first: u32) -> Result<B256, Error> {
+        let root = self.lease_state(first).await?.root;
+        if root.is_zero() {
+            return Err(Error::NoResult {
+                job_id: self.id(),
+                task: first,
+                state: "its lease is not submitted".to_owned(),
+            });
+        }
+        Ok(root)
     }
 
     /// Fetches, verifies and writes one task's result below `dir`, as soon as it is submitted; see

@@ -159,14 +159,7 @@ impl Run {
     /// # Errors
     /// [`Error::NoResult`] if there is none, [`Error::NoKey`], [`Error::CannotSign`], [`Error::Chain`].
     pub async fn sign_accept(&self, first: u32) -> Result<Bytes, Error> {
-        let root = self.lease_state(first).await?.root;
-        if root.is_zero() {
-            return Err(Error::NoResult {
-                job_id: self.id(),
-                task: first,
-                state: "its lease is not submitted".to_owned(),
-            });
-        }
+        let root = self.root_now(first).await?;
         self.market().sign_typed(&Accept {
             jobId: self.id(),
             first,

@@ -274,16 +274,18 @@ impl Provider {
         }
     }
 
-    async fn commitment(&self, run: &Run, first: u32, held: &Held, challenge: u8) -> B256 {
+    /// The present round (a first one begins with the call), and the commitment for it.
+    async fn commitment(&self, run: &Run, first: u32, held: &Held, challenge: u8) -> (u16, B256) {
         let contract = self.market.contract();
         let lease = contract.leaseOf(run.id(), first).call().await.unwrap();
         let round = lease.round.max(1);
         let (provider, vote, salt) = (self.address, held.vote, held.salt);
-        contract
+        let commitment = contract
             .commitmentOf(run.id(), first, round, challenge, provider, vote, salt)
             .call()
             .await
-            .unwrap()
+            .unwrap();
+        (round, commitment)
     }
 
     /// Commits to a root of the lease, in its first round or in the one that runs.
@@ -292,11 +294,13 @@ impl Provider {
             vote: root,
             salt: rand::random::<[u8; 32]>().into(),
         };
+        let (round, commitment) = self.commitment(run, first, &held, 0).await;
         let call = IMarket::commitCall {
             job: run.job().clone(),
             first,
+            round,
             provider: self.address,
-            commitment: self.commitment(run, first, &held, 0).await,
+            commitment,
         };
         self.call_when_drawn(&call).await;
         held
@@ -331,12 +335,15 @@ impl Provider {
         };
         let contract = self.market.contract();
         let lease = contract.leaseOf(run.id(), first).call().await.unwrap();
-        let challenge = lease.challenges;
+        let number = lease.challenges;
+        let (round, commitment) = self.commitment(run, first, &held, number).await;
         let call = IMarket::commitVoteCall {
             job: run.job().clone(),
             first,
+            round,
+            number,
             provider: self.address,
-            commitment: self.commitment(run, first, &held, challenge).await,
+            commitment,
         };
         self.call_when_drawn(&call).await;
         held
