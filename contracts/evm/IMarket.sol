@@ -553,7 +553,8 @@ interface IMarket {
     /// @param amount tokens, not zero
     function stake(uint128 amount) external;
 
-    /// @notice Takes free stake of the caller out.
+    /// @notice Takes free stake of the caller out, not before it stood for the market's stake age since it last grew: all
+    /// stake counts in the draws of others, and must not come and go with one of them.
     /// @param to who receives the tokens
     /// @param amount tokens, not zero, at most what no lease locks
     function unstake(address to, uint128 amount) external;

@@ -4,11 +4,10 @@ pragma solidity 0.8.34;
 import {IMarket} from "./IMarket.sol";
 import {JobRules} from "./JobRules.sol";
 import {Providers} from "./Providers.sol";
-import {Records} from "./Records.sol";
 import {JobSlot, JobSlots} from "./Slots.sol";
 
 /// @title Jobs: post and cancel
-abstract contract Jobs is Providers, Records {
+abstract contract Jobs is Providers {
     /// @inheritdoc IMarket
     function post(Job calldata job, bytes calldata spec) external returns (bytes32 jobId) {
         _onlyClient(job);

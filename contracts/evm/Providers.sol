@@ -4,11 +4,12 @@ pragma solidity 0.8.34;
 import {IMarket} from "./IMarket.sol";
 import {JobRules} from "./JobRules.sol";
 import {Ledger} from "./Ledger.sol";
+import {Records} from "./Records.sol";
 import {ProviderSlot} from "./Slots.sol";
 import {MerkleProof} from "@openzeppelin/contracts/utils/cryptography/MerkleProof.sol";
 
 /// @title Providers: stake, operators, profiles, lists
-abstract contract Providers is Ledger {
+abstract contract Providers is Ledger, Records {
     /// @notice Longest endpoint of a profile, in bytes.
     uint256 internal constant MAX_ENDPOINT = 128;
 
@@ -31,9 +32,12 @@ abstract contract Providers is Ledger {
         uint32 number = _numbers[msg.sender];
         ProviderSlot record = _providers[number];
         if (record.free() < amount) revert InsufficientStake(msg.sender, record.free(), amount);
+        Stake storage held = _stakes[number];
+        // A loan of a moment would make the others' shares of a draw small.
+        _requireFrom(held.stakedAt + _STAKE_AGE);
         uint96 leaving = JobRules.amountOf(amount);
         _providers[number] = record.minusFree(leaving);
-        _stakes[number].total -= leaving;
+        held.total -= leaving;
         _totalStake -= leaving;
         emit Unstaked(msg.sender, to, amount);
         _push(to, leaving);

@@ -151,14 +151,31 @@ contract JuriesAttack is AttackBase {
         vm.startPrank(mallory);
         market.stake(loan);
         market.sealJury(job, 0);
-        market.unstake(mallory, loan);
+        vm.expectRevert(abi.encodeWithSelector(IMarket.TooEarly.selector, time() + 1 days, time()));
+        market.unstake(mallory, loan); // so it is no loan of a moment
         vm.stopPrank();
-        assertEq(worth(mallory), before, "the loan is paid back");
+        assertEq(worth(mallory), before);
         vm.warp(time() + 30);
         crewVotes(job, RIGHT);
         revealAnswer(job, eve, RIGHT);
         judge(job, RIGHT);
         assertEq(market.providerOf(alice).stake, STAKE - B);
+    }
+
+    /// P-21: `post` is no such moment either: whoever posts for a client, or builds its block, cannot borrow stake around it, so
+    /// that the job's draws would be from stake that is not there.
+    function test_P21_loanAroundPost() public {
+        IMarket.Job memory signed = aJob();
+        signed.terms.nonce = 99;
+        (uint8 v, bytes32 r, bytes32 s) = vm.sign(clientKey, market.hashJob(signed));
+        uint128 loan = 10_000_000 * UNIT;
+        mint(mallory, loan);
+        vm.startPrank(mallory);
+        market.stake(loan);
+        market.postFor(signed, spec, abi.encodePacked(r, s, v));
+        vm.expectRevert(abi.encodeWithSelector(IMarket.TooEarly.selector, time() + 1 days, time()));
+        market.unstake(mallory, loan);
+        vm.stopPrank();
     }
 
     /// P-21: nor does it help to take stake out before the seal: the share is of what was there at `post`, or less.

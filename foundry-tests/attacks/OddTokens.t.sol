@@ -63,6 +63,7 @@ contract OddTokensAttack is Base {
         assertTrue(_deposit());
         assertTrue(_stake());
         _assertEven(1000);
+        vm.warp(time() + 1 days);
         vm.startPrank(mallory);
         market.withdraw(mallory, 500);
         market.unstake(mallory, 500);

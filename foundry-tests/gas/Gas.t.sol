@@ -143,8 +143,7 @@ contract GasTest is Base {
         vm.prank(alice);
         market.stake(UNIT);
         vm.snapshotGasLastCall(GROUP, "stake");
-        vm.prank(alice);
-        market.unstake(alice, UNIT);
+        unstake(alice, UNIT);
         vm.snapshotGasLastCall(GROUP, "unstake");
         mint(anyone, UNIT);
         vm.prank(anyone);

@@ -118,6 +118,15 @@ abstract contract Base is Test {
         });
     }
 
+    /// Takes stake out, as if it had stood for its age.
+    function unstake(address who, uint128 amount) internal {
+        uint64 present = time();
+        vm.warp(present + market.times().stakeAge);
+        vm.prank(who);
+        market.unstake(who, amount);
+        vm.warp(present);
+    }
+
     function post(IMarket.Job memory job) internal returns (bytes32) {
         vm.prank(job.terms.client);
         return market.post(job, spec);

@@ -303,6 +303,7 @@ abstract contract Audit is StrangerActs {
         for (uint256 j; j < jobs.length; ++j) {
             _auditEnd(j);
         }
+        vm.warp(_time() + STAKE_AGE);
         for (uint256 i; i < everyone.length; ++i) {
             _leave(everyone[i]);
         }

@@ -79,7 +79,7 @@ abstract contract MoneyActs is World {
         address who = wild ? _anyone() : _provider();
         uint256 amount = _between(1, 1e19);
         if (wild) amount = _once(2) ? _free(who) + 1 : _free(who) / 4;
-        bool may = amount != 0 && amount <= _free(who);
+        bool may = amount != 0 && amount <= _free(who) && records[who].stakedAt + STAKE_AGE <= _time();
         if (_try("unstake", who, abi.encodeCall(IMarket.unstake, (_anyone(), uint128(amount))), may)) {
             records[who].stake -= amount;
             takenOut += amount;

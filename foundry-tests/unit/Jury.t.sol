@@ -268,8 +268,7 @@ contract JuryTest is DisputeBase {
         vm.prank(jurors[0]);
         market.unstake(jurors[0], S - JUROR_BOND + 1);
         stakeOf(bob, 1000 * UNIT); // too young to be drawn, but it counts in the sum of all stakes
-        vm.prank(bob);
-        market.unstake(bob, 1000 * UNIT);
+        unstake(bob, 1000 * UNIT);
         vm.prank(jurors[1]);
         market.unstake(jurors[1], S - JUROR_BOND);
         // Let the rest leave, so that a small stake is a share: these two are drawn.
@@ -277,8 +276,7 @@ contract JuryTest is DisputeBase {
             vm.prank(jurors[i]);
             market.unstake(jurors[i], S);
         }
-        vm.prank(bob);
-        market.unstake(bob, S);
+        unstake(bob, S);
         vm.prank(alice);
         market.unstake(alice, S - B);
         open(RIGHT);

@@ -108,8 +108,7 @@ contract LeasesTest is Base {
     }
 
     function test_claim_stake() public {
-        vm.prank(alice);
-        market.unstake(alice, 97 * UNIT);
+        unstake(alice, 97 * UNIT);
         vm.expectRevert(abi.encodeWithSelector(IMarket.InsufficientStake.selector, alice, 3 * UNIT, 4 * UNIT));
         vm.prank(alice);
         market.claim(job, alice, 4);
@@ -135,8 +134,7 @@ contract LeasesTest is Base {
         vm.expectRevert(abi.encodeWithSelector(IMarket.InsufficientStake.selector, anyone, 0, 0));
         vm.prank(anyone);
         market.claim(job, anyone, 1);
-        vm.prank(alice);
-        market.unstake(alice, 100 * UNIT);
+        unstake(alice, 100 * UNIT);
         claim(job, alice, 1); // staked once, has a number
     }
 
@@ -576,8 +574,7 @@ contract LeasesTest is Base {
         _wrongPhase(4, IMarket.Phase.None);
         vm.prank(bob);
         market.takeover(job, bob, 4);
-        vm.prank(bob);
-        market.unstake(bob, 99 * UNIT);
+        unstake(bob, 99 * UNIT);
         vm.expectRevert(abi.encodeWithSelector(IMarket.InsufficientStake.selector, bob, UNIT, 4 * UNIT));
         vm.prank(bob);
         market.takeover(job, bob, 0);

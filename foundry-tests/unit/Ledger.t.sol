@@ -283,6 +283,7 @@ contract LedgerTest is Base {
         m.deposit(address(odd), 40);
         vm.prank(address(odd));
         m.stake(30);
+        vm.warp(time() + 1 days);
         odd.reenter(address(m), abi.encodeCall(IMarket.withdraw, (address(odd), 40)));
         odd.reenterToo(address(m), abi.encodeCall(IMarket.unstake, (address(odd), 30)));
         odd.reenterToo(address(odd), abi.encodeCall(OddToken.transfer, (address(m), 70)));

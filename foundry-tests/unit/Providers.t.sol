@@ -30,7 +30,7 @@ contract ProvidersTest is Base {
     }
 
     function test_unstake() public {
-        vm.warp(time() + 5);
+        vm.warp(time() + 1 days);
         vm.expectEmit(address(market));
         emit IMarket.Unstaked(alice, anyone, 100 * UNIT);
         vm.prank(alice);
@@ -40,7 +40,26 @@ contract ProvidersTest is Base {
         assertEq(p.stake, 0);
         assertEq(p.free, 0);
         assertEq(p.number, 1);
-        assertEq(p.stakedAt, time() - 5);
+        assertEq(p.stakedAt, time() - 1 days);
+    }
+
+    /// P-21 P-34: stake stays for the market's stake age since it last grew, to the second, by however little that was.
+    function test_unstake_age() public {
+        uint64 from = time() + 1 days;
+        vm.warp(from - 1);
+        vm.expectRevert(abi.encodeWithSelector(IMarket.TooEarly.selector, from, from - 1));
+        vm.prank(alice);
+        market.unstake(alice, 1);
+        stakeOf(alice, 1);
+        from = time() + 1 days;
+        vm.warp(from - 1);
+        vm.expectRevert(abi.encodeWithSelector(IMarket.TooEarly.selector, from, from - 1));
+        vm.prank(alice);
+        market.unstake(alice, 1);
+        vm.warp(from);
+        vm.prank(alice);
+        market.unstake(alice, 100 * UNIT + 1);
+        assertEq(market.totalStake(), 100 * UNIT, "bob's");
     }
 
     function test_unstake_reverts() public {
@@ -62,6 +81,7 @@ contract ProvidersTest is Base {
         IMarket.Job memory job = aJob();
         post(job);
         claim(job, alice, 4);
+        vm.warp(time() + 1 days);
         vm.expectRevert(
             abi.encodeWithSelector(IMarket.InsufficientStake.selector, alice, 96 * UNIT, 96 * UNIT + 1)
         );

@@ -388,7 +388,7 @@ pub(crate) enum ProviderCommand {
         #[arg(value_name = "TOKENS")]
         amount: Amount,
     },
-    /// Take out stake that no lease locks
+    /// Take out stake that no lease locks, a day after it last grew at the earliest
     #[command(after_help = "Example:\n  piecework provider unstake 250")]
     Unstake {
         /// Tokens

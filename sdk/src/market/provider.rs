@@ -22,7 +22,7 @@ impl Market {
         Ok(receipts)
     }
 
-    /// Takes `amount` units of free stake out, to `to`.
+    /// Takes `amount` units of free stake out, to `to`: from the market's stake age (a day) after it last grew on.
     ///
     /// # Errors
     /// [`Error::NoKey`], [`Error::Chain`].
