@@ -28,6 +28,7 @@ mod start;
 mod status;
 pub mod store;
 mod supervise;
+mod trial;
 mod work;
 
 #[cfg(test)]

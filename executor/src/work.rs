@@ -27,7 +27,7 @@ use crate::{
     capacity::Reservation,
     clock::{ChainClock, local_now},
     control::Message,
-    sandbox::{Prepared, Sandbox, SandboxError},
+    sandbox::{Prepared, Sandbox, SandboxError, TaskResult},
     seat::{Key, Vote, Work},
     store::{Store, StoreError, TaskRow},
 };
@@ -129,7 +129,13 @@ impl Workshop {
         });
     }
 
-    async fn ready(&self, job: B256, spec: &JobSpec, seed: B256) -> Result<Prepared, SandboxError> {
+    /// A job's image and input, made ready if they are not.
+    pub(crate) async fn ready(
+        &self,
+        job: B256,
+        spec: &JobSpec,
+        seed: B256,
+    ) -> Result<Prepared, SandboxError> {
         if let Some(prepared) = self.shelf().get(&job) {
             return Ok(prepared.clone());
         }
@@ -150,6 +156,11 @@ impl Workshop {
             .await?;
         self.shelf().insert(job, prepared.clone());
         Ok(prepared)
+    }
+
+    /// Forgets that a job is ready: perhaps the engine has lost its image, or the disk its input.
+    pub(crate) fn unshelve(&self, job: B256) {
+        self.shelf().remove(&job);
     }
 
     fn shelf(&self) -> MutexGuard<'_, HashMap<B256, Prepared>> {
@@ -182,8 +193,7 @@ impl Workshop {
                 Ok(vote) => return Ok(vote),
                 Err(error) => error,
             };
-            // Perhaps the engine has lost the image, or the disk the input.
-            self.shelf().remove(&order.key.lease.job);
+            self.unshelve(order.key.lease.job);
             let now = self.clock.now();
             let limit = if now <= order.free_until {
                 order.free_until
@@ -240,25 +250,45 @@ impl Workshop {
         prepared: &Prepared,
         cancel: &CancellationToken,
     ) -> Result<(), WorkError> {
-        let counted = Counted::new(&self.running);
         let job = key.lease.job;
+        let result = self.run_task(job, task, prepared, cancel).await?;
+        self.keep(job, task, result).await?;
+        let _ = self.inbox.send(Message::TaskDone { key });
+        Ok(())
+    }
+
+    /// Runs one task; its result is known to nobody yet.
+    pub(crate) async fn run_task(
+        &self,
+        job: B256,
+        task: u32,
+        prepared: &Prepared,
+        cancel: &CancellationToken,
+    ) -> Result<TaskResult, WorkError> {
+        let _counted = Counted::new(&self.running);
         let name = format!("{job:x}");
         let result = self
             .sandbox
             .run(prepared, &name, task, &self.private, cancel)
-            .await;
-        drop(counted);
-        let result = result?;
+            .await?;
         tracing::info!(%job, task, outcome = %result.outcome, timings = ?result.timings, "task done");
+        Ok(result)
+    }
+
+    /// Writes a task's outcome down.
+    pub(crate) async fn keep(
+        &self,
+        job: B256,
+        task: u32,
+        result: TaskResult,
+    ) -> Result<(), WorkError> {
         let row = TaskRow {
             task,
             digest: B256::from(result.digest.0),
             outcome: result.outcome.to_string(),
             log: result.log,
         };
-        self.store.put_task(job, row, local_now()).await?;
-        let _ = self.inbox.send(Message::TaskDone { key });
-        Ok(())
+        Ok(self.store.put_task(job, row, local_now()).await?)
     }
 
     /// Root and manifest of a lease's outputs.

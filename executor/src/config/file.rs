@@ -85,9 +85,11 @@ struct CapacitySection {
 struct PolicySection {
     min_price: Option<Amount>,
     max_exposure: Option<Amount>,
+    strangers_percent: Option<u8>,
     max_leases: Option<u32>,
     lists: Vec<B256>,
     min_jury_fee: Option<Amount>,
+    try_new_specs: Option<bool>,
     allow_private_sources: Option<bool>,
 }
 
@@ -224,12 +226,14 @@ pub(super) fn merge(file: File, flags: &Flags) -> Result<Config, ConfigError> {
         policy: Policy {
             min_price,
             max_exposure: file.policy.max_exposure.map(|amount| amount.0),
+            strangers_percent: file.policy.strangers_percent.unwrap_or(25),
             max_leases: file.policy.max_leases.unwrap_or(64),
             lists: file.policy.lists,
             min_jury_fee: file
                 .policy
                 .min_jury_fee
                 .map_or(min_price, |amount| amount.0),
+            try_new_specs: file.policy.try_new_specs.unwrap_or(true),
             allow_private_sources: file.policy.allow_private_sources.unwrap_or(false),
         },
         timing: ChainTiming {

@@ -144,6 +144,9 @@ pub struct Policy {
     /// Most stake locked for the jobs of one client at the same time, in the token's smallest
     /// unit; `None` for no limit.
     pub max_exposure: Option<u128>,
+    /// Share of the provider's stake, in percent, that may be locked at the same time for all clients together
+    /// of whom nothing was ever earned.
+    pub strangers_percent: u8,
     /// Most leases and seats held at the same time.
     pub max_leases: u32,
     /// Private lists of providers (their Merkle roots) for whose jobs we work, once we are admitted to
@@ -152,6 +155,9 @@ pub struct Policy {
     /// Least fee of a juror, in the token's smallest unit: above the price of one task and the gas of
     /// four transactions.
     pub min_jury_fee: u128,
+    /// Run a new spec's first task twice before an optimistic lease of it is taken: a jury would convict this
+    /// machine of what a spec makes of the clock or of chance. The outputs differ: no job with it is taken.
+    pub try_new_specs: bool,
     /// Fetch inputs from loopback and private addresses too. For development networks only: a
     /// client could otherwise make this machine read what only it can reach.
     pub allow_private_sources: bool,
@@ -252,9 +258,11 @@ impl Config {
             policy: Policy {
                 min_price: 0,
                 max_exposure: None,
+                strangers_percent: 100,
                 max_leases: 16,
                 lists: Vec::new(),
                 min_jury_fee: 0,
+                try_new_specs: true,
                 allow_private_sources: true,
             },
             timing: ChainTiming {
@@ -318,6 +326,12 @@ impl Config {
         zero("capacity.disk_bytes", disk_bytes)?;
         zero("capacity.tasks", tasks.into())?;
         zero("capacity.lease_tasks", lease_tasks.into())?;
+        if !(1..=100).contains(&self.policy.strangers_percent) {
+            return Err(invalid(
+                "policy.strangers_percent",
+                "must be from 1 to 100: without strangers no client is ever known",
+            ));
+        }
         zero("policy.max_leases", self.policy.max_leases.into())?;
         zero("retention.max_bytes", self.retention.max_bytes)?;
         if lease_tasks > 2_048 {

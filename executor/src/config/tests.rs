@@ -66,6 +66,11 @@ fn unknown_and_missing_and_impossible_keys_are_named() {
         ("id = 11155111", "id = 0", "chain.id"),
         ("rpc_url = \"https", "rpc_url = \"ftp", "chain.rpc_url"),
         ("tasks = 4", "tasks = 0", "capacity.tasks"),
+        (
+            "#strangers_percent = 25",
+            "strangers_percent = 101",
+            "policy.strangers_percent",
+        ),
         ("keystore = ", "key = ", "provider.key"),
     ] {
         assert!(text.contains(from), "the example has no {from}");

@@ -242,7 +242,10 @@ impl Control {
     async fn forget(&mut self, key: Key, end: End) -> Result<(), ControlError> {
         self.leases.remove(&key);
         match end {
-            End::Paid => self.settled += 1,
+            End::Paid => {
+                self.paid_by(key.job);
+                self.settled += 1;
+            }
             End::Lost => self.lost += 1,
             End::Vanished => {}
         }
@@ -252,6 +255,13 @@ impl Control {
             .put_settled(key.job, key.first, local_now())
             .await?;
         Ok(())
+    }
+
+    /// A job's client is a stranger no more.
+    pub(super) fn paid_by(&mut self, job: B256) {
+        if let Some(entry) = self.jobs.get(&job) {
+            self.clients.insert(entry.job.terms.client);
+        }
     }
 
     /// Lets go what is not owed any more, and what nobody needs.
@@ -313,8 +323,10 @@ impl Control {
                 Phase::Running | Phase::Submitting | Phase::Releasing | Phase::Absent
             )
         };
+        let time = self.tools.clock.now();
         let busy = !self.claims.is_empty()
-            || self.jobs.values().any(super::JobEntry::is_wanted)
+            || self.trials.is_busy()
+            || self.jobs.values().any(|entry| entry.is_wanted(time))
             || self.seats.values().any(super::HeldSeat::is_busy)
             || self.leases.values().any(|held| {
                 needed(held.lease.phase)

@@ -67,8 +67,12 @@ pub(super) struct JobEntry {
     rest_until: Option<Instant>,
     /// Why it is not taken, for the status.
     pub(super) why: Option<String>,
-    /// Nothing about it can change but by an event.
-    settled: bool,
+    /// Whether its spec was tried, or need not be.
+    pub(super) tried: bool,
+    /// Why it is never taken, though its spec is in order.
+    pub(super) refusal: Option<String>,
+    /// Nothing about it can change before this time of the chain, but by an event.
+    asleep_until: u64,
 }
 
 impl JobEntry {
@@ -85,7 +89,9 @@ impl JobEntry {
             ready: Ready::No,
             rest_until: None,
             why: None,
-            settled: false,
+            tried: false,
+            refusal: None,
+            asleep_until: 0,
         })
     }
 
@@ -94,14 +100,17 @@ impl JobEntry {
             self.draws.clear();
         }
         self.view = view;
-        self.settled = false;
+        self.asleep_until = 0;
     }
 
     /// What evaluation looks at, with so many tasks asked for already.
     pub(super) fn offer(&self, asked: u32) -> Offer<'_> {
         Offer {
             job: &self.job,
-            spec: self.spec.as_deref().map_err(String::as_str),
+            spec: match &self.refusal {
+                Some(why) => Err(why),
+                None => self.spec.as_deref().map_err(String::as_str),
+            },
             fee_bps: self.fee_bps,
             view: &self.view,
             asked,
@@ -114,7 +123,12 @@ impl JobEntry {
             tracing::info!(job = %id, why, "job not taken");
         }
         self.why = Some(why);
-        self.settled = true;
+        self.asleep_until = u64::MAX;
+    }
+
+    /// Whether it is not worth a look at this time of the chain.
+    pub(super) fn is_asleep(&self, now: u64) -> bool {
+        now < self.asleep_until
     }
 
     /// Image and input are gone.
@@ -125,8 +139,8 @@ impl JobEntry {
     }
 
     /// Whether it is being made ready, or waits for a claim.
-    pub(super) fn is_wanted(&self) -> bool {
-        !self.settled && matches!(self.ready, Ready::Working | Ready::Yes)
+    pub(super) fn is_wanted(&self, now: u64) -> bool {
+        !self.is_asleep(now) && matches!(self.ready, Ready::Working | Ready::Yes)
     }
 }
 
@@ -163,14 +177,16 @@ impl Control {
         if !self.synced {
             return Ok(());
         }
+        self.mind_trial();
         self.refresh_stake().await?;
         if self.is_stopping() || self.disk_full || self.has_enough() {
             return Ok(());
         }
+        let now = self.tools.clock.now();
         let open: Vec<B256> = self
             .jobs
             .iter()
-            .filter(|(_, entry)| !entry.settled)
+            .filter(|(_, entry)| !entry.is_asleep(now))
             .map(|(job, _)| *job)
             .collect();
         for job in open {
@@ -219,6 +235,10 @@ impl Control {
         };
         // Image and input first, the stake after: what cannot be had costs nothing then.
         if self.make_ready(id) != Readiness::Yes {
+            return Ok(());
+        }
+        let next = self.jobs.get(&id).map_or(0, |entry| entry.view.next);
+        if !self.is_tried(id, first.unwrap_or(next)) {
             return Ok(());
         }
         let Some(entry) = self.jobs.get_mut(&id) else {
@@ -294,7 +314,7 @@ impl Control {
             Ready::Working => Readiness::Soon,
             Ready::Never { why, of_the_input } => {
                 entry.why = Some(why.clone());
-                entry.settled = true;
+                entry.asleep_until = u64::MAX;
                 match of_the_input {
                     true => Readiness::Failing,
                     false => Readiness::Never,
@@ -351,7 +371,7 @@ impl Control {
             policy: &self.tools.policy,
             timing: &self.tools.timing,
             free_stake: self.spendable(),
-            exposure: self.exposure(terms.client),
+            allowance: self.allowance(terms.client),
             admitted: self.stake.lists.contains(&terms.providers),
             now: self.tools.clock.now(),
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use alloy::primitives::B256;
 use tokio_util::sync::CancellationToken;
 
-use super::{Claim, Control, ControlError, JobEntry, Tools, Wish, stake::Stake};
+use super::{Claim, Control, ControlError, JobEntry, Tools, Wish, stake::Stake, trials::Trials};
 use crate::{
     capacity::Reservation,
     lease::{End, Event, Key, Lease, Phase, Roots, Seen, view::JobView},
@@ -38,6 +38,8 @@ impl Control {
             head,
             synced: false,
             stake: Stake::default(),
+            trials: Trials::default(),
+            clients: std::collections::HashSet::new(),
             counter: 0,
             settled: 0,
             lost: 0,
@@ -62,7 +64,7 @@ impl Control {
             let Some(entry) = control.job(row.job).await? else {
                 continue;
             };
-            let timing = &entry.job.timing;
+            let (client, timing) = (entry.job.terms.client, &entry.job.timing);
             let Some(lease) = Lease::from_row(&row, timing.runWindow, timing.challengeWindow)
             else {
                 tracing::error!(
@@ -72,7 +74,10 @@ impl Control {
                 continue;
             };
             match lease.phase {
-                Phase::Done(End::Paid) => control.settled += 1,
+                Phase::Done(End::Paid) => {
+                    control.clients.insert(client);
+                    control.settled += 1;
+                }
                 Phase::Done(End::Lost) => control.lost += 1,
                 Phase::Done(End::Vanished) => {}
                 _ => {
@@ -122,14 +127,12 @@ impl Control {
 
     pub(super) async fn job(&mut self, id: B256) -> Result<Option<&mut JobEntry>, ControlError> {
         if !self.jobs.contains_key(&id)
-            && let Some(entry) = self
-                .tools
-                .store
-                .job(id)
-                .await?
-                .as_ref()
-                .and_then(JobEntry::parse)
+            && let Some(row) = self.tools.store.job(id).await?
+            && let Some(mut entry) = JobEntry::parse(&row)
         {
+            if let Some(trial) = self.tools.store.trial(entry.job.terms.spec).await? {
+                entry.learn(&trial);
+            }
             self.jobs.insert(id, entry);
         }
         Ok(self.jobs.get_mut(&id))
@@ -154,7 +157,7 @@ impl Control {
             return Ok(());
         };
         entry.see(view.clone());
-        let timing = entry.job.timing.clone();
+        let (client, timing) = (entry.job.terms.client, entry.job.timing.clone());
         for (first, seen) in &view.leases {
             let key = Key {
                 job,
@@ -174,13 +177,16 @@ impl Control {
                 // It is found by what the chain says of it next.
                 lease.phase = Phase::Absent;
                 let room = room.take().map(Arc::new);
+                // Its first task may have been run in a trial.
+                let tasks = self.tools.store.tasks(job, *first, seen.count).await?;
+                self.trials.forgive(client);
                 self.leases.insert(
                     key,
                     Held {
                         lease,
                         work: None,
                         room,
-                        done: 0,
+                        done: u32::try_from(tasks.len()).unwrap_or(u32::MAX),
                         published: false,
                     },
                 );

@@ -9,9 +9,10 @@ mod jobs;
 mod leases;
 mod seats;
 mod stake;
+mod trials;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
     time::Duration,
 };
@@ -33,6 +34,7 @@ use crate::{
     seat::{self, Vote},
     sender::{Outcome, Sender},
     store::{Block, JobRow, Store, StoreError, StoredEvent},
+    trial::Tried,
     work::{Failure, Workshop},
 };
 
@@ -58,6 +60,8 @@ pub(crate) enum Message {
     TaskDone {
         key: seat::Key,
     },
+    /// A new spec was tried.
+    Tried(Tried),
     /// The work of a lease or a seat is over.
     Worked {
         key: seat::Key,
@@ -136,6 +140,9 @@ pub(crate) struct Control {
     head: Option<Block>,
     synced: bool,
     stake: stake::Stake,
+    trials: trials::Trials,
+    /// Clients that have paid us.
+    clients: HashSet<Address>,
     /// Makes claims' ids unique within one second.
     counter: u32,
     /// Leases and seats for which the end was counted.
@@ -211,6 +218,7 @@ impl Control {
             Message::Synced => self.sync().await?,
             Message::Prepared { job, result } => self.prepared(job, result),
             Message::TaskDone { key } => self.task_done(key),
+            Message::Tried(tried) => self.tried(tried).await?,
             Message::Worked { key, result } => self.worked(key, result).await?,
         }
         Ok(())

@@ -83,7 +83,7 @@ impl Control {
                 continue;
             }
             match row.end.as_deref().and_then(End::parse) {
-                Some(end) => self.count_end(end),
+                Some(end) => self.count_end(row.job, end),
                 None => {
                     let vote = self.tools.store.vote(row.key()).await?;
                     let Some(seat) = Seat::from_row(&row, vote.as_ref()) else {
@@ -104,9 +104,12 @@ impl Control {
         Ok(())
     }
 
-    fn count_end(&mut self, end: End) {
+    fn count_end(&mut self, job: B256, end: End) {
         match end {
-            End::Paid => self.settled += 1,
+            End::Paid => {
+                self.paid_by(job);
+                self.settled += 1;
+            }
             End::Lost => self.lost += 1,
             End::Released | End::Vanished => {}
         }
@@ -244,7 +247,7 @@ impl Control {
                 Effect::Publish => self.publish_seat(key).await,
                 Effect::Forget(end) => {
                     self.seats.remove(&key);
-                    self.count_end(end);
+                    self.count_end(key.lease.job, end);
                     // From now on nobody is owed the outputs.
                     let (job, first) = (key.lease.job, seat.work.first);
                     self.tools

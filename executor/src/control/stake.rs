@@ -60,11 +60,26 @@ impl Control {
         Ok(())
     }
 
-    /// Stake that is locked for a client's jobs, claims on their way included.
-    pub(super) fn exposure(&self, client: Address) -> u128 {
+    /// Stake that may be locked for a client, beside what is: what a spec that is not what it seems can cost.
+    pub(super) fn allowance(&self, client: Address) -> u128 {
+        let policy = &self.tools.policy;
+        let own = policy.max_exposure.map_or(u128::MAX, |most| {
+            most.saturating_sub(self.exposure(|other| other == client))
+        });
+        if self.clients.contains(&client) {
+            return own;
+        }
+        // Addresses cost nothing: all strangers share.
+        let percent = u128::from(policy.strangers_percent);
+        let share = self.stake.total.saturating_mul(percent) / 100;
+        own.min(share.saturating_sub(self.exposure(|other| !self.clients.contains(&other))))
+    }
+
+    /// Stake that is locked for the jobs of such clients, claims on their way included.
+    fn exposure(&self, of: impl Fn(Address) -> bool) -> u128 {
         let job_of = |job| {
             let entry = self.jobs.get(job)?;
-            (entry.job.terms.client == client).then_some(&entry.job)
+            of(entry.job.terms.client).then_some(&entry.job)
         };
         let leases = self.leases.values().filter(|held| held.lease.is_bonded());
         let leases =

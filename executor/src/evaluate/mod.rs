@@ -15,6 +15,9 @@ pub(crate) use seats::{Cost, Place, juror, seat};
 
 /// Jurors of a dispute; the bond of a lease covers twice their fees.
 const JURY: u128 = 3;
+/// Why a lease or a seat is not taken whose bond is too high.
+const NOT_COVERED: &str = "the stake that is free, or that may be locked for its client (policy.max_exposure, \
+    policy.strangers_percent), does not cover its bond";
 /// Seconds that a task takes beside its own time.
 const TASK_OVERHEAD: u64 = 2;
 
@@ -39,8 +42,8 @@ pub(crate) struct Means<'a> {
     pub(crate) timing: &'a ChainTiming,
     /// Stake that no lease locks, less the bonds of claims on their way.
     pub(crate) free_stake: u128,
-    /// Stake locked for this client, claims on their way included.
-    pub(crate) exposure: u128,
+    /// Stake that may be locked for this client, beside what is.
+    pub(crate) allowance: u128,
     /// Whether we are on the job's private list of providers.
     pub(crate) admitted: bool,
     /// The chain's time.
@@ -187,10 +190,7 @@ pub(crate) fn evaluate(offer: Offer<'_>, means: Means<'_>) -> Decision {
     let count = most.min(affordable(job, means));
     match (count, most) {
         (0, 0) => later(None, "no capacity is free for the lease that waits"),
-        (0, _) => later(
-            None,
-            "the stake that is free (or policy.max_exposure) does not cover its bond",
-        ),
+        (0, _) => later(None, NOT_COVERED),
         _ => Decision::Claim {
             count,
             parallel: free.min(count),
@@ -277,11 +277,7 @@ fn rounds(spec: &JobSpec, seconds: u64, timing: &ChainTiming) -> u32 {
 
 /// The stake that we can and want to lock for this job's client.
 fn purse(means: Means<'_>) -> u128 {
-    let exposure = means
-        .policy
-        .max_exposure
-        .map_or(u128::MAX, |most| most.saturating_sub(means.exposure));
-    means.free_stake.min(exposure)
+    means.free_stake.min(means.allowance)
 }
 
 /// The most tasks whose bond we can and want to lock.

@@ -4,7 +4,8 @@
 use piecework::{chain::IMarket, spec::JobSpec};
 
 use super::{
-    Decision, JURY, Means, Offer, bond, price_at, purse, rounds, runnable, skip, too_cheap,
+    Decision, JURY, Means, NOT_COVERED, Offer, bond, price_at, purse, rounds, runnable, skip,
+    too_cheap,
 };
 
 /// A seat that can be taken, as to its work.
@@ -89,9 +90,7 @@ fn cost(
         return Err("no capacity is free for the seat that waits".to_owned());
     }
     if bond > purse(means) {
-        return Err(
-            "the stake that is free (or policy.max_exposure) does not cover its bond".to_owned(),
-        );
+        return Err(NOT_COVERED.to_owned());
     }
     let parallel = free.min(tasks);
     Ok(Cost { parallel, bond })

@@ -23,7 +23,7 @@ struct Scene {
     config: Config,
     capacity: Capacity,
     stake: u128,
-    exposure: u128,
+    allowance: u128,
     admitted: bool,
     now: u64,
     asked: u32,
@@ -85,7 +85,7 @@ impl Scene {
             config,
             capacity,
             stake: 1_000_000,
-            exposure: 0,
+            allowance: u128::MAX,
             admitted: false,
             now: 1_100,
             asked: 0,
@@ -114,7 +114,7 @@ impl Scene {
             policy: &self.config.policy,
             timing: &self.config.timing,
             free_stake: self.stake,
-            exposure: self.exposure,
+            allowance: self.allowance,
             admitted: self.admitted,
             now: self.now,
         }
@@ -217,11 +217,11 @@ fn what_cannot_be_done_here_is_skipped_and_says_why() {
 #[test]
 fn one_client_cannot_lock_all_stake_and_reserved_capacity_is_not_given_twice() {
     let mut scene = Scene::new();
-    scene.config.policy.max_exposure = Some(500);
+    scene.allowance = 500;
     assert_eq!(scene.count(), 10);
-    scene.exposure = 460;
+    scene.allowance = 40;
     assert!(scene.why().contains("max_exposure"));
-    scene.exposure = 0;
+    scene.allowance = u128::MAX;
     let two = scene.capacity.reserve(scene.spec.resources, 2);
     assert!(matches!(
         scene.decide(),

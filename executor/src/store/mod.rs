@@ -9,6 +9,7 @@ mod journal;
 mod leases;
 mod retention;
 mod seats;
+mod trials;
 
 use std::{
     fs::{File, OpenOptions, TryLockError},
@@ -24,12 +25,14 @@ pub(crate) use events::{Block, JobRow, StoredEvent};
 pub(crate) use intents::{Attempt, Intent, IntentState, NewIntent};
 pub(crate) use leases::{LeaseRow, TaskRow};
 pub(crate) use seats::{SeatRow, VoteRow};
+pub(crate) use trials::TrialRow;
 
 /// Schema changes, in order; the database's `user_version` says how many were applied.
 const MIGRATIONS: &[&str] = &[
     include_str!("schema/0001.sql"),
     include_str!("schema/0002.sql"),
     include_str!("schema/0003.sql"),
+    include_str!("schema/0004.sql"),
 ];
 /// "PWEX": tells this program's databases from others.
 const APPLICATION_ID: i64 = 0x5057_4558;

@@ -99,6 +99,20 @@ async fn a_database_of_version_1_is_carried_over() {
     store.put_seat(seat_row()).await.unwrap();
     let kept = store.put_vote(seat_row().key(), vote_row(1)).await.unwrap();
     assert_eq!(kept, vote_row(1));
+    // And version 4.
+    let trial = TrialRow {
+        spec: B256::repeat_byte(3),
+        task: 4,
+        same: false,
+    };
+    store.put_trial(trial, 9).await.unwrap();
+    let again = TrialRow {
+        same: true,
+        ..trial
+    };
+    store.put_trial(again, 10).await.unwrap();
+    assert_eq!(store.trial(trial.spec).await.unwrap(), Some(trial));
+    assert_eq!(store.trial(JOB).await.unwrap(), None);
 }
 
 fn seat_row() -> SeatRow {

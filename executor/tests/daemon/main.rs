@@ -22,3 +22,4 @@ mod redundant;
 mod refusals;
 mod reorg;
 mod scene;
+mod trials;

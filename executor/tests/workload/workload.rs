@@ -27,6 +27,7 @@ fn main() {
         "hello" => hello(),
         "exit" => exit(number(2) as i32),
         "nap" => nap(number(2)),
+        "clock" => clock(),
         "sleep" => stubborn(),
         "oom" => oom(),
         "oom-child" => oom_child(),
@@ -67,6 +68,11 @@ fn nap(milliseconds: u64) {
     sleep(Duration::from_millis(milliseconds));
     fs::write("/out/task.txt", env::var("PIECEWORK_TASK_INDEX").unwrap()).unwrap();
     eprintln!("slept well");
+}
+
+/// Never the same twice.
+fn clock() {
+    println!("{:?}", std::time::SystemTime::now());
 }
 
 /// Ignores SIGTERM.
