@@ -13,10 +13,19 @@ pub(crate) struct Daemon(Child);
 
 impl Daemon {
     pub(crate) fn start(scene: &Scene, index: usize) -> Self {
-        Self::start_with_margin(scene, index, 2)
+        Self::start_with(scene, index, 2, Stdio::inherit())
+    }
+
+    /// With its log there.
+    pub(crate) fn start_with_log(scene: &Scene, index: usize, log: Stdio) -> Self {
+        Self::start_with(scene, index, 2, log)
     }
 
     fn start_with_margin(scene: &Scene, index: usize, margin: u64) -> Self {
+        Self::start_with(scene, index, margin, Stdio::inherit())
+    }
+
+    fn start_with(scene: &Scene, index: usize, margin: u64, log: Stdio) -> Self {
         let config = scene.folder.path().join("executor.toml");
         let key = scene.net.key(index);
         let text = format!(
@@ -36,7 +45,7 @@ impl Daemon {
             .args(["run", "--config"])
             .arg(config)
             .env("PIECEWORK_PRIVATE_KEY", format!("{:x}", key.to_bytes()))
-            .stderr(Stdio::inherit())
+            .stderr(log)
             .spawn()
             .unwrap();
         Self(child)

@@ -23,3 +23,4 @@ mod refusals;
 mod reorg;
 mod scene;
 mod trials;
+mod unreadable;
