@@ -143,12 +143,34 @@ impl Executor {
     /// # Errors
     /// The error that had stopped the executor before, if any.
     pub async fn kill(self) -> Result<(), Error> {
+        self.halt().await
+    }
+
+    /// As [`kill`](Self::kill), but what it has on disk stays its own until it is dropped.
+    ///
+    /// # Errors
+    /// The error that had stopped the executor before, if any.
+    pub async fn halt(&self) -> Result<(), Error> {
         self.running.cancel.cancel();
         self.running.tracker.close();
         self.running.tracker.wait().await;
-        self.running.sandbox.close().await;
+        self.running.shop.sandbox.close().await;
         let given_up = self.running.given_up.borrow().clone();
         given_up.map_or(Ok(()), |end| Err(end.into()))
+    }
+
+    /// Removes the images that it brought to the container engine, but for those that something uses: for one that
+    /// was [halted](Self::halt) and whose state directory goes too.
+    ///
+    /// # Errors
+    /// [`Error::Sandbox`].
+    pub async fn remove_images(&self) -> Result<(), Error> {
+        self.running.shop.keep_ready(&Default::default());
+        let sandbox = &self.running.shop.sandbox;
+        sandbox
+            .remove_unused_images(std::time::Duration::ZERO, 0)
+            .await?;
+        Ok(())
     }
 }
 

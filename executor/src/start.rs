@@ -40,7 +40,7 @@ use crate::{
 pub(crate) struct Running {
     pub(crate) cancel: CancellationToken,
     pub(crate) tracker: TaskTracker,
-    pub(crate) sandbox: Sandbox,
+    pub(crate) shop: Workshop,
     pub(crate) stopping: watch::Sender<Stopping>,
     pub(crate) idle: watch::Receiver<bool>,
     pub(crate) given_up: watch::Receiver<Option<GivenUp>>,
@@ -144,7 +144,7 @@ pub(crate) async fn start(config: Config) -> Result<Running, Error> {
         ..HttpPolicy::default()
     })?;
     let shop = Workshop {
-        sandbox: sandbox.clone(),
+        sandbox,
         store: store.clone(),
         private: DirStore::open(dir.join("private"))?,
         published: published.clone(),
@@ -187,7 +187,7 @@ pub(crate) async fn start(config: Config) -> Result<Running, Error> {
         rpc: rpc.clone(),
         store: store.clone(),
         sender: sender.clone(),
-        shop,
+        shop: shop.clone(),
         clock: clock.clone(),
         capacity: Capacity::new(config.capacity),
         lease_tasks: config.capacity.lease_tasks,
@@ -245,7 +245,7 @@ pub(crate) async fn start(config: Config) -> Result<Running, Error> {
     Ok(Running {
         cancel,
         tracker,
-        sandbox,
+        shop,
         stopping,
         idle: idle_seen,
         given_up: failures,

@@ -1,7 +1,7 @@
 //! The work of a lease or a seat: its tasks in the sandbox, their outcomes in the store, its digests.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU32, Ordering},
@@ -161,6 +161,21 @@ impl Workshop {
     /// Forgets that a job is ready: perhaps the engine has lost its image, or the disk its input.
     pub(crate) fn unshelve(&self, job: B256) {
         self.shelf().remove(&job);
+    }
+
+    /// Keeps only these jobs ready: what no other one needs may go.
+    pub(crate) fn keep_ready(&self, jobs: &HashSet<B256>) {
+        self.shelf().retain(|job, _| jobs.contains(job));
+    }
+
+    /// Removes images that are not kept any longer from the engine, in the background.
+    pub(crate) fn remove_images(&self, keep: Duration, max_bytes: u64) {
+        let sandbox = self.sandbox.clone();
+        self.tracker.spawn(async move {
+            if let Err(error) = sandbox.remove_unused_images(keep, max_bytes).await {
+                tracing::warn!(%error, "cannot remove unused images");
+            }
+        });
     }
 
     fn shelf(&self) -> MutexGuard<'_, HashMap<B256, Prepared>> {

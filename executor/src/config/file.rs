@@ -111,6 +111,8 @@ struct AdminSection {
 #[serde(deny_unknown_fields, default)]
 struct RetentionSection {
     keep_hours: Option<u64>,
+    keep_images_hours: Option<u64>,
+    max_image_bytes: Option<u64>,
     max_bytes: Option<u64>,
 }
 
@@ -258,6 +260,13 @@ pub(super) fn merge(file: File, flags: &Flags) -> Result<Config, ConfigError> {
                     .unwrap_or(7 * 24)
                     .saturating_mul(3_600),
             ),
+            keep_images: Duration::from_secs(
+                file.retention
+                    .keep_images_hours
+                    .unwrap_or(24)
+                    .saturating_mul(3_600),
+            ),
+            max_image_bytes: file.retention.max_image_bytes.unwrap_or(50 << 30),
             max_bytes: file.retention.max_bytes.unwrap_or(100 << 30),
         },
         stop_grace: Duration::from_secs(file.stop_grace_seconds.unwrap_or(600)),

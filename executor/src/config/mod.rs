@@ -180,11 +180,15 @@ pub struct ChainTiming {
     pub from_block: u64,
 }
 
-/// How long results are kept.
+/// How long results and images are kept.
 #[derive(Clone, Copy, Debug)]
 pub struct Retention {
     /// How long outputs are served after their lease was settled.
     pub keep: Duration,
+    /// How long an image that this executor brought stays in the container engine unused.
+    pub keep_images: Duration,
+    /// Bytes that such images may take; above it the longest unused go first.
+    pub max_image_bytes: u64,
     /// Bytes that published outputs may take; above it the oldest settled ones go first, and no
     /// lease is taken while what must be kept does not fit.
     pub max_bytes: u64,
@@ -278,6 +282,8 @@ impl Config {
             admin: Some(SocketAddr::from(([127, 0, 0, 1], 0))),
             retention: Retention {
                 keep: Duration::from_secs(7 * 86_400),
+                keep_images: Duration::from_secs(86_400),
+                max_image_bytes: 50 << 30,
                 max_bytes: 20 << 30,
             },
             stop_grace: Duration::from_secs(60),

@@ -1,12 +1,12 @@
 //! Effects: what the state machine asked for is done here.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use alloy::{primitives::B256, sol_types::SolCall as _};
 use piecework::chain::IMarket;
 use tokio::time::Instant;
 
-use super::{Control, ControlError};
+use super::{Control, ControlError, Held};
 use crate::{
     clock::local_now,
     lease::{Effect, End, Key, Phase, Roots},
@@ -317,29 +317,46 @@ impl Control {
         for key in unpublished {
             self.publish_seat(key).await;
         }
-        let needed = |phase| {
-            matches!(
-                phase,
-                Phase::Running | Phase::Submitting | Phase::Releasing | Phase::Absent
-            )
-        };
-        let time = self.tools.clock.now();
-        let busy = !self.claims.is_empty()
-            || self.trials.is_busy()
-            || self.jobs.values().any(|entry| entry.is_wanted(time))
-            || self.seats.values().any(super::HeldSeat::is_busy)
-            || self.leases.values().any(|held| {
-                needed(held.lease.phase)
-                    || (!held.published && held.lease.phase == Phase::Submitted)
-            });
-        if !busy && !self.tidied {
+        let busy = self.busy_jobs();
+        self.tools.shop.keep_ready(&busy);
+        for (job, entry) in &mut self.jobs {
+            if !busy.contains(job) {
+                entry.unprepare();
+            }
+        }
+        self.tools
+            .shop
+            .remove_images(retention.keep_images, retention.max_image_bytes);
+        if busy.is_empty() && !self.tidied {
             self.tidied = true;
-            self.jobs.values_mut().for_each(super::JobEntry::unprepare);
             if let Err(error) = self.tools.shop.tidy().await {
                 tracing::warn!(%error, "cannot tidy up");
             }
         }
         Ok(())
+    }
+}
+
+impl Control {
+    /// Jobs whose image, input or results are needed here.
+    fn busy_jobs(&self) -> HashSet<B256> {
+        let needed = |held: &&Held| {
+            matches!(
+                held.lease.phase,
+                Phase::Running | Phase::Submitting | Phase::Releasing | Phase::Absent
+            ) || (!held.published && held.lease.phase == Phase::Submitted)
+        };
+        let time = self.tools.clock.now();
+        let leases = self.leases.values().filter(needed);
+        let seats = self.seats.iter().filter(|(_, held)| held.is_busy());
+        let wanted = self.jobs.iter().filter(|(_, entry)| entry.is_wanted(time));
+        leases
+            .map(|held| held.lease.key.job)
+            .chain(seats.map(|(key, _)| key.lease.job))
+            .chain(wanted.map(|(job, _)| *job))
+            .chain(self.claims.values().map(|claim| claim.job))
+            .chain(self.trials.job())
+            .collect()
     }
 }
 

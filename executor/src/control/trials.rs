@@ -35,8 +35,9 @@ struct Running {
 }
 
 impl Trials {
-    pub(super) fn is_busy(&self) -> bool {
-        self.running.is_some()
+    /// The job whose spec is being tried.
+    pub(super) fn job(&self) -> Option<B256> {
+        self.running.as_ref().map(|running| running.job)
     }
 
     /// A lease of this client's was taken: its trial was not for nothing.

@@ -252,6 +252,17 @@ impl ContainerEngine for DockerEngine {
             .await
     }
 
+    async fn remove_image(&self, id: &str) -> EngineResult<bool> {
+        // Images that it was built on are not ours to prune.
+        let path = format!("{}/images/{id}?noprune=1", self.prefix);
+        let call = self.client.delete(&path);
+        match self.call("remove an image", LOAD, call).await {
+            Ok(_) | Err(EngineError::NotFound { .. }) => Ok(true),
+            Err(EngineError::Refused { status: 409, .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     async fn create(&self, name: &str, request: &CreateRequest) -> EngineResult<()> {
         let path = format!("/containers/create?{}", encoded_pair("name", name));
         self.post_json("create a container", &path, request).await

@@ -119,6 +119,12 @@ pub struct ImageFacts {
     /// What the image's author configured.
     #[serde(default)]
     pub config: Option<ImageDefaults>,
+    /// Bytes of its layers, those that other images share included.
+    #[serde(default)]
+    pub size: u64,
+    /// Names that somebody gave it.
+    #[serde(default)]
+    pub repo_tags: Option<Vec<String>>,
 }
 
 /// The layers of an image.
@@ -189,6 +195,9 @@ pub trait ContainerEngine: Send + Sync + 'static {
     async fn load_image(&self, archive: &Path) -> EngineResult<()>;
     /// Pulls `repo@sha256:…` from its registry.
     async fn pull_image(&self, reference: &str) -> EngineResult<()>;
+    /// Removes the image with this id, and nothing else; `false` if the engine refuses because something
+    /// still uses it. An absent one is no error.
+    async fn remove_image(&self, id: &str) -> EngineResult<bool>;
     /// Creates a container under a name of ours.
     async fn create(&self, name: &str, request: &CreateRequest) -> EngineResult<()>;
     /// Attaches to stdout and stderr; to be called before `start`.

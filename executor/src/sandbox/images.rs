@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    path::{Component, Path, PathBuf},
+    path::{Component, Path},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -12,12 +12,12 @@ use piecework::{
     image::{ImageError, ImageLimits, VerifiedImage, verify},
     spec::{ImageSpec, JobSpec},
 };
-use serde::{Deserialize, Serialize};
 use tokio::sync::OnceCell;
 
 use super::{
     SandboxConfig, SandboxError,
     engine::{ContainerEngine, EngineError, ImageDefaults, ImageFacts},
+    notes::{Note, Notes},
     prepare::{fetch, private_dir},
 };
 
@@ -97,21 +97,16 @@ fn unusable(defaults: &ImageDefaults) -> Option<String> {
         .then(|| "a variable of its environment has no name".to_owned())
 }
 
-/// What is remembered of an image, across restarts too, once it has been verified.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Known {
-    id: String,
-    layers: Vec<String>,
-}
-
-/// The images of this executor, each verified and loaded once.
+/// The images of this executor, each verified and loaded once. What is remembered of them is in `notes`,
+/// and `unused` removes them.
 pub(super) struct Images {
-    engine: Arc<dyn ContainerEngine>,
-    dir: PathBuf,
+    pub(super) engine: Arc<dyn ContainerEngine>,
+    pub(super) notes: Notes,
     pull: bool,
     limits: ImageLimits,
-    ready: Mutex<HashMap<OciDigest, Arc<OnceCell<Image>>>>,
+    pub(super) ready: Mutex<HashMap<OciDigest, Arc<OnceCell<Arc<Image>>>>>,
+    /// Held while unused images are removed.
+    pub(super) removing: tokio::sync::Mutex<()>,
 }
 
 impl Images {
@@ -123,7 +118,8 @@ impl Images {
         private_dir(&dir)?;
         Ok(Self {
             engine,
-            dir,
+            notes: Notes::new(dir),
+            removing: tokio::sync::Mutex::default(),
             pull: config.pull,
             limits: ImageLimits {
                 archive_bytes: config.max_image_bytes,
@@ -145,7 +141,7 @@ impl Images {
         spec: &ImageSpec,
         sources: &[Box<dyn BlobSource>],
         cache: &DirStore,
-    ) -> Result<Image, SandboxError> {
+    ) -> Result<Arc<Image>, SandboxError> {
         let here = platform();
         if spec.platform != here {
             return Err(SandboxError::Image(format!(
@@ -168,11 +164,10 @@ impl Images {
         // Whoever comes while it is being loaded waits for that.
         let image = cell.get_or_try_init(async || {
             if let Some(image) = self.remembered(&spec.manifest).await? {
-                return Ok(image);
+                return Ok(Arc::new(image));
             }
             let facts = self.load(spec, cache).await?;
-            self.remember(&spec.manifest, &facts)?;
-            Image::new(facts)
+            Image::new(facts).map(Arc::new)
         });
         Ok(image.await?.clone())
     }
@@ -185,8 +180,15 @@ impl Images {
             // The engine itself checks what it pulls by digest, and knows the reference for
             // nothing else.
             Some(reference) if self.pull => {
-                self.engine.pull_image(reference).await?;
-                self.facts(reference).await
+                let here = self.engine.image(reference).await?;
+                let ids = std::slice::from_ref(reference);
+                let ours = self.notes.bring(&spec.manifest, ids, &[], here.is_some())?;
+                if here.is_none() {
+                    self.engine.pull_image(reference).await?;
+                }
+                let facts = self.facts(reference).await?;
+                self.notes.write(&spec.manifest, &Note::of(&facts, ours))?;
+                Ok(facts)
             }
             _ => Err(SandboxError::Image(
                 "there is no archive of it, and this executor does not pull".to_owned(),
@@ -217,18 +219,37 @@ impl Images {
                 "it declares a volume at {path:?}, which would not be bounded"
             )));
         }
-        self.engine.load_image(&cache.path_of(&archive)).await?;
+        let here = self.find(&verified).await?;
+        // Written down before it is loaded: it must not be forgotten if this process dies meanwhile.
+        let ids = [verified.config, verified.manifest].map(|id| id.to_string());
+        let diff_ids: Vec<String> = verified.diff_ids.iter().map(ToString::to_string).collect();
+        let ours = self.notes.bring(&pin, &ids, &diff_ids, here.is_some())?;
+        let facts = match here {
+            Some(facts) => facts,
+            None => {
+                self.engine.load_image(&cache.path_of(&archive)).await?;
+                self.find(&verified).await?.ok_or_else(|| {
+                    SandboxError::Engine(EngineError::Protocol {
+                        what: "load an image",
+                        message: format!("it has no image with the content of {pin} afterwards"),
+                    })
+                })?
+            }
+        };
+        self.notes.write(&pin, &Note::of(&facts, ours))?;
+        Ok(facts)
+    }
+
+    /// What the engine says of an image with this content, if it has one.
+    async fn find(&self, verified: &VerifiedImage) -> Result<Option<ImageFacts>, SandboxError> {
         for id in [verified.config, verified.manifest] {
             if let Some(facts) = self.engine.image(&id.to_string()).await?
-                && is_verified(&facts, &verified)
+                && is_verified(&facts, verified)
             {
-                return Ok(facts);
+                return Ok(Some(facts));
             }
         }
-        Err(SandboxError::Engine(EngineError::Protocol {
-            what: "load an image",
-            message: format!("it has no image with the content of {pin} afterwards"),
-        }))
+        Ok(None)
     }
 
     async fn facts(&self, reference: &str) -> Result<ImageFacts, SandboxError> {
@@ -243,33 +264,18 @@ impl Images {
 
     /// The image as an earlier process verified it, if the engine still has that.
     async fn remembered(&self, manifest: &OciDigest) -> Result<Option<Image>, SandboxError> {
-        let known = std::fs::read(self.note(manifest))
-            .ok()
-            .and_then(|bytes| serde_json::from_slice::<Known>(&bytes).ok());
-        let Some(known) = known else { return Ok(None) };
-        match self.engine.image(&known.id).await? {
-            Some(facts) if facts.id == known.id && layers(&facts) == known.layers => {
-                Image::new(facts).map(Some)
-            }
-            _ => Ok(None),
-        }
-    }
-
-    fn remember(&self, manifest: &OciDigest, facts: &ImageFacts) -> Result<(), SandboxError> {
-        let path = self.note(manifest);
-        let known = Known {
-            id: facts.id.clone(),
-            layers: layers(facts).to_vec(),
+        let Some(note) = self.notes.read(manifest) else {
+            return Ok(None);
         };
-        // Half a note is no note: it does not parse.
-        serde_json::to_vec(&known)
-            .map_err(std::io::Error::other)
-            .and_then(|bytes| std::fs::write(&path, bytes))
-            .map_err(|error| SandboxError::host("write", &path, error))
-    }
-
-    fn note(&self, manifest: &OciDigest) -> PathBuf {
-        self.dir.join(format!("{}.json", manifest.to_hex()))
+        for id in &note.ids {
+            if let Some(facts) = self.engine.image(id).await?
+                && facts.id == *id
+                && layers(&facts) == note.layers
+            {
+                return Image::new(facts).map(Some);
+            }
+        }
+        Ok(None)
     }
 }
 
@@ -278,7 +284,7 @@ fn is_verified(facts: &ImageFacts, verified: &VerifiedImage) -> bool {
     verified.has_id(&facts.id) && diff_ids.eq(layers(facts).iter().cloned())
 }
 
-fn layers(facts: &ImageFacts) -> &[String] {
+pub(super) fn layers(facts: &ImageFacts) -> &[String] {
     facts.root_fs.layers.as_deref().unwrap_or_default()
 }
 

@@ -4,7 +4,7 @@
 //! - [`profile`]: the hardened profile, as the exact create request.
 //! - `outputs`: bounded space for `/out`; `holder` is our own container that does nothing.
 //! - [`stdio`], [`collect`]: what a task printed and wrote, strictly parsed and capped.
-//! - `images`, `prepare`: what the tasks of a job share.
+//! - `images`, `prepare`: what the tasks of a job share; `notes`, `unused`: images leave again.
 //! - `run`: one task from create to output digest.
 //!
 //! What a task does wrong is an outcome, digested like any other; what goes wrong here is a
@@ -20,9 +20,11 @@ mod env;
 mod error;
 mod holder;
 mod images;
+mod notes;
 mod outputs;
 mod prepare;
 mod run;
+mod unused;
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
@@ -134,7 +136,7 @@ struct Inner {
 pub struct Prepared {
     spec: Arc<JobSpec>,
     seed: B256,
-    image: Image,
+    image: Arc<Image>,
     input: Option<Arc<Input>>,
     /// Has the image's archive, should the engine lose the image.
     cache: DirStore,
@@ -312,6 +314,21 @@ impl Sandbox {
             .spawn(run)
             .await
             .map_err(|error| SandboxError::Background(error.to_string()))?
+    }
+
+    /// Removes images from the engine that this sandbox, or one before it on the same directory, brought there and
+    /// that nothing uses: those unused for `keep`, and while all that it brought take more than `max_bytes` the
+    /// others too, the longest unused first. One that is in use, that was there before, or that
+    /// somebody gave a name to stays. How many went.
+    ///
+    /// # Errors
+    /// [`SandboxError::Engine`], [`SandboxError::Host`].
+    pub async fn remove_unused_images(
+        &self,
+        keep: Duration,
+        max_bytes: u64,
+    ) -> Result<u32, SandboxError> {
+        self.inner.images.remove_unused(keep, max_bytes).await
     }
 
     /// Waits until all runs have ended and all their containers are gone. Cancel the runs before.

@@ -14,3 +14,4 @@ mod lifecycle;
 mod outcomes;
 mod outputs;
 mod overhead;
+mod unused;

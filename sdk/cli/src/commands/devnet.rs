@@ -23,7 +23,7 @@ pub(crate) async fn run(output: Output, args: DevnetArgs) -> Result<(), Failure>
     };
     let ended = devnet.end().await;
     result.and(finished).and(ended)?;
-    say!("Stopped; nothing is left behind but the images in the container engine.");
+    say!("Stopped; nothing is left behind.");
     Ok(())
 }
 

@@ -228,12 +228,20 @@ impl Devnet {
         futures::future::join_all(self.executors.iter().map(Executor::finish)).await;
     }
 
-    /// Ends everything at once, running containers too, and removes all files.
+    /// Ends everything at once, running containers too, and removes all files and the images that its executors
+    /// brought to the container engine.
     pub(crate) async fn end(self) -> Result<(), Failure> {
-        let ended = futures::future::join_all(self.executors.into_iter().map(Executor::kill)).await;
+        let ended = futures::future::join_all(self.executors.iter().map(Executor::halt)).await;
         drop(self.anvil);
+        // After all have halted: what one brought another may have used.
+        let mut cleared = Ok(());
+        for executor in &self.executors {
+            cleared = cleared.and(executor.remove_images().await);
+        }
+        drop(self.executors);
         let removed = self.state.close();
         ended.into_iter().collect::<Result<(), _>>()?;
+        cleared?;
         removed.map_err(|e| {
             Failure::new(
                 "devnet-state",
