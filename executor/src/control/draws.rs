@@ -31,8 +31,10 @@ const WINDOW: usize = 32;
 const QUESTIONS: usize = 16;
 /// How long after a refusal, or silence, the market is asked again.
 const PAUSE: Duration = Duration::from_secs(1);
-/// Executors do not all seal at once: each waits up to three times this long.
-const SEAL_STEP: Duration = Duration::from_secs(2);
+/// Executors do not all send at once what anyone may send: each waits up to three times this long.
+const TURN: Duration = Duration::from_secs(2);
+/// Seconds, at least, in which those who sat in a round that lapsed are let end it.
+const LET_HOLDERS: u64 = 10;
 
 /// What is known of a draw.
 #[derive(Clone, Copy, Debug)]
@@ -48,6 +50,16 @@ pub(super) enum Draw {
 struct Open {
     key: Key,
     place: Place,
+}
+
+/// What there is to do in a redundant job.
+struct Found {
+    /// Leases with a seat that we could take: first those whose round has begun.
+    open: Vec<Open>,
+    /// Rounds in which too few committed, and that nobody ended; the place is one in the next round.
+    lapsed: Vec<Open>,
+    /// When the next one of these could be found.
+    next_lapse: u64,
 }
 
 /// What the market would say to a call now.
@@ -80,10 +92,20 @@ impl Control {
         let Some(entry) = self.jobs.get(&id) else {
             return Ok(());
         };
-        let open: Vec<Open> = self.open_leases(id, entry, now).take(WINDOW).collect();
-        if open.is_empty() {
-            if let Some(entry) = self.jobs.get_mut(&id) {
-                entry.skip(id, "no seat of it is open".to_owned());
+        let Found {
+            open,
+            lapsed,
+            next_lapse,
+        } = self.look_over(id, entry, now);
+        if !lapsed.is_empty() {
+            self.end_lapsed(id, lapsed).await?;
+        } else if open.is_empty()
+            && let Some(entry) = self.jobs.get_mut(&id)
+        {
+            let why = "no seat of it is open".to_owned();
+            match next_lapse {
+                u64::MAX => entry.skip(id, why),
+                at => entry.sleep(at, why),
             }
             return Ok(());
         }
@@ -137,53 +159,103 @@ impl Control {
         Ok(())
     }
 
-    /// Leases with a seat that we could take: first those whose round has begun.
-    fn open_leases(
-        &self,
-        job: B256,
-        entry: &JobEntry,
-        now: u64,
-    ) -> impl Iterator<Item = Open> + use<> {
+    /// Leases with a seat that we could take, and rounds that lapsed.
+    fn look_over(&self, job: B256, entry: &JobEntry, now: u64) -> Found {
         let (terms, timing) = (&entry.job.terms, &entry.job.timing);
         let (mut begun, mut free) = (Vec::new(), Vec::new());
+        let (mut lapsed, mut next_lapse) = (Vec::new(), u64::MAX);
         let size = usize::try_from(terms.maxLease.max(1)).unwrap_or(usize::MAX);
         for first in (0..terms.tasks).step_by(size) {
             if free.len() == WINDOW {
                 break;
             }
-            let (round, started) = match entry.view.seats.last_round(first) {
-                None => (1, None),
+            let last = entry.view.seats.last_round(first);
+            let round = match last {
+                None => 1,
                 Some((round, view)) => match view.over {
-                    Some(Over::Freed) => (round.saturating_add(1), None),
+                    None => round,
+                    Some(Over::Freed) => round.saturating_add(1),
                     Some(Over::Settled | Over::Refunded) => continue,
-                    None if view.panel.seat_of(self.tools.provider).is_some() => continue,
-                    None if view.panel.seats.len() >= usize::from(terms.replicas) => continue,
-                    None => (round, Some(view.started)),
                 },
             };
-            let began = started.unwrap_or(now);
-            let place = Place {
+            let running = last
+                .map(|(_, view)| view)
+                .filter(|view| view.over.is_none());
+            let started = running.map(|view| view.started);
+            let key = Key {
+                lease: lease::Key { job, first, round },
+                challenge: 0,
+            };
+            let place = |started: Option<u64>| Place {
                 count: terms.maxLease.min(terms.tasks.saturating_sub(first)),
                 started,
-                commit_by: commit_by(began, timing.runWindow, &self.tools.times),
+                commit_by: commit_by(started.unwrap_or(now), timing.runWindow, &self.tools.times),
             };
-            if now > place.commit_by {
+            let commit_by = place(started).commit_by;
+            if let Some(view) = running {
+                // The machine that has a seat ends its round anyhow.
+                if self.seats.contains_key(&key) {
+                    continue;
+                }
+                let patience = self.tools.timing.margin.max(LET_HOLDERS);
+                let ended_by = commit_by.saturating_add(patience);
+                let lapses = view.panel.commits() < terms.quorum;
+                if lapses && now > ended_by {
+                    let place = place(None);
+                    lapsed.push(Open { key, place });
+                    continue;
+                }
+                if lapses {
+                    next_lapse = next_lapse.min(ended_by.saturating_add(1));
+                }
+                let full = view.panel.seats.len() >= usize::from(terms.replicas);
+                if full || view.panel.seat_of(self.tools.provider).is_some() {
+                    continue;
+                }
+            }
+            if now > commit_by {
                 continue;
             }
-            let lease = lease::Key { job, first, round };
-            let open = Open {
-                key: Key {
-                    lease,
-                    challenge: 0,
-                },
-                place,
-            };
+            let place = place(started);
+            let open = Open { key, place };
             match started {
                 Some(_) => begun.push(open),
                 None => free.push(open),
             }
         }
-        begun.into_iter().chain(free)
+        begun.extend(free);
+        begun.truncate(WINDOW);
+        Found {
+            open: begun,
+            lapsed,
+            next_lapse,
+        }
+    }
+
+    /// Ends rounds that lapsed, where that frees a seat we want: those who sat there are gone.
+    async fn end_lapsed(&mut self, id: B256, lapsed: Vec<Open>) -> Result<(), ControlError> {
+        for open in lapsed.into_iter().take(QUESTIONS) {
+            let key = open.key;
+            let Some(entry) = self.jobs.get_mut(&id) else {
+                return Ok(());
+            };
+            entry.why = Some("a round of it lapsed, and is to be ended first".to_owned());
+            let Some(entry) = self.jobs.get(&id) else {
+                return Ok(());
+            };
+            if let Err(why) = self.cost(entry, open) {
+                if let Some(entry) = self.jobs.get_mut(&id) {
+                    entry.why = Some(why);
+                }
+                return Ok(());
+            }
+            if self.is_our_turn(key, Wish::Settle(key))
+                && let Some(data) = self.settle(key).await
+            {
+                self.poke(key, Wish::Settle(key), "settle", data).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Asks for those seats whose time has come, and joins where we are drawn.
@@ -316,35 +388,58 @@ impl Control {
 
     /// Has a draw sealed, as soon as its seed's block is known.
     async fn seal(&mut self, key: Key) -> Result<(), ControlError> {
-        let id = key.lease.job;
-        if self.is_on_its_way(Wish::Seal(key)) {
+        if !self.is_our_turn(key, Wish::Seal(key)) {
             return Ok(());
         }
-        let Some(entry) = self.jobs.get_mut(&id) else {
+        let Some(entry) = self.jobs.get(&key.lease.job) else {
             return Ok(());
         };
-        let turn = keccak256([self.tools.provider.as_slice(), id.as_slice()].concat());
-        let turn = turn.first().map_or(0, |byte| u32::from(byte % 4));
-        let until = Instant::now() + SEAL_STEP.saturating_mul(turn);
-        let draw = entry.draws.entry(key).or_insert(Draw::Rest { until });
-        if matches!(draw, Draw::Rest { until } if Instant::now() < *until) {
-            return Ok(());
-        }
         let (job, first) = (entry.job.clone(), key.lease.first);
         let data = match key.is_jurors() {
             true => IMarket::sealJuryCall { job, first }.abi_encode(),
             false => IMarket::sealCall { job }.abi_encode(),
         };
+        self.poke(key, Wish::Seal(key), "seal", data).await
+    }
+
+    /// Whether it is up to us now to send what anyone may send.
+    fn is_our_turn(&mut self, key: Key, wish: Wish) -> bool {
+        let id = key.lease.job;
+        if self.is_on_its_way(wish) {
+            return false;
+        }
+        let Some(entry) = self.jobs.get_mut(&id) else {
+            return false;
+        };
+        if let Some(Draw::Rest { until }) = entry.draws.get(&key) {
+            return Instant::now() >= *until;
+        }
+        let turn = keccak256([self.tools.provider.as_slice(), id.as_slice()].concat());
+        let turn = turn.first().map_or(0, |byte| u32::from(byte % 4));
+        let until = Instant::now() + TURN.saturating_mul(turn);
+        entry.draws.insert(key, Draw::Rest { until });
+        turn == 0
+    }
+
+    /// Sends what anyone may send, if the market would take it now; else it is asked again in a while.
+    async fn poke(
+        &mut self,
+        key: Key,
+        wish: Wish,
+        what: &str,
+        data: Vec<u8>,
+    ) -> Result<(), ControlError> {
+        let (id, lease) = (key.lease.job, key.lease);
         match self.ask(data.clone()).await {
             Answer::Yes => {
-                let lease = key.lease;
                 let name = format!(
-                    "seal/{id}/{}/{}/{}",
+                    "{what}/{id}/{}/{}/{}",
                     lease.first, lease.round, key.challenge
                 );
+                tracing::info!(job = %id, first = lease.first, round = lease.round, challenge = key.challenge, "{what}");
                 let claim = Claim {
                     job: id,
-                    wish: Wish::Seal(key),
+                    wish,
                     bond: 0,
                     room: None,
                 };
@@ -401,6 +496,7 @@ pub(super) fn wish_of(what: &str, job: B256, rest: &[&str]) -> Option<Wish> {
     match what {
         "join" => Some(Wish::Seat(key)),
         "seal" => Some(Wish::Seal(key)),
+        "settle" => Some(Wish::Settle(key)),
         _ => None,
     }
 }

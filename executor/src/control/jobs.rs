@@ -126,6 +126,12 @@ impl JobEntry {
         self.asleep_until = u64::MAX;
     }
 
+    /// It is not worth a look before this time of the chain, unless something happens.
+    pub(super) fn sleep(&mut self, until: u64, why: String) {
+        self.why = Some(why);
+        self.asleep_until = until;
+    }
+
     /// Whether it is not worth a look at this time of the chain.
     pub(super) fn is_asleep(&self, now: u64) -> bool {
         now < self.asleep_until
@@ -214,8 +220,9 @@ impl Control {
                 entry.skip(id, why);
                 return Ok(());
             }
-            Decision::Later { why, .. } => {
+            Decision::Later { at, why } => {
                 entry.why = Some(why);
+                entry.asleep_until = at.unwrap_or(0);
                 return Ok(());
             }
             Decision::Claim {
@@ -353,7 +360,7 @@ impl Control {
         }
         let asked = on_their_way().map(|claim| match claim.wish {
             Wish::Tasks(count) => count,
-            Wish::Lease | Wish::Seat(_) | Wish::Seal(_) => 0,
+            Wish::Lease | Wish::Seat(_) | Wish::Seal(_) | Wish::Settle(_) => 0,
         });
         evaluate(
             entry.offer(asked.fold(0, u32::saturating_add)),
@@ -387,7 +394,7 @@ impl Control {
         if let Some(entry) = self.jobs.get_mut(&claim.job) {
             match claim.wish {
                 Wish::Tasks(_) | Wish::Lease => entry.rest_until = Some(until),
-                Wish::Seat(key) | Wish::Seal(key) => {
+                Wish::Seat(key) | Wish::Seal(key) | Wish::Settle(key) => {
                     entry.draws.insert(key, Draw::Rest { until });
                 }
             }

@@ -120,6 +120,8 @@ enum Wish {
     Seat(seat::Key),
     /// The seed of the draw for these seats; of a redundant job for all of them, with round 0.
     Seal(seat::Key),
+    /// The end of a round that lapsed with nobody of it there to end it.
+    Settle(seat::Key),
 }
 
 /// A claim on its way.

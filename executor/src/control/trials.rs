@@ -145,7 +145,9 @@ impl Control {
         {
             return Ok(());
         }
-        self.trials.running = None;
+        if let Some(running) = self.trials.running.take() {
+            running.work.cancel();
+        }
         let now = Instant::now();
         self.trials.rests.retain(|_, until| now < *until);
         if let Some(entry) = self.jobs.get(&trial.job) {

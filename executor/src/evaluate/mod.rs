@@ -155,13 +155,25 @@ pub(crate) fn evaluate(offer: Offer<'_>, means: Means<'_>) -> Decision {
         .tasks
         .saturating_sub(offer.view.next)
         .saturating_sub(offer.asked);
-    let takeover = offer.view.free_for(means.provider).find(|(_, lease)| {
+    let run_window = job.timing.runWindow;
+    let takeovers = offer.view.free_for(means.provider, run_window);
+    let takeovers = takeovers.filter(|(_, lease, _)| {
         lease.count.div_ceil(rounds.max(1)) <= ever && lease.count <= means.lease_tasks
     });
+    // Whoever is late is let end its round itself first.
+    let takeover = takeovers
+        .map(|(first, lease, from)| match from {
+            0 => (0, first, lease),
+            from => (from.saturating_add(means.timing.margin), first, lease),
+        })
+        .min_by_key(|(from, first, _)| (*from, *first));
+    let free_at = takeover.map(|(from, ..)| from);
+    let takeover = takeover.filter(|(from, ..)| *from <= now);
     if left == 0 && takeover.is_none() {
-        return match offer.view.next < job.terms.tasks {
-            true => later(None, "claims of ours are on their way"),
-            false => skip("every task is taken"),
+        return match (offer.view.next < job.terms.tasks, free_at) {
+            (true, _) => later(None, "claims of ours are on their way"),
+            (false, Some(at)) => later(Some(at), "every task is taken"),
+            (false, None) => skip("every task is taken"),
         };
     }
     if now < worth {
@@ -170,7 +182,7 @@ pub(crate) fn evaluate(offer: Offer<'_>, means: Means<'_>) -> Decision {
     if free == 0 {
         return later(None, "no capacity is free");
     }
-    if let Some((first, lease)) = takeover
+    if let Some((_, first, lease)) = takeover
         && lease.count.div_ceil(rounds.max(1)) <= free
         && affordable(job, means) >= lease.count
     {

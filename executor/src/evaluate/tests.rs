@@ -272,6 +272,30 @@ fn a_free_lease_is_taken_over_by_anyone_but_who_left_it() {
         },
     );
     assert!(scene.why().contains("taken"));
+    // Its holder is late: it is let end its round itself for a moment, then a taker does.
+    let late = LeaseView {
+        seen: Seen::Running { started: 200 },
+        ..lease
+    };
+    scene.view.leases.insert(32, late);
+    let margin = scene.config.timing.margin;
+    scene.now = 200 + scene.job.timing.runWindow + margin;
+    let at = Some(scene.now + 1);
+    assert!(matches!(scene.decide(), Decision::Later { at: found, .. } if found == at));
+    scene.now += 100;
+    assert!(matches!(
+        scene.decide(),
+        Decision::Takeover { first: 32, .. }
+    ));
+    // Not if we are late ourselves: that is not a matter of takeovers.
+    scene.view.leases.insert(
+        32,
+        LeaseView {
+            provider: ME,
+            ..late
+        },
+    );
+    assert!(matches!(scene.decide(), Decision::Skip { .. }));
     // Too large for what this machine takes in one lease.
     scene
         .view

@@ -150,11 +150,20 @@ impl JobView {
         }
     }
 
-    /// Leases that wait for a takeover by anyone but `provider`, who is barred where it left last.
-    pub(crate) fn free_for(&self, provider: Address) -> impl Iterator<Item = (u32, &LeaseView)> {
+    /// Leases that `provider` could take over, now or one day: whoever left one last is barred from it. With each
+    /// the time from which it is free: a taker ends a round that began before and lasts `run_window`.
+    pub(crate) fn free_for(
+        &self,
+        provider: Address,
+        run_window: u64,
+    ) -> impl Iterator<Item = (u32, &LeaseView, u64)> {
         self.leases.iter().filter_map(move |(first, lease)| {
-            let free = lease.seen == Seen::Freed && !lease.refunded && lease.provider != provider;
-            free.then_some((*first, lease))
+            let from = match lease.seen {
+                Seen::Freed if !lease.refunded => 0,
+                Seen::Running { started } => started.saturating_add(run_window).saturating_add(1),
+                _ => return None,
+            };
+            (lease.provider != provider).then_some((*first, lease, from))
         })
     }
 }

@@ -55,7 +55,8 @@ impl Panel {
         self.seats.len() >= usize::from(JURY)
     }
 
-    fn commits(&self) -> u8 {
+    /// Seats with a commitment, revealed or not.
+    pub(crate) fn commits(&self) -> u8 {
         let did = |seat: &&SeatView| seat.did != Did::Join;
         u8::try_from(self.seats.iter().filter(did).count()).unwrap_or(u8::MAX)
     }

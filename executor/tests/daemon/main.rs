@@ -16,6 +16,8 @@ mod net;
 
 mod crash;
 mod demand;
+mod gone;
+mod images;
 mod jury;
 mod ordinary;
 mod redundant;

@@ -117,7 +117,10 @@ async fn what_was_there_before_what_has_a_name_and_what_runs_stays() {
     image.tag(&tag).await.unwrap();
     bench.sweep(NOW, 0).await;
     assert!(bench.has(&named).await);
-    docker_api::Image::new(docker(), &name).delete().await.unwrap();
+    docker_api::Image::new(docker(), &name)
+        .delete()
+        .await
+        .unwrap();
 
     // A container of somebody else's: the engine refuses, and that is no error.
     let running = bench.own("running", &["sleep"]);
@@ -138,7 +141,9 @@ async fn what_was_there_before_what_has_a_name_and_what_runs_stays() {
         let note = note.unwrap();
         std::fs::copy(note.path(), notes.join(note.file_name())).unwrap();
     }
-    let again = Sandbox::new(config, Arc::clone(&bench.engine)).await.unwrap();
+    let again = Sandbox::new(config, Arc::clone(&bench.engine))
+        .await
+        .unwrap();
     assert_eq!(again.remove_unused_images(NOW, 0).await.unwrap(), 0);
     assert!(bench.has(&id).await);
     cancel.cancel();
