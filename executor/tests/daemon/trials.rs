@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use piecework::{chain::MarketEvent, digest::manifest::Outcome};
 use piecework_executor::Executor;
 
@@ -38,6 +40,10 @@ async fn a_spec_whose_output_depends_on_the_clock_is_never_taken_also_after_a_re
     scene.skipped(&executor, job, TWO_OUTPUTS).await;
     assert_eq!(scene.first_claim(job).await, None);
     assert_eq!(scene.free_stake(provider).await, PURSE);
+    // Its client has used the machine for nothing, and waits before it can do so again.
+    let next = scene.post(&scene.spec(&["nap", "1"], 1)).await;
+    let why = "no lease came of the last one of its client";
+    scene.skipped(&executor, next, why).await;
     executor.stop().await.unwrap();
 
     // It is remembered, also for another job with the same spec: nothing is run again.
@@ -64,7 +70,7 @@ async fn a_new_spec_waits_while_bonded_work_needs_the_machine_and_is_taken_after
     let known = scene.spec(&["nap", "10"], 1);
     let first = scene.post(&known).await;
     scene.settled(first, 1).await;
-    let new = scene.post(&scene.spec(&["nap", "1500"], 2)).await;
+    let new = scene.post(&scene.spec(&["nap", "6000"], 2)).await;
     let label = format!("piecework.job={new:x}");
     eventually("the trial runs", || async {
         !containers(&label).is_empty()
@@ -76,6 +82,9 @@ async fn a_new_spec_waits_while_bonded_work_needs_the_machine_and_is_taken_after
     })
     .await;
     assert_eq!(scene.first_claim(new).await, None);
+    let given_up = eventually("it is given up", || async { containers(&label).is_empty() });
+    let in_time = tokio::time::timeout(Duration::from_secs(4), given_up).await;
+    assert!(in_time.is_ok(), "the trial goes on");
     scene.settled(second, 1).await;
     scene.settled(new, 1).await;
     assert_eq!(scene.outputs(new).await, naps(2));
