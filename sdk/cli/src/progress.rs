@@ -7,6 +7,7 @@ use std::time::Duration;
 use alloy::primitives::Address;
 use futures::StreamExt as _;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use piecework::market::Step;
 use piecework::{Progress, Run};
 
 use crate::fail::Failure;
@@ -23,7 +24,7 @@ impl Names {
         Self(names.into_iter().collect())
     }
 
-    fn name(&self, address: &Address) -> String {
+    pub(crate) fn name(&self, address: &Address) -> String {
         self.0
             .get(address)
             .cloned()
@@ -33,6 +34,15 @@ impl Names {
 
 /// Shows the job until every task is settled or refunded: a bar on a terminal, else lines only.
 pub(crate) async fn watch(run: &Run, names: &Names) -> Result<(), Failure> {
+    watch_for(run, names, |_| true).await
+}
+
+/// As [`watch`], with a line for those steps only that are `news`.
+pub(crate) async fn watch_for(
+    run: &Run,
+    names: &Names,
+    news: impl Fn(&Step) -> bool,
+) -> Result<(), Failure> {
     let terminal = std::io::stderr().is_terminal();
     let target = if terminal {
         ProgressDrawTarget::stderr()
@@ -68,6 +78,9 @@ pub(crate) async fn watch(run: &Run, names: &Names) -> Result<(), Failure> {
             "{} waiting, {} running, {} submitted",
             tally.waiting, tally.running, tally.submitted
         ));
+        if !news(&step.step) {
+            continue;
+        }
         let line = line(run, names, &step);
         if terminal {
             bar.println(line);
@@ -90,7 +103,8 @@ fn unwanted(run: &Run) -> String {
     )
 }
 
-fn line(run: &Run, names: &Names, progress: &Progress) -> String {
+/// One step as a line.
+pub(crate) fn line(run: &Run, names: &Names, progress: &Progress) -> String {
     let amount = |units: u128| run.market().token().format(units);
     let text = progress
         .step

@@ -2,11 +2,10 @@
 
 use alloy::primitives::{Address, U256};
 use alloy::providers::DynProvider;
-use piecework::chain::{IERC20, IMarket, MarketEvent};
+use piecework::chain::{IERC20, IMarket};
 use serde::Serialize;
 
-use super::record::{Event, Record};
-use super::timeline::leases;
+use super::flows::Flows;
 use crate::amount::tokens;
 use crate::fail::Failure;
 use crate::output::{table, units};
@@ -48,22 +47,26 @@ pub(crate) struct Books {
     /// Promised to jobs and not yet paid or refunded, computed from the events alone.
     #[serde(serialize_with = "units")]
     pub(crate) escrow: u128,
+    /// Put down for disputes and demands that are not decided, likewise.
+    #[serde(serialize_with = "units")]
+    pub(crate) deposits: u128,
     /// Slashed for good.
     #[serde(serialize_with = "units")]
     pub(crate) burned: u128,
 }
 
 impl Books {
-    /// Reads them from the chain at a block.
+    /// Reads them from the chain at a block; what is promised, from the events up to it.
     pub(crate) async fn read(
         provider: &DynProvider,
         market: Address,
         parties: &[Party],
-        record: &Record,
+        head: u64,
+        flows: &Flows,
     ) -> Result<Self, Failure> {
         let failed =
             |e: alloy::contract::Error| Failure::new("chain-rpc", format!("reading balances: {e}"));
-        let block = record.head.into();
+        let block = head.into();
         let contract = IMarket::new(market, provider);
         let token = IERC20::new(
             contract.token().block(block).call().await.map_err(failed)?,
@@ -107,7 +110,8 @@ impl Books {
                     .await
                     .map_err(failed)?,
             )?,
-            escrow: escrow(&record.events)?,
+            escrow: flows.escrow,
+            deposits: flows.deposits,
             burned: contract
                 .burned()
                 .block(block)
@@ -124,37 +128,15 @@ impl Books {
             .map(|h| h.ledger + h.stake)
             .sum::<u128>()
             + self.escrow
+            + self.deposits
             + self.burned
     }
 
     /// Everything there is.
     fn all(&self) -> u128 {
-        self.holdings.iter().map(|h| h.total()).sum::<u128>() + self.escrow + self.burned
+        let held: u128 = self.holdings.iter().map(|h| h.total()).sum();
+        held + self.escrow + self.deposits + self.burned
     }
-}
-
-/// What is promised to jobs, from the events.
-fn escrow(events: &[Event]) -> Result<u128, Failure> {
-    let (mut promised, mut ended) = (0u128, 0u128);
-    for event in events {
-        match &event.at.event {
-            MarketEvent::Posted(e) => {
-                let terms = &e.job.terms;
-                promised +=
-                    u128::from(terms.tasks) * u128::from(terms.replicas) * e.job.price.maxPrice;
-            }
-            MarketEvent::Settled(e) => ended += e.paid + e.fee + e.refunded,
-            MarketEvent::Refunded(e) => ended += e.refunded,
-            _ => {}
-        }
-    }
-    promised.checked_sub(ended).ok_or_else(|| {
-        Failure::new(
-            "demo-books",
-            format!("{ended} units left the escrow of {promised}"),
-        )
-        .money("the market paid out more than was promised")
-    })
 }
 
 /// The two balances, and everything that must hold between them.
@@ -163,17 +145,28 @@ pub(crate) struct Audit {
     pub(crate) parties: Vec<Party>,
     pub(crate) before: Books,
     pub(crate) after: Books,
+    /// To providers, for tasks.
     #[serde(serialize_with = "units")]
     pub(crate) paid: u128,
     #[serde(serialize_with = "units")]
     pub(crate) fees: u128,
+    /// To jurors and challengers, out of bonds and deposits.
+    #[serde(serialize_with = "units")]
+    pub(crate) judged: u128,
     /// What does not add up; empty if all does.
     pub(crate) wrong: Vec<String>,
 }
 
-/// Holds the balances against each other and against what the events say was paid.
-pub(crate) fn audit(parties: Vec<Party>, before: Books, after: Books, record: &Record) -> Audit {
-    let mut wrong = Vec::new();
+/// Holds the balances against each other, and each account against what the events say it gained and lost.
+/// `old` and `new` are the events up to the two balances.
+pub(crate) fn audit(
+    parties: Vec<Party>,
+    before: Books,
+    after: Books,
+    old: &Flows,
+    new: &Flows,
+) -> Audit {
+    let mut wrong = new.wrong.clone();
     let mut must = |what: String, left: u128, right: u128| {
         if left != right {
             wrong.push(format!("{what}: {left} != {right} units"));
@@ -191,44 +184,33 @@ pub(crate) fn audit(parties: Vec<Party>, before: Books, after: Books, record: &R
         before.all(),
         after.all(),
     );
-
-    let settled = |f: &dyn Fn(&IMarket::Settled) -> u128| -> u128 {
-        let events = record.events.iter().filter_map(|e| match &e.at.event {
-            MarketEvent::Settled(settled) => Some(settled),
-            _ => None,
-        });
-        events.map(f).sum()
-    };
-    let freed = |who: Address| -> u128 {
-        let events = record.events.iter().filter_map(|e| match &e.at.event {
-            MarketEvent::Freed(freed) if freed.provider == who => Some(freed.burned),
-            _ => None,
-        });
-        events.sum()
-    };
-    let (paid, fees) = (settled(&|s| s.paid), settled(&|s| s.fee));
-    for ((party, old), new) in parties.iter().zip(&before.holdings).zip(&after.holdings) {
-        let earned = leases(record)
-            .iter()
-            .filter(|lease| lease.provider == party.address)
-            .map(|lease| lease.paid)
-            .sum::<u128>();
-        let burned = freed(party.address);
-        if earned + burned > 0 {
-            must(
-                format!("{}: before + earned = after + slashed", party.name),
-                old.total() + earned,
-                new.total() + burned,
-            );
-        }
+    for ((party, was), is) in parties.iter().zip(&before.holdings).zip(&after.holdings) {
+        let (gained, lost) = new.account(party.address);
+        let (gained_before, lost_before) = old.account(party.address);
+        must(
+            format!("{}: before + gained = after + lost", party.name),
+            was.total() + gained + lost_before,
+            is.total() + lost + gained_before,
+        );
     }
-    must("escrow is empty after the job".into(), after.escrow, 0);
+    must(
+        "burned before + slashed for good = burned after".into(),
+        before.burned + new.burned,
+        after.burned + old.burned,
+    );
+    must("escrow is empty after the jobs".into(), after.escrow, 0);
+    must("no deposit is left after them".into(), after.deposits, 0);
+    let strangers = new.accounts.keys();
+    for account in strangers.filter(|who| !parties.iter().any(|party| party.address == **who)) {
+        wrong.push(format!("{account} gained or lost, and has no part"));
+    }
     Audit {
         parties,
         before,
         after,
-        paid,
-        fees,
+        paid: new.paid - old.paid,
+        fees: new.fees - old.fees,
+        judged: new.judged - old.judged,
         wrong,
     }
 }
@@ -283,7 +265,8 @@ impl Audit {
                 z,
             ]);
         };
-        line("escrow of jobs", b.escrow, a.escrow);
+        let held = |books: &Books| books.escrow + books.deposits;
+        line("escrow and deposits", held(b), held(a));
         line("burned", b.burned, a.burned);
         line("all", b.all(), a.all());
         line("the market contract has", b.market, a.market);

@@ -73,15 +73,19 @@ pub(crate) fn text(rows: &[Gas]) -> String {
         String::new(),
         total,
     ]);
-    let lease: u64 = ["claim", "submit", "finalize"]
-        .iter()
-        .filter_map(|kind| median(rows, kind))
-        .sum();
-    let sum = format!(
-        "\nA lease, whatever its size, by an operator key: claim + submit + finalize = {} (medians)\n",
-        thousands(lease)
-    );
-    table(&lines, &[1, 2, 3, 4, 5]) + &sum
+    let mut text = table(&lines, &[1, 2, 3, 4, 5]);
+    text.push('\n');
+    for (what, kinds) in [
+        ("A lease, whatever its size", ["claim", "submit", "finalize"]),
+        ("A seat of a redundant one", ["join", "commit", "reveal"]),
+    ] {
+        let medians: Option<Vec<u64>> = kinds.iter().map(|kind| median(rows, kind)).collect();
+        if let Some(medians) = medians {
+            let (kinds, sum) = (kinds.join(" + "), thousands(medians.iter().sum()));
+            text.push_str(&format!("{what}: {kinds} = {sum} (medians)\n"));
+        }
+    }
+    text
 }
 
 fn median(rows: &[Gas], kind: &str) -> Option<u64> {

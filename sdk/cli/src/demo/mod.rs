@@ -1,49 +1,37 @@
-//! The demo: one picture, painted by strangers, every unit accounted for.
+//! The demo: one picture, painted by strangers of whom one cheats; the cheat caught, every unit accounted for.
 
 mod books;
+mod cheat;
+mod flows;
 mod gas;
+mod losses;
 mod record;
+mod scenes;
 mod stitch;
+mod story;
+mod tile;
 mod timeline;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use piecework::spec::Resources;
-use piecework::{Job, Market, MarketConfig};
+use alloy::primitives::Address;
+use piecework::{Market, MarketConfig};
 use piecework_render::Scene;
-use serde_json::json;
 
 use crate::cli::DemoArgs;
-use crate::devnet::{Devnet, shapes};
+use crate::devnet::{Devnet, Shape, shapes};
 use crate::fail::{Failure, exit};
 use crate::output::{Output, say};
-use crate::progress::{Names, watch};
+use crate::progress::Names;
 use crate::signals::Interrupt;
 use crate::workload;
-use books::{Audit, Books, Party, audit};
+use books::{Books, Party, audit};
+use cheat::Cheat;
+use flows::Flows;
+use losses::Losses;
 use record::Record;
-use stitch::Picture;
-
-/// Seconds in which a result can be challenged. Short, so that nobody has to wait; the path is the
-/// protocol's whole one: nothing is accepted early, providers settle when the window is over.
-const CHALLENGE_WINDOW: u64 = 3;
-/// Prices of a task in hundredths of a token: what is offered first, and at last.
-const PRICES: (u128, u128) = (25, 100);
-/// Seconds in which the offer climbs from the first price to the last.
-const RAMP: u64 = 30;
-
-/// What a demo came to.
-struct Story {
-    picture: PathBuf,
-    seconds: f64,
-    tasks: u32,
-    leases: Vec<timeline::Lease>,
-    gas: Vec<gas::Gas>,
-    audit: Audit,
-    started_at: u64,
-    decimals: u8,
-    symbol: String,
-}
+use scenes::Stage;
+use story::Story;
 
 pub(crate) async fn run(output: Output, args: DemoArgs) -> Result<(), Failure> {
     let mut interrupt = Interrupt::listen()?;
@@ -53,8 +41,11 @@ pub(crate) async fn run(output: Output, args: DemoArgs) -> Result<(), Failure> {
     };
     // Before anything starts: what is missing should show at once.
     let (scene, scene_text) = scene(args.scene.as_deref())?;
-    say!("-- a devnet of three providers");
-    let shapes = shapes(3);
+    say!("-- a devnet of three honest providers, and one that is not");
+    let shapes: Vec<Shape> = shapes(3)
+        .into_iter()
+        .map(|shape| shape.working_for(scenes::HONEST_PRICE))
+        .collect();
     let devnet = tokio::select! {
         devnet = Devnet::start(&shapes, 0, &args.tools) => devnet?,
         () = interrupt.wait() => return Err(interrupted()),
@@ -90,7 +81,8 @@ async fn play(
     scene_text: &str,
 ) -> Result<Story, Failure> {
     let description = &devnet.description;
-    let parties = parties(devnet);
+    let cheat = Cheat::start(devnet, &scene).await?;
+    let parties = parties(devnet, cheat.address());
     let names = Names::of(
         parties
             .iter()
@@ -107,83 +99,92 @@ async fn play(
         image.manifest,
         image.archive_bytes
     );
-    let scratch = tempfile::tempdir()
-        .map_err(|e| Failure::new("demo-files", format!("cannot make a directory: {e}")))?;
+    let files = |e: std::io::Error| Failure::new("demo-files", format!("cannot write files: {e}"));
+    let scratch = tempfile::tempdir().map_err(files)?;
     let input = scratch.path().join("scene");
     std::fs::create_dir(&input)
         .and_then(|()| std::fs::write(input.join("scene.toml"), scene_text))
-        .map_err(|e| Failure::new("demo-files", format!("cannot write the scene: {e}")))?;
+        .map_err(files)?;
+    let (before, old) = balances(devnet, &parties).await?;
 
-    let before = Record::read(&devnet.provider, description.market).await?;
-    let before = Books::read(&devnet.provider, description.market, &parties, &before).await?;
-
-    say!("-- one job of {} tasks", args.tasks);
-    let cent = 10u128.pow(u32::from(market.token().decimals)) / 100;
-    let job = Job::pinned(workload::pin(&image))
-        .input(&input)
-        .tasks(args.tasks)
-        .min_price(PRICES.0 * cent, RAMP)
-        .max_price(PRICES.1 * cent)
-        .challenge_window(CHALLENGE_WINDOW)
-        .resources(Resources {
-            cpu_millis: 1_000,
-            memory_bytes: 64 << 20,
-            disk_bytes: 4 << 20,
-            timeout_seconds: 60,
-        });
-    let run = market.submit(job).await?;
-    watch(&run, &names).await?;
-
-    let results = scratch.path().join("results");
-    let done = run.download(&results).await?;
-    if let Some(failed) = done.failed().next() {
-        let log = failed.log.as_deref().unwrap_or("it left no log");
-        return Err(Failure::new(
-            "demo-task-failed",
-            format!("task {} failed: {}\n{log}", failed.task, failed.outcome),
-        ));
-    }
-    if !done.missing.is_empty() {
-        return Err(Failure::new(
-            "demo-missing",
-            format!("tasks {:?} have no result", done.missing),
-        ));
-    }
-    let mut picture = Picture::new(scene, args.tasks);
-    for result in &done.tasks {
-        picture.put(result.task, &result.dir.join("out/tile.png"))?;
-    }
-    std::fs::create_dir_all(&args.out).map_err(|e| {
-        Failure::new(
-            "demo-files",
-            format!("cannot make {}: {e}", args.out.display()),
-        )
-    })?;
+    let stage = Stage {
+        market: &market,
+        names: &names,
+        image: &image,
+        scene: &scene,
+        input: &input,
+        scratch: scratch.path(),
+        cheat: &cheat,
+    };
+    let name = cheat::NAME;
+    say!(
+        "-- one job of {} tasks, each by three providers of whom two must agree; {name} paints one tile of a lease as a negative",
+        args.tasks
+    );
+    let (first, picture) = Box::pin(stage.redundant(args.tasks)).await?;
+    std::fs::create_dir_all(&args.out).map_err(files)?;
     let file = args.out.join("demo.png");
     picture.save(&file)?;
-    let seconds = devnet.started.elapsed().as_secs_f64();
+    let painted = devnet.started.elapsed().as_secs_f64();
     say!(
         "-- all {} tiles verified against the chain: {}",
-        done.tasks.len(),
+        args.tasks,
         file.display()
     );
 
+    say!(
+        "-- the same picture in {} tasks, each by one provider, and a jury if it is contested; {name} is quick, for it is cheap",
+        scenes::TASKS
+    );
+    let (second, again) = Box::pin(stage.contested()).await?;
+    if !again.shows_the_same_as(&picture) {
+        return Err(Failure::new(
+            "demo-picture",
+            "the second picture is not the first one: a wrong tile went through",
+        ));
+    }
+    let ended = devnet.started.elapsed().as_secs_f64();
+    say!("-- to the last pixel the same picture");
+
     let record = Record::read(&devnet.provider, description.market).await?;
-    let after = Books::read(&devnet.provider, description.market, &parties, &record).await?;
+    let (after, new) = balances(devnet, &parties).await?;
+    let party = Party {
+        name: name.to_owned(),
+        address: cheat.address(),
+    };
+    let losses = Losses::read(party, &[&first, &second], &parties).await?;
+    let mut audit = audit(parties, before, after, &old, &new);
+    let (_, lost) = new.account(cheat.address());
+    if losses.lost != lost {
+        let told = losses.lost;
+        audit.wrong.push(format!(
+            "{name}: lost as explained != as the events say: {told} != {lost} units"
+        ));
+    }
     Ok(Story {
         picture: file,
-        seconds,
-        tasks: args.tasks,
+        seconds: [painted, ended],
+        tasks: args.tasks + scenes::TASKS,
         leases: timeline::leases(&record),
         gas: gas::by_kind(&record.txs),
-        audit: audit(parties, before, after, &record),
+        audit,
+        cheat: losses,
         started_at: devnet.started_at,
-        decimals: market.token().decimals,
-        symbol: market.token().symbol.clone(),
+        market,
     })
 }
 
-fn parties(devnet: &Devnet) -> Vec<Party> {
+/// The balances now, and what the events until now say.
+async fn balances(devnet: &Devnet, parties: &[Party]) -> Result<(Books, Flows), Failure> {
+    let description = &devnet.description;
+    let record = Record::read(&devnet.provider, description.market).await?;
+    let flows = Flows::of(&record.events, description.fee_recipient)?;
+    let (node, market) = (&devnet.provider, description.market);
+    let books = Books::read(node, market, parties, record.head, &flows).await?;
+    Ok((books, flows))
+}
+
+fn parties(devnet: &Devnet, cheat: Address) -> Vec<Party> {
     let party = |name: &str, address| Party {
         name: name.to_owned(),
         address,
@@ -196,67 +197,7 @@ fn parties(devnet: &Devnet) -> Vec<Party> {
             .iter()
             .map(|p| party(&p.account.name, p.account.address)),
     );
+    parties.push(party(cheat::NAME, cheat));
     parties.push(party("fee recipient", description.fee_recipient));
     parties
-}
-
-impl Story {
-    fn text(&self) -> String {
-        let count = self.leases.len();
-        let mut text = format!(
-            "\nTimeline: seconds since the devnet was asked for; # runs, . can be challenged, | is paid\n\n{}",
-            timeline::text(
-                &self.leases,
-                &self.audit.parties,
-                self.started_at,
-                self.decimals
-            )
-        );
-        text.push_str(&format!(
-            "\nGas of every transaction since the devnet's first block\n\n{}",
-            gas::text(&self.gas)
-        ));
-        text.push_str(&format!(
-            "\nBalances in {}, before the job → after it\n\n{}",
-            self.symbol,
-            self.audit.text(self.decimals)
-        ));
-        let verdict = match self.audit.wrong.len() {
-            0 => "Every balance adds up to the last unit.".to_owned(),
-            n => format!("{n} sums do NOT add up."),
-        };
-        text.push_str(&format!(
-            "\n{verdict}\n{} tasks in {count} leases; {:.1} s from the devnet's start to the verified picture: {}\n",
-            self.tasks,
-            self.seconds,
-            self.picture.display()
-        ));
-        text
-    }
-
-    fn json(&self) -> serde_json::Value {
-        json!({
-            "picture": self.picture,
-            "seconds": self.seconds,
-            "tasks": self.tasks,
-            "leases": self.leases,
-            "gas": self.gas,
-            "balances": self.audit,
-            "adds_up": self.audit.wrong.is_empty(),
-        })
-    }
-
-    fn verdict(&self) -> Result<(), Failure> {
-        if self.audit.wrong.is_empty() {
-            return Ok(());
-        }
-        Err(Failure::new(
-            "demo-books",
-            format!(
-                "the balances do not add up:\n{}",
-                self.audit.wrong.join("\n")
-            ),
-        )
-        .money("Money was made or lost: this is a bug of the contract or of this account of it."))
-    }
 }

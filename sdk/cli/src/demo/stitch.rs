@@ -54,6 +54,11 @@ impl Picture {
         Ok(())
     }
 
+    /// Whether both show the same, however many tasks painted them.
+    pub(crate) fn shows_the_same_as(&self, other: &Self) -> bool {
+        self.pixels == other.pixels
+    }
+
     /// Writes the picture.
     pub(crate) fn save(&self, file: &Path) -> Result<(), Failure> {
         let failed = |e: &dyn std::fmt::Display| {

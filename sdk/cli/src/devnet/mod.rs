@@ -27,7 +27,7 @@ const TOKEN: u128 = 10u128.pow(18);
 /// The client's own tokens, half of which go into its ledger.
 const CLIENT_TOKENS: u128 = 2_000 * TOKEN;
 /// What each provider stakes.
-const STAKE: u128 = 1_000 * TOKEN;
+pub(crate) const STAKE: u128 = 1_000 * TOKEN;
 /// The protocol's fee: 2.5 %.
 const FEE_BPS: u16 = 250;
 
@@ -205,6 +205,12 @@ impl Devnet {
             status_url,
         });
         Ok(())
+    }
+
+    /// The key of an account that can pay for gas, and has no part yet.
+    pub(crate) fn strangers_key(&self) -> Result<PrivateKeySigner, Failure> {
+        let providers = self.description.providers.len();
+        parties::Keys::strangers(&self.anvil, providers)
     }
 
     /// Ends when a part of it has failed for good.

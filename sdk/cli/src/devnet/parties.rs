@@ -49,10 +49,28 @@ pub(crate) struct Shape {
     pub(crate) tasks: u32,
     /// Most tasks in one lease.
     pub(crate) lease_tasks: u32,
+    /// The least that it works for, for each task and after the fee, in the token's smallest unit.
+    pub(crate) min_price: u128,
 }
 
 impl Shape {
+    const fn new(name: &'static str, tasks: u32, lease_tasks: u32) -> Self {
+        Self {
+            name,
+            tasks,
+            lease_tasks,
+            min_price: 0,
+        }
+    }
+
+    /// The same machine, which works for no less than this, in hundredths of a token.
+    pub(crate) fn working_for(self, cents: u128) -> Self {
+        let min_price = cents * (super::TOKEN / 100);
+        Self { min_price, ..self }
+    }
+
     pub(crate) fn apply(self, config: &mut Config) {
+        config.policy.min_price = self.min_price;
         config.capacity.tasks = self.tasks;
         config.capacity.lease_tasks = self.lease_tasks;
         config.capacity.cpu_millis = u64::from(self.tasks) * 1_000;
@@ -61,36 +79,12 @@ impl Shape {
 
 /// The machines of a devnet, from a phone to a data centre.
 const SHAPES: [Shape; 6] = [
-    Shape {
-        name: "ada",
-        tasks: 1,
-        lease_tasks: 3,
-    },
-    Shape {
-        name: "blaise",
-        tasks: 1,
-        lease_tasks: 6,
-    },
-    Shape {
-        name: "carl",
-        tasks: 2,
-        lease_tasks: 12,
-    },
-    Shape {
-        name: "dora",
-        tasks: 1,
-        lease_tasks: 1,
-    },
-    Shape {
-        name: "emmy",
-        tasks: 2,
-        lease_tasks: 24,
-    },
-    Shape {
-        name: "felix",
-        tasks: 1,
-        lease_tasks: 2,
-    },
+    Shape::new("ada", 1, 3),
+    Shape::new("blaise", 1, 6),
+    Shape::new("carl", 2, 12),
+    Shape::new("dora", 1, 1),
+    Shape::new("emmy", 2, 24),
+    Shape::new("felix", 1, 2),
 ];
 
 /// The first `count` machines.
@@ -108,17 +102,13 @@ pub(super) struct Keys {
 }
 
 impl Keys {
-    /// How many accounts anvil must fund.
+    /// How many accounts anvil must fund: one more than have a part.
     pub(super) fn accounts(providers: usize) -> u16 {
-        u16::try_from(3 + 2 * providers).unwrap_or(u16::MAX)
+        u16::try_from(4 + 2 * providers).unwrap_or(u16::MAX)
     }
 
     pub(super) fn of(anvil: &Anvil, providers: usize) -> Result<Self, Failure> {
-        let key = |index: usize| {
-            anvil
-                .key(index)
-                .ok_or_else(|| Failure::internal(format!("anvil has no account {index}")))
-        };
+        let key = |index| key(anvil, index);
         let pairs = (0..providers).map(|i| Ok((key(3 + 2 * i)?, key(4 + 2 * i)?)));
         Ok(Self {
             deployer: key(0)?,
@@ -127,4 +117,15 @@ impl Keys {
             providers: pairs.collect::<Result<_, Failure>>()?,
         })
     }
+
+    /// The one that has no part.
+    pub(super) fn strangers(anvil: &Anvil, providers: usize) -> Result<PrivateKeySigner, Failure> {
+        key(anvil, 3 + 2 * providers)
+    }
+}
+
+fn key(anvil: &Anvil, index: usize) -> Result<PrivateKeySigner, Failure> {
+    anvil
+        .key(index)
+        .ok_or_else(|| Failure::internal(format!("anvil has no account {index}")))
 }

@@ -4,6 +4,7 @@
 //! Nothing depends on the machine: one thread, no clock, no floating-point function that a
 //! machine's C library would bring, so every honest provider paints the same bytes.
 
+mod file;
 mod island;
 mod paint;
 mod scene;
@@ -11,6 +12,7 @@ mod sky;
 mod tiles;
 mod vec3;
 
+pub use file::png;
 pub use paint::paint;
 pub use scene::Scene;
 pub use tiles::{Tile, tile};

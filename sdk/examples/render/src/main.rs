@@ -1,11 +1,10 @@
 //! Paints one tile of one picture and writes it as a PNG file.
 
-use std::fs::File;
-use std::io::{self, BufWriter, Write as _};
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use piecework_render::{Scene, Tile, paint, tile};
+use piecework_render::{Scene, paint, png, tile};
 
 const HELP: &str = "\
 Paints one tile of one picture.
@@ -64,7 +63,9 @@ fn run(mut args: impl Iterator<Item = String>) -> Result<(), String> {
             scene.width, scene.height
         )
     })?;
-    write_png(&out, tile, &paint(&scene, tile)).map_err(|e| format!("{}: {e}", out.display()))
+    png(tile, &paint(&scene, tile))
+        .and_then(|file| std::fs::write(&out, file))
+        .map_err(|e| format!("{}: {e}", out.display()))
 }
 
 fn read_scene(file: Option<&Path>) -> Result<Scene, String> {
@@ -91,15 +92,4 @@ fn number(name: &str, default: u32) -> Result<u32, String> {
         Ok(text) => text.parse().map_err(|e| format!("{name} is `{text}`: {e}")),
         Err(e) => Err(format!("{name}: {e}")),
     }
-}
-
-fn write_png(path: &Path, tile: Tile, pixels: &[u8]) -> io::Result<()> {
-    let mut encoder =
-        png::Encoder::new(BufWriter::new(File::create(path)?), tile.width, tile.height);
-    encoder.set_color(png::ColorType::Rgb);
-    encoder.set_depth(png::BitDepth::Eight);
-    let mut writer = encoder.write_header()?;
-    writer.write_image_data(pixels)?;
-    writer.finish()?;
-    Ok(())
 }
