@@ -35,7 +35,6 @@ const PAUSE: Duration = Duration::from_millis(200);
 pub(crate) struct Cheat {
     market: Market,
     address: Address,
-    scene: Scene,
     server: JoinHandle<()>,
 }
 
@@ -62,7 +61,7 @@ impl Drop for Cheat {
 
 impl Cheat {
     /// Stakes as much as each honest provider, and publishes where it serves its results.
-    pub(crate) async fn start(devnet: &Devnet, scene: &Scene) -> Result<Self, Failure> {
+    pub(crate) async fn start(devnet: &Devnet) -> Result<Self, Failure> {
         let description = &devnet.description;
         let config = MarketConfig::new(&description.rpc_url, description.market)
             .signer(devnet.strangers_key()?);
@@ -84,11 +83,12 @@ impl Cheat {
         let cheat = Self {
             market,
             address,
-            scene: scene.clone(),
             server,
         };
         cheat.market.set_profile(&url).await?;
-        say!("provider   {address} {NAME:<6} (no machine at all: it paints one tile of a lease wrong)");
+        say!(
+            "provider   {address} {NAME:<6} (no machine at all: it paints one tile of a lease wrong)"
+        );
         Ok(cheat)
     }
 
@@ -98,7 +98,7 @@ impl Cheat {
 
     /// Takes seats of a redundant job as soon as it is drawn for them, commits to wrong results and reveals
     /// them; ends when it has no seat left, and none to hope for.
-    pub(crate) async fn sit(&self, job: B256) -> Result<(), Failure> {
+    pub(crate) async fn sit(&self, scene: &Scene, job: B256) -> Result<(), Failure> {
         let run = self.market.attach(job).await?;
         let terms = &run.job().terms;
         let size = usize::try_from(terms.maxLease).map_err(Failure::internal)?;
@@ -112,7 +112,7 @@ impl Cheat {
                 }
                 match self.join(&run, first).await? {
                     Answer::Done => {
-                        held.push(self.commit(&run, first).await?);
+                        held.push(self.commit(&run, scene, first).await?);
                         taken += 1;
                     }
                     Answer::Later => waiting.push(first),
@@ -133,7 +133,7 @@ impl Cheat {
     }
 
     /// Takes a lease of `count` tasks of an optimistic job, and submits a wrong result.
-    pub(crate) async fn take(&self, job: B256, count: u32) -> Result<(), Failure> {
+    pub(crate) async fn take(&self, scene: &Scene, job: B256, count: u32) -> Result<(), Failure> {
         let run = self.market.attach(job).await?;
         let call = IMarket::claimCall {
             job: run.job().clone(),
@@ -151,7 +151,7 @@ impl Cheat {
         };
         let claimed = claimed.ok_or_else(|| Failure::internal("a claim without its event"))?;
         let first = claimed.first;
-        let (root, manifest) = self.make(&run, first, claimed.count).await?;
+        let (root, manifest) = self.make(&run, scene, first, claimed.count).await?;
         let submit = IMarket::submitCall {
             job: run.job().clone(),
             first,
@@ -167,6 +167,7 @@ impl Cheat {
         let join = IMarket::joinCall {
             job: run.job().clone(),
             first,
+            round: ROUND,
             provider: self.address,
         };
         match self.call(&join).await {
@@ -175,10 +176,10 @@ impl Cheat {
         }
     }
 
-    async fn commit(&self, run: &Run, first: u32) -> Result<Seat, Failure> {
+    async fn commit(&self, run: &Run, scene: &Scene, first: u32) -> Result<Seat, Failure> {
         let terms = &run.job().terms;
         let count = terms.maxLease.min(terms.tasks.saturating_sub(first));
-        let (root, manifest) = self.make(run, first, count).await?;
+        let (root, manifest) = self.make(run, scene, first, count).await?;
         let salt = B256::from(rand::random::<[u8; 32]>());
         let contract = self.market.contract();
         let commitment = contract
@@ -189,6 +190,7 @@ impl Cheat {
         let commit = IMarket::commitCall {
             job: run.job().clone(),
             first,
+            round: ROUND,
             provider: self.address,
             commitment,
         };
@@ -225,14 +227,20 @@ impl Cheat {
     }
 
     /// Makes a lease's result, the middle tile wrong, and serves it; its root, and its manifest's address.
-    async fn make(&self, run: &Run, first: u32, count: u32) -> Result<(B256, Digest), Failure> {
+    async fn make(
+        &self,
+        run: &Run,
+        scene: &Scene,
+        first: u32,
+        count: u32,
+    ) -> Result<(B256, Digest), Failure> {
         let store = self.market.store();
         let failed = |e: piecework::blobs::BlobError| Failure::new(e.code(), e);
         let mut digests = Vec::new();
         for place in 0..count {
             let wrong = place == count / 2;
             let retouch = if wrong { negative } else { |_: &mut [u8]| {} };
-            let tile = Tile::paint(&self.scene, first + place, run.tasks(), retouch).await?;
+            let tile = Tile::paint(scene, first + place, run.tasks(), retouch).await?;
             store.put_bytes(&tile.png).map_err(failed)?;
             store.put_bytes(b"").map_err(failed)?;
             digests.push(store.put_bytes(&tile.result.to_bytes()).map_err(failed)?);

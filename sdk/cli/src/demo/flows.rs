@@ -55,8 +55,10 @@ impl Flows {
         for event in events {
             flows.add(&event.at.event).ok_or_else(|| {
                 let name = event.at.event.name();
-                let what =
-                    format!("more left the market than was in it, with {name} in block {}", event.at.block);
+                let what = format!(
+                    "more left the market than was in it, with {name} in block {}",
+                    event.at.block
+                );
                 Failure::new("demo-books", what).money("the market paid out more than was promised")
             })?;
         }
@@ -95,7 +97,9 @@ impl Flows {
                 self.gain(self.client(e.jobId), e.refunded);
             }
             MarketEvent::Freed(e) => self.freed(e)?,
-            MarketEvent::Challenged(e) => self.put_down((e.jobId, e.first), e.challenger, e.deposit),
+            MarketEvent::Challenged(e) => {
+                self.put_down((e.jobId, e.first), e.challenger, e.deposit)
+            }
             MarketEvent::Judged(e) => self.judged(e)?,
             MarketEvent::DemandMade(e) => self.put_down((e.jobId, e.first), e.demander, e.deposit),
             MarketEvent::Responded(e) => {

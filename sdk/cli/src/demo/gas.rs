@@ -76,7 +76,10 @@ pub(crate) fn text(rows: &[Gas]) -> String {
     let mut text = table(&lines, &[1, 2, 3, 4, 5]);
     text.push('\n');
     for (what, kinds) in [
-        ("A lease, whatever its size", ["claim", "submit", "finalize"]),
+        (
+            "A lease, whatever its size",
+            ["claim", "submit", "finalize"],
+        ),
         ("A seat of a redundant one", ["join", "commit", "reveal"]),
     ] {
         let medians: Option<Vec<u64>> = kinds.iter().map(|kind| median(rows, kind)).collect();

@@ -9,7 +9,7 @@ use piecework::digest::Digest;
 use piecework::image::PublishedImage;
 use piecework::market::{Checked, LeaseView, Step};
 use piecework::spec::Resources;
-use piecework::{Job, Market, Run};
+use piecework::{Error, Job, Market, Run};
 use piecework_render::Scene;
 
 use super::cheat::Cheat;
@@ -20,15 +20,14 @@ use crate::output::say;
 use crate::progress::{Names, line, tasks, watch_for};
 use crate::workload;
 
-/// Prices of a task, to each of its seats, in hundredths of a token: what is offered at last, and at first in
-/// each scene.
-const MAX_PRICE: u128 = 30;
+/// What is offered at first for a task, to each of its seats, in hundredths of a token.
 const MIN_PRICE: u128 = 10;
 /// Less than honest providers work for.
 const LOW_PRICE: u128 = 1;
 /// What they work for.
-pub(crate) const HONEST_PRICE: u128 = 5;
-/// Seconds in which the offer climbs from the first price to the last.
+pub(crate) const HONEST_PRICE: u128 = 3;
+/// By how much the offer climbs, and in how many seconds.
+const CLIMB: u128 = 15;
 const RAMP: u64 = 30;
 /// Most tasks in one redundant lease: no more than the smallest machine takes.
 const LEASE: u32 = 3;
@@ -48,19 +47,20 @@ pub(crate) struct Stage<'a> {
     pub(crate) market: &'a Market,
     pub(crate) names: &'a Names,
     pub(crate) image: &'a PublishedImage,
-    pub(crate) scene: &'a Scene,
-    /// Directory that each task sees.
-    pub(crate) input: &'a Path,
-    /// Directory for results.
+    /// Directory for inputs and results.
     pub(crate) scratch: &'a Path,
     pub(crate) cheat: &'a Cheat,
 }
 
 impl Stage<'_> {
     /// Three providers paint each tile; two of three equal results make one.
-    pub(crate) async fn redundant(&self, tasks: u32) -> Result<(Run, Picture), Failure> {
+    pub(crate) async fn redundant(
+        &self,
+        scene: &Scene,
+        tasks: u32,
+    ) -> Result<(Run, Picture), Failure> {
         let job = self
-            .job(tasks, MIN_PRICE)
+            .job(scene, tasks, MIN_PRICE)?
             .redundancy(3)
             .agree(2)
             .max_lease(LEASE)
@@ -76,25 +76,25 @@ impl Stage<'_> {
             _ => true,
         };
         let watched = Box::pin(watch_for(&run, self.names, news));
-        tokio::try_join!(watched, Box::pin(self.cheat.sit(run.id())))?;
-        let picture = Box::pin(self.picture(&run)).await?;
+        tokio::try_join!(watched, Box::pin(self.cheat.sit(scene, run.id())))?;
+        let picture = Box::pin(self.picture(&run, scene)).await?;
         Ok((run, picture))
     }
 
     /// One provider paints each tile; the client runs all again, contests what differs, and a jury decides.
-    pub(crate) async fn contested(&self) -> Result<(Run, Picture), Failure> {
+    pub(crate) async fn contested(&self, scene: &Scene) -> Result<(Run, Picture), Failure> {
         let job = self
-            .job(TASKS, LOW_PRICE)
+            .job(scene, TASKS, LOW_PRICE)?
             .challenge_window(CHALLENGE_WINDOW)
             .jury_fee(JURY_FEE * self.token())
             .bond(BOND * self.token());
         let run = self.market.submit(job).await?;
         tokio::try_join!(
             Box::pin(self.tell(&run)),
-            Box::pin(self.check(&run)),
-            Box::pin(self.cheat.take(run.id(), TAKEN)),
+            Box::pin(self.check(&run, scene)),
+            Box::pin(self.cheat.take(scene, run.id(), TAKEN)),
         )?;
-        let picture = Box::pin(self.picture(&run)).await?;
+        let picture = Box::pin(self.picture(&run, scene)).await?;
         Ok((run, picture))
     }
 
@@ -102,19 +102,26 @@ impl Stage<'_> {
         10u128.pow(u32::from(self.market.token().decimals))
     }
 
-    fn job(&self, tasks: u32, min_price: u128) -> Job {
+    fn job(&self, scene: &Scene, tasks: u32, min_price: u128) -> Result<Job, Failure> {
         let cent = self.token() / 100;
-        Job::pinned(workload::pin(self.image))
-            .input(self.input)
+        let input = tempfile::tempdir_in(self.scratch).map(tempfile::TempDir::keep);
+        let input = input.and_then(|input| {
+            std::fs::write(input.join("scene.toml"), scene.to_string())?;
+            Ok(input)
+        });
+        let input = input
+            .map_err(|e| Failure::new("demo-files", format!("cannot write the scene: {e}")))?;
+        Ok(Job::pinned(workload::pin(self.image))
+            .input(input)
             .tasks(tasks)
             .min_price(min_price * cent, RAMP)
-            .max_price(MAX_PRICE * cent)
+            .max_price((min_price + CLIMB) * cent)
             .resources(Resources {
                 cpu_millis: 1_000,
                 memory_bytes: 64 << 20,
                 disk_bytes: 4 << 20,
                 timeout_seconds: 60,
-            })
+            }))
     }
 
     /// Every step, a line each.
@@ -127,7 +134,7 @@ impl Stage<'_> {
     }
 
     /// The client's part: runs again what is submitted, until nothing is open.
-    async fn check(&self, run: &Run) -> Result<(), Failure> {
+    async fn check(&self, run: &Run, scene: &Scene) -> Result<(), Failure> {
         let mut seen = BTreeSet::new();
         loop {
             let view = run.status().await?;
@@ -141,7 +148,7 @@ impl Stage<'_> {
                 .filter(|lease| seen.insert((lease.first, lease.round)))
                 .collect();
             if !fresh.is_empty() {
-                let again = async |task: u32| self.digest(run, task).await;
+                let again = async |task: u32| digest(scene, task, run.tasks()).await;
                 let checked = Box::pin(run.spot_check(1.0, again)).await?;
                 for lease in fresh {
                     let of = checked.iter().filter(|one| one.first == lease.first);
@@ -150,12 +157,6 @@ impl Stage<'_> {
             }
             tokio::time::sleep(PAUSE).await;
         }
-    }
-
-    /// What the output digest of a task ought to be.
-    async fn digest(&self, run: &Run, task: u32) -> Result<Digest, Failure> {
-        let tile = Tile::paint(self.scene, task, run.tasks(), |_| {}).await?;
-        Ok(tile.result.digest())
     }
 
     async fn decide(
@@ -175,8 +176,7 @@ impl Stage<'_> {
             }
             say!("     client ran {what} of {name} again: the same output");
             if lease.round > 1 {
-                say!("     client accepts it, and does not wait for the window to pass");
-                run.accept(lease.first).await?;
+                accept(run, lease.first).await?;
             }
             return Ok(());
         };
@@ -202,7 +202,7 @@ impl Stage<'_> {
     }
 
     /// The picture out of a job's verified results.
-    async fn picture(&self, run: &Run) -> Result<Picture, Failure> {
+    async fn picture(&self, run: &Run, scene: &Scene) -> Result<Picture, Failure> {
         let done = run
             .download(self.scratch.join(run.id().to_string()))
             .await?;
@@ -219,7 +219,7 @@ impl Stage<'_> {
                 format!("tasks {:?} have no result", done.missing),
             ));
         }
-        let mut picture = Picture::new(self.scene.clone(), run.tasks());
+        let mut picture = Picture::new(scene.clone(), run.tasks());
         for result in &done.tasks {
             picture.put(result.task, &result.dir.join("out").join(FILE))?;
         }
@@ -230,4 +230,20 @@ impl Stage<'_> {
 /// The first digits of a digest, enough to tell it from another.
 fn short(digest: Digest) -> String {
     digest.to_string().chars().take(8).collect()
+}
+
+/// What the output digest of a task ought to be.
+async fn digest(scene: &Scene, task: u32, tasks: u32) -> Result<Digest, Failure> {
+    let tile = Tile::paint(scene, task, tasks, |_| {}).await?;
+    Ok(tile.result.digest())
+}
+
+/// Settles a lease at once, unless its window has passed just now.
+async fn accept(run: &Run, first: u32) -> Result<(), Failure> {
+    match run.accept(first).await {
+        Ok(_) => say!("     client accepts it, and does not wait for the window to pass"),
+        Err(Error::Chain(error)) if error.revert().is_some() => {}
+        Err(error) => return Err(error.into()),
+    }
+    Ok(())
 }

@@ -28,12 +28,7 @@ impl Tile {
         painted.await.map_err(Failure::internal)?
     }
 
-    fn new(
-        scene: &Scene,
-        task: u32,
-        tasks: u32,
-        retouch: fn(&mut [u8]),
-    ) -> Result<Self, Failure> {
+    fn new(scene: &Scene, task: u32, tasks: u32, retouch: fn(&mut [u8])) -> Result<Self, Failure> {
         let failed =
             |e: &dyn std::fmt::Display| Failure::new("demo-tile", format!("tile {task}: {e}"));
         let place = tile(scene.width, scene.height, task, tasks)

@@ -16,6 +16,3 @@ pub use file::png;
 pub use paint::paint;
 pub use scene::Scene;
 pub use tiles::{Tile, tile};
-
-/// The text of the scene file whose parameters are [`Scene`]'s defaults.
-pub const DEFAULT_SCENE: &str = include_str!("../scene/scene.toml");

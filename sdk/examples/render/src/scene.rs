@@ -33,6 +33,27 @@ impl Default for Scene {
     }
 }
 
+/// The text of a `scene.toml` that says the same.
+impl std::fmt::Display for Scene {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self {
+            width,
+            height,
+            samples,
+            azimuth,
+            height_above_sea,
+            distance,
+            sun,
+        } = self;
+        writeln!(f, "width = {width}\nheight = {height}\nsamples = {samples}")?;
+        writeln!(
+            f,
+            "azimuth = {azimuth}\nheight_above_sea = {height_above_sea}"
+        )?;
+        writeln!(f, "distance = {distance}\nsun = {sun}")
+    }
+}
+
 impl Scene {
     /// Reads the text of a `scene.toml`.
     ///
@@ -87,6 +108,18 @@ mod tests {
             Ok(Scene::default())
         );
         assert_eq!(Scene::parse(""), Ok(Scene::default()));
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let scene = Scene {
+            width: 320,
+            azimuth: -0.1,
+            sun: 1.0,
+            distance: 1.0 / 0.3,
+            ..Scene::default()
+        };
+        assert_eq!(Scene::parse(&scene.to_string()), Ok(scene));
     }
 
     #[test]
