@@ -284,50 +284,77 @@ fn change(old: u128, new: u128, decimals: u8) -> String {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::indexing_slicing)]
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+    use super::super::flows::tests::{CHEAT, CLIENT, FEES, HONEST, story};
     use super::*;
 
-    fn books(ledger: [u128; 2], market: u128) -> Books {
-        let holdings = ledger
-            .map(|ledger| Holding {
-                wallet: 1,
-                ledger,
-                stake: 5,
-            })
-            .to_vec();
-        Books {
-            holdings,
-            market,
-            escrow: 0,
-            burned: 0,
-        }
-    }
-
     fn parties() -> Vec<Party> {
-        ["client", "provider"]
-            .map(|name| Party {
-                name: name.into(),
-                address: Address::ZERO,
+        [CLIENT, HONEST[0], HONEST[1], HONEST[2], CHEAT, FEES]
+            .map(|address| Party {
+                name: address.to_string(),
+                address,
             })
             .to_vec()
     }
 
+    /// Books in which each party has so much in the ledger, and so much is burned.
+    fn books(ledger: [u128; 6], burned: u128) -> Books {
+        Books {
+            holdings: ledger
+                .map(|ledger| Holding {
+                    wallet: 1,
+                    ledger,
+                    stake: 5,
+                })
+                .to_vec(),
+            market: ledger.iter().sum::<u128>() + 6 * 5 + burned,
+            escrow: 0,
+            deposits: 0,
+            burned,
+        }
+    }
+
+    /// What the audit finds after the story if the accounts end with this.
+    fn found(ledger: [u128; 6], burned: u128) -> Vec<String> {
+        let before = books([1_000; 6], 0);
+        let flows = Flows::of(&story(), FEES).unwrap();
+        let after = books(ledger, burned);
+        audit(parties(), before, after, &Flows::default(), &flows).wrong
+    }
+
     #[test]
-    fn one_unit_too_few_is_seen() {
-        let good = audit(
-            parties(),
-            books([10, 0], 20),
-            books([7, 3], 20),
-            &Record::default(),
+    fn one_unit_in_the_wrong_place_is_seen() {
+        let right = [970, 1_029, 1_029, 1_029, 800, 1_003];
+        assert_eq!(found(right, 140), Vec::<String>::new());
+        // From one account to another: each is wrong, and only they.
+        for (from, to) in [(0, 1), (4, 0), (1, 2), (5, 4)] {
+            let mut moved = right;
+            moved[from] -= 1;
+            moved[to] += 1;
+            assert_eq!(found(moved, 140).len(), 2, "{from} to {to}");
+        }
+        // The cheat keeps a unit that should be burned.
+        let mut kept = right;
+        kept[4] += 1;
+        let wrong = found(kept, 139);
+        assert_eq!(wrong.len(), 2, "{wrong:?}");
+        assert!(wrong[1].starts_with("burned before + slashed for good"));
+    }
+
+    #[test]
+    fn what_the_market_lacks_is_seen() {
+        let flows = Flows::default();
+        let mut after = books([1_000; 6], 0);
+        after.market -= 1;
+        let wrong = audit(parties(), books([1_000; 6], 0), after, &flows, &flows).wrong;
+        assert_eq!(
+            wrong,
+            ["after: what the market has = what it owes: 6029 != 6030 units"]
         );
-        assert_eq!(good.wrong, Vec::<String>::new());
-        let bad = audit(
-            parties(),
-            books([10, 0], 20),
-            books([7, 2], 20),
-            &Record::default(),
-        );
-        assert_eq!(bad.wrong.len(), 2, "{:?}", bad.wrong);
-        assert!(bad.wrong[0].starts_with("after: what the market has = what it owes: 20 != 19"));
+        let mut after = books([1_000; 6], 0);
+        after.holdings[0].ledger -= 1;
+        after.deposits = 1;
+        let wrong = audit(parties(), books([1_000; 6], 0), after, &flows, &flows).wrong;
+        assert_eq!(wrong.len(), 2, "{wrong:?}");
     }
 }

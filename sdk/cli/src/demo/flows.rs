@@ -213,3 +213,236 @@ impl Flows {
         }
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+    use alloy::primitives::Bytes;
+    use piecework::chain::EventAt;
+    use piecework::chain::IMarket::{How, Price, SeatEnd, Terms, Timing, Verdict};
+
+    use super::*;
+
+    pub(crate) const CLIENT: Address = Address::repeat_byte(1);
+    pub(crate) const FEES: Address = Address::repeat_byte(2);
+    pub(crate) const HONEST: [Address; 3] = [
+        Address::repeat_byte(3),
+        Address::repeat_byte(4),
+        Address::repeat_byte(5),
+    ];
+    pub(crate) const CHEAT: Address = Address::repeat_byte(6);
+
+    fn events(list: Vec<MarketEvent>) -> Vec<Event> {
+        let at = |event| EventAt {
+            block: 7,
+            block_hash: B256::ZERO,
+            log_index: 0,
+            tx_hash: B256::ZERO,
+            event,
+        };
+        let event = |event| Event {
+            time: 0,
+            at: at(event),
+        };
+        list.into_iter().map(event).collect()
+    }
+
+    fn staked() -> Vec<MarketEvent> {
+        let all = HONEST.into_iter().chain([CHEAT]);
+        let staked = |(number, provider)| IMarket::Staked {
+            provider,
+            number,
+            amount: 1_000,
+        };
+        (1..)
+            .zip(all)
+            .map(|one| MarketEvent::Staked(staked(one)))
+            .collect()
+    }
+
+    fn posted(job: u8, tasks: u32, replicas: u8) -> MarketEvent {
+        let terms = Terms {
+            client: CLIENT,
+            nonce: 0,
+            spec: B256::ZERO,
+            tasks,
+            maxLease: tasks,
+            replicas,
+            quorum: replicas / 2 + 1,
+            providers: B256::ZERO,
+            verifier: Address::ZERO,
+        };
+        let price = Price {
+            minPrice: 10,
+            maxPrice: 10,
+            bond: 50,
+            juryFee: 10,
+        };
+        let timing = Timing {
+            opensAt: 0,
+            ramp: 0,
+            closesAt: 0,
+            runWindow: 0,
+            challengeWindow: 0,
+        };
+        MarketEvent::Posted(IMarket::Posted {
+            jobId: B256::repeat_byte(job),
+            client: CLIENT,
+            job: IMarket::Job {
+                terms,
+                price,
+                timing,
+            },
+            feeBps: 0,
+            spec: Bytes::new(),
+        })
+    }
+
+    fn closed(job: u8, number: u32, challenge: u8, paid: u128, burned: u128) -> MarketEvent {
+        MarketEvent::SeatClosed(IMarket::SeatClosed {
+            jobId: B256::repeat_byte(job),
+            first: 0,
+            number,
+            challenge,
+            end: if paid > 0 {
+                SeatEnd::Paid
+            } else {
+                SeatEnd::Outvoted
+            },
+            paid,
+            burned,
+        })
+    }
+
+    fn settled(job: u8, paid: u128, fee: u128, refunded: u128) -> MarketEvent {
+        MarketEvent::Settled(IMarket::Settled {
+            jobId: B256::repeat_byte(job),
+            first: 0,
+            how: How::Quorum,
+            paid,
+            fee,
+            refunded,
+        })
+    }
+
+    fn claimed(provider: Address, round: u16) -> MarketEvent {
+        MarketEvent::Claimed(IMarket::Claimed {
+            jobId: B256::repeat_byte(2),
+            first: 0,
+            provider,
+            count: 2,
+            round,
+            price: 10,
+            bond: 100,
+        })
+    }
+
+    /// The demo in small: a lease of two tasks with one seat outvoted, and one that a jury took from the cheat
+    /// and an honest provider ran again.
+    pub(crate) fn story() -> Vec<Event> {
+        let job = B256::repeat_byte(2);
+        let mut list = staked();
+        list.extend([
+            posted(1, 2, 3),
+            closed(1, 1, 0, 19, 0),
+            closed(1, 2, 0, 19, 0),
+            closed(1, 4, 0, 0, 100),
+            settled(1, 38, 2, 20),
+            posted(2, 2, 1),
+            claimed(CHEAT, 1),
+            MarketEvent::Challenged(IMarket::Challenged {
+                jobId: job,
+                first: 0,
+                challenger: CLIENT,
+                challenge: 1,
+                task: 1,
+                digest: B256::ZERO,
+                answer: B256::ZERO,
+                deposit: 30,
+            }),
+            closed(2, 1, 1, 10, 0),
+            closed(2, 2, 1, 10, 0),
+            closed(2, 3, 1, 10, 0),
+            MarketEvent::Freed(IMarket::Freed {
+                jobId: job,
+                first: 0,
+                provider: CHEAT,
+                reason: Reason::LostJury,
+                burned: 100,
+            }),
+            MarketEvent::Judged(IMarket::Judged {
+                jobId: job,
+                first: 0,
+                challenge: 1,
+                verdict: Verdict::ProviderWrong,
+                digest: B256::ZERO,
+                reward: 30,
+                returned: 30,
+                burned: 40,
+            }),
+            claimed(HONEST[2], 2),
+            settled(2, 19, 1, 0),
+        ]);
+        events(list)
+    }
+
+    #[test]
+    fn seats_juries_and_deposits_are_followed() {
+        let flows = Flows::of(&story(), FEES).unwrap();
+        assert_eq!(flows.wrong, Vec::<String>::new());
+        // Two seats and a juror's fee each; a lease and a juror's fee.
+        assert_eq!(flows.account(HONEST[0]), (29, 0));
+        assert_eq!(flows.account(HONEST[1]), (29, 0));
+        assert_eq!(flows.account(HONEST[2]), (29, 0));
+        assert_eq!(flows.account(CHEAT), (0, 200));
+        // 60 + 20 of escrow and the deposit go; 20 come back, the deposit, and the reward.
+        assert_eq!(flows.account(CLIENT), (20 + 60, 80 + 30));
+        assert_eq!(flows.account(FEES), (3, 0));
+        assert_eq!((flows.escrow, flows.deposits, flows.burned), (0, 0, 140));
+        assert_eq!((flows.paid, flows.fees, flows.judged), (57, 3, 60));
+    }
+
+    #[test]
+    fn a_contradiction_is_named() {
+        let altered = |change: fn(&mut MarketEvent)| {
+            let mut events = story();
+            for event in &mut events {
+                change(&mut event.at.event);
+            }
+            Flows::of(&events, FEES)
+        };
+        let seat = altered(|event| {
+            if let MarketEvent::SeatClosed(event) = event
+                && (event.number, event.challenge) == (1, 0)
+            {
+                event.paid += 1;
+            }
+        });
+        let wrong = seat.unwrap().wrong;
+        assert_eq!(wrong.len(), 1);
+        assert!(
+            wrong[0].contains("38 paid, but Some(39) to its seats"),
+            "{wrong:?}"
+        );
+        let verdict = altered(|event| {
+            if let MarketEvent::Judged(event) = event {
+                event.burned += 1;
+            }
+        });
+        let wrong = verdict.unwrap().wrong;
+        assert!(
+            wrong[0].contains("130 != 131 units shared out"),
+            "{wrong:?}"
+        );
+        let stolen = altered(|event| {
+            if let MarketEvent::Settled(event) = event {
+                event.refunded += 1_000;
+            }
+        });
+        let said = stolen.unwrap_err().to_string();
+        assert!(
+            said.contains("more left the market than was in it, with Settled"),
+            "{said}"
+        );
+    }
+}

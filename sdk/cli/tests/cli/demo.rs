@@ -41,19 +41,69 @@ fn the_demos_picture_is_the_one_that_a_single_machine_paints_and_its_books_balan
     let units = |text: &serde_json::Value| text.as_str().unwrap().parse::<u128>().unwrap();
     assert!(units(&value["balances"]["paid"]) > 0 && units(&value["balances"]["fees"]) > 0);
 
-    // Leases of different sizes cover all tasks, once.
+    // The leases of the first job cover all tasks, once; each is settled by three seats.
     let leases = value["leases"].as_array().unwrap();
-    let mut next = 0;
-    let mut sorted: Vec<(u64, u64)> = leases
+    let of = |job: u64| {
+        let leases = leases.iter().filter(move |l| l["job"] == json!(job));
+        leases.collect::<Vec<_>>()
+    };
+    let mut sorted: Vec<(u64, u64)> = of(1)
         .iter()
         .map(|l| (l["first"].as_u64().unwrap(), l["count"].as_u64().unwrap()))
         .collect();
     sorted.sort_unstable();
-    for (first, count) in sorted {
-        assert_eq!(first, next);
-        next = first + count;
+    assert_eq!(sorted, [(0, 3), (3, 3), (6, 3), (9, 3)]);
+    assert!(
+        of(1)
+            .iter()
+            .all(|l| l["seats"].as_array().unwrap().len() == 3)
+    );
+
+    // The cheat was caught twice, and the balances tell it.
+    let cheat = &value["cheat"];
+    let address = &cheat["address"];
+    let ends = |job: u64, end: &str| {
+        let seats = of(job)
+            .into_iter()
+            .flat_map(|l| l["seats"].as_array().unwrap());
+        let ended = seats.filter(|s| s["end"] == json!(end));
+        ended.map(|s| s["provider"].clone()).collect::<Vec<_>>()
+    };
+    let outvoted = ends(1, "outvoted");
+    assert!(
+        !outvoted.is_empty() && outvoted.iter().all(|who| who == address),
+        "{value}"
+    );
+    assert_eq!(cheat["outvoted"], json!(outvoted.len()));
+    assert_eq!(ends(2, "convicted"), [address.clone()]);
+    assert_eq!(cheat["convicted"], json!(1));
+    assert!(!ends(1, "paid").contains(address) && !ends(2, "paid").contains(address));
+    // Three tokens a seat, ten for the lease.
+    let token = 10u128.pow(18);
+    let lost = (3 * outvoted.len() as u128 + 10) * token;
+    assert_eq!(units(&cheat["lost"]), lost);
+    let balances = &value["balances"];
+    let place = balances["parties"].as_array().unwrap();
+    let place = place.iter().position(|p| p["address"] == *address).unwrap();
+    let stake = |when: &str| units(&balances[when]["holdings"][place]["stake"]);
+    assert_eq!(stake("before") - stake("after"), lost);
+    // Three jurors and the challenger are paid a token each out of the ten, for each juror; the rest burns.
+    assert_eq!(units(&balances["judged"]), 6 * token);
+    assert_eq!(units(&balances["after"]["burned"]), lost - 6 * token);
+    // What was taken from the cheat was run again.
+    let again: Vec<_> = of(2)
+        .into_iter()
+        .filter(|l| l["round"] == json!(2))
+        .collect();
+    assert_eq!(again.len(), 1);
+    assert!(units(&again[0]["paid"]) > 0);
+    for line in [
+        "mallory was outvoted",
+        "of mallory again: task 1 is",
+        "the jury found the provider wrong",
+    ] {
+        assert!(ran.stderr.contains(line), "{line}: {}", ran.stderr);
     }
-    assert_eq!(next, 12);
 
     let scene = Scene::parse(text).unwrap();
     let decoder = png::Decoder::new(BufReader::new(File::open(out.join("demo.png")).unwrap()));
