@@ -15,7 +15,7 @@ WORKLOAD = RUSTFLAGS='-C target-feature=+crt-static' cargo build --locked --quie
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: ## render one picture on a devnet of three providers: out/demo.png
+demo: ## render one picture on a devnet where one provider cheats: out/demo.png
 	@$(call ENV,demo)
 	echo "building (the first time takes minutes) ..." >&2
 	$(WORKLOAD)

@@ -118,7 +118,7 @@ pub(crate) enum Command {
     /// Stake and operators of a provider
     #[command(subcommand)]
     Provider(ProviderCommand),
-    /// Render a picture on a devnet of three providers, and account for every unit
+    /// Render a picture on a devnet where one provider cheats, and account for every unit
     Demo(DemoArgs),
     /// Measure a lease's overhead against a bare `docker run`
     Bench(BenchArgs),

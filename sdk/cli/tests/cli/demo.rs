@@ -1,13 +1,13 @@
 //! The demo and the benchmark, small.
 
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
 
 use piecework_render::{Scene, paint, tile};
 use serde_json::json;
 
-use crate::harness::{Ran, piecework, workload};
+use crate::harness::{Ran, interrupt, piecework, workload};
 
 #[test]
 fn the_demos_picture_is_the_one_that_a_single_machine_paints_and_its_books_balance() {
@@ -75,7 +75,7 @@ fn the_demos_picture_is_the_one_that_a_single_machine_paints_and_its_books_balan
         "{value}"
     );
     assert_eq!(cheat["outvoted"], json!(outvoted.len()));
-    assert_eq!(ends(2, "convicted"), [address.clone()]);
+    assert_eq!(ends(2, "convicted"), std::slice::from_ref(address));
     assert_eq!(cheat["convicted"], json!(1));
     assert!(!ends(1, "paid").contains(address) && !ends(2, "paid").contains(address));
     // Three tokens a seat, ten for the lease.
@@ -118,6 +118,38 @@ fn the_demos_picture_is_the_one_that_a_single_machine_paints_and_its_books_balan
         .unwrap()
         .collect();
     assert!(left.is_empty(), "left behind: {left:?}");
+}
+
+#[test]
+fn interrupted_among_cheats_and_juries_it_leaves_nothing_behind() {
+    let home = tempfile::tempdir().unwrap();
+    let out = home.path().join("out").display().to_string();
+    let workload = workload().display().to_string();
+    let mut child = piecework(home.path())
+        .args([
+            "demo",
+            "--tasks",
+            "6",
+            "--out",
+            &out,
+            "--workload",
+            &workload,
+        ])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = BufReader::new(child.stderr.take().unwrap()).lines();
+    said.find(|line| line.as_ref().unwrap().contains("mallory committed"))
+        .unwrap();
+    interrupt(&child);
+    let rest: Vec<String> = said.map(|line| line.unwrap()).collect();
+    assert_eq!(child.wait().unwrap().code(), Some(130), "{rest:?}");
+    let left: Vec<_> = std::fs::read_dir(home.path().join("tmp"))
+        .unwrap()
+        .collect();
+    assert!(left.is_empty(), "left behind: {left:?}");
+    assert!(!home.path().join("out").exists());
 }
 
 #[test]
