@@ -30,9 +30,10 @@ test: ## all tests: contracts, gas snapshot, Rust with real anvil and real Docke
 	$(WORKLOAD)
 	PIECEWORK_WORKLOAD=$$(realpath $(TARGET)/workload/release/piecework-render) cargo test --locked --workspace --all-features
 
-test-deep: ## the contracts' fuzz and invariant tests, long
+test-deep: ## the contracts' fuzz and invariant tests, and the differential traces, long
 	@$(call ENV,test)
 	FOUNDRY_PROFILE=deep forge test
+	PIECEWORK_DEPTH=50 cargo test --locked -p piecework-differential -- --nocapture
 
 prove: ## prove what foundry-tests/symbolic states, for all inputs (halmos)
 	@$(call ENV,lint)

@@ -1,0 +1,540 @@
+//! What people may do: an idea for a call, from what they know and from what stands on record.
+
+use alloy_primitives::{Address as EthAddress, B256, U256, keccak256};
+use alloy_sol_types::SolValue;
+use piecework_protocol::Store;
+use piecework_protocol::hash::{self, Ballot};
+use piecework_protocol::slots::LeaseSlot;
+use piecework_protocol::types::{Address, Bytes32, Phase, Seat};
+use piecework_protocol::{result, types};
+use rand::Rng;
+use rand::seq::IndexedRandom;
+
+use crate::bindings::IMarket;
+use crate::chain::says_yes;
+use crate::world::{Act, CONTRACTS, Known, Note, PEOPLE, PROVIDERS, Place, Secret, World};
+
+impl World {
+    /// An idea for a call.
+    pub(crate) fn idea(&mut self) -> Act {
+        let kind = self.rng.random_range(0..100);
+        if kind < 6 {
+            return self.about_money();
+        }
+        if kind < 11 {
+            return self.about_themselves();
+        }
+        let Some((known, first)) = self.some_lease() else { return self.posting() };
+        if kind < 15 {
+            return self.posting();
+        }
+        if kind < 20 {
+            return self.about_job(&known);
+        }
+        let optimistic = known.core.terms.replicas == 1;
+        let found = self.leases(&known).into_iter().find(|(start, _)| *start == first);
+        match found {
+            Some((_, lease)) if kind < 24 => self.careless(&known, first, &lease),
+            Some((_, lease)) if optimistic => self.about_lease(&known, first, &lease),
+            Some((_, lease)) => self.about_seats(&known, first, &lease),
+            None if optimistic => self.claiming(&known),
+            None => self.careless(&known, first, &LeaseSlot::default()),
+        }
+    }
+
+    // ---------------------------------------------------------------- money, providers
+
+    fn about_money(&mut self) -> Act {
+        let number = self.anyone();
+        let caller = self.people[number].address;
+        let amount = match self.rng.random_range(0..20) {
+            0 => 0,
+            1 => u128::MAX,
+            2 => (1 << 96) - 1,
+            _ => self.rng.random_range(1..20_000),
+        };
+        let other = self.someone();
+        let to: EthAddress = if self.chance(3) { EthAddress::ZERO } else { other.into() };
+        let call = match self.rng.random_range(0..12) {
+            0..3 => IMarket::depositCall { account: to, amount }.into(),
+            3 => return self.with_permit(number, to, amount),
+            4..6 => IMarket::withdrawCall { to, amount: amount % 5_000 }.into(),
+            // Who stakes is not drawn for a while: mostly those who do not sit in juries.
+            6..9 if number >= 6 || self.chance(10) => IMarket::stakeCall { amount }.into(),
+            6..11 => IMarket::unstakeCall { to, amount: amount % 4_000 }.into(),
+            _ => {
+                let caller = if self.chance(80) { self.people[0].address } else { caller };
+                let fee = if self.chance(85) { self.rng.random_range(0..=500) } else { 501 };
+                return Act::new(caller, IMarket::setFeeCall { feeBps: fee, recipient: to }.into());
+            }
+        };
+        Act::new(caller, call)
+    }
+
+    fn with_permit(&mut self, number: usize, account: EthAddress, amount: u128) -> Act {
+        let owner = self.people[number].address;
+        let late = self.chance(20);
+        let deadline = U256::from(if late { self.block.time - 1 } else { self.block.time + 1_000 });
+        let host = &self.pair.model.host;
+        let digest =
+            host.token.permit_digest(&owner, &host.market, U256::from(amount), deadline, self.block.chain_id);
+        let signer = if self.chance(80) { number } else { self.anyone() };
+        let signature = self.people[signer].sign(&digest);
+        let (r, s, v) = (B256::from_slice(&signature[..32]), B256::from_slice(&signature[32..64]), signature[64]);
+        let call = IMarket::depositWithPermitCall { account, amount, deadline, v, r, s };
+        Act::new(owner, call.into())
+    }
+
+    fn about_themselves(&mut self) -> Act {
+        let number = self.anyone();
+        let caller = self.people[number].address;
+        let other = self.someone();
+        let call = match self.rng.random_range(0..10) {
+            0..4 => {
+                let operator = if self.chance(5) { EthAddress::ZERO } else { other.into() };
+                IMarket::setOperatorCall { operator, allowed: self.chance(70) }.into()
+            }
+            4..6 => {
+                let length = self.rng.random_range(0..140);
+                let endpoint = "http://é".repeat(20).chars().take(length).collect();
+                let (node, capabilities) = (self.word(), self.word());
+                IMarket::setProfileCall { nodeId: node, capabilities, endpoint }.into()
+            }
+            6..9 => {
+                let listed = self.rng.random_range(0..PEOPLE);
+                let provider = self.people[listed].address;
+                let proof = self.list_proof(listed);
+                IMarket::admitCall { list: self.list().into(), provider: provider.into(), proof }.into()
+            }
+            _ => IMarket::revokeCall { nonce: self.rng.random_range(0..40) }.into(),
+        };
+        Act::new(caller, call)
+    }
+
+    /// A person, a wallet, or anyone.
+    fn someone(&mut self) -> Address {
+        let number = self.anyone();
+        if self.chance(5) { CONTRACTS[0] } else { self.people[number].address }
+    }
+
+    pub(crate) fn word(&mut self) -> B256 {
+        B256::from(self.rng.random::<[u8; 32]>())
+    }
+
+    // ---------------------------------------------------------------- a list of four providers
+
+    fn list_leaves(&self) -> [Bytes32; 4] {
+        [0, 2, 4, 6].map(|number| keccak256(keccak256(EthAddress::from(self.people[number].address).abi_encode())).0)
+    }
+
+    fn sorted(one: Bytes32, other: Bytes32) -> Bytes32 {
+        keccak256([one.min(other), one.max(other)].as_flattened()).0
+    }
+
+    /// The root of the list of the people 0, 2, 4 and 6.
+    pub fn list(&self) -> Bytes32 {
+        let [a, b, c, d] = self.list_leaves();
+        Self::sorted(Self::sorted(a, b), Self::sorted(c, d))
+    }
+
+    fn list_proof(&self, listed: usize) -> Vec<B256> {
+        let [a, b, c, d] = self.list_leaves();
+        let (ab, cd) = (Self::sorted(a, b), Self::sorted(c, d));
+        let proof = match listed {
+            0 => [b, cd],
+            2 => [a, cd],
+            4 => [d, ab],
+            _ => [c, ab],
+        };
+        proof.map(B256::from).to_vec()
+    }
+
+    // ---------------------------------------------------------------- jobs
+
+    fn posting(&mut self) -> Act {
+        if !self.jobs.is_empty() && self.chance(3) {
+            let number = self.anyone();
+            let known = self.jobs.choose(&mut self.rng).expect("a job").clone(); // a second time
+            let call = IMarket::postCall { job: known.job, spec: known.spec.into() };
+            let client = known.core.terms.client;
+            // A wallet does not call.
+            let caller = if CONTRACTS.contains(&client) { self.people[number].address } else { client };
+            return Act::new(caller, call.into());
+        }
+        let (job, mut spec) = self.some_terms();
+        let known = self.known(job.clone(), spec.clone());
+        if self.chance(2) {
+            spec.push(1);
+        }
+        let notes = vec![Note::Job(Box::new(known.clone()))];
+        let client = known.core.terms.client;
+        let wallet = CONTRACTS.contains(&client);
+        if wallet || self.chance(30) {
+            let signature = self.signature_of(&client, &known.id).into();
+            let number = self.anyone();
+            let call = IMarket::postForCall { job, spec: spec.into(), signature }.into();
+            return Act { caller: self.people[number].address, call, notes };
+        }
+        Act { caller: client, call: IMarket::postCall { job, spec: spec.into() }.into(), notes }
+    }
+
+    pub(crate) fn known(&self, job: IMarket::Job, spec: Vec<u8>) -> Known {
+        let core = crate::model::job_of(&job);
+        let id = self.pair.model.hash_job(&core);
+        Known { job, core, id, spec }
+    }
+
+    /// A signature that should do, or one that should not.
+    fn signature_of(&mut self, client: &Address, digest: &Bytes32) -> Vec<u8> {
+        if CONTRACTS.contains(client) {
+            use alloy_sol_types::SolCall;
+            let good = self.chance(85);
+            loop {
+                let signature = self.word().to_vec();
+                let hash = B256::from(*digest);
+                let asked =
+                    crate::bindings::isValidSignatureCall { hash, signature: signature.clone().into() };
+                if says_yes(&asked.abi_encode()) == good {
+                    return signature;
+                }
+            }
+        }
+        let signer = self.people.iter().position(|person| person.address == *client);
+        let signer = if self.chance(90) { signer } else { None };
+        let mut signature = self.people[signer.unwrap_or(PEOPLE - 1)].sign(digest);
+        match self.rng.random_range(0..40) {
+            0 => signature.truncate(64),
+            1 => signature[64] -= 27,
+            2 => {
+                // The other signature that fits: high s.
+                let order = U256::from_str_radix(
+                    "fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141",
+                    16,
+                );
+                let s = U256::from_be_slice(&signature[32..64]);
+                let high: [u8; 32] = (order.expect("a number") - s).to_be_bytes();
+                signature[32..64].copy_from_slice(&high);
+                signature[64] = 27 + 28 - signature[64];
+            }
+            3 => signature[5] ^= 1,
+            _ => {}
+        }
+        signature
+    }
+
+    fn some_terms(&mut self) -> (IMarket::Job, Vec<u8>) {
+        let length = if self.chance(2) { 16_385 } else { self.rng.random_range(0..70) };
+        let spec = vec![b's'; length];
+        let number = self.rng.random_range(0..PEOPLE);
+        let (replicas, quorum) = *[(1, 1), (1, 1), (1, 1), (2, 2), (3, 2), (3, 2), (5, 3)]
+            .choose(&mut self.rng)
+            .expect("one");
+        let verifier = match self.rng.random_range(0..10) {
+            0..2 if replicas == 1 => CONTRACTS[1],
+            2 if replicas == 1 && self.chance(20) => self.people[3].address, // it has no code
+            _ => types::NOBODY,
+        };
+        let listed = self.chance(25);
+        let client = if self.chance(12) { CONTRACTS[0] } else { self.people[number].address };
+        let now = self.block.time;
+        let max_price = self.rng.random_range(0..300);
+        let mut job = IMarket::Job {
+            terms: IMarket::Terms {
+                client: client.into(),
+                nonce: self.rng.random_range(0..40),
+                spec: keccak256(&spec),
+                tasks: self.rng.random_range(1..14),
+                maxLease: self.rng.random_range(1..7),
+                replicas,
+                quorum,
+                providers: if listed { self.list().into() } else { B256::ZERO },
+                verifier: verifier.into(),
+            },
+            price: IMarket::Price {
+                minPrice: self.rng.random_range(0..=max_price),
+                maxPrice: max_price,
+                bond: self.rng.random_range(0..150),
+                juryFee: if self.chance(85) { self.rng.random_range(1..60) } else { 0 },
+            },
+            timing: IMarket::Timing {
+                opensAt: now - 60 + self.rng.random_range(0..100),
+                ramp: self.rng.random_range(0..400),
+                closesAt: now + self.rng.random_range(40..4_000),
+                runWindow: self.rng.random_range(1..300),
+                challengeWindow: self.rng.random_range(0..500),
+            },
+        };
+        if self.chance(25) {
+            self.spoil_terms(&mut job);
+        }
+        (job, spec)
+    }
+
+    /// Makes a job one that cannot be posted, mostly.
+    fn spoil_terms(&mut self, job: &mut IMarket::Job) {
+        let (terms, price, timing) = (&mut job.terms, &mut job.price, &mut job.timing);
+        match self.rng.random_range(0..22) {
+            0 => terms.tasks = 0,
+            1 => terms.maxLease = 0,
+            2 => terms.maxLease = 2_049,
+            3 => terms.replicas = 0,
+            4 => terms.replicas = 16,
+            5 => terms.quorum = terms.replicas / 2,
+            6 => terms.quorum = terms.replicas + 1,
+            7 => (terms.replicas, terms.quorum) = (3, 1),
+            8 => (terms.replicas, terms.quorum, terms.verifier) = (3, 2, CONTRACTS[1].into()),
+            9 => price.minPrice = price.maxPrice + 1,
+            10 => price.bond = u128::MAX,
+            11 => price.bond = ((1 << 96) - 1) / u128::from(terms.maxLease) + 1,
+            12 => price.juryFee = ((1 << 96) - 1) / 6 + 1,
+            13 => price.juryFee = ((1 << 96) - 1) / 6,
+            14 => price.maxPrice = u128::MAX,
+            15 => timing.runWindow = 0,
+            16 => timing.runWindow = 30 * 86_400 + 1,
+            17 => timing.ramp = 30 * 86_400 + 1,
+            18 => timing.challengeWindow = 30 * 86_400 + 1,
+            19 => timing.closesAt = timing.opensAt - 1,
+            20 => timing.closesAt = 1 << 40,
+            _ => timing.closesAt = self.block.time - 1,
+        }
+    }
+
+    fn about_job(&mut self, known: &Known) -> Act {
+        let client = known.core.terms.client;
+        let number = self.anyone();
+        let anyone = self.people[number].address;
+        let wallet = CONTRACTS.contains(&client);
+        let job = known.job.clone();
+        if known.core.terms.replicas != 1 && self.chance(40) {
+            return Act::new(anyone, IMarket::sealCall { job }.into());
+        }
+        match self.rng.random_range(0..10) {
+            0 if !wallet => Act::new(client, IMarket::cancelCall { job }.into()),
+            0..2 => {
+                let cancel = keccak256("Cancel(bytes32 jobId)");
+                let digest = self.typed(&[cancel.0, known.id]);
+                let signature = self.signature_of(&client, &digest).into();
+                Act::new(anyone, IMarket::cancelForCall { job, signature }.into())
+            }
+            _ => {
+                let open: Vec<u32> = self
+                    .leases(known)
+                    .iter()
+                    .filter(|(_, lease)| !matches!(lease.phase, Phase::Settled | Phase::Refunded))
+                    .map(|(first, _)| *first)
+                    .collect();
+                let mut firsts: Vec<u32> = open.into_iter().filter(|_| self.chance(60)).collect();
+                let next = self.pair.model.store.job(&known.id).next;
+                if self.chance(50) && next < known.core.terms.tasks {
+                    firsts.push(next);
+                }
+                if self.chance(10) {
+                    let again = firsts.choose(&mut self.rng).copied().unwrap_or(3);
+                    firsts.push(again);
+                }
+                Act::new(anyone, IMarket::closeCall { job, firsts }.into())
+            }
+        }
+    }
+
+    /// The digest of a struct in the market's domain.
+    fn typed(&self, fields: &[Bytes32]) -> Bytes32 {
+        let domain = self.pair.model.store.config().domain;
+        keccak256([&[0x19, 0x01], &domain[..], &keccak256(fields.as_flattened())[..]].concat()).0
+    }
+
+    // ---------------------------------------------------------------- optimistic leases
+
+    /// Who calls for a provider: it, or one that it allowed.
+    pub(crate) fn agent(&mut self, provider: &Address) -> Address {
+        if self.chance(75) {
+            return *provider;
+        }
+        let store = &self.pair.model.store;
+        let allowed = self.people.iter().find(|person| store.operator(provider, &person.address) != 0);
+        allowed.map_or(*provider, |person| person.address)
+    }
+
+    pub(crate) fn some_provider(&mut self) -> Address {
+        let number = if self.chance(95) { self.rng.random_range(0..PROVIDERS) } else { self.anyone() };
+        self.people[number].address
+    }
+
+    fn claiming(&mut self, known: &Known) -> Act {
+        let provider = self.some_provider();
+        let count = if self.chance(3) { 0 } else { self.rng.random_range(1..9) };
+        let call = IMarket::claimCall { job: known.job.clone(), provider: provider.into(), count };
+        Act::new(self.agent(&provider), call.into())
+    }
+
+    /// The digest of a task's output, as computed by one of so many sorts of machine: 0 is right.
+    pub(crate) fn output(known: &Known, task: u32, sort: u8) -> Bytes32 {
+        keccak256([&known.id[..], &task.to_be_bytes(), &[sort]].concat()).0
+    }
+
+    /// Outputs of a lease: all right, or one of them wrong.
+    pub(crate) fn outputs_of(&mut self, known: &Known, first: u32, count: u32) -> Vec<Bytes32> {
+        let wrong = if self.chance(35) { Some(self.rng.random_range(0..count)) } else { None };
+        let digest = |place| Self::output(known, first + place, u8::from(wrong == Some(place)));
+        (0..count).map(digest).collect()
+    }
+
+    pub(crate) fn root_of(&self, first: u32, outputs: &[Bytes32]) -> Bytes32 {
+        result::root_of(&self.pair.model.host, first, outputs).unwrap_or_default()
+    }
+
+    fn about_lease(&mut self, known: &Known, first: u32, lease: &LeaseSlot) -> Act {
+        let store = &self.pair.model.store;
+        let holder = store.provider_at(lease.provider);
+        let number = self.anyone();
+        let anyone = self.people[number].address;
+        let job = known.job.clone();
+        match lease.phase {
+            Phase::Running if self.chance(75) => self.submitting(known, first, lease, &holder),
+            Phase::Running => match self.rng.random_range(0..4) {
+                0 => {
+                    let call = IMarket::releaseCall { job, first, provider: holder.into() };
+                    Act::new(self.agent(&holder), call.into())
+                }
+                1 => Act::new(anyone, IMarket::expireCall { job, first }.into()),
+                _ => self.taking_over(known, first),
+            },
+            Phase::Free => self.taking_over(known, first),
+            Phase::Submitted => self.contesting(known, first, lease),
+            Phase::Challenged => self.about_jury(known, first, lease),
+            // One in four never answers.
+            Phase::Demanded if holder[0] % 4 != 0 && self.chance(70) => {
+                let digests = self.outputs.get(&(known.id, first)).cloned().unwrap_or_default();
+                let mut digests: Vec<B256> = digests.into_iter().map(B256::from).collect();
+                if self.chance(8) {
+                    digests.pop();
+                }
+                let call = IMarket::respondCall { job, first, provider: holder.into(), digests };
+                Act::new(self.agent(&holder), call.into())
+            }
+            Phase::Demanded => Act::new(anyone, IMarket::forfeitCall { job, first }.into()),
+            _ => self.careless(known, first, lease),
+        }
+    }
+
+    fn taking_over(&mut self, known: &Known, first: u32) -> Act {
+        let provider = self.some_provider();
+        let call = IMarket::takeoverCall { job: known.job.clone(), provider: provider.into(), first };
+        Act::new(self.agent(&provider), call.into())
+    }
+
+    fn submitting(&mut self, known: &Known, first: u32, lease: &LeaseSlot, holder: &Address) -> Act {
+        let outputs = self.outputs_of(known, first, lease.count.max(1));
+        let root: B256 = if self.chance(2) { B256::ZERO } else { self.root_of(first, &outputs).into() };
+        let (job, provider, manifest) = (known.job.clone(), EthAddress::from(*holder), self.word());
+        let verifier = known.core.terms.verifier != types::NOBODY;
+        let call = if verifier != self.chance(6) {
+            let proof = vec![0xaa; self.rng.random_range(0..80)].into();
+            IMarket::proveCall { job, first, provider, root, manifest, proof }.into()
+        } else {
+            IMarket::submitCall { job, first, provider, root, manifest }.into()
+        };
+        let notes = vec![Note::Outputs((known.id, first), outputs)];
+        Act { caller: self.agent(holder), call, notes }
+    }
+
+    fn contesting(&mut self, known: &Known, first: u32, lease: &LeaseSlot) -> Act {
+        let number = self.anyone();
+        let anyone = self.people[number].address;
+        let client = known.core.terms.client;
+        let job = known.job.clone();
+        let root = self.pair.model.store.root(&known.id, first);
+        match self.rng.random_range(0..20) {
+            0..4 => Act::new(anyone, IMarket::finalizeCall { job, first }.into()),
+            4..6 if !CONTRACTS.contains(&client) => {
+                let root = if self.chance(90) { root.into() } else { self.word() };
+                Act::new(client, IMarket::acceptCall { job, first, root }.into())
+            }
+            4..8 => {
+                let accept = keccak256("Accept(bytes32 jobId,uint32 first,bytes32 root)");
+                let digest = self.typed(&[accept.0, known.id, U256::from(first).to_be_bytes(), root]);
+                let signature = self.signature_of(&client, &digest).into();
+                Act::new(anyone, IMarket::acceptForCall { job, first, signature }.into())
+            }
+            8..11 => Act::new(anyone, IMarket::demandCall { job, first }.into()),
+            _ => self.challenging(known, first, lease, anyone),
+        }
+    }
+
+    fn challenging(&mut self, known: &Known, first: u32, lease: &LeaseSlot, challenger: Address) -> Act {
+        let outputs = self.outputs.get(&(known.id, first)).cloned().unwrap_or_default();
+        let count = outputs.len() as u32;
+        let wrong = (0..count).find(|place| outputs[*place as usize] != Self::output(known, first + place, 0));
+        let place = match wrong {
+            Some(place) if self.chance(80) => place,
+            _ => self.rng.random_range(0..count.max(1)),
+        };
+        let task = first + place;
+        let digest = outputs.get(place as usize).copied().unwrap_or_default();
+        let answer = Self::output(known, task, u8::from(self.chance(15)));
+        let (round, number) = (lease.round, lease.challenges.saturating_add(1));
+        let (number, round) = if self.chance(4) { (number + 1, round) } else { (number, round) };
+        let salt = self.word().0;
+        let ballot = Ballot {
+            job_id: known.id,
+            first,
+            round,
+            challenge: number,
+            provider: challenger,
+            vote: answer,
+            salt,
+        };
+        let commitment = hash::commitment(&self.pair.model.host, &ballot);
+        let mut proof = self.path(first, &outputs, place);
+        if self.chance(4) {
+            proof.pop();
+        }
+        let call = IMarket::challengeCall {
+            job: known.job.clone(),
+            first,
+            round,
+            number,
+            task,
+            digest: digest.into(),
+            proof,
+            answer: commitment.into(),
+        };
+        let place: Place = (known.id, first, round, number, answerer(&challenger));
+        let secret = Secret { vote: answer, keyed: [0; 32], salt };
+        Act { caller: challenger, call: call.into(), notes: vec![Note::Secret(place, secret)] }
+    }
+
+    /// The path of one output in the tree over all of them.
+    fn path(&self, first: u32, outputs: &[Bytes32], place: u32) -> Vec<B256> {
+        let host = &self.pair.model.host;
+        let width = outputs.len().next_power_of_two().max(1);
+        let mut level: Vec<Bytes32> = (0..width)
+            .map(|place| {
+                let leaf = |digest| result::leaf(host, u64::from(first) + place as u64, digest);
+                outputs.get(place).map_or([0; 32], leaf)
+            })
+            .collect();
+        let (mut place, mut path) = (place as usize, Vec::new());
+        while level.len() > 1 {
+            path.push(B256::from(level[place ^ 1]));
+            level = level.chunks(2).map(|pair| keccak256([pair[0], pair[1]].as_flattened()).0).collect();
+            place /= 2;
+        }
+        path
+    }
+}
+
+/// Where a challenger's answer is kept: beside what it may commit to as a provider.
+pub(crate) fn answerer(challenger: &Address) -> Address {
+    challenger.map(|byte| !byte)
+}
+
+/// The seats of a round: the numbers that have one, and what it did.
+pub(crate) fn seats_of(world: &World, key: &Bytes32) -> Vec<(u32, Seat)> {
+    let store = &world.pair.model.store;
+    (1..=store.totals().providers)
+        .map(|number| (number, store.seat(key, number).state))
+        .filter(|(_, state)| *state != Seat::None)
+        .collect()
+}
+

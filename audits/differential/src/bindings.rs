@@ -1,0 +1,144 @@
+//! The ABI, as the Rust bindings of the SDK have it, and what the deployed contracts have beside it.
+#![allow(missing_docs, clippy::too_many_arguments)] // generated
+
+use alloy_sol_types::sol;
+
+sol!(
+    #[sol(all_derives)]
+    "../../contracts/evm/IMarket.sol"
+);
+
+sol! {
+    /// The constructor's arguments.
+    #[derive(Debug)]
+    struct Constructor {
+        address token;
+        address feeGovernor;
+        address feeRecipient;
+        uint16 feeBps;
+        IMarket.Times times;
+    }
+
+    /// OpenZeppelin's `Multicall`.
+    function multicall(bytes[] data) returns (bytes[] results);
+
+    /// ERC-1271.
+    function isValidSignature(bytes32 hash, bytes signature) returns (bytes4);
+
+    /// What is used of `DevToken`.
+    #[sol(all_derives)]
+    interface DevToken {
+        function mint(address to, uint256 amount);
+        function approve(address spender, uint256 value) returns (bool);
+        function balanceOf(address account) returns (uint256);
+        error ERC20InsufficientAllowance(address spender, uint256 allowance, uint256 needed);
+        error ERC20InsufficientBalance(address sender, uint256 balance, uint256 needed);
+    }
+}
+
+/// A call of the market.
+#[derive(Clone, Debug)]
+pub enum Call {
+    /// One.
+    One(IMarket::IMarketCalls),
+    /// `multicall`: all of them, or none.
+    All(Vec<IMarket::IMarketCalls>),
+}
+
+impl Call {
+    /// As it is sent.
+    pub fn encode(&self) -> Vec<u8> {
+        use alloy_sol_types::{SolCall, SolInterface};
+        match self {
+            Self::One(call) => call.abi_encode(),
+            Self::All(calls) => {
+                let data = calls.iter().map(|call| call.abi_encode().into()).collect();
+                multicallCall { data }.abi_encode()
+            }
+        }
+    }
+
+    /// Its name in the ABI.
+    pub fn name(&self) -> &'static str {
+        use alloy_sol_types::SolInterface;
+        match self {
+            Self::One(call) => {
+                let signature = IMarket::IMarketCalls::signature_by_selector(call.selector());
+                signature.and_then(|signature| signature.split('(').next()).unwrap_or("?")
+            }
+            Self::All(_) => "multicall",
+        }
+    }
+}
+
+macro_rules! calls {
+    ($($name:ident: $call:ident),* $(,)?) => {$(
+        impl From<IMarket::$call> for IMarket::IMarketCalls {
+            fn from(call: IMarket::$call) -> Self {
+                Self::$name(call)
+            }
+        }
+    )*};
+}
+
+calls! {
+    deposit: depositCall,
+    depositWithPermit: depositWithPermitCall,
+    withdraw: withdrawCall,
+    balanceOf: balanceOfCall,
+    stake: stakeCall,
+    unstake: unstakeCall,
+    setOperator: setOperatorCall,
+    setProfile: setProfileCall,
+    admit: admitCall,
+    isAdmitted: isAdmittedCall,
+    providerOf: providerOfCall,
+    profileOf: profileOfCall,
+    isOperator: isOperatorCall,
+    post: postCall,
+    postFor: postForCall,
+    revoke: revokeCall,
+    isRevoked: isRevokedCall,
+    cancel: cancelCall,
+    cancelFor: cancelForCall,
+    close: closeCall,
+    hashJob: hashJobCall,
+    jobOf: jobOfCall,
+    priceAt: priceAtCall,
+    claim: claimCall,
+    takeover: takeoverCall,
+    submit: submitCall,
+    prove: proveCall,
+    accept: acceptCall,
+    acceptFor: acceptForCall,
+    finalize: finalizeCall,
+    expire: expireCall,
+    release: releaseCall,
+    leaseOf: leaseOfCall,
+    resultRoot: resultRootCall,
+    seal: sealCall,
+    join: joinCall,
+    commit: commitCall,
+    reveal: revealCall,
+    settle: settleCall,
+    sealOf: sealOfCall,
+    seatOf: seatOfCall,
+    commitmentOf: commitmentOfCall,
+    challenge: challengeCall,
+    sealJury: sealJuryCall,
+    joinJury: joinJuryCall,
+    commitVote: commitVoteCall,
+    revealVote: revealVoteCall,
+    revealAnswer: revealAnswerCall,
+    judge: judgeCall,
+    demand: demandCall,
+    respond: respondCall,
+    forfeit: forfeitCall,
+    disputeOf: disputeOfCall,
+    times: timesCall,
+    totalStake: totalStakeCall,
+    token: tokenCall,
+    fee: feeCall,
+    setFee: setFeeCall,
+    burned: burnedCall,
+}

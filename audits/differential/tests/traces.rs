@@ -1,0 +1,80 @@
+//! Random traces: whatever people do, the specification and the bytecode answer alike.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
+
+use piecework_differential::bindings::IMarket;
+use piecework_differential::pair::Tally;
+use piecework_differential::world::{Code, World};
+
+/// Steps of a trace.
+const STEPS: u64 = 1_000;
+/// Traces at a depth of 1.
+const TRACES: u64 = 10;
+
+/// A number from the environment.
+fn setting(name: &str) -> u64 {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(1)
+}
+
+/// `PIECEWORK_DEPTH` times as many traces; from `PIECEWORK_SEED` on; `PIECEWORK_MARKET` names another artifact.
+#[test]
+fn the_two_answer_alike() {
+    let (seed, depth) = (setting("PIECEWORK_SEED"), setting("PIECEWORK_DEPTH"));
+    let code = Code::under_test();
+    let mut tally = Tally::default();
+    for trace in 0..TRACES * depth {
+        let mut world = World::new(seed + trace, &code).expect("a market");
+        if let Err(fault) = world.run(STEPS) {
+            let steps = trace * STEPS + world.steps;
+            panic!("after {steps} steps, seed {}, {fault}", seed + trace);
+        }
+        tally.add(&world.pair.tally);
+    }
+    println!("{tally}");
+    let (calls, successes) = tally.total();
+    assert!(successes * 2 > calls, "most calls should succeed: {successes} of {calls}");
+}
+
+/// A lease has 65,535 rounds. So many takeovers take some 10 seconds: in depth only.
+#[test]
+fn rounds_end_alike() {
+    if setting("PIECEWORK_DEPTH") == 1 {
+        return;
+    }
+    let mut world = World::new(1, &Code::under_test()).expect("a market");
+    let client = world.people[2].address;
+    let now = world.block.time;
+    let job = IMarket::Job {
+        terms: IMarket::Terms {
+            client: client.into(),
+            nonce: 0,
+            spec: alloy_primitives::keccak256(b""),
+            tasks: 1,
+            maxLease: 1,
+            replicas: 1,
+            quorum: 1,
+            providers: alloy_primitives::B256::ZERO,
+            verifier: alloy_primitives::Address::ZERO,
+        },
+        price: IMarket::Price { minPrice: 0, maxPrice: 0, bond: 0, juryFee: 0 },
+        timing: IMarket::Timing {
+            opensAt: now,
+            ramp: 0,
+            closesAt: now + 1_000_000,
+            runWindow: 1,
+            challengeWindow: 0,
+        },
+    };
+    let post = IMarket::postCall { job: job.clone(), spec: Vec::new().into() };
+    assert!(world.make(client, post.into()).expect("alike"));
+    let holders = [world.people[0].address, world.people[1].address];
+    let claim = IMarket::claimCall { job: job.clone(), provider: holders[0].into(), count: 1 };
+    assert!(world.make(holders[0], claim.into()).expect("alike"));
+    for round in 1..=u16::MAX {
+        world.pass(2, 1);
+        let provider = holders[usize::from(round % 2)];
+        let call = IMarket::takeoverCall { job: job.clone(), provider: provider.into(), first: 0 };
+        let taken = world.make(provider, call.into()).expect("alike");
+        assert_eq!(taken, round != u16::MAX, "round {round}");
+    }
+    assert_eq!(world.pair.tally.errors.get("TooManyRounds"), Some(&1));
+}
