@@ -24,7 +24,9 @@ impl World {
         if kind < 11 {
             return self.about_themselves();
         }
-        let Some((known, first)) = self.some_lease() else { return self.posting() };
+        let Some((known, first)) = self.some_lease() else {
+            return self.posting();
+        };
         if kind < 15 {
             return self.posting();
         }
@@ -32,7 +34,10 @@ impl World {
             return self.about_job(&known);
         }
         let optimistic = known.core.terms.replicas == 1;
-        let found = self.leases(&known).into_iter().find(|(start, _)| *start == first);
+        let found = self
+            .leases(&known)
+            .into_iter()
+            .find(|(start, _)| *start == first);
         match found {
             Some((_, lease)) if kind < 24 => self.careless(&known, first, &lease),
             Some((_, lease)) if optimistic => self.about_lease(&known, first, &lease),
@@ -54,18 +59,49 @@ impl World {
             _ => self.rng.random_range(1..20_000),
         };
         let other = self.someone();
-        let to: EthAddress = if self.chance(3) { EthAddress::ZERO } else { other.into() };
+        let to: EthAddress = if self.chance(3) {
+            EthAddress::ZERO
+        } else {
+            other.into()
+        };
         let call = match self.rng.random_range(0..12) {
-            0..3 => IMarket::depositCall { account: to, amount }.into(),
+            0..3 => IMarket::depositCall {
+                account: to,
+                amount,
+            }
+            .into(),
             3 => return self.with_permit(number, to, amount),
-            4..6 => IMarket::withdrawCall { to, amount: amount % 5_000 }.into(),
+            4..6 => IMarket::withdrawCall {
+                to,
+                amount: amount % 5_000,
+            }
+            .into(),
             // Who stakes is not drawn for a while: mostly those who do not sit in juries.
             6..9 if number >= 6 || self.chance(10) => IMarket::stakeCall { amount }.into(),
-            6..11 => IMarket::unstakeCall { to, amount: amount % 4_000 }.into(),
+            6..11 => IMarket::unstakeCall {
+                to,
+                amount: amount % 4_000,
+            }
+            .into(),
             _ => {
-                let caller = if self.chance(80) { self.people[0].address } else { caller };
-                let fee = if self.chance(85) { self.rng.random_range(0..=500) } else { 501 };
-                return Act::new(caller, IMarket::setFeeCall { feeBps: fee, recipient: to }.into());
+                let caller = if self.chance(80) {
+                    self.people[0].address
+                } else {
+                    caller
+                };
+                let fee = if self.chance(85) {
+                    self.rng.random_range(0..=500)
+                } else {
+                    501
+                };
+                return Act::new(
+                    caller,
+                    IMarket::setFeeCall {
+                        feeBps: fee,
+                        recipient: to,
+                    }
+                    .into(),
+                );
             }
         };
         Act::new(caller, call)
@@ -74,14 +110,38 @@ impl World {
     fn with_permit(&mut self, number: usize, account: EthAddress, amount: u128) -> Act {
         let owner = self.people[number].address;
         let late = self.chance(20);
-        let deadline = U256::from(if late { self.block.time - 1 } else { self.block.time + 1_000 });
+        let deadline = U256::from(if late {
+            self.block.time - 1
+        } else {
+            self.block.time + 1_000
+        });
         let host = &self.pair.model.host;
-        let digest =
-            host.token.permit_digest(&owner, &host.market, U256::from(amount), deadline, self.block.chain_id);
-        let signer = if self.chance(80) { number } else { self.anyone() };
+        let digest = host.token.permit_digest(
+            &owner,
+            &host.market,
+            U256::from(amount),
+            deadline,
+            self.block.chain_id,
+        );
+        let signer = if self.chance(80) {
+            number
+        } else {
+            self.anyone()
+        };
         let signature = self.people[signer].sign(&digest);
-        let (r, s, v) = (B256::from_slice(&signature[..32]), B256::from_slice(&signature[32..64]), signature[64]);
-        let call = IMarket::depositWithPermitCall { account, amount, deadline, v, r, s };
+        let (r, s, v) = (
+            B256::from_slice(&signature[..32]),
+            B256::from_slice(&signature[32..64]),
+            signature[64],
+        );
+        let call = IMarket::depositWithPermitCall {
+            account,
+            amount,
+            deadline,
+            v,
+            r,
+            s,
+        };
         Act::new(owner, call.into())
     }
 
@@ -91,22 +151,43 @@ impl World {
         let other = self.someone();
         let call = match self.rng.random_range(0..10) {
             0..4 => {
-                let operator = if self.chance(5) { EthAddress::ZERO } else { other.into() };
-                IMarket::setOperatorCall { operator, allowed: self.chance(70) }.into()
+                let operator = if self.chance(5) {
+                    EthAddress::ZERO
+                } else {
+                    other.into()
+                };
+                IMarket::setOperatorCall {
+                    operator,
+                    allowed: self.chance(70),
+                }
+                .into()
             }
             4..6 => {
                 let length = self.rng.random_range(0..140);
                 let endpoint = "http://é".repeat(20).chars().take(length).collect();
                 let (node, capabilities) = (self.word(), self.word());
-                IMarket::setProfileCall { nodeId: node, capabilities, endpoint }.into()
+                IMarket::setProfileCall {
+                    nodeId: node,
+                    capabilities,
+                    endpoint,
+                }
+                .into()
             }
             6..9 => {
                 let listed = self.rng.random_range(0..PEOPLE);
                 let provider = self.people[listed].address;
                 let proof = self.list_proof(listed);
-                IMarket::admitCall { list: self.list().into(), provider: provider.into(), proof }.into()
+                IMarket::admitCall {
+                    list: self.list().into(),
+                    provider: provider.into(),
+                    proof,
+                }
+                .into()
             }
-            _ => IMarket::revokeCall { nonce: self.rng.random_range(0..40) }.into(),
+            _ => IMarket::revokeCall {
+                nonce: self.rng.random_range(0..40),
+            }
+            .into(),
         };
         Act::new(caller, call)
     }
@@ -114,7 +195,11 @@ impl World {
     /// A person, a wallet, or anyone.
     fn someone(&mut self) -> Address {
         let number = self.anyone();
-        if self.chance(5) { CONTRACTS[0] } else { self.people[number].address }
+        if self.chance(5) {
+            CONTRACTS[0]
+        } else {
+            self.people[number].address
+        }
     }
 
     pub(crate) fn word(&mut self) -> B256 {
@@ -124,7 +209,12 @@ impl World {
     // ---------------------------------------------------------------- a list of four providers
 
     fn list_leaves(&self) -> [Bytes32; 4] {
-        [0, 2, 4, 6].map(|number| keccak256(keccak256(EthAddress::from(self.people[number].address).abi_encode())).0)
+        [0, 2, 4, 6].map(|number| {
+            keccak256(keccak256(
+                EthAddress::from(self.people[number].address).abi_encode(),
+            ))
+            .0
+        })
     }
 
     fn sorted(one: Bytes32, other: Bytes32) -> Bytes32 {
@@ -155,10 +245,17 @@ impl World {
         if !self.jobs.is_empty() && self.chance(3) {
             let number = self.anyone();
             let known = self.jobs.choose(&mut self.rng).expect("a job").clone(); // a second time
-            let call = IMarket::postCall { job: known.job, spec: known.spec.into() };
+            let call = IMarket::postCall {
+                job: known.job,
+                spec: known.spec.into(),
+            };
             let client = known.core.terms.client;
             // A wallet does not call.
-            let caller = if CONTRACTS.contains(&client) { self.people[number].address } else { client };
+            let caller = if CONTRACTS.contains(&client) {
+                self.people[number].address
+            } else {
+                client
+            };
             return Act::new(caller, call.into());
         }
         let (job, mut spec) = self.some_terms();
@@ -172,16 +269,38 @@ impl World {
         if wallet || self.chance(30) {
             let signature = self.signature_of(&client, &known.id).into();
             let number = self.anyone();
-            let call = IMarket::postForCall { job, spec: spec.into(), signature }.into();
-            return Act { caller: self.people[number].address, call, notes };
+            let call = IMarket::postForCall {
+                job,
+                spec: spec.into(),
+                signature,
+            }
+            .into();
+            return Act {
+                caller: self.people[number].address,
+                call,
+                notes,
+            };
         }
-        Act { caller: client, call: IMarket::postCall { job, spec: spec.into() }.into(), notes }
+        Act {
+            caller: client,
+            call: IMarket::postCall {
+                job,
+                spec: spec.into(),
+            }
+            .into(),
+            notes,
+        }
     }
 
     pub(crate) fn known(&self, job: IMarket::Job, spec: Vec<u8>) -> Known {
         let core = crate::model::job_of(&job);
         let id = self.pair.model.hash_job(&core);
-        Known { job, core, id, spec }
+        Known {
+            job,
+            core,
+            id,
+            spec,
+        }
     }
 
     /// A signature that should do, or one that should not.
@@ -192,14 +311,19 @@ impl World {
             loop {
                 let signature = self.word().to_vec();
                 let hash = B256::from(*digest);
-                let asked =
-                    crate::bindings::isValidSignatureCall { hash, signature: signature.clone().into() };
+                let asked = crate::bindings::isValidSignatureCall {
+                    hash,
+                    signature: signature.clone().into(),
+                };
                 if says_yes(&asked.abi_encode()) == good {
                     return signature;
                 }
             }
         }
-        let signer = self.people.iter().position(|person| person.address == *client);
+        let signer = self
+            .people
+            .iter()
+            .position(|person| person.address == *client);
         let signer = if self.chance(90) { signer } else { None };
         let mut signature = self.people[signer.unwrap_or(PEOPLE - 1)].sign(digest);
         match self.rng.random_range(0..40) {
@@ -223,7 +347,11 @@ impl World {
     }
 
     fn some_terms(&mut self) -> (IMarket::Job, Vec<u8>) {
-        let length = if self.chance(2) { 16_385 } else { self.rng.random_range(0..70) };
+        let length = if self.chance(2) {
+            16_385
+        } else {
+            self.rng.random_range(0..70)
+        };
         let spec = vec![b's'; length];
         let number = self.rng.random_range(0..PEOPLE);
         let (replicas, quorum) = *[(1, 1), (1, 1), (1, 1), (2, 2), (3, 2), (3, 2), (5, 3)]
@@ -235,7 +363,11 @@ impl World {
             _ => types::NOBODY,
         };
         let listed = self.chance(25);
-        let client = if self.chance(12) { CONTRACTS[0] } else { self.people[number].address };
+        let client = if self.chance(12) {
+            CONTRACTS[0]
+        } else {
+            self.people[number].address
+        };
         let now = self.block.time;
         let max_price = self.rng.random_range(0..300);
         let mut job = IMarket::Job {
@@ -247,14 +379,22 @@ impl World {
                 maxLease: self.rng.random_range(1..7),
                 replicas,
                 quorum,
-                providers: if listed { self.list().into() } else { B256::ZERO },
+                providers: if listed {
+                    self.list().into()
+                } else {
+                    B256::ZERO
+                },
                 verifier: verifier.into(),
             },
             price: IMarket::Price {
                 minPrice: self.rng.random_range(0..=max_price),
                 maxPrice: max_price,
                 bond: self.rng.random_range(0..150),
-                juryFee: if self.chance(85) { self.rng.random_range(1..60) } else { 0 },
+                juryFee: if self.chance(85) {
+                    self.rng.random_range(1..60)
+                } else {
+                    0
+                },
             },
             timing: IMarket::Timing {
                 opensAt: now - 60 + self.rng.random_range(0..100),
@@ -340,7 +480,15 @@ impl World {
     /// The digest of a struct in the market's domain.
     fn typed(&self, fields: &[Bytes32]) -> Bytes32 {
         let domain = self.pair.model.store.config().domain;
-        keccak256([&[0x19, 0x01], &domain[..], &keccak256(fields.as_flattened())[..]].concat()).0
+        keccak256(
+            [
+                &[0x19, 0x01],
+                &domain[..],
+                &keccak256(fields.as_flattened())[..],
+            ]
+            .concat(),
+        )
+        .0
     }
 
     // ---------------------------------------------------------------- optimistic leases
@@ -351,19 +499,34 @@ impl World {
             return *provider;
         }
         let store = &self.pair.model.store;
-        let allowed = self.people.iter().find(|person| store.operator(provider, &person.address) != 0);
+        let allowed = self
+            .people
+            .iter()
+            .find(|person| store.operator(provider, &person.address) != 0);
         allowed.map_or(*provider, |person| person.address)
     }
 
     pub(crate) fn some_provider(&mut self) -> Address {
-        let number = if self.chance(95) { self.rng.random_range(0..PROVIDERS) } else { self.anyone() };
+        let number = if self.chance(95) {
+            self.rng.random_range(0..PROVIDERS)
+        } else {
+            self.anyone()
+        };
         self.people[number].address
     }
 
     fn claiming(&mut self, known: &Known) -> Act {
         let provider = self.some_provider();
-        let count = if self.chance(3) { 0 } else { self.rng.random_range(1..9) };
-        let call = IMarket::claimCall { job: known.job.clone(), provider: provider.into(), count };
+        let count = if self.chance(3) {
+            0
+        } else {
+            self.rng.random_range(1..9)
+        };
+        let call = IMarket::claimCall {
+            job: known.job.clone(),
+            provider: provider.into(),
+            count,
+        };
         Act::new(self.agent(&provider), call.into())
     }
 
@@ -374,7 +537,11 @@ impl World {
 
     /// Outputs of a lease: all right, or one of them wrong.
     pub(crate) fn outputs_of(&mut self, known: &Known, first: u32, count: u32) -> Vec<Bytes32> {
-        let wrong = if self.chance(35) { Some(self.rng.random_range(0..count)) } else { None };
+        let wrong = if self.chance(35) {
+            Some(self.rng.random_range(0..count))
+        } else {
+            None
+        };
         let digest = |place| Self::output(known, first + place, u8::from(wrong == Some(place)));
         (0..count).map(digest).collect()
     }
@@ -393,7 +560,11 @@ impl World {
             Phase::Running if self.chance(75) => self.submitting(known, first, lease, &holder),
             Phase::Running => match self.rng.random_range(0..4) {
                 0 => {
-                    let call = IMarket::releaseCall { job, first, provider: holder.into() };
+                    let call = IMarket::releaseCall {
+                        job,
+                        first,
+                        provider: holder.into(),
+                    };
                     Act::new(self.agent(&holder), call.into())
                 }
                 1 => Act::new(anyone, IMarket::expireCall { job, first }.into()),
@@ -404,12 +575,21 @@ impl World {
             Phase::Challenged => self.about_jury(known, first, lease),
             // One in four never answers.
             Phase::Demanded if holder[0] % 4 != 0 && self.chance(70) => {
-                let digests = self.outputs.get(&(known.id, first)).cloned().unwrap_or_default();
+                let digests = self
+                    .outputs
+                    .get(&(known.id, first))
+                    .cloned()
+                    .unwrap_or_default();
                 let mut digests: Vec<B256> = digests.into_iter().map(B256::from).collect();
                 if self.chance(8) {
                     digests.pop();
                 }
-                let call = IMarket::respondCall { job, first, provider: holder.into(), digests };
+                let call = IMarket::respondCall {
+                    job,
+                    first,
+                    provider: holder.into(),
+                    digests,
+                };
                 Act::new(self.agent(&holder), call.into())
             }
             Phase::Demanded => Act::new(anyone, IMarket::forfeitCall { job, first }.into()),
@@ -419,23 +599,56 @@ impl World {
 
     fn taking_over(&mut self, known: &Known, first: u32) -> Act {
         let provider = self.some_provider();
-        let call = IMarket::takeoverCall { job: known.job.clone(), provider: provider.into(), first };
+        let call = IMarket::takeoverCall {
+            job: known.job.clone(),
+            provider: provider.into(),
+            first,
+        };
         Act::new(self.agent(&provider), call.into())
     }
 
-    fn submitting(&mut self, known: &Known, first: u32, lease: &LeaseSlot, holder: &Address) -> Act {
+    fn submitting(
+        &mut self,
+        known: &Known,
+        first: u32,
+        lease: &LeaseSlot,
+        holder: &Address,
+    ) -> Act {
         let outputs = self.outputs_of(known, first, lease.count.max(1));
-        let root: B256 = if self.chance(2) { B256::ZERO } else { self.root_of(first, &outputs).into() };
+        let root: B256 = if self.chance(2) {
+            B256::ZERO
+        } else {
+            self.root_of(first, &outputs).into()
+        };
         let (job, provider, manifest) = (known.job.clone(), EthAddress::from(*holder), self.word());
         let verifier = known.core.terms.verifier != types::NOBODY;
         let call = if verifier != self.chance(6) {
             let proof = vec![0xaa; self.rng.random_range(0..80)].into();
-            IMarket::proveCall { job, first, provider, root, manifest, proof }.into()
+            IMarket::proveCall {
+                job,
+                first,
+                provider,
+                root,
+                manifest,
+                proof,
+            }
+            .into()
         } else {
-            IMarket::submitCall { job, first, provider, root, manifest }.into()
+            IMarket::submitCall {
+                job,
+                first,
+                provider,
+                root,
+                manifest,
+            }
+            .into()
         };
         let notes = vec![Note::Outputs((known.id, first), outputs)];
-        Act { caller: self.agent(holder), call, notes }
+        Act {
+            caller: self.agent(holder),
+            call,
+            notes,
+        }
     }
 
     fn contesting(&mut self, known: &Known, first: u32, lease: &LeaseSlot) -> Act {
@@ -447,24 +660,48 @@ impl World {
         match self.rng.random_range(0..20) {
             0..4 => Act::new(anyone, IMarket::finalizeCall { job, first }.into()),
             4..6 if !CONTRACTS.contains(&client) => {
-                let root = if self.chance(90) { root.into() } else { self.word() };
+                let root = if self.chance(90) {
+                    root.into()
+                } else {
+                    self.word()
+                };
                 Act::new(client, IMarket::acceptCall { job, first, root }.into())
             }
             4..8 => {
                 let accept = keccak256("Accept(bytes32 jobId,uint32 first,bytes32 root)");
-                let digest = self.typed(&[accept.0, known.id, U256::from(first).to_be_bytes(), root]);
+                let digest =
+                    self.typed(&[accept.0, known.id, U256::from(first).to_be_bytes(), root]);
                 let signature = self.signature_of(&client, &digest).into();
-                Act::new(anyone, IMarket::acceptForCall { job, first, signature }.into())
+                Act::new(
+                    anyone,
+                    IMarket::acceptForCall {
+                        job,
+                        first,
+                        signature,
+                    }
+                    .into(),
+                )
             }
             8..11 => Act::new(anyone, IMarket::demandCall { job, first }.into()),
             _ => self.challenging(known, first, lease, anyone),
         }
     }
 
-    fn challenging(&mut self, known: &Known, first: u32, lease: &LeaseSlot, challenger: Address) -> Act {
-        let outputs = self.outputs.get(&(known.id, first)).cloned().unwrap_or_default();
+    fn challenging(
+        &mut self,
+        known: &Known,
+        first: u32,
+        lease: &LeaseSlot,
+        challenger: Address,
+    ) -> Act {
+        let outputs = self
+            .outputs
+            .get(&(known.id, first))
+            .cloned()
+            .unwrap_or_default();
         let count = outputs.len() as u32;
-        let wrong = (0..count).find(|place| outputs[*place as usize] != Self::output(known, first + place, 0));
+        let wrong = (0..count)
+            .find(|place| outputs[*place as usize] != Self::output(known, first + place, 0));
         let place = match wrong {
             Some(place) if self.chance(80) => place,
             _ => self.rng.random_range(0..count.max(1)),
@@ -473,7 +710,11 @@ impl World {
         let digest = outputs.get(place as usize).copied().unwrap_or_default();
         let answer = Self::output(known, task, u8::from(self.chance(15)));
         let (round, number) = (lease.round, lease.challenges.saturating_add(1));
-        let (number, round) = if self.chance(4) { (number + 1, round) } else { (number, round) };
+        let (number, round) = if self.chance(4) {
+            (number + 1, round)
+        } else {
+            (number, round)
+        };
         let salt = self.word().0;
         let ballot = Ballot {
             job_id: known.id,
@@ -500,8 +741,16 @@ impl World {
             answer: commitment.into(),
         };
         let place: Place = (known.id, first, round, number, answerer(&challenger));
-        let secret = Secret { vote: answer, keyed: [0; 32], salt };
-        Act { caller: challenger, call: call.into(), notes: vec![Note::Secret(place, secret)] }
+        let secret = Secret {
+            vote: answer,
+            keyed: [0; 32],
+            salt,
+        };
+        Act {
+            caller: challenger,
+            call: call.into(),
+            notes: vec![Note::Secret(place, secret)],
+        }
     }
 
     /// The path of one output in the tree over all of them.
@@ -517,7 +766,10 @@ impl World {
         let (mut place, mut path) = (place as usize, Vec::new());
         while level.len() > 1 {
             path.push(B256::from(level[place ^ 1]));
-            level = level.chunks(2).map(|pair| keccak256([pair[0], pair[1]].as_flattened()).0).collect();
+            level = level
+                .chunks(2)
+                .map(|pair| keccak256([pair[0], pair[1]].as_flattened()).0)
+                .collect();
             place /= 2;
         }
         path
@@ -537,4 +789,3 @@ pub(crate) fn seats_of(world: &World, key: &Bytes32) -> Vec<(u32, Seat)> {
         .filter(|(_, state)| *state != Seat::None)
         .collect()
 }
-

@@ -64,7 +64,9 @@ impl Call {
         match self {
             Self::One(call) => {
                 let signature = IMarket::IMarketCalls::signature_by_selector(call.selector());
-                signature.and_then(|signature| signature.split('(').next()).unwrap_or("?")
+                signature
+                    .and_then(|signature| signature.split('(').next())
+                    .unwrap_or("?")
             }
             Self::All(_) => "multicall",
         }

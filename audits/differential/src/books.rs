@@ -17,7 +17,8 @@ impl World {
     pub fn add_up(&self) -> Result<(), Fault> {
         let store = &self.pair.model.store;
         let totals = store.totals();
-        let (mut stakes, mut free, mut owed) = (0, 0, store.ledgers().sum::<u128>() + store.fee().earned);
+        let (mut stakes, mut free, mut owed) =
+            (0, 0, store.ledgers().sum::<u128>() + store.fee().earned);
         for number in 1..=totals.providers {
             let record = store.provider(number);
             owed += record.earned;
@@ -27,7 +28,9 @@ impl World {
         let mut locked = 0;
         for known in &self.jobs {
             let job = &known.core;
-            let worst = |count: u32| u128::from(count) * u128::from(job.terms.replicas) * job.price.max_price;
+            let worst = |count: u32| {
+                u128::from(count) * u128::from(job.terms.replicas) * job.price.max_price
+            };
             if job.terms.replicas == 1 {
                 owed += worst(job.terms.tasks - store.job(&known.id).next);
             }
@@ -37,7 +40,9 @@ impl World {
                     Phase::Settled | Phase::Refunded => continue,
                     Phase::Free | Phase::None => {}
                     _ if job.terms.replicas == 1 => locked += bond(job, lease.count),
-                    _ => locked += u128::from(lease.seats) * job.price.bond * u128::from(lease.count),
+                    _ => {
+                        locked += u128::from(lease.seats) * job.price.bond * u128::from(lease.count)
+                    }
                 }
                 owed += worst(lease.count);
                 match lease.phase {
@@ -52,9 +57,18 @@ impl World {
             }
         }
         let host = &self.pair.model.host;
-        let tokens = host.token.balances.get(&host.market).copied().unwrap_or_default();
+        let tokens = host
+            .token
+            .balances
+            .get(&host.market)
+            .copied()
+            .unwrap_or_default();
         let sums = [
-            ("held against owed", totals.held, owed + stakes + totals.burned),
+            (
+                "held against owed",
+                totals.held,
+                owed + stakes + totals.burned,
+            ),
             ("all stake", totals.stake, stakes),
             ("locked stake against bonds", stakes - free, locked),
         ];
@@ -63,6 +77,10 @@ impl World {
                 return Err(Fault(format!("{what}: {one} and {other}")));
             }
         }
-        if tokens == U256::from(totals.held) { Ok(()) } else { Err(Fault("tokens are missing".into())) }
+        if tokens == U256::from(totals.held) {
+            Ok(())
+        } else {
+            Err(Fault("tokens are missing".into()))
+        }
     }
 }

@@ -123,7 +123,10 @@ impl Token {
             U256::from(nonce).to_be_bytes(),
             deadline.to_be_bytes(),
         ];
-        let (domain, permit) = (keccak256(domain.as_flattened()), keccak256(permit.as_flattened()));
+        let (domain, permit) = (
+            keccak256(domain.as_flattened()),
+            keccak256(permit.as_flattened()),
+        );
         keccak256([&[0x19, 0x01], &domain[..], &permit[..]].concat()).0
     }
 }
@@ -147,7 +150,11 @@ impl Host for Chain {
     fn block_hash(&self, number: u64) -> Bytes32 {
         let known = number < self.block.number && number + 256 >= self.block.number;
         // The hashes of revm's empty database.
-        if known { keccak256(number.to_string()).0 } else { [0; 32] }
+        if known {
+            keccak256(number.to_string()).0
+        } else {
+            [0; 32]
+        }
     }
     fn prevrandao(&self) -> Bytes32 {
         self.block.prevrandao
@@ -159,13 +166,20 @@ impl Host for Chain {
     fn recover(&self, digest: &Bytes32, v: u8, r: &Bytes32, s: &Bytes32) -> Option<Address> {
         let signature = Signature::from_scalars(*r, *s).ok()?;
         let id = RecoveryId::from_byte(v.checked_sub(27)?)?;
-        VerifyingKey::recover_from_prehash(digest, &signature, id).ok().map(|key| account_of(&key))
+        VerifyingKey::recover_from_prehash(digest, &signature, id)
+            .ok()
+            .map(|key| account_of(&key))
     }
     fn has_code(&self, account: &Address) -> bool {
-        self.contracts.contains(account) || *account == self.market || *account == self.token.address
+        self.contracts.contains(account)
+            || *account == self.market
+            || *account == self.token.address
     }
     fn erc1271(&self, wallet: &Address, digest: &Bytes32, signature: &[u8]) -> bool {
-        let call = isValidSignatureCall { hash: (*digest).into(), signature: signature.to_vec().into() };
+        let call = isValidSignatureCall {
+            hash: (*digest).into(),
+            signature: signature.to_vec().into(),
+        };
         self.contracts.contains(wallet) && says_yes(&call.abi_encode())
     }
     fn verify(&self, verifier: &Address, _gas: u64, question: &Question<'_>) -> Answer {
@@ -187,12 +201,21 @@ impl Host for Chain {
     fn token_permit(&mut self, amount: u128, permit: &Permit) {
         let value = U256::from(amount);
         let token = &self.token;
-        let digest =
-            token.permit_digest(&self.caller, &self.market, value, permit.deadline, self.block.chain_id);
+        let digest = token.permit_digest(
+            &self.caller,
+            &self.market,
+            value,
+            permit.deadline,
+            self.block.chain_id,
+        );
         let in_time = U256::from(self.block.time) <= permit.deadline;
         // A high s is refused, as by OpenZeppelin's ECDSA.
-        let low = Signature::from_scalars(permit.r, permit.s).is_ok_and(|signature| signature.normalize_s().is_none());
-        if in_time && low && self.recover(&digest, permit.v, &permit.r, &permit.s) == Some(self.caller) {
+        let low = Signature::from_scalars(permit.r, permit.s)
+            .is_ok_and(|signature| signature.normalize_s().is_none());
+        if in_time
+            && low
+            && self.recover(&digest, permit.v, &permit.r, &permit.s) == Some(self.caller)
+        {
             *self.token.nonces.entry(self.caller).or_default() += 1;
             self.token.allowances.insert(self.caller, value);
         }
@@ -207,13 +230,22 @@ impl Host for Chain {
         let allowance = token.allowances.get(&from).copied().unwrap_or_default();
         if allowance < needed {
             let spender = self.market.into();
-            self.token_said = DevToken::ERC20InsufficientAllowance { spender, allowance, needed }.abi_encode();
+            self.token_said = DevToken::ERC20InsufficientAllowance {
+                spender,
+                allowance,
+                needed,
+            }
+            .abi_encode();
             return Err(TokenError::Reverted);
         }
         let balance = token.balance(&from);
         if balance < needed {
-            self.token_said =
-                DevToken::ERC20InsufficientBalance { sender: from.into(), balance, needed }.abi_encode();
+            self.token_said = DevToken::ERC20InsufficientBalance {
+                sender: from.into(),
+                balance,
+                needed,
+            }
+            .abi_encode();
             return Err(TokenError::Reverted);
         }
         if allowance != U256::MAX {

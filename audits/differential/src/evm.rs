@@ -50,7 +50,11 @@ impl Evm {
         block: &Block,
     ) -> Result<Result<Self, Vec<u8>>, Fault> {
         let nobody = Address::ZERO;
-        let mut evm = Self { db: CacheDB::new(EmptyDB::default()), token: nobody, market: nobody };
+        let mut evm = Self {
+            db: CacheDB::new(EmptyDB::default()),
+            token: nobody,
+            market: nobody,
+        };
         for (address, code) in odd {
             evm.install(*address, code);
         }
@@ -78,7 +82,8 @@ impl Evm {
     /// Puts a contract's code where it will be called.
     fn install(&mut self, address: Address, code: &[u8]) {
         let code = Bytecode::new_raw(code.to_vec().into());
-        self.db.insert_account_info(address, AccountInfo::default().with_code(code));
+        self.db
+            .insert_account_info(address, AccountInfo::default().with_code(code));
     }
 
     fn create(
@@ -89,7 +94,10 @@ impl Evm {
     ) -> Result<Result<Address, Vec<u8>>, Fault> {
         let result = self.run(deployer, TxKind::Create, code, block, false, true)?;
         match result {
-            ExecutionResult::Success { output: Output::Create(_, Some(address)), .. } => Ok(Ok(address)),
+            ExecutionResult::Success {
+                output: Output::Create(_, Some(address)),
+                ..
+            } => Ok(Ok(address)),
             ExecutionResult::Revert { output, .. } => Ok(Err(output.to_vec())),
             other => Err(Fault(format!("a contract does not deploy: {other:?}"))),
         }
@@ -121,26 +129,50 @@ impl Evm {
             chain_id: Some(block.chain_id),
             ..TxEnv::default()
         };
-        let mut evm =
-            Context::mainnet().with_db(&mut self.db).with_cfg(cfg).with_block(env).build_mainnet();
-        let result = if commit { evm.transact_commit(tx) } else { evm.transact(tx).map(|done| done.result) };
+        let mut evm = Context::mainnet()
+            .with_db(&mut self.db)
+            .with_cfg(cfg)
+            .with_block(env)
+            .build_mainnet();
+        let result = if commit {
+            evm.transact_commit(tx)
+        } else {
+            evm.transact(tx).map(|done| done.result)
+        };
         result.map_err(|error| Fault(format!("revm: {error:?}")))
     }
 
     /// Calls the market. A call that fails changes nothing.
-    pub fn call(&mut self, caller: Address, data: Vec<u8>, block: &Block, short: bool) -> Result<Answer, Fault> {
+    pub fn call(
+        &mut self,
+        caller: Address,
+        data: Vec<u8>,
+        block: &Block,
+        short: bool,
+    ) -> Result<Answer, Fault> {
         let market = self.market;
         self.answer(caller, market, data, block, short, true)
     }
 
     /// Reads from the market.
-    pub fn view(&mut self, data: Vec<u8>, block: &Block) -> Result<Result<Vec<u8>, Vec<u8>>, Fault> {
+    pub fn view(
+        &mut self,
+        data: Vec<u8>,
+        block: &Block,
+    ) -> Result<Result<Vec<u8>, Vec<u8>>, Fault> {
         let market = self.market;
-        Ok(self.answer(Address::ZERO, market, data, block, false, false)?.outcome)
+        Ok(self
+            .answer(Address::ZERO, market, data, block, false, false)?
+            .outcome)
     }
 
     /// Calls the token.
-    pub fn token_call(&mut self, caller: Address, data: Vec<u8>, block: &Block) -> Result<Answer, Fault> {
+    pub fn token_call(
+        &mut self,
+        caller: Address,
+        data: Vec<u8>,
+        block: &Block,
+    ) -> Result<Answer, Fault> {
         let token = self.token;
         self.answer(caller, token, data, block, false, true)
     }
@@ -150,7 +182,9 @@ impl Evm {
         let token = self.token;
         let data = DevToken::balanceOfCall { account }.abi_encode();
         let answer = self.answer(Address::ZERO, token, data, block, false, false)?;
-        let word = answer.outcome.map_err(|_| Fault("the token does not answer".into()))?;
+        let word = answer
+            .outcome
+            .map_err(|_| Fault("the token does not answer".into()))?;
         Ok(U256::from_be_slice(&word))
     }
 
@@ -178,10 +212,14 @@ impl Evm {
                     .collect(),
                 gas,
             },
-            ExecutionResult::Revert { output, .. } => {
-                Answer { outcome: Err(output.to_vec()), logs: Vec::new(), gas }
+            ExecutionResult::Revert { output, .. } => Answer {
+                outcome: Err(output.to_vec()),
+                logs: Vec::new(),
+                gas,
+            },
+            ExecutionResult::Halt { reason, .. } => {
+                return Err(Fault(format!("the call halts: {reason:?}")));
             }
-            ExecutionResult::Halt { reason, .. } => return Err(Fault(format!("the call halts: {reason:?}"))),
         })
     }
 }

@@ -1,7 +1,12 @@
 //! The same calls on the specification (`contracts/protocol`) and on the deployed bytecode (`contracts/abi`), compared
 //! step by step. See README.md.
 // This crate is a test: what it cannot go on from, it says and stops.
-#![allow(clippy::panic, clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used)]
+#![allow(
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    clippy::expect_used
+)]
 
 mod acts;
 pub mod bindings;

@@ -5,7 +5,8 @@ use std::collections::HashMap;
 
 use piecework_protocol::Store;
 use piecework_protocol::slots::{
-    Config, Dispute, FeeSlot, JobSlot, LeaseSlot, Profile, ProviderSlot, SealSlot, SeatSlot, StakeSlot, Totals,
+    Config, Dispute, FeeSlot, JobSlot, LeaseSlot, Profile, ProviderSlot, SealSlot, SeatSlot,
+    StakeSlot, Totals,
 };
 use piecework_protocol::types::{Address, Bytes32};
 
@@ -36,9 +37,15 @@ plain! { u32, u64 }
 
 /// How the store is asked for a key of this type.
 macro_rules! asked {
-    (Address) => { &Address };
-    (Bytes32) => { &Bytes32 };
-    ($ty:ident) => { $ty };
+    (Address) => {
+        &Address
+    };
+    (Bytes32) => {
+        &Bytes32
+    };
+    ($ty:ident) => {
+        $ty
+    };
 }
 
 macro_rules! memory {

@@ -19,7 +19,11 @@ pub type Outcome = Result<Vec<u8>, Vec<u8>>;
 
 /// The crate's job for the ABI's.
 pub fn job_of(job: &IMarket::Job) -> Job {
-    let IMarket::Job { terms, price, timing } = job;
+    let IMarket::Job {
+        terms,
+        price,
+        timing,
+    } = job;
     Job {
         terms: Terms {
             client: terms.client.into_array(),
@@ -115,8 +119,15 @@ fn dispatch(model: &mut Model, call: &IMarketCalls) -> Result<Vec<u8>, Error> {
         // ledger
         C::deposit(c) => model.deposit(a(&c.account), c.amount).map(none),
         C::depositWithPermit(c) => {
-            let permit = Permit { deadline: c.deadline, v: c.v, r: c.r.0, s: c.s.0 };
-            model.deposit_with_permit(a(&c.account), c.amount, &permit).map(none)
+            let permit = Permit {
+                deadline: c.deadline,
+                v: c.v,
+                r: c.r.0,
+                s: c.s.0,
+            };
+            model
+                .deposit_with_permit(a(&c.account), c.amount, &permit)
+                .map(none)
         }
         C::withdraw(c) => model.withdraw(a(&c.to), c.amount).map(none),
         C::setFee(c) => model.set_fee(c.feeBps, a(&c.recipient)).map(none),
@@ -124,38 +135,73 @@ fn dispatch(model: &mut Model, call: &IMarketCalls) -> Result<Vec<u8>, Error> {
         C::stake(c) => model.stake(c.amount).map(none),
         C::unstake(c) => model.unstake(a(&c.to), c.amount).map(none),
         C::setOperator(c) => model.set_operator(a(&c.operator), c.allowed).map(none),
-        C::setProfile(c) => {
-            model.set_profile(w(&c.nodeId), w(&c.capabilities), c.endpoint.as_bytes()).map(none)
-        }
-        C::admit(c) => model.admit(w(&c.list), a(&c.provider), &words(&c.proof)).map(none),
+        C::setProfile(c) => model
+            .set_profile(w(&c.nodeId), w(&c.capabilities), c.endpoint.as_bytes())
+            .map(none),
+        C::admit(c) => model
+            .admit(w(&c.list), a(&c.provider), &words(&c.proof))
+            .map(none),
         // jobs
         C::post(c) => model.post(&job_of(&c.job), &c.spec).map(|id| id.to_vec()),
-        C::postFor(c) => model.post_for(&job_of(&c.job), &c.spec, &c.signature).map(|id| id.to_vec()),
+        C::postFor(c) => model
+            .post_for(&job_of(&c.job), &c.spec, &c.signature)
+            .map(|id| id.to_vec()),
         C::revoke(c) => model.revoke(c.nonce).map(none),
         C::cancel(c) => model.cancel(&job_of(&c.job)).map(none),
         C::cancelFor(c) => model.cancel_for(&job_of(&c.job), &c.signature).map(none),
         C::close(c) => model.close(&job_of(&c.job), &c.firsts).map(none),
         // optimistic leases
-        C::claim(c) => model.claim(&job_of(&c.job), a(&c.provider), c.count).map(|(first, taken)| {
-            IMarket::claimCall::abi_encode_returns(&IMarket::claimReturn { first, taken })
-        }),
-        C::takeover(c) => model.takeover(&job_of(&c.job), a(&c.provider), c.first).map(none),
+        C::claim(c) => {
+            model
+                .claim(&job_of(&c.job), a(&c.provider), c.count)
+                .map(|(first, taken)| {
+                    IMarket::claimCall::abi_encode_returns(&IMarket::claimReturn { first, taken })
+                })
+        }
+        C::takeover(c) => model
+            .takeover(&job_of(&c.job), a(&c.provider), c.first)
+            .map(none),
         C::submit(c) => model
-            .submit(&job_of(&c.job), c.first, a(&c.provider), w(&c.root), w(&c.manifest))
+            .submit(
+                &job_of(&c.job),
+                c.first,
+                a(&c.provider),
+                w(&c.root),
+                w(&c.manifest),
+            )
             .map(none),
         C::prove(c) => model
-            .prove(&job_of(&c.job), c.first, a(&c.provider), w(&c.root), w(&c.manifest), &c.proof)
+            .prove(
+                &job_of(&c.job),
+                c.first,
+                a(&c.provider),
+                w(&c.root),
+                w(&c.manifest),
+                &c.proof,
+            )
             .map(none),
         C::accept(c) => model.accept(&job_of(&c.job), c.first, w(&c.root)).map(none),
-        C::acceptFor(c) => model.accept_for(&job_of(&c.job), c.first, &c.signature).map(none),
+        C::acceptFor(c) => model
+            .accept_for(&job_of(&c.job), c.first, &c.signature)
+            .map(none),
         C::finalize(c) => model.finalize(&job_of(&c.job), c.first).map(none),
         C::expire(c) => model.expire(&job_of(&c.job), c.first).map(none),
-        C::release(c) => model.release(&job_of(&c.job), c.first, a(&c.provider)).map(none),
+        C::release(c) => model
+            .release(&job_of(&c.job), c.first, a(&c.provider))
+            .map(none),
         // redundant leases
         C::seal(c) => model.seal(&job_of(&c.job)).map(none),
-        C::join(c) => model.join(&job_of(&c.job), c.first, c.round, a(&c.provider)).map(none),
+        C::join(c) => model
+            .join(&job_of(&c.job), c.first, c.round, a(&c.provider))
+            .map(none),
         C::commit(c) => model
-            .commit(&job_of(&c.job), c.first, c.round, a(&c.provider), w(&c.commitment))
+            .commit(
+                &job_of(&c.job),
+                c.first,
+                c.round,
+                a(&c.provider),
+                w(&c.commitment),
+            )
             .map(none),
         C::reveal(c) => model
             .reveal(
@@ -168,7 +214,9 @@ fn dispatch(model: &mut Model, call: &IMarketCalls) -> Result<Vec<u8>, Error> {
                 &c.panel,
             )
             .map(none),
-        C::settle(c) => model.settle(&job_of(&c.job), c.first, w(&c.root), &c.panel).map(none),
+        C::settle(c) => model
+            .settle(&job_of(&c.job), c.first, w(&c.root), &c.panel)
+            .map(none),
         // disputes
         C::challenge(c) => model
             .challenge(
@@ -183,21 +231,41 @@ fn dispatch(model: &mut Model, call: &IMarketCalls) -> Result<Vec<u8>, Error> {
             )
             .map(none),
         C::sealJury(c) => model.seal_jury(&job_of(&c.job), c.first).map(none),
-        C::joinJury(c) => {
-            model.join_jury(&job_of(&c.job), c.first, c.round, c.number, a(&c.provider)).map(none)
-        }
+        C::joinJury(c) => model
+            .join_jury(&job_of(&c.job), c.first, c.round, c.number, a(&c.provider))
+            .map(none),
         C::commitVote(c) => model
-            .commit_vote(&job_of(&c.job), c.first, c.round, c.number, a(&c.provider), w(&c.commitment))
+            .commit_vote(
+                &job_of(&c.job),
+                c.first,
+                c.round,
+                c.number,
+                a(&c.provider),
+                w(&c.commitment),
+            )
             .map(none),
         C::revealVote(c) => model
-            .reveal_vote(&job_of(&c.job), c.first, a(&c.provider), w(&c.digest), w(&c.keyed), w(&c.salt))
+            .reveal_vote(
+                &job_of(&c.job),
+                c.first,
+                a(&c.provider),
+                w(&c.digest),
+                w(&c.keyed),
+                w(&c.salt),
+            )
             .map(none),
-        C::revealAnswer(c) => {
-            model.reveal_answer(&job_of(&c.job), c.first, w(&c.digest), w(&c.salt)).map(none)
-        }
-        C::judge(c) => {
-            model.judge(&job_of(&c.job), c.first, w(&c.digest), w(&c.keyed), &c.panel).map(none)
-        }
+        C::revealAnswer(c) => model
+            .reveal_answer(&job_of(&c.job), c.first, w(&c.digest), w(&c.salt))
+            .map(none),
+        C::judge(c) => model
+            .judge(
+                &job_of(&c.job),
+                c.first,
+                w(&c.digest),
+                w(&c.keyed),
+                &c.panel,
+            )
+            .map(none),
         C::demand(c) => model.demand(&job_of(&c.job), c.first).map(none),
         C::respond(c) => model
             .respond(&job_of(&c.job), c.first, a(&c.provider), &words(&c.digests))
@@ -210,14 +278,19 @@ fn dispatch(model: &mut Model, call: &IMarketCalls) -> Result<Vec<u8>, Error> {
 fn read(model: &Model, call: &IMarketCalls) -> Result<Vec<u8>, Error> {
     use IMarketCalls as C;
     Ok(match call {
-        C::balanceOf(c) => IMarket::balanceOfCall::abi_encode_returns(&model.balance_of(&c.account.0.0)?),
+        C::balanceOf(c) => {
+            IMarket::balanceOfCall::abi_encode_returns(&model.balance_of(&c.account.0.0)?)
+        }
         C::burned(_) => IMarket::burnedCall::abi_encode_returns(&model.burned()),
         C::totalStake(_) => IMarket::totalStakeCall::abi_encode_returns(&model.total_stake()),
         C::token(_) => IMarket::tokenCall::abi_encode_returns(&model.token().into()),
         C::fee(_) => {
             let (fee, recipient) = model.fee();
             let recipient = recipient.into();
-            IMarket::feeCall::abi_encode_returns(&IMarket::feeReturn { feeBps: fee, recipient })
+            IMarket::feeCall::abi_encode_returns(&IMarket::feeReturn {
+                feeBps: fee,
+                recipient,
+            })
         }
         C::times(_) => {
             let times = model.times();
@@ -252,9 +325,9 @@ fn read(model: &Model, call: &IMarketCalls) -> Result<Vec<u8>, Error> {
         C::isOperator(c) => IMarket::isOperatorCall::abi_encode_returns(
             &model.is_operator(&c.provider.0.0, &c.operator.0.0),
         ),
-        C::isAdmitted(c) => {
-            IMarket::isAdmittedCall::abi_encode_returns(&model.is_admitted(&c.list.0, &c.provider.0.0))
-        }
+        C::isAdmitted(c) => IMarket::isAdmittedCall::abi_encode_returns(
+            &model.is_admitted(&c.list.0, &c.provider.0.0),
+        ),
         C::isRevoked(c) => {
             IMarket::isRevokedCall::abi_encode_returns(&model.is_revoked(&c.client.0.0, c.nonce))
         }

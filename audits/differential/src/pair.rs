@@ -50,7 +50,9 @@ impl Tally {
 
     /// Calls made, and how many succeeded.
     pub fn total(&self) -> (u64, u64) {
-        self.calls.values().fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
+        self.calls
+            .values()
+            .fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
     }
 }
 
@@ -67,8 +69,12 @@ pub struct Pair {
 
 /// The name of an error with this revert data.
 pub fn error_name(data: &[u8]) -> String {
-    let Some(selector) = data.first_chunk::<4>() else { return "(nothing)".into() };
-    let known = Error::LIST.iter().find(|(_, _, known)| known.to_be_bytes() == *selector);
+    let Some(selector) = data.first_chunk::<4>() else {
+        return "(nothing)".into();
+    };
+    let known = Error::LIST
+        .iter()
+        .find(|(_, _, known)| known.to_be_bytes() == *selector);
     match known {
         Some(("Panic", ..)) => format!("Panic({:#x})", data.last().copied().unwrap_or_default()),
         Some((name, ..)) => (*name).into(),
@@ -79,7 +85,11 @@ pub fn error_name(data: &[u8]) -> String {
 fn show(outcome: &Outcome) -> String {
     match outcome {
         Ok(data) => format!("returns {}", hex::encode_prefixed(data)),
-        Err(data) => format!("reverts with {} {}", error_name(data), hex::encode_prefixed(data)),
+        Err(data) => format!(
+            "reverts with {} {}",
+            error_name(data),
+            hex::encode_prefixed(data)
+        ),
     }
 }
 
@@ -119,7 +129,9 @@ impl Pair {
         }
         let data = call.encode();
         let started = Instant::now();
-        let theirs = self.evm.call(EthAddress::from(caller), data, block, short)?;
+        let theirs = self
+            .evm
+            .call(EthAddress::from(caller), data, block, short)?;
         self.tally.evm_time += started.elapsed();
 
         if ours != theirs.outcome {
@@ -137,7 +149,11 @@ impl Pair {
             Ok(_) => sum.1 += 1,
             Err(data) => *self.tally.errors.entry(error_name(data)).or_default() += 1,
         }
-        let logs = if ours.is_ok() { std::mem::take(&mut self.model.host.logs) } else { Vec::new() };
+        let logs = if ours.is_ok() {
+            std::mem::take(&mut self.model.host.logs)
+        } else {
+            Vec::new()
+        };
         if ours.is_err() && (self.model.store.writes() != 0 || !self.model.host.logs.is_empty()) {
             return Err(Fault(format!("{call:?}: refused, and yet it wrote")));
         }
@@ -148,8 +164,14 @@ impl Pair {
             )));
         }
         for (topics, _) in &logs {
-            let event = Event::LIST.iter().find(|(_, _, _, topic)| topics.first() == Some(topic));
-            *self.tally.events.entry(event.map_or("?", |event| event.0)).or_default() += 1;
+            let event = Event::LIST
+                .iter()
+                .find(|(_, _, _, topic)| topics.first() == Some(topic));
+            *self
+                .tally
+                .events
+                .entry(event.map_or("?", |event| event.0))
+                .or_default() += 1;
         }
         Ok(ours.is_ok())
     }
@@ -172,12 +194,22 @@ impl Pair {
 
     /// Compares an account's tokens.
     pub fn compare_tokens(&mut self, account: Address, block: &Block) -> Result<(), Fault> {
-        let ours = self.model.host.token.balances.get(&account).copied().unwrap_or(U256::ZERO);
+        let ours = self
+            .model
+            .host
+            .token
+            .balances
+            .get(&account)
+            .copied()
+            .unwrap_or(U256::ZERO);
         let theirs = self.evm.token_balance(account.into(), block)?;
         if ours == theirs {
             return Ok(());
         }
-        Err(Fault(format!("{} has {ours} and {theirs} tokens", hex::encode_prefixed(account))))
+        Err(Fault(format!(
+            "{} has {ours} and {theirs} tokens",
+            hex::encode_prefixed(account)
+        )))
     }
 }
 
@@ -189,19 +221,52 @@ impl std::fmt::Display for Tally {
             writeln!(f, "| `{name}` | {calls} | {successes} |")?;
         }
         let (calls, successes) = self.total();
-        writeln!(f, "| all | {calls} | {successes} ({} %) |", successes * 100 / calls.max(1))?;
+        writeln!(
+            f,
+            "| all | {calls} | {successes} ({} %) |",
+            successes * 100 / calls.max(1)
+        )?;
 
-        let all: Vec<&str> = Error::LIST.iter().map(|error| error.0).filter(|name| *name != "Panic").collect();
-        let missing: Vec<&str> =
-            all.iter().copied().filter(|name| !self.errors.contains_key(*name)).collect();
-        writeln!(f, "\nerrors reached: {} of {}; not: {}", all.len() - missing.len(), all.len(), missing.join(", "))?;
-        let reached: Vec<String> = self.errors.iter().map(|(name, count)| format!("{name} {count}")).collect();
+        let all: Vec<&str> = Error::LIST
+            .iter()
+            .map(|error| error.0)
+            .filter(|name| *name != "Panic")
+            .collect();
+        let missing: Vec<&str> = all
+            .iter()
+            .copied()
+            .filter(|name| !self.errors.contains_key(*name))
+            .collect();
+        writeln!(
+            f,
+            "\nerrors reached: {} of {}; not: {}",
+            all.len() - missing.len(),
+            all.len(),
+            missing.join(", ")
+        )?;
+        let reached: Vec<String> = self
+            .errors
+            .iter()
+            .map(|(name, count)| format!("{name} {count}"))
+            .collect();
         writeln!(f, "{}", reached.join(", "))?;
-        let missing: Vec<&str> =
-            Event::LIST.iter().map(|event| event.0).filter(|name| !self.events.contains_key(name)).collect();
+        let missing: Vec<&str> = Event::LIST
+            .iter()
+            .map(|event| event.0)
+            .filter(|name| !self.events.contains_key(name))
+            .collect();
         let seen = Event::LIST.len() - missing.len();
-        writeln!(f, "events seen: {seen} of {}; not: {}", Event::LIST.len(), missing.join(", "))?;
-        let reached: Vec<String> = self.events.iter().map(|(name, count)| format!("{name} {count}")).collect();
+        writeln!(
+            f,
+            "events seen: {seen} of {}; not: {}",
+            Event::LIST.len(),
+            missing.join(", ")
+        )?;
+        let reached: Vec<String> = self
+            .events
+            .iter()
+            .map(|(name, count)| format!("{name} {count}"))
+            .collect();
         writeln!(f, "{}", reached.join(", "))?;
         let speed = |time: Duration| calls as f64 / time.as_secs_f64().max(1e-9);
         write!(

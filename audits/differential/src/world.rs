@@ -93,7 +93,11 @@ pub struct Act {
 impl Act {
     /// One without a note.
     pub fn new(caller: Address, call: IMarketCalls) -> Self {
-        Self { caller, call, notes: Vec::new() }
+        Self {
+            caller,
+            call,
+            notes: Vec::new(),
+        }
     }
 }
 
@@ -135,7 +139,10 @@ impl Code {
 /// The creation code in an artifact: `bytecode` as in `contracts/abi`, or `bytecode.object` as forge writes it.
 pub fn bytecode(artifact: &str) -> Vec<u8> {
     let json: serde_json::Value = serde_json::from_str(artifact).expect("an artifact");
-    let code = json["bytecode"].as_str().or(json["bytecode"]["object"].as_str()).expect("bytecode");
+    let code = json["bytecode"]
+        .as_str()
+        .or(json["bytecode"]["object"].as_str())
+        .expect("bytecode");
     hex::decode(code).expect("hexadecimal")
 }
 
@@ -164,14 +171,32 @@ pub struct World {
 
 /// Short times, as on a devnet.
 fn times() -> IMarket::Times {
-    IMarket::Times { drawTime: 60, drawStep: 15, revealWindow: 300, respondWindow: 600, stakeAge: 100 }
+    IMarket::Times {
+        drawTime: 60,
+        drawStep: 15,
+        revealWindow: 300,
+        respondWindow: 600,
+        stakeAge: 100,
+    }
 }
 
 /// Deploys both sides. `Err` in it: what the constructor reverts with, the same on both.
-pub fn deploy(code: &Code, arguments: &Constructor, kind: TokenKind) -> Result<Result<Pair, Vec<u8>>, Fault> {
+pub fn deploy(
+    code: &Code,
+    arguments: &Constructor,
+    kind: TokenKind,
+) -> Result<Result<Pair, Vec<u8>>, Fault> {
     let deployer = EthAddress::repeat_byte(0xdd);
-    let block = Block { chain_id: 31_337, number: 1_000, time: 1_800_000_000, prevrandao: [7; 32] };
-    let mut odd: Vec<(EthAddress, &[u8])> = CONTRACTS.iter().map(|at| (EthAddress::from(*at), &RULE[..])).collect();
+    let block = Block {
+        chain_id: 31_337,
+        number: 1_000,
+        time: 1_800_000_000,
+        prevrandao: [7; 32],
+    };
+    let mut odd: Vec<(EthAddress, &[u8])> = CONTRACTS
+        .iter()
+        .map(|at| (EthAddress::from(*at), &RULE[..]))
+        .collect();
     // return(word) to every call
     let says;
     let token = match kind {
@@ -210,7 +235,10 @@ pub fn deploy(code: &Code, arguments: &Constructor, kind: TokenKind) -> Result<R
         logs: Vec::new(),
         token_said: Vec::new(),
     };
-    let mut model = Model { store: Memory::default(), host };
+    let mut model = Model {
+        store: Memory::default(),
+        host,
+    };
     let ours = model.deploy(
         &arguments.token.into_array(),
         &arguments.feeGovernor.into_array(),
@@ -219,9 +247,18 @@ pub fn deploy(code: &Code, arguments: &Constructor, kind: TokenKind) -> Result<R
         &times_of(&arguments.times),
     );
     match (ours, theirs) {
-        (Ok(()), Ok(evm)) => Ok(Ok(Pair { evm, model, tally: crate::pair::Tally::default() })),
-        (Err(error), Err(data)) if crate::model::revert_data(&model, &error) == data => Ok(Err(data)),
-        (ours, theirs) => Err(Fault(format!("the constructors differ: {ours:?}, {:?}", theirs.map(|_| ())))),
+        (Ok(()), Ok(evm)) => Ok(Ok(Pair {
+            evm,
+            model,
+            tally: crate::pair::Tally::default(),
+        })),
+        (Err(error), Err(data)) if crate::model::revert_data(&model, &error) == data => {
+            Ok(Err(data))
+        }
+        (ours, theirs) => Err(Fault(format!(
+            "the constructors differ: {ours:?}, {:?}",
+            theirs.map(|_| ())
+        ))),
     }
 }
 
@@ -233,7 +270,10 @@ impl World {
             .map(|number| {
                 let secret = keccak256(format!("person {number}"));
                 let key = SigningKey::from_slice(&secret[..]).expect("a key");
-                Person { address: account_of(key.verifying_key()), key }
+                Person {
+                    address: account_of(key.verifying_key()),
+                    key,
+                }
             })
             .collect();
         let arguments = Constructor {
@@ -243,7 +283,8 @@ impl World {
             feeBps: rng.random_range(0..=500),
             times: times(),
         };
-        let pair = deploy(code, &arguments, TokenKind::Honest)?.map_err(|_| Fault("no market".into()))?;
+        let pair =
+            deploy(code, &arguments, TokenKind::Honest)?.map_err(|_| Fault("no market".into()))?;
         let block = pair.model.host.block;
         let mut world = Self {
             rng,
@@ -264,17 +305,39 @@ impl World {
         for number in 0..PEOPLE {
             let address = self.people[number].address;
             // The last one allows little.
-            let allowed = if number + 1 == PEOPLE { U256::from(50_000_u32) } else { U256::MAX };
+            let allowed = if number + 1 == PEOPLE {
+                U256::from(50_000_u32)
+            } else {
+                U256::MAX
+            };
             self.give(address, U256::from(1_u128 << 90), allowed)?;
-            let amount = if number < PROVIDERS { self.rng.random_range(20_000..60_000) } else { 0 };
+            let amount = if number < PROVIDERS {
+                self.rng.random_range(20_000..60_000)
+            } else {
+                0
+            };
             if amount > 0 {
                 self.make(address, IMarket::stakeCall { amount }.into())?;
             }
             let amount = self.rng.random_range(1..30_000);
-            self.make(address, IMarket::depositCall { account: address.into(), amount }.into())?;
+            self.make(
+                address,
+                IMarket::depositCall {
+                    account: address.into(),
+                    amount,
+                }
+                .into(),
+            )?;
         }
         let account = CONTRACTS[0].into();
-        self.make(self.people[2].address, IMarket::depositCall { account, amount: 50_000 }.into())?;
+        self.make(
+            self.people[2].address,
+            IMarket::depositCall {
+                account,
+                amount: 50_000,
+            }
+            .into(),
+        )?;
         self.pass(150, 5);
         Ok(())
     }
@@ -282,11 +345,24 @@ impl World {
     /// Gives tokens to an account, and to the market its allowance.
     fn give(&mut self, account: Address, amount: U256, allowed: U256) -> Result<(), Fault> {
         let spender = self.pair.evm.market;
-        let mint = DevToken::mintCall { to: account.into(), amount }.abi_encode();
-        let approve = DevToken::approveCall { spender, value: allowed }.abi_encode();
+        let mint = DevToken::mintCall {
+            to: account.into(),
+            amount,
+        }
+        .abi_encode();
+        let approve = DevToken::approveCall {
+            spender,
+            value: allowed,
+        }
+        .abi_encode();
         for data in [mint, approve] {
-            let answer = self.pair.evm.token_call(account.into(), data, &self.block)?;
-            answer.outcome.map_err(|_| Fault("the token refuses".into()))?;
+            let answer = self
+                .pair
+                .evm
+                .token_call(account.into(), data, &self.block)?;
+            answer
+                .outcome
+                .map_err(|_| Fault("the token refuses".into()))?;
         }
         let token = &mut self.pair.model.host.token;
         *token.balances.entry(account).or_default() += amount;
@@ -325,7 +401,14 @@ impl World {
             let fixed = terms.max_lease.min(terms.tasks - first);
             match lease.phase {
                 Phase::None if terms.replicas == 1 => break,
-                Phase::None => leases.push((first, LeaseSlot { count: fixed, phase: Phase::Free, ..lease })),
+                Phase::None => leases.push((
+                    first,
+                    LeaseSlot {
+                        count: fixed,
+                        phase: Phase::Free,
+                        ..lease
+                    },
+                )),
                 _ => leases.push((first, lease)),
             }
             first += leases.last().map_or(1, |(_, lease)| lease.count.max(1));
@@ -338,15 +421,22 @@ impl World {
     /// Makes so many steps; what differs ends them.
     pub fn run(&mut self, steps: u64) -> Result<(), Fault> {
         for _ in 0..steps {
-            self.turn().map_err(|Fault(text)| Fault(format!("step {}: {text}", self.steps)))?;
+            self.turn()
+                .map_err(|Fault(text)| Fault(format!("step {}: {text}", self.steps)))?;
         }
-        self.sweep().map_err(|Fault(text)| Fault(format!("after step {}: {text}", self.steps)))
+        self.sweep()
+            .map_err(|Fault(text)| Fault(format!("after step {}: {text}", self.steps)))
     }
 
     fn turn(&mut self) -> Result<(), Fault> {
         self.steps += 1;
         if let Some((place, first)) = self.focus {
-            let phase = self.pair.model.store.lease(&self.jobs[place].id, first).phase;
+            let phase = self
+                .pair
+                .model
+                .store
+                .lease(&self.jobs[place].id, first)
+                .phase;
             if self.chance(3) || matches!(phase, Phase::Settled | Phase::Refunded) {
                 self.focus = None;
             }
@@ -361,7 +451,10 @@ impl World {
             }
             let calls = acts.iter().map(|act| act.call.clone()).collect();
             let block = self.block;
-            if self.pair.step(acts[0].caller, &Call::All(calls), &block, false)? {
+            if self
+                .pair
+                .step(acts[0].caller, &Call::All(calls), &block, false)?
+            {
                 acts.into_iter().for_each(|act| self.remember(act.notes));
             }
         } else {
@@ -377,7 +470,10 @@ impl World {
             block.chain_id = 99; // the lesser side of a fork
         }
         let short = matches!(act.call, IMarketCalls::prove(_)) && self.chance(10);
-        if self.pair.step(act.caller, &Call::One(act.call), &block, short)? {
+        if self
+            .pair
+            .step(act.caller, &Call::One(act.call), &block, short)?
+        {
             self.remember(act.notes);
         }
         Ok(())
@@ -399,10 +495,18 @@ impl World {
         for _ in 0..12 {
             let act = self.idea();
             if !careful {
-                return if self.chance(50) { self.spoil(act) } else { act };
+                return if self.chance(50) {
+                    self.spoil(act)
+                } else {
+                    act
+                };
             }
             let block = self.block;
-            if self.pair.would(act.caller, &Call::One(act.call.clone()), &block).is_ok() {
+            if self
+                .pair
+                .would(act.caller, &Call::One(act.call.clone()), &block)
+                .is_ok()
+            {
                 return act;
             }
         }
@@ -505,7 +609,11 @@ impl World {
             self.focus = (0..6).find_map(|_| self.look_for_lease());
         }
         let elsewhere = self.chance(20);
-        let (place, first) = if elsewhere { self.look_for_lease()? } else { self.focus? };
+        let (place, first) = if elsewhere {
+            self.look_for_lease()?
+        } else {
+            self.focus?
+        };
         Some((self.jobs[place].clone(), first))
     }
 
@@ -518,7 +626,9 @@ impl World {
         let mut firsts: Vec<u32> = self
             .leases(&known)
             .into_iter()
-            .filter(|(_, lease)| settled || !matches!(lease.phase, Phase::Settled | Phase::Refunded))
+            .filter(|(_, lease)| {
+                settled || !matches!(lease.phase, Phase::Settled | Phase::Refunded)
+            })
             .map(|(first, _)| first)
             .collect();
         let next = self.pair.model.store.job(&known.id).next;
@@ -542,9 +652,27 @@ impl World {
         if let Some((place, first)) = self.focus {
             let job_id = B256::from(self.jobs[place].id);
             views.push(IMarket::jobOfCall { jobId: job_id }.into());
-            views.push(IMarket::leaseOfCall { jobId: job_id, first }.into());
-            views.push(IMarket::disputeOfCall { jobId: job_id, first }.into());
-            views.push(IMarket::resultRootCall { jobId: job_id, first }.into());
+            views.push(
+                IMarket::leaseOfCall {
+                    jobId: job_id,
+                    first,
+                }
+                .into(),
+            );
+            views.push(
+                IMarket::disputeOfCall {
+                    jobId: job_id,
+                    first,
+                }
+                .into(),
+            );
+            views.push(
+                IMarket::resultRootCall {
+                    jobId: job_id,
+                    first,
+                }
+                .into(),
+            );
         }
         for view in views {
             self.pair.look(&Call::One(view), &block)?;
@@ -563,23 +691,56 @@ impl World {
         let mut views: Vec<IMarketCalls> = vec![
             IMarket::jobOfCall { jobId: job_id }.into(),
             IMarket::sealOfCall { key: job_id }.into(),
-            IMarket::hashJobCall { job: known.job.clone() }.into(),
+            IMarket::hashJobCall {
+                job: known.job.clone(),
+            }
+            .into(),
             IMarket::priceAtCall { job, time }.into(),
         ];
         for (first, lease) in self.leases(known) {
-            views.push(IMarket::leaseOfCall { jobId: job_id, first }.into());
-            views.push(IMarket::resultRootCall { jobId: job_id, first }.into());
-            views.push(IMarket::disputeOfCall { jobId: job_id, first }.into());
+            views.push(
+                IMarket::leaseOfCall {
+                    jobId: job_id,
+                    first,
+                }
+                .into(),
+            );
+            views.push(
+                IMarket::resultRootCall {
+                    jobId: job_id,
+                    first,
+                }
+                .into(),
+            );
+            views.push(
+                IMarket::disputeOfCall {
+                    jobId: job_id,
+                    first,
+                }
+                .into(),
+            );
             for challenge in 0..=lease.challenges {
                 let round = lease.round;
                 let number = |value: u32| B256::from(U256::from(value)).0;
-                let key = [known.id, number(first), number(round.into()), number(challenge.into())];
+                let key = [
+                    known.id,
+                    number(first),
+                    number(round.into()),
+                    number(challenge.into()),
+                ];
                 let key = keccak256(key.as_flattened());
                 views.push(IMarket::sealOfCall { key }.into());
                 for person in &self.people {
                     let provider = person.address.into();
                     views.push(
-                        IMarket::seatOfCall { jobId: job_id, first, round, challenge, provider }.into(),
+                        IMarket::seatOfCall {
+                            jobId: job_id,
+                            first,
+                            round,
+                            challenge,
+                            provider,
+                        }
+                        .into(),
                     );
                 }
             }
@@ -605,10 +766,28 @@ impl World {
             views.push(IMarket::balanceOfCall { account: who }.into());
             views.push(IMarket::providerOfCall { provider: who }.into());
             views.push(IMarket::profileOfCall { provider: who }.into());
-            views.push(IMarket::isAdmittedCall { list: list.into(), provider: who }.into());
-            views.push(IMarket::isRevokedCall { client: who, nonce: 3 }.into());
+            views.push(
+                IMarket::isAdmittedCall {
+                    list: list.into(),
+                    provider: who,
+                }
+                .into(),
+            );
+            views.push(
+                IMarket::isRevokedCall {
+                    client: who,
+                    nonce: 3,
+                }
+                .into(),
+            );
             for other in &everyone {
-                views.push(IMarket::isOperatorCall { provider: who, operator: (*other).into() }.into());
+                views.push(
+                    IMarket::isOperatorCall {
+                        provider: who,
+                        operator: (*other).into(),
+                    }
+                    .into(),
+                );
             }
         }
         for known in self.jobs.clone() {
@@ -629,7 +808,9 @@ impl World {
         let mut phases = BTreeMap::new();
         for known in &self.jobs {
             for (_, lease) in self.leases(known) {
-                *phases.entry(format!("{:?} {:?}", lease.phase, lease.how)).or_default() += 1;
+                *phases
+                    .entry(format!("{:?} {:?}", lease.phase, lease.how))
+                    .or_default() += 1;
             }
         }
         phases

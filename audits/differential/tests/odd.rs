@@ -2,23 +2,36 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use alloy_primitives::Address;
+use piecework_differential::MARKET_TOKEN;
 use piecework_differential::bindings::{Call, Constructor, IMarket};
 use piecework_differential::chain::TokenKind;
 use piecework_differential::pair::error_name;
 use piecework_differential::world::{Code, deploy};
-use piecework_differential::MARKET_TOKEN;
 
 const MONTH: u64 = 30 * 86_400;
 
 fn arguments() -> Constructor {
-    let times = IMarket::Times { drawTime: 1, drawStep: 1, revealWindow: 1, respondWindow: 1, stakeAge: 0 };
+    let times = IMarket::Times {
+        drawTime: 1,
+        drawStep: 1,
+        revealWindow: 1,
+        respondWindow: 1,
+        stakeAge: 0,
+    };
     let (governor, recipient) = (Address::repeat_byte(3), Address::repeat_byte(4));
-    Constructor { token: MARKET_TOKEN, feeGovernor: governor, feeRecipient: recipient, feeBps: 1, times }
+    Constructor {
+        token: MARKET_TOKEN,
+        feeGovernor: governor,
+        feeRecipient: recipient,
+        feeBps: 1,
+        times,
+    }
 }
 
 /// What both constructors revert with; panics if they differ.
 fn refused(arguments: &Constructor) -> Option<String> {
-    let deployed = deploy(&Code::committed(), arguments, TokenKind::Honest).expect("the two differ");
+    let deployed =
+        deploy(&Code::committed(), arguments, TokenKind::Honest).expect("the two differ");
     deployed.err().map(|data| error_name(&data))
 }
 
@@ -39,8 +52,14 @@ fn constructors_refuse_the_same() {
         (|c| c.times.stakeAge = MONTH + 1, Some("BadWindow")),
         (|c| c.times.stakeAge = MONTH, None),
         // The first of two is told.
-        (|c| (c.feeBps, c.times.drawTime) = (501, 0), Some("FeeTooHigh")),
-        (|c| (c.token, c.feeBps) = (Address::ZERO, 501), Some("ZeroAddress")),
+        (
+            |c| (c.feeBps, c.times.drawTime) = (501, 0),
+            Some("FeeTooHigh"),
+        ),
+        (
+            |c| (c.token, c.feeBps) = (Address::ZERO, 501),
+            Some("ZeroAddress"),
+        ),
     ];
     for (place, (change, expected)) in cases.into_iter().enumerate() {
         let mut arguments = arguments();
@@ -52,15 +71,22 @@ fn constructors_refuse_the_same() {
 #[test]
 fn odd_tokens_are_refused_the_same() {
     for (word, error) in [(1, "DepositShort"), (0, "SafeERC20FailedOperation")] {
-        let deployed = deploy(&Code::committed(), &arguments(), TokenKind::Says(word)).expect("the two differ");
+        let deployed = deploy(&Code::committed(), &arguments(), TokenKind::Says(word))
+            .expect("the two differ");
         let mut pair = deployed.expect("a market");
         let block = pair.model.host.block;
         let calls = [
-            IMarket::depositCall { account: Address::repeat_byte(1), amount: 5 }.into(),
+            IMarket::depositCall {
+                account: Address::repeat_byte(1),
+                amount: 5,
+            }
+            .into(),
             IMarket::stakeCall { amount: 5 }.into(),
         ];
         for call in calls {
-            let done = pair.step([9; 20], &Call::One(call), &block, false).expect("the two differ");
+            let done = pair
+                .step([9; 20], &Call::One(call), &block, false)
+                .expect("the two differ");
             assert!(!done);
         }
         assert_eq!(pair.tally.errors.get(error), Some(&2));

@@ -1,5 +1,10 @@
 //! Random traces: whatever people do, the specification and the bytecode answer alike.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout
+)]
 
 use piecework_differential::bindings::IMarket;
 use piecework_differential::pair::Tally;
@@ -12,7 +17,10 @@ const TRACES: u64 = 10;
 
 /// A number from the environment.
 fn setting(name: &str) -> u64 {
-    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(1)
+    std::env::var(name)
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(1)
 }
 
 /// `PIECEWORK_DEPTH` times as many traces; from `PIECEWORK_SEED` on; `PIECEWORK_MARKET` names another artifact.
@@ -31,7 +39,10 @@ fn the_two_answer_alike() {
     }
     println!("{tally}");
     let (calls, successes) = tally.total();
-    assert!(successes * 2 > calls, "most calls should succeed: {successes} of {calls}");
+    assert!(
+        successes * 2 > calls,
+        "most calls should succeed: {successes} of {calls}"
+    );
 }
 
 /// A lease has 65,535 rounds. So many takeovers take some 10 seconds: in depth only.
@@ -55,7 +66,12 @@ fn rounds_end_alike() {
             providers: alloy_primitives::B256::ZERO,
             verifier: alloy_primitives::Address::ZERO,
         },
-        price: IMarket::Price { minPrice: 0, maxPrice: 0, bond: 0, juryFee: 0 },
+        price: IMarket::Price {
+            minPrice: 0,
+            maxPrice: 0,
+            bond: 0,
+            juryFee: 0,
+        },
         timing: IMarket::Timing {
             opensAt: now,
             ramp: 0,
@@ -64,15 +80,26 @@ fn rounds_end_alike() {
             challengeWindow: 0,
         },
     };
-    let post = IMarket::postCall { job: job.clone(), spec: Vec::new().into() };
+    let post = IMarket::postCall {
+        job: job.clone(),
+        spec: Vec::new().into(),
+    };
     assert!(world.make(client, post.into()).expect("alike"));
     let holders = [world.people[0].address, world.people[1].address];
-    let claim = IMarket::claimCall { job: job.clone(), provider: holders[0].into(), count: 1 };
+    let claim = IMarket::claimCall {
+        job: job.clone(),
+        provider: holders[0].into(),
+        count: 1,
+    };
     assert!(world.make(holders[0], claim.into()).expect("alike"));
     for round in 1..=u16::MAX {
         world.pass(2, 1);
         let provider = holders[usize::from(round % 2)];
-        let call = IMarket::takeoverCall { job: job.clone(), provider: provider.into(), first: 0 };
+        let call = IMarket::takeoverCall {
+            job: job.clone(),
+            provider: provider.into(),
+            first: 0,
+        };
         let taken = world.make(provider, call.into()).expect("alike");
         assert_eq!(taken, round != u16::MAX, "round {round}");
     }

@@ -1,5 +1,10 @@
 //! The hashes of the specification against the vectors that the contracts are tested with.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
 
 use alloy_primitives::hex;
 use piecework_differential::world::World;
@@ -19,11 +24,17 @@ fn host(chain_id: u64, market: Address) -> impl Host {
 }
 
 fn word(value: &Value) -> Bytes32 {
-    hex::decode(value.as_str().expect("text")).expect("hexadecimal").try_into().expect("32 bytes")
+    hex::decode(value.as_str().expect("text"))
+        .expect("hexadecimal")
+        .try_into()
+        .expect("32 bytes")
 }
 
 fn address(value: &Value) -> Address {
-    hex::decode(value.as_str().expect("text")).expect("hexadecimal").try_into().expect("20 bytes")
+    hex::decode(value.as_str().expect("text"))
+        .expect("hexadecimal")
+        .try_into()
+        .expect("20 bytes")
 }
 
 fn amount(value: &Value) -> u128 {
@@ -31,14 +42,21 @@ fn amount(value: &Value) -> u128 {
 }
 
 fn number<T: TryFrom<u64>>(value: &Value) -> T {
-    T::try_from(value.as_u64().expect("a number")).ok().expect("small enough")
+    T::try_from(value.as_u64().expect("a number"))
+        .ok()
+        .expect("small enough")
 }
 
 #[test]
 fn a_job_has_the_hash_that_wallets_sign() {
     let vector: Value =
-        serde_json::from_str(include_str!("../../../contracts/abi/job-hash-vector.json")).expect("a vector");
-    let (terms, price, timing) = (&vector["job"]["terms"], &vector["job"]["price"], &vector["job"]["timing"]);
+        serde_json::from_str(include_str!("../../../contracts/abi/job-hash-vector.json"))
+            .expect("a vector");
+    let (terms, price, timing) = (
+        &vector["job"]["terms"],
+        &vector["job"]["price"],
+        &vector["job"]["timing"],
+    );
     let job = Job {
         terms: Terms {
             client: address(&terms["client"]),
@@ -70,7 +88,10 @@ fn a_job_has_the_hash_that_wallets_sign() {
     assert_eq!(hash::job(&host, &job), word(&vector["structHash"]));
     assert_eq!(hash::domain(&host), word(&vector["domainSeparator"]));
 
-    let mut market = Market { store: piecework_differential::memory::Memory::default(), host };
+    let mut market = Market {
+        store: piecework_differential::memory::Memory::default(),
+        host,
+    };
     let times = piecework_protocol::types::Times {
         draw_time: 1,
         draw_step: 1,
@@ -78,32 +99,69 @@ fn a_job_has_the_hash_that_wallets_sign() {
         respond_window: 1,
         stake_age: 0,
     };
-    market.deploy(&[1; 20], &[0; 20], &[0; 20], 0, &times).expect("a market");
+    market
+        .deploy(&[1; 20], &[0; 20], &[0; 20], 0, &times)
+        .expect("a market");
     assert_eq!(market.hash_job(&job), word(&vector["jobId"]));
 }
 
 #[test]
 fn trees_have_the_roots_and_proofs_of_the_vectors() {
     let vectors: Value =
-        serde_json::from_str(include_str!("../../../contracts/abi/merkle-vectors.json")).expect("vectors");
+        serde_json::from_str(include_str!("../../../contracts/abi/merkle-vectors.json"))
+            .expect("vectors");
     let host = host(1, [0; 20]);
     for vector in vectors.as_array().expect("a list") {
-        let list = |name: &str| vector[name].as_array().expect("a list").iter().map(word).collect::<Vec<_>>();
+        let list = |name: &str| {
+            vector[name]
+                .as_array()
+                .expect("a list")
+                .iter()
+                .map(word)
+                .collect::<Vec<_>>()
+        };
         let (digests, proof) = (list("digests"), list("proof"));
-        let (first, count, task): (u32, u32, u32) =
-            (number(&vector["first"]), number(&vector["count"]), number(&vector["task"]));
+        let (first, count, task): (u32, u32, u32) = (
+            number(&vector["first"]),
+            number(&vector["count"]),
+            number(&vector["task"]),
+        );
         let root = word(&vector["root"]);
         let digest = &digests[(task - first) as usize];
         assert_eq!(root_of(&host, first, &digests), Some(root));
         assert_eq!(proof.len(), depth(count));
         assert!(verify(&host, &root, (first, count), (task, digest), &proof));
         // Another task, another digest, a leaf as its own root: no.
-        assert!(!verify(&host, &root, (first, count), (task + 1, digest), &proof));
-        assert!(!verify(&host, &root, (first, count), (task, &[9; 32]), &proof));
+        assert!(!verify(
+            &host,
+            &root,
+            (first, count),
+            (task + 1, digest),
+            &proof
+        ));
+        assert!(!verify(
+            &host,
+            &root,
+            (first, count),
+            (task, &[9; 32]),
+            &proof
+        ));
         let longer = [&proof[..], &[[0; 32]]].concat();
-        assert!(!verify(&host, &root, (first, count), (task, digest), &longer));
+        assert!(!verify(
+            &host,
+            &root,
+            (first, count),
+            (task, digest),
+            &longer
+        ));
         if count > 1 {
-            assert!(!verify(&host, &leaf(&host, task.into(), digest), (first, count), (task, digest), &[]));
+            assert!(!verify(
+                &host,
+                &leaf(&host, task.into(), digest),
+                (first, count),
+                (task, digest),
+                &[]
+            ));
         }
     }
 }

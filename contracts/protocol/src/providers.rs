@@ -35,10 +35,11 @@ impl<S: Store, H: Host> Market<S, H> {
         Ok(())
     }
 
-    /// `unstake`: takes free stake of the caller out.
+    /// `unstake`: takes free stake of the caller out, not before it stood for the market's stake age since it last grew:
+    /// a loan of a moment would make the others' shares of a draw small.
     ///
     /// # Errors
-    /// `ZeroAddress`, `ZeroAmount`, `InsufficientStake`, the token's.
+    /// `ZeroAddress`, `ZeroAmount`, `InsufficientStake`, `TooEarly`, the token's.
     pub fn unstake(&mut self, to: &Address, amount: u128) -> Result<(), Error> {
         if *to == NOBODY {
             return Err(Error::ZeroAddress());
@@ -48,8 +49,10 @@ impl<S: Store, H: Host> Market<S, H> {
         }
         let provider = self.host.caller();
         let number = self.store.number(&provider);
-        self.lock(number, &provider, amount)?; // free it must be: it leaves the free stake, and then the whole
+        self.check_lock(number, &provider, amount)?;
         let mut stake = self.store.stake(number);
+        self.require_from(plus(stake.staked_at, self.store.config().times.stake_age)?)?;
+        self.lock(number, &provider, amount)?; // it leaves the free stake, and then the whole
         stake.total = minus(stake.total, amount)?;
         self.store.set_stake(number, stake);
         let mut totals = self.store.totals();
