@@ -62,6 +62,9 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+#[cfg(test)]
+extern crate std;
+
 mod abi;
 mod books;
 mod demands;
@@ -80,6 +83,8 @@ mod records;
 mod redundant;
 pub mod result;
 pub mod rules;
+#[cfg(test)]
+mod rules_test;
 mod seats;
 mod signatures;
 pub mod slots;
