@@ -69,6 +69,40 @@ impl Challenge {
         keccak256(words.abi_encode_params())
     }
 
+    /// Units that a challenge puts down in a round with so many earlier ones: three jurors' fees, and twice as much
+    /// for each. What is too large for a market, the market refuses.
+    #[must_use]
+    pub fn deposit_of(jury_fee: u128, earlier: u8) -> u128 {
+        let once = jury_fee.saturating_mul(JURY);
+        once.saturating_mul(1 << u32::from(earlier).min(64))
+    }
+
+    /// The call that opens it.
+    #[must_use]
+    pub fn call(&self, job: IMarket::Job) -> IMarket::challengeCall {
+        IMarket::challengeCall {
+            job,
+            first: self.first,
+            round: self.round,
+            number: self.number,
+            task: self.task,
+            digest: self.digest,
+            proof: self.proof.clone(),
+            answer: self.answer(),
+        }
+    }
+
+    /// The call that reveals its answer.
+    #[must_use]
+    pub fn reveal(&self, job: IMarket::Job) -> IMarket::revealAnswerCall {
+        IMarket::revealAnswerCall {
+            job,
+            first: self.first,
+            digest: self.right,
+            salt: self.salt,
+        }
+    }
+
     /// Writes it to a new file that only its owner can read, and makes sure that it is on the disk.
     ///
     /// # Errors
@@ -144,8 +178,6 @@ impl Run {
             });
         };
         let state = self.lease_state(first).await?;
-        let fee = self.job().price.juryFee;
-        let deposit = fee.saturating_mul(JURY);
         let mut salt = B256::ZERO;
         rand::rngs::OsRng
             .try_fill_bytes(&mut salt.0)
@@ -163,8 +195,7 @@ impl Run {
             proof,
             right: right.into(),
             salt,
-            // 2^challenges: what is too large for a market, the market refuses.
-            deposit: deposit.saturating_mul(1 << u32::from(state.challenges).min(64)),
+            deposit: Challenge::deposit_of(self.job().price.juryFee, state.challenges),
         })
     }
 
@@ -179,16 +210,7 @@ impl Run {
     ) -> Result<Vec<TransactionReceipt>, Error> {
         self.is_for_this(challenge)?;
         let mut receipts = self.market().cover(challenge.deposit).await?;
-        let call = IMarket::challengeCall {
-            job: self.job().clone(),
-            first: challenge.first,
-            round: challenge.round,
-            number: challenge.number,
-            task: challenge.task,
-            digest: challenge.digest,
-            proof: challenge.proof.clone(),
-            answer: challenge.answer(),
-        };
+        let call = challenge.call(self.job().clone());
         receipts.push(self.act(&call).await?);
         Ok(receipts)
     }
@@ -199,13 +221,7 @@ impl Run {
     /// [`Error::OtherJob`], [`Error::NoKey`], [`Error::Chain`].
     pub async fn reveal_answer(&self, challenge: &Challenge) -> Result<TransactionReceipt, Error> {
         self.is_for_this(challenge)?;
-        let call = IMarket::revealAnswerCall {
-            job: self.job().clone(),
-            first: challenge.first,
-            digest: challenge.right,
-            salt: challenge.salt,
-        };
-        self.act(&call).await
+        self.act(&challenge.reveal(self.job().clone())).await
     }
 
     /// Sees a challenge that was sent through to its verdict: seals the jury's draw, reveals the answer when

@@ -41,8 +41,9 @@ pub use level::{Level, LevelError};
 pub use progress::Progress;
 pub use run::{Done, Run};
 pub use sign::SignedJob;
-pub use spot::Checked;
+pub use spot::{Checked, sample};
 pub use step::Step;
+pub use verify::Committed;
 pub use view::{DemandView, DisputeView, JobView, LeaseView, SeatView, Tally};
 
 use crate::Error;

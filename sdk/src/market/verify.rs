@@ -14,7 +14,7 @@ use super::download::Basis;
 use super::run::Run;
 use super::view::{LeaseView, SeatView};
 use crate::Error;
-use crate::blobs::{BlobError, HttpSource, fetch_bytes};
+use crate::blobs::{BlobError, BlobSource, HttpSource, fetch_bytes};
 use crate::chain::IMarket::{self, Phase};
 use crate::digest::{Digest, lease, tree};
 
@@ -30,12 +30,64 @@ pub(super) struct Verified {
     pub(super) digests: Arc<Vec<Digest>>,
 }
 
-/// Who committed to a result, and so must serve it.
-#[derive(Debug, Clone, Copy)]
-struct Author {
-    provider: Address,
-    /// Address of the list of output digests, as it says.
-    manifest: B256,
+/// A result as a provider committed to it on chain, and so must serve it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Committed {
+    /// The provider.
+    pub provider: Address,
+    /// The lease's first task.
+    pub first: u32,
+    /// Tasks in the lease.
+    pub count: u32,
+    /// Root of the result's tree.
+    pub root: B256,
+    /// Address of the list of output digests, as the provider says.
+    pub manifest: B256,
+}
+
+impl Committed {
+    /// All its output digests, from who serves them: at most the bytes that so many digests have are read, and
+    /// only what adds up to the root on chain is believed. A list that is not there yet is asked for again for a
+    /// few seconds.
+    ///
+    /// # Errors
+    /// [`Error::Download`] if it is not served, [`Error::WrongRoot`] if it is another result's.
+    pub async fn digests(&self, source: &dyn BlobSource) -> Result<Vec<Digest>, Error> {
+        let Self {
+            provider, first, ..
+        } = *self;
+        let manifest = Digest::from(self.manifest);
+        let refused = |source: BlobError| Error::Download {
+            provider,
+            first,
+            task: None,
+            what: format!("the list of output digests {manifest}"),
+            source: Box::new(source),
+        };
+        // A provider serves its outputs once it sees its submission mined, the list last of all: who
+        // asks sooner waits a little.
+        let bytes = (|| fetch_bytes(source, manifest, 32 * u64::from(self.count)))
+            .retry(
+                ConstantBuilder::new()
+                    .with_delay(LIST_PAUSE)
+                    .with_max_times(LIST_TRIES),
+            )
+            .when(|error| matches!(error, BlobError::NotFound { .. }))
+            .await
+            .map_err(refused)?;
+        let wrong = |got: B256| Error::WrongRoot {
+            provider,
+            first,
+            expected: self.root,
+            got,
+        };
+        let digests = lease::decode(&bytes, self.count).map_err(|_| wrong(B256::ZERO))?;
+        let got = tree::root(first, &digests).map_err(|_| wrong(B256::ZERO))?;
+        if got != self.root {
+            return Err(wrong(got));
+        }
+        Ok(digests)
+    }
 }
 
 /// A provider with the blobs of a result.
@@ -49,17 +101,18 @@ impl Run {
     /// lease any seat that revealed this root will do.
     pub(super) async fn verify(&self, lease: &LeaseView) -> Result<Verified, Error> {
         let (root, basis) = self.result_of(lease).await?;
-        let authors: Vec<Author> = if lease.provider.is_zero() {
-            let of = |seat: &SeatView| Author {
-                provider: seat.provider,
-                manifest: seat.evidence,
-            };
+        let by = |provider, manifest| Committed {
+            provider,
+            first: lease.first,
+            count: lease.count,
+            root,
+            manifest,
+        };
+        let authors: Vec<Committed> = if lease.provider.is_zero() {
+            let of = |seat: &SeatView| by(seat.provider, seat.evidence);
             lease.winners().map(of).collect()
         } else {
-            vec![Author {
-                provider: lease.provider,
-                manifest: lease.manifest,
-            }]
+            vec![by(lease.provider, lease.manifest)]
         };
         let mut known = self.known_digests().lock().await;
         let mut digests = known.get(&(lease.first, root)).map(Arc::clone);
@@ -73,7 +126,7 @@ impl Run {
                 }
             };
             if digests.is_none() {
-                match fetch_digests(&holder.source, author, lease, root).await {
+                match author.digests(&holder.source).await {
                     Ok(list) => {
                         holders.insert(0, holder);
                         digests = Some(Arc::new(list));
@@ -163,44 +216,4 @@ impl Run {
         let digests: Vec<Digest> = call.digests.into_iter().map(Digest::from).collect();
         (tree::root(lease.first, &digests).ok()? == root).then_some(digests)
     }
-}
-
-async fn fetch_digests(
-    source: &HttpSource,
-    author: Author,
-    lease: &LeaseView,
-    root: B256,
-) -> Result<Vec<Digest>, Error> {
-    let (provider, first) = (author.provider, lease.first);
-    let manifest = Digest::from(author.manifest);
-    let refused = |source: BlobError| Error::Download {
-        provider,
-        first,
-        task: None,
-        what: format!("the list of output digests {manifest}"),
-        source: Box::new(source),
-    };
-    // A provider serves its outputs once it sees its submission mined, the list last of all: who
-    // asks sooner waits a little.
-    let bytes = (|| fetch_bytes(source, manifest, 32 * u64::from(lease.count)))
-        .retry(
-            ConstantBuilder::new()
-                .with_delay(LIST_PAUSE)
-                .with_max_times(LIST_TRIES),
-        )
-        .when(|error| matches!(error, BlobError::NotFound { .. }))
-        .await
-        .map_err(refused)?;
-    let wrong = |got: B256| Error::WrongRoot {
-        provider,
-        first,
-        expected: root,
-        got,
-    };
-    let digests = lease::decode(&bytes, lease.count).map_err(|_| wrong(B256::ZERO))?;
-    let got = tree::root(first, &digests).map_err(|_| wrong(B256::ZERO))?;
-    if got != root {
-        return Err(wrong(got));
-    }
-    Ok(digests)
 }
