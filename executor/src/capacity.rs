@@ -1,8 +1,10 @@
-//! What of the machine is given away. Reserved before a lease is claimed, returned on drop.
+//! What of the machine is given away. Reserved before a lease is claimed, returned on drop. What is left can be
+//! borrowed for work that binds no stake, and is called back when bonded work needs it.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use piecework::spec::Resources;
+use tokio_util::sync::CancellationToken;
 
 use crate::{config, sandbox::profile::host_memory};
 
@@ -10,7 +12,23 @@ use crate::{config, sandbox::profile::host_memory};
 #[derive(Clone, Debug)]
 pub(crate) struct Capacity {
     total: config::Capacity,
-    used: Arc<Mutex<Used>>,
+    books: Arc<Mutex<Books>>,
+}
+
+#[derive(Debug, Default)]
+struct Books {
+    /// By reservations.
+    used: Used,
+    /// What is lent, the newest last: by number, how much, and how it is called back.
+    lent: Vec<(u64, Used, CancellationToken)>,
+    number: u64,
+}
+
+impl Books {
+    fn with_loans(&self) -> Used {
+        let loans = self.lent.iter().map(|(_, held, _)| *held);
+        loans.fold(self.used, Used::plus)
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -21,6 +39,44 @@ struct Used {
     tasks: u32,
 }
 
+impl Used {
+    /// What so many tasks of this size take.
+    fn of(each: Resources, parallel: u32) -> Self {
+        let times = |each: u64| each.saturating_mul(parallel.into());
+        Self {
+            cpu_millis: times(each.cpu_millis.into()),
+            memory_bytes: times(host_memory(each.memory_bytes, each.disk_bytes)),
+            disk_bytes: times(each.disk_bytes),
+            tasks: parallel,
+        }
+    }
+
+    fn plus(self, more: Self) -> Self {
+        Self {
+            cpu_millis: self.cpu_millis.saturating_add(more.cpu_millis),
+            memory_bytes: self.memory_bytes.saturating_add(more.memory_bytes),
+            disk_bytes: self.disk_bytes.saturating_add(more.disk_bytes),
+            tasks: self.tasks.saturating_add(more.tasks),
+        }
+    }
+
+    fn minus(self, less: Self) -> Self {
+        Self {
+            cpu_millis: self.cpu_millis.saturating_sub(less.cpu_millis),
+            memory_bytes: self.memory_bytes.saturating_sub(less.memory_bytes),
+            disk_bytes: self.disk_bytes.saturating_sub(less.disk_bytes),
+            tasks: self.tasks.saturating_sub(less.tasks),
+        }
+    }
+
+    fn is_within(self, total: &config::Capacity) -> bool {
+        self.cpu_millis <= total.cpu_millis
+            && self.memory_bytes <= total.memory_bytes
+            && self.disk_bytes <= total.disk_bytes
+            && self.tasks <= total.tasks
+    }
+}
+
 /// Room for some tasks of a job at the same time.
 #[derive(Debug)]
 pub(crate) struct Reservation {
@@ -29,11 +85,18 @@ pub(crate) struct Reservation {
     parallel: u32,
 }
 
+/// Room for one task until bonded work needs it.
+#[derive(Debug)]
+pub(crate) struct Loan {
+    capacity: Capacity,
+    number: u64,
+}
+
 impl Capacity {
     pub(crate) fn new(total: config::Capacity) -> Self {
         Self {
             total,
-            used: Arc::default(),
+            books: Arc::default(),
         }
     }
 
@@ -44,7 +107,7 @@ impl Capacity {
 
     /// How many tasks of this size fit now.
     pub(crate) fn fits_now(&self, each: Resources) -> u32 {
-        self.fits(*self.lock(), each)
+        self.fits(self.lock().used, each)
     }
 
     fn fits(&self, used: Used, each: Resources) -> u32 {
@@ -70,9 +133,9 @@ impl Capacity {
 
     /// Room for at most `wanted` tasks; `None` if not even one fits.
     pub(crate) fn reserve(&self, each: Resources, wanted: u32) -> Option<Reservation> {
-        let mut used = self.lock();
-        let parallel = self.fits(*used, each).min(wanted);
-        (parallel > 0).then(|| self.take(&mut used, each, parallel))
+        let mut books = self.lock();
+        let parallel = self.fits(books.used, each).min(wanted);
+        (parallel > 0).then(|| self.take(&mut books, each, parallel))
     }
 
     /// Room for one task whether it fits or not: for a lease that is held already, after the
@@ -81,18 +144,30 @@ impl Capacity {
         self.take(&mut self.lock(), each, 1)
     }
 
-    fn take(&self, used: &mut Used, each: Resources, parallel: u32) -> Reservation {
-        let times = |each: u64| each.saturating_mul(parallel.into());
-        let held = Used {
-            cpu_millis: times(each.cpu_millis.into()),
-            memory_bytes: times(host_memory(each.memory_bytes, each.disk_bytes)),
-            disk_bytes: times(each.disk_bytes),
-            tasks: parallel,
-        };
-        used.cpu_millis = used.cpu_millis.saturating_add(held.cpu_millis);
-        used.memory_bytes = used.memory_bytes.saturating_add(held.memory_bytes);
-        used.disk_bytes = used.disk_bytes.saturating_add(held.disk_bytes);
-        used.tasks = used.tasks.saturating_add(held.tasks);
+    /// Room for one task beside everything else; `None` if there is none. It is called back, by `end`, when a
+    /// reservation needs it.
+    pub(crate) fn lend(&self, each: Resources, end: CancellationToken) -> Option<Loan> {
+        let mut books = self.lock();
+        if self.fits(books.with_loans(), each) == 0 {
+            return None;
+        }
+        books.number = books.number.wrapping_add(1);
+        let number = books.number;
+        books.lent.push((number, Used::of(each, 1), end));
+        Some(Loan {
+            capacity: self.clone(),
+            number,
+        })
+    }
+
+    fn take(&self, books: &mut Books, each: Resources, parallel: u32) -> Reservation {
+        let held = Used::of(each, parallel);
+        books.used = books.used.plus(held);
+        while !books.with_loans().is_within(&self.total)
+            && let Some((.., end)) = books.lent.pop()
+        {
+            end.cancel();
+        }
         Reservation {
             capacity: self.clone(),
             held,
@@ -100,8 +175,8 @@ impl Capacity {
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Used> {
-        self.used.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> std::sync::MutexGuard<'_, Books> {
+        self.books.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -114,17 +189,21 @@ impl Reservation {
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        let mut used = self.capacity.lock();
-        used.cpu_millis = used.cpu_millis.saturating_sub(self.held.cpu_millis);
-        used.memory_bytes = used.memory_bytes.saturating_sub(self.held.memory_bytes);
-        used.disk_bytes = used.disk_bytes.saturating_sub(self.held.disk_bytes);
-        used.tasks = used.tasks.saturating_sub(self.held.tasks);
+        let mut books = self.capacity.lock();
+        books.used = books.used.minus(self.held);
+    }
+}
+
+impl Drop for Loan {
+    fn drop(&mut self) {
+        let mut books = self.capacity.lock();
+        books.lent.retain(|(number, ..)| *number != self.number);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
     use super::*;
 
@@ -155,5 +234,39 @@ mod tests {
         assert_eq!((capacity.fits_now(each), capacity.fits_ever(each)), (1, 3));
         drop((one, forced));
         assert_eq!(capacity.fits_now(each), 3);
+    }
+
+    #[test]
+    fn what_is_lent_gives_way_to_what_is_reserved_the_newest_first() {
+        let total = config::Capacity {
+            cpu_millis: 3_000,
+            memory_bytes: 1_000,
+            disk_bytes: 1_000,
+            tasks: 3,
+            lease_tasks: 8,
+        };
+        let capacity = Capacity::new(total);
+        let each = Resources {
+            cpu_millis: 1_000,
+            memory_bytes: 100,
+            disk_bytes: 100,
+            timeout_seconds: 1,
+        };
+        let bonded = capacity.reserve(each, 1).unwrap();
+        let ends = [(); 3].map(|()| CancellationToken::new());
+        let loans = ends.each_ref().map(|end| capacity.lend(each, end.clone()));
+        assert!(loans[0].is_some() && loans[1].is_some() && loans[2].is_none());
+        // Bonded work does not even see what is lent.
+        assert_eq!(capacity.fits_now(each), 2);
+        let more = capacity.reserve(each, 1).unwrap();
+        assert_eq!(ends.each_ref().map(|end| end.is_cancelled()), [false, true, false]);
+        assert!(capacity.lend(each, CancellationToken::new()).is_none());
+        drop(capacity.force(each));
+        assert!(ends[0].is_cancelled());
+        // Nothing is given back twice.
+        drop(loans);
+        drop((bonded, more));
+        assert_eq!(capacity.fits_now(each), 3);
+        assert!(capacity.lend(each, CancellationToken::new()).is_some());
     }
 }

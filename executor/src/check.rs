@@ -3,12 +3,12 @@
 use alloy::providers::Provider as _;
 use piecework::chain::{ChainError, IMarket};
 
-use crate::{Config, Error, start};
+use crate::{Config, Error, control, start};
 
 /// One thing that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// What: `chain`, `key`, `stake`, `gas`, `endpoint`, `engine`.
+    /// What: `chain`, `key`, `stake`, `gas`, `endpoint`, `watch`, `engine`.
     pub what: &'static str,
     /// Whether it is as it must be.
     pub ok: bool,
@@ -90,6 +90,19 @@ async fn chain(config: &Config, findings: &mut Vec<Finding>) -> Result<(), Error
         !gas.is_zero(),
         format!("{operator} has {gas} wei for gas"),
     ));
+
+    if config.watch.share > 0.0 {
+        let ledger = market.balanceOf(operator).call().await;
+        let ledger = ledger.map_err(|error| ChainError::from_contract("balanceOf", error))?;
+        findings.push(match ledger {
+            0 => finding("watch", false, control::unfunded(operator)),
+            _ => finding(
+                "watch",
+                true,
+                format!("the ledger of {operator} has {ledger} units for challenges"),
+            ),
+        });
+    }
 
     let profile = market.profileOf(config.provider).call().await;
     let profile = profile.map_err(|error| ChainError::from_contract("profileOf", error))?;

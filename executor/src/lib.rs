@@ -1,5 +1,5 @@
 //! The provider's daemon: takes leases, and seats of redundant leases and of juries, runs their tasks in
-//! a sandbox, submits results.
+//! a sandbox, submits results. If its owner wants, it watches others' results and challenges wrong ones.
 //!
 //! [`Executor::start`] runs everything inside the caller's runtime; several executors can live in
 //! one process, each with a state directory of its own. Data flows one way:
@@ -29,6 +29,7 @@ mod status;
 pub mod store;
 mod supervise;
 mod trial;
+mod watch;
 mod work;
 
 #[cfg(test)]
@@ -36,13 +37,13 @@ mod work;
 #[allow(dead_code, clippy::unwrap_used)]
 mod testkit_net;
 
-use tokio::sync::watch;
+use tokio::sync::watch::Receiver;
 use url::Url;
 
 pub use check::{Finding, check};
 pub use config::{Config, Flags};
 pub use error::Error;
-pub use status::{LeaseStatus, SkippedJob, Status};
+pub use status::{LeaseStatus, SkippedJob, Status, WatchStatus};
 
 use control::Stopping;
 use start::Running;
@@ -190,7 +191,7 @@ impl From<GivenUp> for Error {
     }
 }
 
-async fn failure(mut given_up: watch::Receiver<Option<GivenUp>>) -> Error {
+async fn failure(mut given_up: Receiver<Option<GivenUp>>) -> Error {
     loop {
         if let Some(end) = given_up.borrow_and_update().clone() {
             return end.into();

@@ -15,7 +15,7 @@ use piecework::{
 };
 use tokio::{
     net::TcpListener,
-    sync::{Mutex, mpsc, watch},
+    sync::{Mutex, Semaphore, mpsc, watch},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use url::Url;
@@ -33,6 +33,7 @@ use crate::{
     serve,
     store::{NewIntent, Store},
     supervise::{GivenUp, supervise},
+    watch::rerun::Rerunner,
     work::Workshop,
 };
 
@@ -179,17 +180,35 @@ pub(crate) async fn start(config: Config) -> Result<Running, Error> {
         publish_endpoint(&config, &rpc, &sender, &blob_url).await?;
     }
 
+    let capacity = Capacity::new(config.capacity);
+    let rerunner = Rerunner {
+        shop: shop.clone(),
+        rpc: rpc.clone(),
+        market: config.market,
+        capacity: capacity.clone(),
+        scratch: dir.join("reruns"),
+        places: Arc::new(Semaphore::new(
+            usize::try_from(config.capacity.tasks).unwrap_or(1).max(1),
+        )),
+    };
+    rerunner.sweep().map_err(|source| Error::Io {
+        path: rerunner.scratch.clone(),
+        source,
+    })?;
     let tools = Tools {
         provider: config.provider,
         operator: signer.address(),
         market: config.market,
+        chain_id: config.chain_id,
         times,
         rpc: rpc.clone(),
         store: store.clone(),
         sender: sender.clone(),
         shop: shop.clone(),
+        rerunner,
+        watch: config.watch,
         clock: clock.clone(),
-        capacity: Capacity::new(config.capacity),
+        capacity,
         lease_tasks: config.capacity.lease_tasks,
         policy: config.policy.clone(),
         timing: config.timing.clone(),

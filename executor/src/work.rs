@@ -404,10 +404,10 @@ fn read_manifest(
 }
 
 /// Counts a running task, also when its future is dropped.
-struct Counted(Arc<AtomicU32>);
+pub(crate) struct Counted(Arc<AtomicU32>);
 
 impl Counted {
-    fn new(running: &Arc<AtomicU32>) -> Self {
+    pub(crate) fn new(running: &Arc<AtomicU32>) -> Self {
         running.fetch_add(1, Ordering::Relaxed);
         Self(running.clone())
     }

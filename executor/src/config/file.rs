@@ -19,7 +19,7 @@ use url::Url;
 
 use super::{
     Capacity, ChainTiming, Config, ConfigError, Flags, OperatorKey, Password, Policy, Retention,
-    invalid,
+    Watch, invalid,
 };
 
 /// A configuration file of more bytes than this is a mistake.
@@ -35,6 +35,7 @@ pub(super) struct File {
     engine: EngineSection,
     capacity: CapacitySection,
     policy: PolicySection,
+    watch: WatchSection,
     serve: ServeSection,
     admin: AdminSection,
     retention: RetentionSection,
@@ -91,6 +92,14 @@ struct PolicySection {
     min_jury_fee: Option<Amount>,
     try_new_specs: Option<bool>,
     allow_private_sources: Option<bool>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct WatchSection {
+    share: Option<f64>,
+    max_deposit: Option<Amount>,
+    max_open: Option<u32>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -237,6 +246,16 @@ pub(super) fn merge(file: File, flags: &Flags) -> Result<Config, ConfigError> {
                 .map_or(min_price, |amount| amount.0),
             try_new_specs: file.policy.try_new_specs.unwrap_or(true),
             allow_private_sources: file.policy.allow_private_sources.unwrap_or(false),
+        },
+        watch: Watch {
+            share: flags
+                .watch_share
+                .or(file.watch.share)
+                .unwrap_or(Watch::OFF.share),
+            max_deposit: flags
+                .watch_max_deposit
+                .or(file.watch.max_deposit.map(|amount| amount.0)),
+            max_open: file.watch.max_open.unwrap_or(Watch::OFF.max_open),
         },
         timing: ChainTiming {
             poll: Duration::from_millis(file.chain.poll_millis.unwrap_or(1_000)),

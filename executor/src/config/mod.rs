@@ -194,6 +194,26 @@ pub struct Retention {
     pub max_bytes: u64,
 }
 
+/// How much of others' results is run again, and challenged if it is wrong.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Watch {
+    /// Share of the tasks of each result (0 to 1) that is run again, at least one; 0 watches nothing.
+    pub share: f64,
+    /// Most units of the operator's ledger in open challenges at the same time; `None` for all that it has.
+    pub max_deposit: Option<u128>,
+    /// Most challenges that are open at the same time.
+    pub max_open: u32,
+}
+
+impl Watch {
+    /// Watches nothing.
+    pub const OFF: Self = Self {
+        share: 0.0,
+        max_deposit: None,
+        max_open: 8,
+    };
+}
+
 /// Everything that an [`Executor`](crate::Executor) needs to know.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -217,6 +237,8 @@ pub struct Config {
     pub capacity: Capacity,
     /// What is worth taking.
     pub policy: Policy,
+    /// What is watched of others' results.
+    pub watch: Watch,
     /// How the chain is followed.
     pub timing: ChainTiming,
     /// Where outputs are served.
@@ -269,6 +291,7 @@ impl Config {
                 try_new_specs: true,
                 allow_private_sources: true,
             },
+            watch: Watch::OFF,
             timing: ChainTiming {
                 poll: Duration::from_millis(50),
                 confirmations: 8,
@@ -340,6 +363,13 @@ impl Config {
         }
         zero("policy.max_leases", self.policy.max_leases.into())?;
         zero("retention.max_bytes", self.retention.max_bytes)?;
+        zero("watch.max_open", self.watch.max_open.into())?;
+        if !(0.0..=1.0).contains(&self.watch.share) {
+            return Err(invalid(
+                "watch.share",
+                format!("{} is not between 0 and 1", self.watch.share),
+            ));
+        }
         if lease_tasks > 2_048 {
             return Err(invalid(
                 "capacity.lease_tasks",

@@ -114,6 +114,7 @@ impl Control {
 
     /// Takes jurors' seats.
     pub(super) async fn take_juries(&mut self) -> Result<(), ControlError> {
+        self.learn_challengers().await;
         let now = self.tools.clock.now();
         let mut seals = Vec::new();
         let mut seats = Vec::new();
@@ -138,7 +139,9 @@ impl Control {
                     ),
                 };
                 let me = self.tools.provider;
-                let barred = [contested.provider, dispute.challenger].contains(&me);
+                // The market bars the challenger; that we do not judge a challenge of our own is up to us.
+                let own = self.watching.ours.get(&dispute.challenger) != Some(&false);
+                let barred = contested.provider == me || own;
                 let taken = dispute.panel.is_full() || dispute.panel.seat_of(me).is_some();
                 let worth = evaluate::juror(entry.offer(0), self.means(entry), place);
                 if barred || taken || now > place.commit_by || worth.is_err() {
@@ -387,7 +390,7 @@ impl Control {
     }
 
     /// Has a draw sealed, as soon as its seed's block is known.
-    async fn seal(&mut self, key: Key) -> Result<(), ControlError> {
+    pub(super) async fn seal(&mut self, key: Key) -> Result<(), ControlError> {
         if !self.is_our_turn(key, Wish::Seal(key)) {
             return Ok(());
         }

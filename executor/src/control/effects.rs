@@ -356,6 +356,7 @@ impl Control {
             .chain(wanted.map(|(job, _)| *job))
             .chain(self.claims.values().map(|claim| claim.job))
             .chain(self.trials.job())
+            .chain(self.watching.jobs_at_work())
             .collect()
     }
 }

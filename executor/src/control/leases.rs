@@ -34,6 +34,7 @@ impl Control {
             jobs: std::collections::HashMap::new(),
             leases: std::collections::BTreeMap::new(),
             seats: std::collections::BTreeMap::new(),
+            watching: super::watcher::Watching::default(),
             claims: std::collections::HashMap::new(),
             head,
             synced: false,
@@ -100,6 +101,7 @@ impl Control {
             }
         }
         control.load_seats().await?;
+        control.load_watched().await?;
         if synced {
             control.sync().await?;
         }
@@ -209,7 +211,8 @@ impl Control {
             }
             self.step(key, Event::Chain { seen, block }).await?;
         }
-        self.refresh_seats(job, &view, room).await
+        self.refresh_seats(job, &view, room).await?;
+        self.refresh_watched(job, &view).await
     }
 
     /// Whether the present round was claimed by a transaction of this very machine.
@@ -272,9 +275,11 @@ impl Control {
         for key in keys {
             self.step_seat(key, seat::Event::Tick).await?;
         }
+        self.tick_watched().await?;
         self.keep_house().await?;
         let needs_us = self.seats.values().any(|held| held.seat.needs_us());
         let busy = needs_us
+            || self.owes_an_answer()
             || self.leases.values().any(|held| {
                 matches!(
                     held.lease.phase,
@@ -331,6 +336,10 @@ impl Control {
         if let Some((key, act, attempt)) = super::seats::act_of_intent(id) {
             tracing::warn!(intent = id, why, "a transaction came to nothing");
             return self.act_failed(key, act, attempt).await;
+        }
+        if let Some((key, act, attempt)) = super::challenges::watched_act_of_intent(id) {
+            tracing::warn!(intent = id, why, "a transaction came to nothing");
+            return self.watched_act_failed(key, act, attempt).await;
         }
         match super::effects::lease_of_intent(id) {
             Some((key, attempt)) => self.send_failed(key, attempt, id, why).await,
@@ -392,6 +401,7 @@ impl Control {
             status.running_tasks = running;
             status.settled = self.settled;
             status.lost = self.lost;
+            status.watch = self.watch_status();
             if let Some(head) = self.head {
                 status.head_block = head.number;
                 status.head_time = head.time;

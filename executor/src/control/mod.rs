@@ -1,8 +1,9 @@
-//! The shell around the state machines of leases and seats: carries events in and effects out.
+//! The shell around the state machines of leases, seats and watched results: carries events in and effects out.
 //!
 //! One task owns them all. The store is the truth: after any failure the state is read again
 //! and every machine asks again for the effects of its phase.
 
+mod challenges;
 mod draws;
 mod effects;
 mod jobs;
@@ -10,6 +11,7 @@ mod leases;
 mod seats;
 mod stake;
 mod trials;
+mod watcher;
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -35,12 +37,15 @@ use crate::{
     sender::{Outcome, Sender},
     store::{Block, JobRow, Store, StoreError, StoredEvent},
     trial::Tried,
+    watch::{self as watched, rerun::Rerunner},
     work::{Failure, Workshop},
 };
 
 use jobs::JobEntry;
 use leases::Held;
 use seats::HeldSeat;
+
+pub(crate) use challenges::unfunded;
 
 /// What reaches the control task.
 #[derive(Debug)]
@@ -67,6 +72,13 @@ pub(crate) enum Message {
         key: seat::Key,
         result: Result<Vote, Failure>,
     },
+    /// A task of a watched result was run again.
+    Rerun,
+    /// A watched result's sample was, or cannot be.
+    Watched {
+        key: watched::Key,
+        finding: watched::Finding,
+    },
 }
 
 /// What the owner asked for.
@@ -92,11 +104,14 @@ pub(crate) struct Tools {
     pub(crate) provider: Address,
     pub(crate) operator: Address,
     pub(crate) market: Address,
+    pub(crate) chain_id: u64,
     pub(crate) times: IMarket::Times,
     pub(crate) rpc: DynProvider,
     pub(crate) store: Store,
     pub(crate) sender: Sender,
     pub(crate) shop: Workshop,
+    pub(crate) rerunner: Rerunner,
+    pub(crate) watch: crate::config::Watch,
     pub(crate) clock: ChainClock,
     pub(crate) capacity: Capacity,
     pub(crate) lease_tasks: u32,
@@ -138,6 +153,7 @@ pub(crate) struct Control {
     jobs: HashMap<B256, JobEntry>,
     leases: BTreeMap<Key, Held>,
     seats: BTreeMap<seat::Key, HeldSeat>,
+    watching: watcher::Watching,
     claims: HashMap<String, Claim>,
     head: Option<Block>,
     synced: bool,
@@ -222,6 +238,8 @@ impl Control {
             Message::TaskDone { key } => self.task_done(key),
             Message::Tried(tried) => self.tried(tried).await?,
             Message::Worked { key, result } => self.worked(key, result).await?,
+            Message::Rerun => self.watching.reruns += 1,
+            Message::Watched { key, finding } => self.found(key, finding).await?,
         }
         Ok(())
     }

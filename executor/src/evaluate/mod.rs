@@ -1,6 +1,7 @@
 //! Which work is worth taking: a pure function of a job, the machine, the stake and the time.
 
 mod seats;
+mod watch;
 
 use alloy::primitives::{Address, B256};
 use piecework::{chain::IMarket, spec::JobSpec};
@@ -12,6 +13,7 @@ use crate::{
 };
 
 pub(crate) use seats::{Cost, Place, juror, seat};
+pub(crate) use watch::watchable;
 
 /// Jurors of a dispute; the bond of a lease covers twice their fees.
 const JURY: u128 = 3;
@@ -280,11 +282,15 @@ fn runnable<'a>(offer: Offer<'a>, means: Means<'_>) -> Result<&'a JobSpec, Decis
 /// How many tasks can run one after another within so many seconds, each as long as it may.
 fn rounds(spec: &JobSpec, seconds: u64, timing: &ChainTiming) -> u32 {
     let usable = seconds.saturating_sub(timing.margin.saturating_mul(2));
+    u32::try_from(usable / each(spec).max(1)).unwrap_or(u32::MAX)
+}
+
+/// Seconds that one task can take.
+fn each(spec: &JobSpec) -> u64 {
     let timeout = spec.resources.timeout_seconds;
-    let each = timeout
+    timeout
         .saturating_add(timeout / 10)
-        .saturating_add(TASK_OVERHEAD);
-    u32::try_from(usable / each.max(1)).unwrap_or(u32::MAX)
+        .saturating_add(TASK_OVERHEAD)
 }
 
 /// The stake that we can and want to lock for this job's client.

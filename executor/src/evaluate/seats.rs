@@ -65,7 +65,7 @@ pub(crate) fn juror(offer: Offer<'_>, means: Means<'_>, place: Place) -> Result<
     cost(spec, means, place, 1, job.price.bond.max(share))
 }
 
-fn spec<'a>(offer: Offer<'a>, means: Means<'_>) -> Result<&'a JobSpec, String> {
+pub(super) fn spec<'a>(offer: Offer<'a>, means: Means<'_>) -> Result<&'a JobSpec, String> {
     runnable(offer, means).map_err(|decision| match decision {
         Decision::Skip { why } | Decision::Later { why, .. } => why,
         // Never said of what cannot run.

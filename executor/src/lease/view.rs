@@ -8,7 +8,7 @@ use alloy::{
 };
 use piecework::chain::{IMarket, MarketEvent};
 
-use super::Seen;
+use super::{Roots, Seen};
 use crate::{
     seat::view::{Over, SeatViews},
     store::StoredEvent,
@@ -35,6 +35,8 @@ pub(crate) struct LeaseView {
     pub(crate) count: u32,
     pub(crate) claim_tx: B256,
     pub(crate) seen: Seen,
+    /// What was submitted in it.
+    pub(crate) result: Option<Roots>,
     pub(crate) refunded: bool,
     /// Block of its last event.
     pub(crate) block: u64,
@@ -76,6 +78,7 @@ impl JobView {
                     count,
                     claim_tx: at.tx,
                     seen,
+                    result: None,
                     refunded: false,
                     block: at.block.number,
                 };
@@ -83,7 +86,11 @@ impl JobView {
                 self.next = self.next.max(first.saturating_add(count));
             }
             MarketEvent::Submitted(event) => {
-                self.set(event.first, at, Seen::Submitted { at: at.block.time })
+                self.set(event.first, at, Seen::Submitted { at: at.block.time });
+                if let Some(lease) = self.leases.get_mut(&event.first) {
+                    let (root, manifest) = (event.root, event.manifest);
+                    lease.result = Some(Roots { root, manifest });
+                }
             }
             MarketEvent::Settled(event) => match self.seats.is_redundant() {
                 true => self.seats.end_round(event.first, at, Over::Settled),

@@ -183,9 +183,20 @@ pub(crate) struct DisputeView {
     pub(crate) opened: u64,
     /// The seed of its draw, and the key of its keyed digests.
     pub(crate) seed: Option<B256>,
+    /// The challenger's commitment to the right digest.
+    pub(crate) answer: B256,
     pub(crate) answered: bool,
     pub(crate) panel: Panel,
-    pub(crate) judged: bool,
+    pub(crate) judged: Option<Judgement>,
+}
+
+/// How a dispute ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Judgement {
+    pub(crate) verdict: IMarket::Verdict,
+    /// What the challenger got beyond its deposit, and of it.
+    pub(crate) reward: u128,
+    pub(crate) returned: u128,
 }
 
 /// All seats of a job.
@@ -235,8 +246,20 @@ impl SeatViews {
 
     /// Disputes that wait for a verdict: first task, round, number of the challenge.
     pub(crate) fn open_disputes(&self) -> impl Iterator<Item = ((u32, u16, u8), &DisputeView)> {
-        let open = self.disputes.iter().filter(|(_, view)| !view.judged);
+        let open = self.disputes.iter().filter(|(_, view)| view.judged.is_none());
         open.map(|(key, view)| (*key, view))
+    }
+
+    /// All disputes over a round of a lease, by their numbers.
+    pub(crate) fn disputes_of(
+        &self,
+        first: u32,
+        round: u16,
+    ) -> impl Iterator<Item = (u8, &DisputeView)> {
+        let disputes = self
+            .disputes
+            .range((first, round, 0)..=(first, round, u8::MAX));
+        disputes.map(|((.., number), view)| (*number, view))
     }
 
     /// All seats there ever were: of which round or jury, and the panel.
@@ -353,9 +376,10 @@ impl SeatViews {
                     task: event.task,
                     opened: at.block.time,
                     seed: None,
+                    answer: event.answer,
                     answered: false,
                     panel: Panel::default(),
-                    judged: false,
+                    judged: None,
                 };
                 let key = (event.first, round_of(event.first), event.challenge);
                 self.disputes.insert(key, view);
@@ -386,8 +410,12 @@ impl SeatViews {
                 view.panel.block = at.block.number;
             }
             E::SeatClosed(event) => view.panel.close(at, event),
-            E::Judged(_) => {
-                view.judged = true;
+            E::Judged(event) => {
+                view.judged = Some(Judgement {
+                    verdict: event.verdict,
+                    reward: event.reward,
+                    returned: event.returned,
+                });
                 view.panel.block = at.block.number;
             }
             _ => {}

@@ -10,6 +10,7 @@ mod leases;
 mod retention;
 mod seats;
 mod trials;
+mod watched;
 
 use std::{
     fs::{File, OpenOptions, TryLockError},
@@ -26,6 +27,7 @@ pub(crate) use intents::{Attempt, Intent, IntentState, NewIntent};
 pub(crate) use leases::{LeaseRow, TaskRow};
 pub(crate) use seats::{SeatRow, VoteRow};
 pub(crate) use trials::TrialRow;
+pub(crate) use watched::{ChallengeRow, ChallengeState, WatchedRow};
 
 /// Schema changes, in order; the database's `user_version` says how many were applied.
 const MIGRATIONS: &[&str] = &[
@@ -33,6 +35,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema/0002.sql"),
     include_str!("schema/0003.sql"),
     include_str!("schema/0004.sql"),
+    include_str!("schema/0005.sql"),
 ];
 /// "PWEX": tells this program's databases from others.
 const APPLICATION_ID: i64 = 0x5057_4558;
