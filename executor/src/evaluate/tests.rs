@@ -243,6 +243,7 @@ fn a_free_lease_is_taken_over_by_anyone_but_who_left_it() {
         count: 8,
         claim_tx: B256::ZERO,
         seen: Seen::Freed,
+        result: None,
         refunded: false,
         block: 5,
     };
@@ -404,4 +405,55 @@ fn a_private_list_needs_its_owners_word_and_the_markets() {
     assert!(scene.why().contains("admit()"));
     scene.admitted = true;
     assert_eq!(scene.count(), 16);
+}
+
+#[test]
+fn a_result_is_watched_if_it_can_be_run_twice_and_a_challenge_earns_something() {
+    let mut scene = Scene::new();
+    scene.config.policy.min_jury_fee = 10;
+    let lease = LeaseView {
+        provider: Address::repeat_byte(9),
+        round: 1,
+        count: 8,
+        claim_tx: B256::ZERO,
+        seen: Seen::Submitted { at: scene.now },
+        result: None,
+        refunded: false,
+        block: 5,
+    };
+    let decide = |scene: &Scene, lease: &LeaseView, left: u64| {
+        watchable(scene.offer(), scene.means(), lease, scene.now + left)
+    };
+    // Twice 100 seconds and a tenth, what a task takes beside, and two margins.
+    assert_eq!(decide(&scene, &lease, 228), Ok(228));
+    let refused = |scene: &Scene, lease: &LeaseView, left: u64, why: &str| {
+        let found = decide(scene, lease, left).unwrap_err();
+        assert!(found.contains(why), "{found} does not say {why}");
+    };
+    refused(&scene, &lease, 227, "too little");
+    let own = LeaseView {
+        provider: ME,
+        ..lease
+    };
+    refused(&scene, &own, 1_000, "our own");
+    scene.job.price.juryFee = 9;
+    refused(&scene, &lease, 1_000, "min_jury_fee");
+    scene.config.policy.min_jury_fee = 0;
+    scene.job.price.juryFee = 0;
+    refused(&scene, &lease, 1_000, "no disputes");
+    scene.job.price.juryFee = 10;
+    scene.job.terms.verifier = ME;
+    refused(&scene, &lease, 1_000, "no disputes");
+    scene.job.terms.verifier = Address::ZERO;
+    (scene.job.terms.replicas, scene.job.terms.quorum) = (3, 2);
+    refused(&scene, &lease, 1_000, "no disputes");
+    (scene.job.terms.replicas, scene.job.terms.quorum) = (1, 1);
+    // Even where we are admitted.
+    let list = B256::repeat_byte(1);
+    (scene.job.terms.providers, scene.admitted) = (list, true);
+    scene.config.policy.lists = vec![list];
+    refused(&scene, &lease, 1_000, "private list");
+    scene.job.terms.providers = B256::ZERO;
+    scene.spec.image.platform = "linux/riscv64".to_owned();
+    refused(&scene, &lease, 1_000, "linux/riscv64");
 }

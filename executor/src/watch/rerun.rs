@@ -146,8 +146,10 @@ impl Rerunner {
                 Err(trouble) => trouble,
             };
             let lease = order.key.lease;
-            // Perhaps the engine has lost the image, or the disk the input.
-            self.shop.unshelve(lease.job);
+            if trouble.finding != Finding::Unserved {
+                // Perhaps the engine has lost the image, or the disk the input.
+                self.shop.unshelve(lease.job);
+            }
             let late = self.is_late(order, wait.as_secs());
             let over = trouble.for_good || tries >= TRIES || late;
             if tries == 1 || over {

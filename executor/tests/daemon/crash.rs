@@ -26,18 +26,33 @@ impl Daemon {
     }
 
     fn start_with(scene: &Scene, index: usize, margin: u64, log: Stdio) -> Self {
+        Self::start_as(scene, (index, index), margin, 0.0, log)
+    }
+
+    /// Watches every task of every result, with the key of account `operator`.
+    pub(crate) fn watching(scene: &Scene, index: usize, operator: usize) -> Self {
+        Self::start_as(scene, (index, operator), 2, 1.0, Stdio::inherit())
+    }
+
+    fn start_as(
+        scene: &Scene,
+        (index, operator): (usize, usize),
+        margin: u64,
+        share: f64,
+        log: Stdio,
+    ) -> Self {
         let config = scene.folder.path().join("executor.toml");
-        let key = scene.net.key(index);
+        let (provider, key) = (scene.net.key(index), scene.net.key(operator));
         let text = format!(
             "state_dir = {:?}\n[chain]\nrpc_url = {:?}\nid = 31337\nmarket = \"{}\"\npoll_millis = 50\n\
              margin_seconds = {margin}\nconfirmations = 8\n[provider]\naddress = \"{}\"\n[engine]\ndocker = {:?}\n\
              [capacity]\nmemory_bytes = 1073741824\ndisk_bytes = 1073741824\ntasks = 2\n\
              [policy]\nmin_price = 0\ntry_new_specs = false\nallow_private_sources = true\n[serve]\nbind = \"127.0.0.1:0\"\n\
-             [admin]\nenabled = false\n",
+             [admin]\nenabled = false\n[watch]\nshare = {share:.1}\n",
             scene.state_dir(index),
             scene.net.anvil.url(),
             scene.net.market,
-            key.address(),
+            provider.address(),
             docker(),
         );
         std::fs::write(&config, text).unwrap();

@@ -26,3 +26,4 @@ mod reorg;
 mod scene;
 mod trials;
 mod unreadable;
+mod watch;
