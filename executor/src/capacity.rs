@@ -259,7 +259,10 @@ mod tests {
         // Bonded work does not even see what is lent.
         assert_eq!(capacity.fits_now(each), 2);
         let more = capacity.reserve(each, 1).unwrap();
-        assert_eq!(ends.each_ref().map(|end| end.is_cancelled()), [false, true, false]);
+        assert_eq!(
+            ends.each_ref().map(|end| end.is_cancelled()),
+            [false, true, false]
+        );
         assert!(capacity.lend(each, CancellationToken::new()).is_none());
         drop(capacity.force(each));
         assert!(ends[0].is_cancelled());

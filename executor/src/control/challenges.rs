@@ -101,7 +101,8 @@ impl Control {
         let deposit = Challenge::deposit_of(fee, number.saturating_sub(1));
         let others = || {
             let held = self.watching.held.iter();
-            held.filter(|(other, _)| **other != key).map(|(_, held)| held)
+            held.filter(|(other, _)| **other != key)
+                .map(|(_, held)| held)
         };
         let limits = &self.tools.watch;
         let open = others().filter_map(|held| held.at_stake());
@@ -154,10 +155,9 @@ impl Control {
 
     /// Right digest and salt are on disk before the challenge exists anywhere else.
     async fn challenge(&mut self, key: Key, number: u8) -> Result<Option<Vec<u8>>, ControlError> {
-        let (Some(entry), Some(held)) = (
-            self.jobs.get(&key.lease.job),
-            self.watching.held.get(&key),
-        ) else {
+        let (Some(entry), Some(held)) =
+            (self.jobs.get(&key.lease.job), self.watching.held.get(&key))
+        else {
             return Ok(None);
         };
         let (job, watched) = (entry.job.clone(), &held.watched);

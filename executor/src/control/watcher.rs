@@ -260,10 +260,9 @@ impl Control {
             _ if lease.round < round => Seen::Absent,
             _ if lease.result.is_none_or(|result| result.root != key.root) => Seen::Absent,
             LeaseSeen::Submitted { at } => {
-                let mut disputes = view.seats.disputes_of(first, round);
                 let mut number = 1;
                 let mut acquitted = Vec::new();
-                for (earlier, dispute) in &mut disputes {
+                for (earlier, dispute) in view.seats.disputes_of(first, round) {
                     number = earlier.saturating_add(1);
                     let verdict = dispute.judged.map(|judged| judged.verdict);
                     if verdict == Some(IMarket::Verdict::ProviderRight) {
@@ -366,8 +365,7 @@ impl Control {
 
     fn run_again(&mut self, key: Key, until: u64) {
         let (stopping, lease) = (self.is_stopping(), key.lease);
-        let (Some(entry), Some(held)) =
-            (self.jobs.get(&lease.job), self.watching.held.get(&key))
+        let (Some(entry), Some(held)) = (self.jobs.get(&lease.job), self.watching.held.get(&key))
         else {
             return;
         };
@@ -485,9 +483,8 @@ impl Control {
             .fold(0, u128::saturating_add);
         let empty = watching.balance == Some(0) && status.share > 0.0 && status.at_stake == 0;
         let short = held().find_map(|held| held.told.clone());
-        status.trouble = short.or_else(|| {
-            empty.then(|| super::challenges::unfunded(self.tools.operator))
-        });
+        status.trouble =
+            short.or_else(|| empty.then(|| super::challenges::unfunded(self.tools.operator)));
         status
     }
 }

@@ -246,7 +246,10 @@ impl SeatViews {
 
     /// Disputes that wait for a verdict: first task, round, number of the challenge.
     pub(crate) fn open_disputes(&self) -> impl Iterator<Item = ((u32, u16, u8), &DisputeView)> {
-        let open = self.disputes.iter().filter(|(_, view)| view.judged.is_none());
+        let open = self
+            .disputes
+            .iter()
+            .filter(|(_, view)| view.judged.is_none());
         open.map(|(key, view)| (*key, view))
     }
 

@@ -141,9 +141,11 @@ impl Store {
     /// How many runs are kept.
     pub(crate) async fn reruns(&self) -> Result<u64> {
         self.call(|tx| {
-            Ok(tx.query_row("SELECT count(*) AS runs FROM reruns", [], |row| {
-                number(row, "runs")
-            })?)
+            Ok(
+                tx.query_row("SELECT count(*) AS runs FROM reruns", [], |row| {
+                    number(row, "runs")
+                })?,
+            )
         })
         .await
     }
@@ -183,7 +185,10 @@ impl Store {
             }
             Err(StoreError::Contradiction(Box::new(Contradiction {
                 job: new.key.lease.job,
-                lease: format!("{}/{}/{}", new.key.lease.first, new.key.lease.round, new.number),
+                lease: format!(
+                    "{}/{}/{}",
+                    new.key.lease.first, new.key.lease.round, new.number
+                ),
                 phase: "challenge",
                 bound: kept.answer,
                 asked: new.answer,
@@ -219,7 +224,9 @@ impl Store {
     pub(crate) async fn challenges(&self) -> Result<Vec<ChallengeRow>> {
         self.call(|tx| {
             Ok(tx
-                .prepare_cached("SELECT * FROM challenges ORDER BY job, first, round, root, number")?
+                .prepare_cached(
+                    "SELECT * FROM challenges ORDER BY job, first, round, root, number",
+                )?
                 .query_map([], challenge)?
                 .collect::<rusqlite::Result<Vec<_>>>()?)
         })
@@ -276,7 +283,12 @@ fn watched(row: &Row<'_>) -> rusqlite::Result<WatchedRow> {
         finding: row.get("finding")?,
         task: task.transpose()?,
         theirs: maybe_hash(row, "theirs")?,
-        proof: proof.as_chunks().0.iter().map(|word| B256::from(*word)).collect(),
+        proof: proof
+            .as_chunks()
+            .0
+            .iter()
+            .map(|word| B256::from(*word))
+            .collect(),
         right: maybe_hash(row, "right")?,
         tries: number(row, "tries")?,
         ended: row.get("ended")?,
@@ -286,7 +298,8 @@ fn watched(row: &Row<'_>) -> rusqlite::Result<WatchedRow> {
 fn challenge(row: &Row<'_>) -> rusqlite::Result<ChallengeRow> {
     let amount = |column: &str| {
         let text: String = row.get(column)?;
-        text.parse::<u128>().map_err(|error| damaged(error.to_string()))
+        text.parse::<u128>()
+            .map_err(|error| damaged(error.to_string()))
     };
     let state: String = row.get("state")?;
     let state = ChallengeState::parse(&state).ok_or_else(|| damaged(state))?;

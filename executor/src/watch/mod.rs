@@ -27,6 +27,8 @@ use crate::{
 
 /// Seconds until a deposit that was not covered is looked at again.
 const SHORT_PAUSE: u64 = 30;
+/// Seconds until an act that came to nothing is tried again: 1, doubled so often.
+const LONGEST_PATIENCE: u32 = 4;
 
 /// A result: a round has one, but for reorganizations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -54,7 +56,9 @@ pub(crate) enum Finding {
     Same,
     Differs(Difference),
     /// Two runs of ours differ: the spec is not deterministic, and nobody can say what is right.
-    Unsteady { task: u32 },
+    Unsteady {
+        task: u32,
+    },
     /// The provider does not serve its output digests.
     Unserved,
     /// Image or input cannot be had.
@@ -118,11 +122,18 @@ pub(crate) enum Act {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Effect {
     /// Run the sample again, as far as it has not been.
-    Work { until: u64 },
+    Work {
+        until: u64,
+    },
     StopWork,
     /// Have the draw of our challenge's jury sealed, as soon as it can be.
-    Seal { number: u8 },
-    Send { act: Act, attempt: u32 },
+    Seal {
+        number: u8,
+    },
+    Send {
+        act: Act,
+        attempt: u32,
+    },
     /// Nothing more will happen.
     Forget,
 }
@@ -225,10 +236,12 @@ impl Watched {
                 self.finding.get_or_insert(finding);
             }
             Event::SendFailed(act) if self.asked == Some(act) => {
-                // A refusal often comes from a state of the chain that passes: a moment's patience.
+                // A refusal often comes from a state of the chain that passes: a moment's patience, and more of it
+                // if it does not pass.
+                let patience = 1 << self.tries.min(LONGEST_PATIENCE);
                 self.tries = self.tries.saturating_add(1);
                 self.asked = None;
-                self.retry_at = Some(now.time.saturating_add(1));
+                self.retry_at = Some(now.time.saturating_add(patience));
             }
             Event::Short => {
                 self.asked = None;
@@ -299,9 +312,7 @@ impl Watched {
                 wanted.then_some(Act::Challenge { number: *number })
             }
             Seen::Ours { number, jury, .. } => match jury.stage(now.time) {
-                Stage::Reveal { .. } if jury.awaits_answer => {
-                    Some(Act::Answer { number: *number })
-                }
+                Stage::Reveal { .. } if jury.awaits_answer => Some(Act::Answer { number: *number }),
                 // The jurors are let go first.
                 Stage::Due { since } if now.time >= since.saturating_add(now.margin) => {
                     Some(Act::Judge { number: *number })

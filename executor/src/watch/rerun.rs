@@ -1,11 +1,7 @@
 //! Running a sample again: the provider's digests, then each task in the sandbox, with room that nothing bonded
 //! needs. Nothing of it is an outcome, and no output is kept.
 
-use std::{
-    path::PathBuf,
-    sync::Arc,
-    time::Duration,
-};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use alloy::{
     primitives::{Address, B256},
@@ -170,18 +166,16 @@ impl Rerunner {
         then.saturating_add(order.needs) > order.until
     }
 
-    async fn attempt(
-        &self,
-        order: &Rerun,
-        cancel: &CancellationToken,
-    ) -> Result<Finding, Trouble> {
+    async fn attempt(&self, order: &Rerun, cancel: &CancellationToken) -> Result<Finding, Trouble> {
         // Who makes us wait between attempts keeps nobody else waiting.
         let _place = self.places.acquire().await.map_err(Trouble::ours)?;
         let theirs = self.digests(order).await?;
         let (job, first) = (order.key.lease.job, order.committed.first);
         let prepared = self.shop.ready(job, &order.spec, order.seed).await?;
         for task in order.sample.iter().copied() {
-            let place = task.checked_sub(first).and_then(|at| usize::try_from(at).ok());
+            let place = task
+                .checked_sub(first)
+                .and_then(|at| usize::try_from(at).ok());
             let Some(digest) = place.and_then(|place| theirs.get(place)) else {
                 continue;
             };

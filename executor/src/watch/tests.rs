@@ -102,7 +102,10 @@ fn a_wrong_result_is_challenged_answered_and_judged() {
         (chain(ours(1, false, jury(0, 0, None, false))), 10_060),
         (chain(ours(1, true, jury(0, 0, None, false))), 10_070),
         (chain(ours(1, true, jury(2, 0, None, false))), 10_080),
-        (chain(ours(1, true, jury(3, 0, Some(10_090), false))), 10_090),
+        (
+            chain(ours(1, true, jury(3, 0, Some(10_090), false))),
+            10_090,
+        ),
         (chain(ours(1, true, jury(3, 3, Some(10_090), true))), 10_095),
         // The jurors are let go first.
         (Event::Tick, 10_091 + MARGIN - 1),
@@ -142,7 +145,13 @@ fn what_is_right_or_cannot_be_told_is_over_at_once_and_never_challenged() {
         assert_eq!(effects, [WORK, Effect::StopWork, Effect::Forget]);
         assert!(watched.ended);
         // The first finding stays.
-        assert_eq!(watched.step(Event::Found(differs()), now(10_051, 10)).0.finding, Some(finding));
+        assert_eq!(
+            watched
+                .step(Event::Found(differs()), now(10_051, 10))
+                .0
+                .finding,
+            Some(finding)
+        );
     }
 }
 
@@ -218,11 +227,18 @@ fn a_deposit_that_is_not_covered_is_looked_at_again_and_a_refusal_is_another_att
         (Event::SendFailed(Act::Judge { number: 1 }), 10_083),
     ];
     let (watched, effects) = steps(watched(), &events);
-    let expected = [WORK, send(CHALLENGE, 0), send(CHALLENGE, 0), send(CHALLENGE, 1)];
+    let expected = [
+        WORK,
+        send(CHALLENGE, 0),
+        send(CHALLENGE, 0),
+        send(CHALLENGE, 1),
+    ];
     assert_eq!(effects, expected);
     assert_eq!(watched.tries, 1);
     // Too near to the end of the window nothing is begun.
-    let late = watched.step(Event::SendFailed(CHALLENGE), now(UNTIL - MARGIN, 10)).0;
+    let late = watched
+        .step(Event::SendFailed(CHALLENGE), now(UNTIL - MARGIN, 10))
+        .0;
     assert_eq!(late.step(Event::Tick, now(UNTIL - MARGIN + 1, 10)).1, []);
 }
 
@@ -238,7 +254,12 @@ fn a_challenge_that_is_reorganized_away_is_the_same_challenge_when_it_comes_back
     ];
     let (_, effects) = steps(watched(), &events);
     // The same attempt each time: the sender knows it.
-    let expected = [WORK, send(CHALLENGE, 0), send(CHALLENGE, 0), send(CHALLENGE, 0)];
+    let expected = [
+        WORK,
+        send(CHALLENGE, 0),
+        send(CHALLENGE, 0),
+        send(CHALLENGE, 0),
+    ];
     assert_eq!(effects, expected);
 }
 

@@ -14,6 +14,7 @@ use piecework_executor::{Config, Executor, config::Watch};
 use crate::{
     crash::Daemon,
     net::PURSE,
+    reorg::reorg,
     scene::{Scene, containers, eventually, status_says},
 };
 
@@ -69,10 +70,19 @@ impl Scene {
 
     /// A job of two tasks whose results can be challenged for long, and are run quickly.
     async fn post_contestable(&self, spec: &JobSpec) -> (B256, IMarket::Job) {
+        self.post_contestable_within(spec, 600).await
+    }
+
+    async fn post_contestable_within(
+        &self,
+        spec: &JobSpec,
+        run_window: u64,
+    ) -> (B256, IMarket::Job) {
         let mut posted = None;
         let id = self
             .post_with(spec, |job| {
                 job.timing.challengeWindow = 3_600;
+                job.timing.runWindow = run_window;
                 job.terms.nonce = rand::random();
                 posted = Some(job.clone());
             })
@@ -185,6 +195,10 @@ async fn a_wrong_result_is_found_challenged_and_rewarded_and_a_right_one_is_left
     for index in [WATCHER, 3, 4, CHEAT, 7] {
         scene.net.stake(index).await;
     }
+    // So much that it would be drawn at once.
+    for _ in 0..8 {
+        scene.net.stake(WATCHER).await;
+    }
     let operator = scene.operator(FUNDS).await;
     let cheat = scene.by_hand(CHEAT).await;
     let spec = scene.spec(&["nap", "10"], 2);
@@ -194,9 +208,7 @@ async fn a_wrong_result_is_found_challenged_and_rewarded_and_a_right_one_is_left
         .submit(&cheat, &right_job, &digests([honest(0), honest(1)]), true)
         .await;
     let false_digests = digests([honest(0), named("made up")]);
-    scene
-        .submit(&cheat, &wrong_job, &false_digests, true)
-        .await;
+    scene.submit(&cheat, &wrong_job, &false_digests, true).await;
 
     // Of four providers that could judge, the challenger's own does not.
     let jury = scene.executors([3, 4, 7]).await;
@@ -334,11 +346,121 @@ async fn killed_at_any_moment_it_challenges_once_and_reveals_its_answer() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn where_no_jury_comes_together_it_challenges_again_for_twice_the_deposit_up_to_its_limit() {
+    let scene = Scene::new().await;
+    for index in [WATCHER, CHEAT] {
+        scene.net.stake(index).await;
+    }
+    let operator = scene.operator(FUNDS).await;
+    let cheat = scene.by_hand(CHEAT).await;
+    let mut spec = scene.spec(&["nap", "10"], 2);
+    spec.resources.timeout_seconds = 2;
+    let (wrong, job) = scene.post_contestable_within(&spec, 12).await;
+    let false_digests = digests([named("made up"), honest(1)]);
+    scene.submit(&cheat, &job, &false_digests, true).await;
+    let mut config = scene.watcher();
+    config.watch.max_deposit = Some(2 * DEPOSIT);
+    let watcher = Executor::start(config).await.unwrap();
+    eventually("a challenge", || async {
+        scene.count(wrong, "Challenged").await == 1
+    })
+    .await;
+    // It is the same challenge when a reorganization takes it away.
+    reorg(&scene, 1).await;
+    scene.challenged(wrong).await;
+    // Nobody judges but the challenger.
+    let deposits = |events: Vec<piecework::chain::EventAt>| {
+        let deposit = |event| match event {
+            MarketEvent::Challenged(event) => Some((event.challenge, event.deposit)),
+            _ => None,
+        };
+        let events = events.into_iter();
+        events
+            .filter_map(|at| deposit(at.event))
+            .collect::<Vec<_>>()
+    };
+    eventually("a second challenge", || async {
+        scene.count(wrong, "Challenged").await == 2
+    })
+    .await;
+    let verdict = scene.verdict_of(wrong).await;
+    assert_eq!(verdict.verdict, IMarket::Verdict::Inconclusive);
+    assert_eq!(
+        deposits(scene.events(wrong).await),
+        [(1, DEPOSIT), (2, 2 * DEPOSIT)]
+    );
+    assert_eq!(scene.ledger(operator).await, FUNDS - 2 * DEPOSIT);
+    // A third one would cost more than its owner allows.
+    status_says(&watcher, "its limit", |status| {
+        let trouble = status.watch.trouble.as_deref().unwrap_or_default();
+        status.watch.inconclusive == 2 && trouble.contains("watch.max_deposit")
+    })
+    .await;
+    assert_eq!(scene.count(wrong, "Challenged").await, 2);
+    assert_eq!(scene.ledger(operator).await, FUNDS);
+    // Nothing is owed: it stops at once.
+    watcher.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_spec_that_is_not_deterministic_is_never_challenged() {
+    let scene = Scene::new().await;
+    for index in [WATCHER, CHEAT] {
+        scene.net.stake(index).await;
+    }
+    scene.operator(FUNDS).await;
+    let cheat = scene.by_hand(CHEAT).await;
+    let spec = scene.spec(&["show", "/proc/sys/kernel/random"], 2);
+    let (job, posted) = scene.post_contestable(&spec).await;
+    let results = digests([named("some"), named("other")]);
+    scene.submit(&cheat, &posted, &results, true).await;
+    let watcher = Executor::start(scene.watcher()).await.unwrap();
+    status_says(&watcher, "it is found out", |status| {
+        status.watch.unsteady == 1
+    })
+    .await;
+    let watch = watcher.status().watch;
+    assert_eq!((watch.reruns, watch.differences), (2, 0));
+    assert_eq!(scene.count(job, "Challenged").await, 0);
+    watcher.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bonded_work_goes_first_and_the_sample_is_run_when_it_is_done() {
+    let scene = Scene::new().await;
+    for index in [WATCHER, CHEAT] {
+        scene.net.stake(index).await;
+    }
+    scene.operator(FUNDS).await;
+    let cheat = scene.by_hand(CHEAT).await;
+    let slow = scene.spec(&["nap", "6000"], 2);
+    let (watched, job) = scene.post_contestable(&slow).await;
+    let results = digests([honest(0), honest(1)]);
+    scene.submit(&cheat, &job, &results, true).await;
+    let mut config = scene.watcher();
+    config.capacity.tasks = 1;
+    let watcher = Executor::start(config).await.unwrap();
+    let label = format!("piecework.job={watched:x}");
+    eventually("it runs", || async { !containers(&label).is_empty() }).await;
+    let bonded = scene.post(&scene.spec(&["nap", "10"], 1)).await;
+    eventually("bonded work is done", || async {
+        scene.count(bonded, "Submitted").await == 1
+    })
+    .await;
+    assert_eq!(watcher.status().watch.reruns, 0);
+    status_says(&watcher, "then the sample", |status| {
+        (status.watch.same, status.watch.reruns) == (1, 2)
+    })
+    .await;
+    assert_eq!(scene.count(watched, "Challenged").await, 0);
+    watcher.stop().await.unwrap();
+}
+
 fn count_rows(database: &std::path::Path, table: &str) -> i64 {
-    let Ok(connection) = rusqlite::Connection::open_with_flags(
-        database,
-        rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY,
-    ) else {
+    let Ok(connection) =
+        rusqlite::Connection::open_with_flags(database, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY)
+    else {
         return 0;
     };
     let count = format!("SELECT count(*) FROM {table}");
