@@ -443,12 +443,22 @@ async fn bonded_work_goes_first_and_the_sample_is_run_when_it_is_done() {
     let watcher = Executor::start(config).await.unwrap();
     let label = format!("piecework.job={watched:x}");
     eventually("it runs", || async { !containers(&label).is_empty() }).await;
-    let bonded = scene.post(&scene.spec(&["nap", "10"], 1)).await;
+    let bonded = scene.post(&scene.spec(&["nap", "1500"], 1)).await;
+    let bonded_label = format!("piecework.job={bonded:x}");
+    eventually("bonded work runs", || async {
+        !containers(&bonded_label).is_empty()
+    })
+    .await;
+    // The machine has room for one.
+    eventually("the sample gives way", || async {
+        containers(&label).is_empty()
+    })
+    .await;
+    assert_eq!(watcher.status().watch.reruns, 0);
     eventually("bonded work is done", || async {
         scene.count(bonded, "Submitted").await == 1
     })
     .await;
-    assert_eq!(watcher.status().watch.reruns, 0);
     status_says(&watcher, "then the sample", |status| {
         (status.watch.same, status.watch.reruns) == (1, 2)
     })
