@@ -438,7 +438,7 @@ pub(crate) struct DemoArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) scene: Option<PathBuf>,
     /// Tiles of the picture
-    #[arg(long, default_value_t = 36, value_parser = clap::value_parser!(u32).range(1..=2048), value_name = "N")]
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=2048), value_name = "N")]
     pub(crate) tasks: u32,
     /// Where demo.png is written
     #[arg(long, value_name = "DIR", default_value = "out")]
