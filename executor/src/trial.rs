@@ -1,19 +1,25 @@
 //! A new spec's first task, run twice: a spec whose output depends on the clock, on chance or on the
 //! processor would let anyone have an honest provider convicted by a jury.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use alloy::primitives::B256;
-use piecework::spec::JobSpec;
+use piecework::{
+    blobs::DirStore,
+    digest::{Digest, manifest::Outcome},
+    spec::JobSpec,
+};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    capacity::Loan,
     control::Message,
+    sandbox::Prepared,
     work::{Failure, WorkError, Workshop},
 };
 
-/// A task that is run twice, with nothing bound to it.
+/// A task that is run twice, with nothing bound to it, in room that is lent.
 #[derive(Debug)]
 pub(crate) struct Trial {
     pub(crate) job: B256,
@@ -21,15 +27,30 @@ pub(crate) struct Trial {
     pub(crate) spec: Arc<JobSpec>,
     /// Digest of the spec's bytes.
     pub(crate) digest: B256,
+    pub(crate) room: Loan,
+    /// Where its outputs are, until they are compared.
+    pub(crate) scratch: PathBuf,
 }
 
 /// What a trial came to.
 #[derive(Debug)]
 pub(crate) struct Tried {
-    pub(crate) trial: Trial,
-    /// Whether both outputs were equal; then the first one is kept for a lease that has the task.
-    pub(crate) result: Result<bool, Failure>,
+    pub(crate) job: B256,
+    pub(crate) task: u32,
+    pub(crate) digest: B256,
+    pub(crate) result: Result<Verdict, Failure>,
     pub(crate) took: Duration,
+}
+
+/// What two runs say of a spec.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// They had the same output.
+    Same,
+    /// They had two.
+    Differs,
+    /// One of them ran out of time or memory, which says more of this machine, and of the moment.
+    Unclear(Outcome),
 }
 
 impl Workshop {
@@ -46,11 +67,21 @@ impl Workshop {
             if cancel.is_cancelled() {
                 return;
             }
+            let Trial {
+                job,
+                task,
+                digest,
+                room,
+                ..
+            } = trial;
+            drop(room);
             if result.is_err() {
-                shop.unshelve(trial.job);
+                shop.unshelve(job);
             }
             let tried = Tried {
-                trial,
+                job,
+                task,
+                digest,
                 result: result.map_err(Failure::from),
                 took: began.elapsed(),
             };
@@ -62,15 +93,36 @@ impl Workshop {
         &self,
         trial: &Trial,
         cancel: &CancellationToken,
-    ) -> Result<bool, WorkError> {
-        let Trial { job, task, .. } = *trial;
-        let prepared = self.ready(job, &trial.spec, trial.digest).await?;
-        let first = self.run_task(job, task, &prepared, cancel).await?;
-        let second = self.run_task(job, task, &prepared, cancel).await?;
-        let same = first.digest == second.digest;
-        if same {
-            self.keep(job, task, first).await?;
+    ) -> Result<Verdict, WorkError> {
+        let prepared = self.ready(trial.job, &trial.spec, trial.digest).await?;
+        let mut digests = [Digest([0; 32]); 2];
+        for digest in &mut digests {
+            let (outcome, found) = self.run_once(trial, &prepared, cancel).await?;
+            if matches!(outcome, Outcome::Timeout | Outcome::Memory) {
+                return Ok(Verdict::Unclear(outcome));
+            }
+            *digest = found;
         }
-        Ok(same)
+        let [first, second] = digests;
+        Ok(match first == second {
+            true => Verdict::Same,
+            false => Verdict::Differs,
+        })
+    }
+
+    /// Runs the task; its output goes with the run.
+    async fn run_once(
+        &self,
+        trial: &Trial,
+        prepared: &Prepared,
+        cancel: &CancellationToken,
+    ) -> Result<(Outcome, Digest), WorkError> {
+        let scratch =
+            tempfile::tempdir_in(&trial.scratch).map_err(|e| WorkError::Damaged(e.to_string()))?;
+        let outputs = DirStore::open(scratch.path())?;
+        let result = self
+            .run_task(trial.job, trial.task, prepared, &outputs, cancel)
+            .await?;
+        Ok((result.outcome, result.digest))
     }
 }

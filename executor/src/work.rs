@@ -266,44 +266,37 @@ impl Workshop {
         cancel: &CancellationToken,
     ) -> Result<(), WorkError> {
         let job = key.lease.job;
-        let result = self.run_task(job, task, prepared, cancel).await?;
-        self.keep(job, task, result).await?;
-        let _ = self.inbox.send(Message::TaskDone { key });
-        Ok(())
-    }
-
-    /// Runs one task; its result is known to nobody yet.
-    pub(crate) async fn run_task(
-        &self,
-        job: B256,
-        task: u32,
-        prepared: &Prepared,
-        cancel: &CancellationToken,
-    ) -> Result<TaskResult, WorkError> {
-        let _counted = Counted::new(&self.running);
-        let name = format!("{job:x}");
         let result = self
-            .sandbox
-            .run(prepared, &name, task, &self.private, cancel)
+            .run_task(job, task, prepared, &self.private, cancel)
             .await?;
-        tracing::info!(%job, task, outcome = %result.outcome, timings = ?result.timings, "task done");
-        Ok(result)
-    }
-
-    /// Writes a task's outcome down.
-    pub(crate) async fn keep(
-        &self,
-        job: B256,
-        task: u32,
-        result: TaskResult,
-    ) -> Result<(), WorkError> {
         let row = TaskRow {
             task,
             digest: B256::from(result.digest.0),
             outcome: result.outcome.to_string(),
             log: result.log,
         };
-        Ok(self.store.put_task(job, row, local_now()).await?)
+        self.store.put_task(job, row, local_now()).await?;
+        let _ = self.inbox.send(Message::TaskDone { key });
+        Ok(())
+    }
+
+    /// Runs one task, its outputs into `outputs`; its result is known to nobody yet.
+    pub(crate) async fn run_task(
+        &self,
+        job: B256,
+        task: u32,
+        prepared: &Prepared,
+        outputs: &DirStore,
+        cancel: &CancellationToken,
+    ) -> Result<TaskResult, WorkError> {
+        let _counted = Counted::new(&self.running);
+        let name = format!("{job:x}");
+        let result = self
+            .sandbox
+            .run(prepared, &name, task, outputs, cancel)
+            .await?;
+        tracing::info!(%job, task, outcome = %result.outcome, timings = ?result.timings, "task done");
+        Ok(result)
     }
 
     /// Root and manifest of a lease's outputs.

@@ -2,6 +2,7 @@
 pragma solidity 0.8.34;
 
 import {AttackBase} from "../helpers/AttackBase.sol";
+import {Merkle} from "../helpers/Merkle.sol";
 import {IMarket} from "piecework/IMarket.sol";
 
 /// A client that would have the work and keep the money, and a governor that would have more of it. (Markets that
@@ -116,14 +117,27 @@ contract ClientsAttack is AttackBase {
 
     /// P-43: an acceptance that is held back until the result is another one's does not accept that.
     function test_P43_acceptanceOfAnotherResult() public {
+        bytes32[] memory digests = Merkle.someDigests(1, 4);
+        bytes32 held = Merkle.root(0, digests);
         claim(job, alice, 4);
-        submit(job, alice, 0);
+        vm.prank(alice);
+        market.submit(job, 0, alice, held, MANIFEST);
+        vm.roll(block.number + 5);
+        challenge(job, eve, digests, 2, RIGHT);
+        sealJury(job);
+        crewVotes(job, RIGHT);
+        revealAnswer(job, eve, RIGHT);
+        judge(job, RIGHT);
+        vm.prank(mallory);
+        market.takeover(job, mallory, 0);
+        vm.prank(mallory);
+        market.submit(job, 0, mallory, LIE, MANIFEST);
         vm.prank(client);
-        vm.expectRevert(abi.encodeWithSelector(IMarket.WrongRoot.selector, jobId, 0, ROOT));
-        market.accept(job, 0, LIE);
+        vm.expectRevert(abi.encodeWithSelector(IMarket.WrongRoot.selector, jobId, 0, LIE));
+        market.accept(job, 0, held);
         assertPhase(jobId, 0, IMarket.Phase.Submitted);
         vm.prank(client);
-        market.accept(job, 0, ROOT);
+        market.accept(job, 0, LIE);
     }
 
     /// P-15: a fee that is raised between work and payment takes nothing of it.

@@ -200,7 +200,7 @@ pub(crate) fn juror_bond_of(price: &Price, count: u32) -> Result<u128, Error> {
     amount_of(U256::from(price.bond.max(share)))
 }
 
-/// K, the deposit of a round's challenge after `earlier` others: twice the last one. No market holds that of the 97th.
+/// K, the deposit of a round's challenge after `earlier` others: twice the last one. No market holds that of the 96th.
 pub(crate) fn deposit_of(price: &Price, earlier: u8) -> Result<u128, Error> {
     let first = product(price.jury_fee, JURY.into()); // 95 bits (`check_price`)
     amount_of(

@@ -90,7 +90,7 @@ struct PolicySection {
     max_leases: Option<u32>,
     lists: Vec<B256>,
     min_jury_fee: Option<Amount>,
-    try_new_specs: Option<bool>,
+    try_seconds: Option<u64>,
     allow_private_sources: Option<bool>,
 }
 
@@ -244,7 +244,7 @@ pub(super) fn merge(file: File, flags: &Flags) -> Result<Config, ConfigError> {
                 .policy
                 .min_jury_fee
                 .map_or(min_price, |amount| amount.0),
-            try_new_specs: file.policy.try_new_specs.unwrap_or(true),
+            try_seconds: file.policy.try_seconds.unwrap_or(600),
             allow_private_sources: file.policy.allow_private_sources.unwrap_or(false),
         },
         watch: Watch {

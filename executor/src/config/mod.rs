@@ -155,9 +155,11 @@ pub struct Policy {
     /// Least fee of a juror, in the token's smallest unit: above the price of one task and the gas of
     /// four transactions.
     pub min_jury_fee: u128,
-    /// Run a new spec's first task twice before an optimistic lease of it is taken: a jury would convict this
-    /// machine of what a spec makes of the clock or of chance. The outputs differ: no job with it is taken.
-    pub try_new_specs: bool,
+    /// A new spec's first task is run twice before an optimistic lease of it is taken: a jury would convict this
+    /// machine of what a spec makes of the clock or of chance. If the outputs differ, no job with it is taken. Longest
+    /// time-out of such a task, in seconds; what may take longer is taken of known clients only, untried. 0: nothing
+    /// is tried.
+    pub try_seconds: u64,
     /// Fetch inputs from loopback and private addresses too. For development networks only: a
     /// client could otherwise make this machine read what only it can reach.
     pub allow_private_sources: bool,
@@ -288,7 +290,7 @@ impl Config {
                 max_leases: 16,
                 lists: Vec::new(),
                 min_jury_fee: 0,
-                try_new_specs: true,
+                try_seconds: 600,
                 allow_private_sources: true,
             },
             watch: Watch::OFF,

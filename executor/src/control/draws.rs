@@ -202,7 +202,8 @@ impl Control {
                 }
                 let patience = self.tools.timing.margin.max(LET_HOLDERS);
                 let ended_by = commit_by.saturating_add(patience);
-                let lapses = view.panel.commits() < terms.quorum;
+                // Without a bond it costs nobody anything to leave a round like that, again and again.
+                let lapses = view.panel.commits() < terms.quorum && entry.job.price.bond > 0;
                 if lapses && now > ended_by {
                     let place = place(None);
                     lapsed.push(Open { key, place });

@@ -9,7 +9,7 @@ use alloy::{
 use piecework::{chain::IMarket, spec::JobSpec};
 use tokio::time::Instant;
 
-use super::{Claim, Control, ControlError, Wish, draws::Draw};
+use super::{Claim, Control, ControlError, Wish, draws::Draw, trials::Trying};
 use crate::{
     evaluate::{Decision, Means, Offer, evaluate},
     lease::view::JobView,
@@ -223,6 +223,7 @@ impl Control {
             Decision::Later { at, why } => {
                 entry.why = Some(why);
                 entry.asleep_until = at.unwrap_or(0);
+                self.leave_trial(id);
                 return Ok(());
             }
             Decision::Claim {
@@ -240,12 +241,14 @@ impl Control {
         let Ok(spec) = entry.spec.clone() else {
             return Ok(());
         };
+        let trying = self.trying(id);
         // Image and input first, the stake after: what cannot be had costs nothing then.
-        if self.make_ready(id) != Readiness::Yes {
+        if trying == Trying::Wait || self.make_ready(id) != Readiness::Yes {
             return Ok(());
         }
-        let next = self.jobs.get(&id).map_or(0, |entry| entry.view.next);
-        if !self.is_tried(id, first.unwrap_or(next)) {
+        if trying == Trying::Begin {
+            let next = self.jobs.get(&id).map_or(0, |entry| entry.view.next);
+            self.begin_trial(id, first.unwrap_or(next));
             return Ok(());
         }
         let Some(entry) = self.jobs.get_mut(&id) else {

@@ -159,7 +159,7 @@ impl Control {
             return Ok(());
         };
         entry.see(view.clone());
-        let (client, timing) = (entry.job.terms.client, entry.job.timing.clone());
+        let timing = entry.job.timing.clone();
         for (first, seen) in &view.leases {
             let key = Key {
                 job,
@@ -179,9 +179,9 @@ impl Control {
                 // It is found by what the chain says of it next.
                 lease.phase = Phase::Absent;
                 let room = room.take().map(Arc::new);
-                // Its first task may have been run in a trial.
+                // Some may have been run in a round that was reorganized away.
                 let tasks = self.tools.store.tasks(job, *first, seen.count).await?;
-                self.trials.forgive(client);
+                self.trials.forgive();
                 self.leases.insert(
                     key,
                     Held {

@@ -163,15 +163,19 @@ pub(crate) fn evaluate(offer: Offer<'_>, means: Means<'_>) -> Decision {
         lease.count.div_ceil(rounds.max(1)) <= ever && lease.count <= means.lease_tasks
     });
     // Whoever is late is let end its round itself first.
-    let takeover = takeovers
+    let mut takeovers: Vec<_> = takeovers
         .map(|(first, lease, from)| match from {
             0 => (0, first, lease),
             from => (from.saturating_add(means.timing.margin), first, lease),
         })
-        .min_by_key(|(from, first, _)| (*from, *first));
-    let free_at = takeover.map(|(from, ..)| from);
-    let takeover = takeover.filter(|(from, ..)| *from <= now);
-    if left == 0 && takeover.is_none() {
+        .collect();
+    takeovers.sort_unstable_by_key(|(from, first, _)| (*from, *first));
+    let free_at = takeovers.first().map(|(from, ..)| *from);
+    let mut free_now = takeovers
+        .iter()
+        .take_while(|(from, ..)| *from <= now)
+        .peekable();
+    if left == 0 && free_now.peek().is_none() {
         return match (offer.view.next < job.terms.tasks, free_at) {
             (true, _) => later(None, "claims of ours are on their way"),
             (false, Some(at)) => later(Some(at), "every task is taken"),
@@ -184,13 +188,12 @@ pub(crate) fn evaluate(offer: Offer<'_>, means: Means<'_>) -> Decision {
     if free == 0 {
         return later(None, "no capacity is free");
     }
-    if let Some((_, first, lease)) = takeover
-        && lease.count.div_ceil(rounds.max(1)) <= free
-        && affordable(job, means) >= lease.count
-    {
+    let fits =
+        |count: u32| count.div_ceil(rounds.max(1)) <= free && affordable(job, means) >= count;
+    if let Some((_, first, lease)) = free_now.find(|(.., lease)| fits(lease.count)) {
         let bond = bond(job, lease.count);
         return Decision::Takeover {
-            first,
+            first: *first,
             count: lease.count,
             parallel: free.min(lease.count),
             bond,

@@ -184,14 +184,18 @@ impl Running {
         let Inner { engine, images, .. } = self.inner.as_ref();
         let request = |image| container(self, prepared, image, job, task).request();
         let created = engine.create(&self.name, &request(&prepared.image)).await;
-        let Err(EngineError::NotFound { message, .. }) = created else {
-            return Ok(created?);
+        let lost = match created {
+            Err(lost @ EngineError::NotFound { .. }) => lost,
+            created => return Ok(created?),
         };
         // Somebody tidied the engine up since the job was made ready.
-        tracing::warn!(%job, %message, "the engine lost the image of a job: loading it again");
+        tracing::warn!(%job, %lost, "the engine lost the image of a job: loading it again");
         let spec = &prepared.spec.image;
         images.forget(&spec.manifest);
-        let image = images.ensure(spec, &[], &prepared.cache).await?;
+        let Ok(image) = images.ensure(spec, &[], &prepared.cache).await else {
+            // Not the job's fault: it is made ready anew, from its sources.
+            return Err(lost.into());
+        };
         Ok(engine.create(&self.name, &request(&image)).await?)
     }
 

@@ -47,7 +47,7 @@ impl Daemon {
             "state_dir = {:?}\n[chain]\nrpc_url = {:?}\nid = 31337\nmarket = \"{}\"\npoll_millis = 50\n\
              margin_seconds = {margin}\nconfirmations = 8\n[provider]\naddress = \"{}\"\n[engine]\ndocker = {:?}\n\
              [capacity]\nmemory_bytes = 1073741824\ndisk_bytes = 1073741824\ntasks = 2\n\
-             [policy]\nmin_price = 0\ntry_new_specs = false\nallow_private_sources = true\n[serve]\nbind = \"127.0.0.1:0\"\n\
+             [policy]\nmin_price = 0\ntry_seconds = 0\nallow_private_sources = true\n[serve]\nbind = \"127.0.0.1:0\"\n\
              [admin]\nenabled = false\n[watch]\nshare = {share:.1}\n",
             scene.state_dir(index),
             scene.net.anvil.url(),

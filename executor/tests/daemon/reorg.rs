@@ -142,7 +142,7 @@ async fn a_chain_that_is_silent_in_the_middle_of_a_lease_is_waited_for() {
     let (url, plug) = cable(&scene).await;
     let mut config = scene.config(2);
     config.rpc_url = url.parse().unwrap();
-    config.policy.try_new_specs = false;
+    config.policy.try_seconds = 0;
     let executor = Executor::start(config).await.unwrap();
     let job = scene.post(&scene.spec(&["nap", "1000"], 2)).await;
     status_says(&executor, "tasks run", |status| status.running_tasks > 0).await;

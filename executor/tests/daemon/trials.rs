@@ -42,7 +42,7 @@ async fn a_spec_whose_output_depends_on_the_clock_is_never_taken_also_after_a_re
     assert_eq!(scene.free_stake(provider).await, PURSE);
     // Its client has used the machine for nothing, and waits before it can do so again.
     let next = scene.post(&scene.spec(&["nap", "1"], 1)).await;
-    let why = "no lease came of the last one of its client";
+    let why = "no lease came of the last one that was tried";
     scene.skipped(&executor, next, why).await;
     executor.stop().await.unwrap();
 

@@ -35,7 +35,7 @@ const LEASE: u32 = 3;
 pub(crate) const TASKS: u32 = 6;
 const TAKEN: u32 = 2;
 /// Seconds in which a result can be challenged.
-const CHALLENGE_WINDOW: u64 = 8;
+const CHALLENGE_WINDOW: u64 = 15;
 /// What a juror of the contested job is paid, and the bond for each task, in tokens.
 const JURY_FEE: u128 = 1;
 const BOND: u128 = 5;
