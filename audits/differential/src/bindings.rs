@@ -38,6 +38,7 @@ sol! {
 
 /// A call of the market.
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant)] // one at a time
 pub enum Call {
     /// One.
     One(IMarket::IMarketCalls),

@@ -36,11 +36,15 @@ impl World {
             .iter()
             .map(|(number, _)| *number)
             .collect();
-        match self.rng.random_range(0..40) {
+        // A wrong one is only sent by who does not look: it must not be rare here.
+        match self.rng.random_range(0..12) {
             0 => panel.reverse(),
             1 => drop(panel.pop()),
             2 => panel.push(7),
-            3 if !panel.is_empty() => panel[0] = panel[panel.len() - 1],
+            3..5 if panel.len() > 1 => {
+                let place = self.rng.random_range(1..panel.len());
+                panel[place] = panel[place - 1]; // one seat twice, another not at all
+            }
             _ => {}
         }
         panel

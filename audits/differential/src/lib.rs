@@ -14,9 +14,12 @@ mod books;
 pub mod chain;
 mod drawn;
 pub mod evm;
+mod leases;
 pub mod memory;
 pub mod model;
 pub mod pair;
+mod trace;
+mod views;
 pub mod world;
 
 use alloy_primitives::Address;

@@ -75,7 +75,7 @@ proptest! {
             prop_assert!(slash_of(bond, LIVENESS_SLASH).unwrap() <= bond / 10);
             match deposit_of(&price, earlier) {
                 Ok(deposit) => prop_assert!(
-                    price.jury_fee == 0 || deposit == jury * price.jury_fee << earlier && earlier < 96
+                    price.jury_fee == 0 || (earlier < 96 && deposit == (jury * price.jury_fee) << earlier)
                 ),
                 Err(error) => prop_assert!(matches!(error, Error::AmountTooLarge(..)) && price.jury_fee != 0),
             }
@@ -87,9 +87,7 @@ proptest! {
     fn an_escrow_never_wraps(max_price in amount(), replicas in any::<u8>(), count in any::<u32>()) {
         let terms = Terms { replicas, ..Terms::default() };
         let job = Job { terms, price: Price { max_price, ..Price::default() }, ..Job::default() };
-        if let Ok(escrow) = escrow_of(&job, count) {
-            let whole = max_price.checked_mul(u128::from(count)).and_then(|sum| sum.checked_mul(replicas.into()));
-            prop_assert_eq!(Some(escrow), whole);
-        }
+        let whole = product(max_price, u128::from(count) * u128::from(replicas));
+        prop_assert_eq!(escrow_of(&job, count), amount_of(whole));
     }
 }
