@@ -4,7 +4,7 @@ SHELL := bash
 .DEFAULT_GOAL := help
 # One shell for a whole recipe: what bootstrap exports holds to its end.
 .ONESHELL:
-.PHONY: help demo test test-deep prove lint bench simulate build abi gas clean
+.PHONY: help demo test test-deep prove mutate coverage lint bench simulate build abi gas clean
 
 # Where cargo puts things; one target directory for everything.
 TARGET := $(or $(CARGO_TARGET_DIR),target)
@@ -38,6 +38,14 @@ test-deep: ## the contracts' fuzz and invariant tests, and the differential trac
 prove: ## prove what foundry-tests/symbolic states, for all inputs (halmos)
 	@$(call ENV,lint)
 	scripts/prove
+
+mutate: ## break the contracts on purpose and look whether a test or a proof notices (an hour; ONLY='^rules-' runs a part, JOBS=2 two at once)
+	@$(call ENV,lint)
+	scripts/mutate --jobs $(or $(JOBS),1) '$(ONLY)'
+
+coverage: ## lines, branches and functions of the contracts that the tests reach: writes audits/coverage.md
+	@$(call ENV,lint)
+	scripts/coverage
 
 lint: ## rustfmt, clippy, forge fmt and lint, ABI and gas drift, cargo deny, spelling
 	@$(call ENV,lint)

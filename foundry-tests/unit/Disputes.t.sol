@@ -103,6 +103,21 @@ contract DisputesTest is DisputeBase {
         assertEq(market.balanceOf(challenger), 0);
     }
 
+    /// P-43: a challenge names the round and the number that it is for; a deposit is put down for no other.
+    function test_challenge_wrongRound() public {
+        bytes32[] memory proof = proofOf(TASK);
+        uint16[4] memory rounds = [uint16(0), 2, 1, 1];
+        uint8[4] memory numbers = [1, 1, 0, 2];
+        vm.startPrank(challenger);
+        for (uint256 i; i < 4; ++i) {
+            // What the lease would be at with this challenge.
+            vm.expectRevert(abi.encodeWithSelector(IMarket.WrongRound.selector, jobId, uint32(0), 1, 1));
+            market.challenge(job, 0, rounds[i], numbers[i], TASK, digests[TASK], proof, OTHER);
+        }
+        assertEq(market.balanceOf(challenger), 100 * UNIT);
+        market.challenge(job, 0, 1, 1, TASK, digests[TASK], proof, OTHER);
+    }
+
     /// P-35.
     function test_challenge_unknownJob() public {
         job.terms.nonce += 1;

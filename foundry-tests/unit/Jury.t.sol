@@ -308,6 +308,22 @@ contract JuryTest is DisputeBase {
         market.commitVote(job, 0, 1, 1, jurors[0], OTHER);
     }
 
+    /// P-43: joins and votes name the round and the challenge that they are for.
+    function test_wrongRound() public {
+        open(RIGHT);
+        bytes memory refused = abi.encodeWithSelector(IMarket.WrongRound.selector, jobId, uint32(0), 1, 1);
+        uint16[4] memory rounds = [uint16(0), 2, 1, 1];
+        uint8[4] memory numbers = [1, 1, 0, 2];
+        vm.startPrank(jurors[0]);
+        for (uint256 i; i < 4; ++i) {
+            vm.expectRevert(refused);
+            market.joinJury(job, 0, rounds[i], numbers[i], jurors[0]);
+            vm.expectRevert(refused);
+            market.commitVote(job, 0, rounds[i], numbers[i], jurors[0], OTHER);
+        }
+        market.joinJury(job, 0, 1, 1, jurors[0]);
+    }
+
     // ------------------------------------------------------------------ commit
 
     function test_commit_takesASeat() public {

@@ -269,6 +269,18 @@ contract LeasesTest is Base {
         market.finalize(job, 0);
     }
 
+    /// P-43: an acceptance names the root that it means.
+    function test_accept_otherRoot() public {
+        _submitted();
+        vm.startPrank(client);
+        bytes memory refused = abi.encodeWithSelector(IMarket.WrongRoot.selector, jobId, uint32(0), ROOT);
+        vm.expectRevert(refused);
+        market.accept(job, 0, keccak256("another root"));
+        vm.expectRevert(refused);
+        market.accept(job, 0, 0);
+        market.accept(job, 0, ROOT);
+    }
+
     function test_accept_afterTheWindow() public {
         _submitted();
         vm.warp(time() + job.timing.challengeWindow + 1);

@@ -14,6 +14,7 @@ contract LedgerTest is Base {
         assertEq(feeBps, FEE);
         assertEq(recipient, treasury);
         assertEq(market.burned(), 0);
+        assertEq(abi.encode(market.times()), abi.encode(times()));
     }
 
     function test_constructor_noFee() public {
@@ -29,18 +30,47 @@ contract LedgerTest is Base {
         newMarket(address(token), governor, treasury, 500);
     }
 
-    function _deploy(address token_, address recipient, uint16 fee) external returns (IMarket) {
-        return newMarket(token_, governor, recipient, fee);
+    /// Like `newMarket`, but with the constructor's own error, which `deployCode` swallows.
+    function _deploy(address token_, address recipient, uint16 fee, IMarket.Times memory times_) external {
+        bytes memory code = bytes.concat(
+            vm.getCode("Market.sol:Market"), abi.encode(token_, governor, recipient, fee, times_)
+        );
+        assembly ("memory-safe") {
+            if iszero(create(0, add(code, 0x20), mload(code))) {
+                let at := mload(0x40)
+                returndatacopy(at, 0, returndatasize())
+                revert(at, returndatasize())
+            }
+        }
     }
 
     function test_constructor_reverts() public {
-        // `deployCode` swallows the reason.
-        vm.expectRevert();
-        this._deploy(address(0), treasury, 0);
-        vm.expectRevert();
-        this._deploy(address(token), treasury, 501);
-        vm.expectRevert();
-        this._deploy(address(token), address(0), 1);
+        vm.expectRevert(IMarket.ZeroAddress.selector);
+        this._deploy(address(0), treasury, 0, times());
+        vm.expectRevert(abi.encodeWithSelector(IMarket.FeeTooHigh.selector, 501, 500));
+        this._deploy(address(token), treasury, 501, times());
+        vm.expectRevert(IMarket.ZeroAddress.selector);
+        this._deploy(address(token), address(0), 1, times());
+    }
+
+    /// P-37: no time of a market is longer than 30 days, and none but the stake age may be 0.
+    function test_constructor_times() public {
+        for (uint256 i; i < 5; ++i) {
+            this._deploy(address(token), treasury, FEE, _timesWith(i, 30 days));
+            vm.expectRevert(abi.encodeWithSelector(IMarket.BadWindow.selector, 30 days + 1, 30 days));
+            this._deploy(address(token), treasury, FEE, _timesWith(i, 30 days + 1));
+            if (i != 4) vm.expectRevert(abi.encodeWithSelector(IMarket.BadWindow.selector, 0, 30 days));
+            this._deploy(address(token), treasury, FEE, _timesWith(i, 0));
+        }
+    }
+
+    /// The market's times, the `i`-th of them this long.
+    function _timesWith(uint256 i, uint64 seconds_) private pure returns (IMarket.Times memory) {
+        bytes memory words = abi.encode(times());
+        assembly ("memory-safe") {
+            mstore(add(words, mul(32, add(i, 1))), seconds_)
+        }
+        return abi.decode(words, (IMarket.Times));
     }
 
     // ------------------------------------------------------------------ deposit, withdraw

@@ -188,4 +188,99 @@ contract VerifiersTest is Typed {
             assertEq(verifier.verify(job, jobId, 0, 4, alice, ROOT, MANIFEST, proofs[i]), bytes4(0));
         }
     }
+
+    // ------------------------------------------------------------------ Groth16: proofs that are true
+    // A key whose points are known multiples of the generators opens to whoever knows them: true proofs without a circuit.
+
+    uint256 private constant P = 0x30644e72e131a029b85045b68181585d97816a916871ca8d3c208c16d87cfd47;
+    uint256 private constant ORDER = 0x30644e72e131a029b85045b68181585d2833e84879b9709143e1f593f0000001;
+
+    struct Statement {
+        bytes32 jobId;
+        uint32 first;
+        uint32 count;
+        bytes32 root;
+    }
+
+    function _times(uint256 factor) private view returns (Groth16Verifier.G1 memory) {
+        (bool ok, bytes memory point) = address(7).staticcall(abi.encode(_g1(), factor));
+        assertTrue(ok);
+        return abi.decode(point, (Groth16Verifier.G1));
+    }
+
+    /// The i-th point of the inputs is `i + 2` times the generator.
+    function _knownKey() private view returns (Groth16Verifier.Key memory key) {
+        key = _key();
+        for (uint256 i; i < 7; ++i) {
+            key.inputs[i] = _times(i + 2);
+        }
+    }
+
+    /// What the inputs' points add up to, as a multiple of the generator.
+    function _sum(Statement memory s) private pure returns (uint256 sum) {
+        uint256[6] memory inputs = [
+            uint256(s.jobId) >> 128,
+            uint128(uint256(s.jobId)),
+            s.first,
+            s.count,
+            uint256(s.root) >> 128,
+            uint128(uint256(s.root))
+        ];
+        sum = 2;
+        for (uint256 i; i < 6; ++i) {
+            sum = addmod(sum, mulmod(i + 3, inputs[i], ORDER), ORDER);
+        }
+    }
+
+    /// `A = alpha + sum + C`, and `B` the generator.
+    function _proofOf(Statement memory s, uint256 c) private view returns (bytes memory) {
+        return abi.encode(_times(addmod(addmod(1, _sum(s), ORDER), c, ORDER)), _g2(), _times(c));
+    }
+
+    function _accepts(Groth16Verifier verifier, Statement memory s, bytes memory proof)
+        private
+        view
+        returns (bool)
+    {
+        bytes4 answer = verifier.verify(job, s.jobId, s.first, s.count, alice, s.root, MANIFEST, proof);
+        return answer == verifier.verify.selector;
+    }
+
+    /// P-20: a proof is of one job, one lease of so many tasks, and one root.
+    function test_groth16_bindsEverything() public {
+        Groth16Verifier verifier = new Groth16Verifier(_knownKey());
+        Statement memory s = Statement(jobId, 8, 4, ROOT);
+        bytes memory proof = _proofOf(s, 5);
+        assertTrue(_accepts(verifier, s, proof));
+        assertTrue(_accepts(verifier, s, _proofOf(s, 77)), "another proof of the same");
+        assertFalse(_accepts(verifier, Statement(bytes32(uint256(jobId) ^ 1), 8, 4, ROOT), proof));
+        assertFalse(_accepts(verifier, Statement(bytes32(uint256(jobId) ^ 1 << 128), 8, 4, ROOT), proof));
+        assertFalse(_accepts(verifier, Statement(jobId, 9, 4, ROOT), proof));
+        assertFalse(_accepts(verifier, Statement(jobId, 8, 3, ROOT), proof));
+        assertFalse(_accepts(verifier, Statement(jobId, 4, 8, ROOT), proof));
+        assertFalse(_accepts(verifier, Statement(jobId, 8, 4, bytes32(uint256(ROOT) ^ 1)), proof));
+        assertFalse(_accepts(verifier, Statement(jobId, 8, 4, bytes32(uint256(ROOT) ^ 1 << 128)), proof));
+        assertFalse(_accepts(verifier, s, bytes.concat(proof, "0")), "longer");
+    }
+
+    /// P-20: a point has one encoding; one at infinity is a point like others.
+    function test_groth16_oneEncoding() public {
+        Groth16Verifier verifier = new Groth16Verifier(_knownKey());
+        Statement memory s = Statement(jobId, 8, 4, ROOT);
+        bytes memory proof = _proofOf(s, 5);
+        for (uint256 word; word < 8; ++word) {
+            bytes memory other = bytes.concat(proof);
+            uint256 value;
+            assembly ("memory-safe") {
+                value := mload(add(other, mul(32, add(word, 1))))
+            }
+            _put(other, word, value + P);
+            assertFalse(_accepts(verifier, s, other));
+        }
+        // C takes back all the rest: A is at infinity.
+        bytes memory infinity = _proofOf(s, ORDER - addmod(1, _sum(s), ORDER));
+        assertTrue(_accepts(verifier, s, infinity));
+        _put(infinity, 1, P); // which negation would make 0
+        assertFalse(_accepts(verifier, s, infinity));
+    }
 }
