@@ -72,32 +72,6 @@ contract RulesProof is Symbolic {
         assert(p == (time >= end ? price.maxPrice : price.minPrice));
     }
 
-    function priceAt(IMarket.Price calldata price, IMarket.Timing calldata timing, uint256 time)
-        external
-        pure
-        returns (uint96)
-    {
-        return JobRules.priceAt(price, timing, time);
-    }
-
-    /// Property: P-13 on a ramp of an hour that begins at 0, the price never falls and never leaves its range.
-    function check_P13_rampOfAnHour(IMarket.Price calldata price, uint16 early, uint16 late) external view {
-        uint64 ramp = 1 hours;
-        uint256 minPrice = price.minPrice;
-        uint256 maxPrice = price.maxPrice;
-        vm.assume(minPrice <= maxPrice && maxPrice <= MAX && early <= late && late <= ramp);
-        unchecked {
-            uint256 climb = maxPrice - minPrice;
-            vm.assume(_productsRise(early, late, climb) && _productsRise(late, ramp, climb));
-        }
-        IMarket.Timing memory timing = IMarket.Timing(0, ramp, 0, 0, 0);
-        uint256 lower = this.priceAt(price, timing, early);
-        uint256 higher = this.priceAt(price, timing, late);
-        assert(minPrice <= lower);
-        assert(lower <= higher);
-        assert(higher <= maxPrice);
-    }
-
     // ------------------------------------------------------------------ the split
 
     /// Property: P-10 what a settled lease pays, its fee and the refund add up to its escrow, to the unit;
