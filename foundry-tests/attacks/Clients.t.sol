@@ -128,6 +128,7 @@ contract ClientsAttack is AttackBase {
         crewVotes(job, RIGHT);
         revealAnswer(job, eve, RIGHT);
         judge(job, RIGHT);
+        vm.warp(time() + 1);
         vm.prank(mallory);
         market.takeover(job, mallory, 0);
         vm.prank(mallory);
