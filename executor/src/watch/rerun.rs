@@ -10,7 +10,7 @@ use alloy::{
 use piecework::{
     blobs::DirStore,
     chain::{ChainError, IMarket},
-    digest::{Digest, tree},
+    digest::{Digest, manifest::Outcome, tree},
     market::Committed,
     spec::JobSpec,
 };
@@ -32,6 +32,9 @@ const LONGEST_WAIT: Duration = Duration::from_secs(300);
 const TRIES: u32 = 10;
 /// How often is looked for room.
 const ROOM_PAUSE: Duration = Duration::from_millis(250);
+
+/// Exit code of a process that was killed: by its own doing, or by a host that needed its memory.
+const KILLED: u8 = 137;
 
 /// A result of which tasks are to be run again.
 #[derive(Debug)]
@@ -58,6 +61,47 @@ pub(crate) struct Rerunner {
     pub(crate) scratch: PathBuf,
     /// Results that are looked at together.
     pub(crate) places: Arc<Semaphore>,
+}
+
+/// What running a task came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Ran {
+    digest: B256,
+    /// Whether another machine has to find the same.
+    sure: bool,
+}
+
+/// What runs of a task say of the provider's digest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Said {
+    Same,
+    /// It is to be run a second time.
+    Again,
+    /// Nothing: the outcome may be this machine's doing.
+    Unsure,
+    Unsteady,
+    Differs,
+}
+
+/// What one run, or two, say of the provider's digest.
+fn compare(theirs: B256, once: Ran, twice: Option<Ran>) -> Said {
+    match twice {
+        _ if once.digest == theirs => Said::Same,
+        _ if !once.sure => Said::Unsure,
+        None => Said::Again,
+        Some(twice) if !twice.sure => Said::Unsure,
+        Some(twice) if twice.digest != once.digest => Said::Unsteady,
+        Some(_) => Said::Differs,
+    }
+}
+
+/// Whether an outcome may come of the machine: a slow, busy or full one has it each time, and alike, while the
+/// provider and the jury find another. Nothing is staked on such an outcome.
+fn is_of_the_machine(outcome: Outcome) -> bool {
+    matches!(
+        outcome,
+        Outcome::Timeout | Outcome::Memory | Outcome::Exit(KILLED)
+    )
 }
 
 /// Why the sample could not be run, for now or for good.
@@ -172,6 +216,7 @@ impl Rerunner {
         let theirs = self.digests(order).await?;
         let (job, first) = (order.key.lease.job, order.committed.first);
         let prepared = self.shop.ready(job, &order.spec, order.seed).await?;
+        let mut unsure = false;
         for task in order.sample.iter().copied() {
             let place = task
                 .checked_sub(first)
@@ -181,22 +226,33 @@ impl Rerunner {
             };
             let digest = B256::from(*digest);
             let once = self.run(order, &prepared, task, 1, cancel).await?;
-            if once == digest {
-                continue;
+            let mut said = compare(digest, once, None);
+            if said == Said::Again {
+                let twice = self.run(order, &prepared, task, 2, cancel).await?;
+                said = compare(digest, once, Some(twice));
             }
-            let twice = self.run(order, &prepared, task, 2, cancel).await?;
-            if twice != once {
-                return Ok(Finding::Unsteady { task });
+            match said {
+                Said::Same => continue,
+                Said::Again | Said::Unsure => {
+                    tracing::warn!(%job, task, "an outcome may be this machine's doing: nothing is said of it");
+                    unsure = true;
+                    continue;
+                }
+                Said::Unsteady => return Ok(Finding::Unsteady { task }),
+                Said::Differs => {}
             }
             let proof = tree::proof(first, &theirs, task).map_err(Trouble::ours)?;
             return Ok(Finding::Differs(Difference {
                 task,
                 theirs: digest,
                 proof,
-                right: once,
+                right: once.digest,
             }));
         }
-        Ok(Finding::Same)
+        Ok(match unsure {
+            true => Finding::Unfinished,
+            false => Finding::Same,
+        })
     }
 
     /// The provider's output digests, as it serves them.
@@ -212,7 +268,8 @@ impl Rerunner {
         digests.map_err(Trouble::unserved)
     }
 
-    /// Runs a task, unless this run of it is known; its output digest.
+    /// Runs a task, unless this run of it is known. What may be this machine's doing is not kept: after a restart
+    /// nobody could tell it from what is sure.
     async fn run(
         &self,
         order: &Rerun,
@@ -220,13 +277,16 @@ impl Rerunner {
         task: u32,
         run: u8,
         cancel: &CancellationToken,
-    ) -> Result<B256, Trouble> {
+    ) -> Result<Ran, Trouble> {
         let job = order.key.lease.job;
         let store = &self.shop.store;
         if let Some(known) = store.rerun(job, task, run).await.map_err(Trouble::ours)? {
-            return Ok(known);
+            return Ok(Ran {
+                digest: known,
+                sure: true,
+            });
         }
-        let digest = loop {
+        let result = loop {
             if self.is_late(order, 0) {
                 return Err(Trouble::no_time());
             }
@@ -243,17 +303,74 @@ impl Rerunner {
             let result = sandbox.run(prepared, &name, task, &outputs, &end).await;
             drop((counted, loan));
             match result {
-                Ok(result) => break B256::from(result.digest),
+                Ok(result) => break result,
                 Err(SandboxError::Cancelled) if !cancel.is_cancelled() => {
                     tracing::info!(%job, task, "a re-run gives way to bonded work");
                 }
                 Err(error) => return Err(error.into()),
             }
         };
+        let digest = B256::from(result.digest);
+        if is_of_the_machine(result.outcome) {
+            let outcome = result.outcome;
+            tracing::info!(%job, task, run, %outcome, "task run again");
+            return Ok(Ran {
+                digest,
+                sure: false,
+            });
+        }
         let kept = store.put_rerun(job, task, run, digest).await;
         let kept = kept.map_err(Trouble::ours)?;
         tracing::info!(%job, task, run, digest = %kept, "task run again");
         let _ = self.shop.inbox.send(Message::Rerun);
-        Ok(kept)
+        Ok(Ran {
+            digest: kept,
+            sure: true,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ran(tag: u8, sure: bool) -> Ran {
+        Ran {
+            digest: B256::repeat_byte(tag),
+            sure,
+        }
+    }
+
+    #[test]
+    fn what_may_be_the_machines_doing_is_never_a_difference() {
+        let theirs = B256::repeat_byte(1);
+        for outcome in [Outcome::Timeout, Outcome::Memory, Outcome::Exit(KILLED)] {
+            assert!(is_of_the_machine(outcome), "{outcome}");
+        }
+        for outcome in [Outcome::Exit(0), Outcome::Exit(1)] {
+            assert!(!is_of_the_machine(outcome), "{outcome}");
+        }
+        // Twice alike, as a slow machine has it.
+        assert_eq!(compare(theirs, ran(2, false), None), Said::Unsure);
+        for (once, twice) in [(false, false), (false, true), (true, false)] {
+            let said = compare(theirs, ran(2, once), Some(ran(2, twice)));
+            assert_eq!(said, Said::Unsure);
+        }
+        // Not even a spec is called unsteady for it.
+        let said = compare(theirs, ran(2, true), Some(ran(3, false)));
+        assert_eq!(said, Said::Unsure);
+        // Who says so too is not contradicted.
+        assert_eq!(compare(theirs, ran(1, false), None), Said::Same);
+    }
+
+    #[test]
+    fn two_sure_runs_tell_a_difference_from_an_unsteady_spec() {
+        let theirs = B256::repeat_byte(1);
+        assert_eq!(compare(theirs, ran(1, true), None), Said::Same);
+        assert_eq!(compare(theirs, ran(2, true), None), Said::Again);
+        let twice = |tag| compare(theirs, ran(2, true), Some(ran(tag, true)));
+        assert_eq!(twice(2), Said::Differs);
+        assert_eq!(twice(3), Said::Unsteady);
+        assert_eq!(twice(1), Said::Unsteady);
     }
 }
