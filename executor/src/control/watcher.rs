@@ -1,23 +1,34 @@
 //! Watched results of others: sampled, stepped, written down; what their state machine asks for is done here.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    time::Duration,
+};
 
 use alloy::primitives::{Address, B256};
 use piecework::{
     chain::IMarket,
     market::{Committed, sample},
 };
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{Control, ControlError};
 use crate::{
+    clock::local_now,
     evaluate::watchable,
     lease::{self, Seen as LeaseSeen, view::JobView},
     seat,
     status::WatchStatus,
-    store::{ChallengeRow, ChallengeState},
+    store::{ChallengeRow, ChallengeState, TrialRow},
     watch::{Effect, Event, Finding, Key, Seen, Watched, rerun::Rerun},
 };
+
+/// How often results of jobs that are over are forgotten.
+const SWEEP: Duration = Duration::from_secs(60);
+
+/// A dispute: its job, lease, round and number.
+type Dispute = (B256, (u32, u16, u8));
 
 /// A result that is watched.
 #[derive(Debug)]
@@ -57,8 +68,12 @@ pub(super) struct Watching {
     drawn: HashSet<Key>,
     /// Jobs whose spec is not deterministic.
     unsteady: HashSet<B256>,
-    /// Whether a challenger is our provider, or signs for it.
+    /// Whether the challenger of an open dispute is our provider, or signs for it.
     pub(super) ours: HashMap<Address, bool>,
+    /// Disputes whose challenger was asked after.
+    asked: HashSet<Dispute>,
+    /// When results of jobs that are over were last forgotten.
+    swept: Option<Instant>,
     /// What those came to that are over.
     past: WatchStatus,
     pub(super) reruns: u64,
@@ -90,6 +105,26 @@ impl Watching {
         let held = self.held.iter();
         let working = held.filter(|(_, held)| held.work.is_some());
         working.map(|(key, _)| key.lease.job)
+    }
+}
+
+/// Whether all of a job is past: it takes no more leases, the windows of its last ones have gone by, and those that it
+/// had are settled or free.
+fn is_over(timing: &IMarket::Timing, view: &JobView, now: u64) -> bool {
+    let last = timing.closesAt.saturating_add(timing.runWindow);
+    let ends = |lease: &LeaseSeen| matches!(lease, LeaseSeen::Settled | LeaseSeen::Freed);
+    now > last.saturating_add(timing.challengeWindow)
+        && view.leases.values().all(|lease| ends(&lease.seen))
+}
+
+/// Whether a verdict ends what we have to say of its task. One that is inconclusive does where the challenge was
+/// ours: no jury came together, most likely none will, and each further challenge would put down twice as much for the
+/// same reward. Where it was somebody else's, they may have meant it to be: then we try once.
+fn is_settled(verdict: IMarket::Verdict, ours: bool) -> bool {
+    match verdict {
+        IMarket::Verdict::ProviderRight => true,
+        IMarket::Verdict::Inconclusive => ours,
+        _ => false,
     }
 }
 
@@ -265,7 +300,8 @@ impl Control {
                 for (earlier, dispute) in view.seats.disputes_of(first, round) {
                     number = earlier.saturating_add(1);
                     let verdict = dispute.judged.map(|judged| judged.verdict);
-                    if verdict == Some(IMarket::Verdict::ProviderRight) {
+                    let ours = dispute.challenger == self.tools.operator;
+                    if verdict.is_some_and(|verdict| is_settled(verdict, ours)) {
                         acquitted.push(dispute.task);
                     }
                 }
@@ -332,7 +368,13 @@ impl Control {
         }
         for effect in effects {
             match effect {
-                Effect::Work { until } => self.run_again(key, until),
+                Effect::Work { until } => {
+                    // What cannot be begun in this window may be in a later one.
+                    if !self.run_again(key, until) {
+                        let found = Event::Found(Finding::Unfinished);
+                        Box::pin(self.step_watched(key, found)).await?;
+                    }
+                }
                 Effect::StopWork => {
                     if let Some(work) = self.work_of_watched(key) {
                         work.cancel();
@@ -363,22 +405,23 @@ impl Control {
         held.and_then(|held| held.work.take())
     }
 
-    fn run_again(&mut self, key: Key, until: u64) {
+    /// Begins to run a sample again; whether there is anything to wait for now.
+    fn run_again(&mut self, key: Key, until: u64) -> bool {
         let (stopping, lease) = (self.is_stopping(), key.lease);
         let (Some(entry), Some(held)) = (self.jobs.get(&lease.job), self.watching.held.get(&key))
         else {
-            return;
+            return false;
         };
         let seen = entry.view.leases.get(&lease.first);
         let (Ok(spec), Some(seen)) = (entry.spec.clone(), seen) else {
-            return;
+            return false;
         };
         let needs = watchable(entry.offer(0), self.means(entry), seen, until);
         let (Some(result), Ok(needs)) = (seen.result, needs) else {
-            return;
+            return false;
         };
         if stopping || held.work.is_some() {
-            return;
+            return true;
         }
         let order = Rerun {
             key,
@@ -401,6 +444,7 @@ impl Control {
         if let Some(held) = self.watching.held.get_mut(&key) {
             held.work = Some(cancel);
         }
+        true
     }
 
     /// A sample was run again.
@@ -413,6 +457,7 @@ impl Control {
             }
             Finding::Unsteady { task } => {
                 let new = self.watching.unsteady.insert(lease.job);
+                self.learn_unsteady(lease.job, *task).await?;
                 if new {
                     tracing::warn!(job = %lease.job, task, "two runs of a task differ: the spec is not deterministic, and the job's results are not watched any more");
                 }
@@ -420,6 +465,53 @@ impl Control {
             _ => {}
         }
         self.step_watched(key, Event::Found(finding)).await
+    }
+
+    /// No bonded lease of its spec is taken any more.
+    async fn learn_unsteady(&mut self, job: B256, task: u32) -> Result<(), ControlError> {
+        let Some(entry) = self.jobs.get(&job) else {
+            return Ok(());
+        };
+        let row = TrialRow {
+            spec: entry.job.terms.spec,
+            task,
+            same: false,
+        };
+        self.tools.store.put_unsteady(row, local_now()).await?;
+        for entry in self.jobs.values_mut() {
+            if entry.job.terms.spec == row.spec {
+                entry.learn(&row);
+            }
+        }
+        Ok(())
+    }
+
+    /// Forgets the results of jobs that are over: no lease of them will be challenged any more.
+    async fn forget_results(&mut self) -> Result<(), ControlError> {
+        let swept = self.watching.swept;
+        if !self.synced || swept.is_some_and(|at| at.elapsed() < SWEEP) {
+            return Ok(());
+        }
+        self.watching.swept = Some(Instant::now());
+        let now = self.tools.clock.now();
+        let jobs: HashSet<B256> = self
+            .watching
+            .drawn
+            .iter()
+            .map(|key| key.lease.job)
+            .collect();
+        let held = |job| self.watching.held.keys().any(|key| key.lease.job == job);
+        let over = |job: &B256| {
+            let entry = self.jobs.get(job);
+            entry.is_some_and(|entry| is_over(&entry.job.timing, &entry.view, now)) && !held(*job)
+        };
+        let over: Vec<B256> = jobs.into_iter().filter(over).collect();
+        for job in over {
+            self.tools.store.forget_watched(job).await?;
+            self.watching.drawn.retain(|key| key.lease.job != job);
+            self.watching.unsteady.remove(&job);
+        }
+        Ok(())
     }
 
     /// Lets time pass. Once a stop was asked for, nothing is run again any more.
@@ -433,7 +525,7 @@ impl Control {
             }
             self.step_watched(key, Event::Tick).await?;
         }
-        Ok(())
+        self.forget_results().await
     }
 
     /// Whether an answer is still to be revealed.
@@ -445,14 +537,24 @@ impl Control {
 
     /// Finds out which challengers are our provider's own: it must not judge them.
     pub(super) async fn learn_challengers(&mut self) {
-        let disputes = self.jobs.values();
-        let disputes = disputes.flat_map(|entry| entry.view.seats.open_disputes());
-        let unknown: HashSet<Address> = disputes
-            .map(|(_, dispute)| dispute.challenger)
-            .filter(|who| !self.watching.ours.contains_key(who))
+        let open: Vec<(Dispute, Address)> = (self.jobs.iter())
+            .flat_map(|(job, entry)| {
+                let disputes = entry.view.seats.open_disputes();
+                disputes.map(move |(place, dispute)| ((*job, place), dispute.challenger))
+            })
+            .collect();
+        // Asked again at each dispute: who signs for whom can change.
+        let disputes: HashSet<Dispute> = open.iter().map(|(dispute, _)| *dispute).collect();
+        let challengers: HashSet<Address> = open.iter().map(|(_, who)| *who).collect();
+        let watching = &mut self.watching;
+        watching.asked.retain(|dispute| disputes.contains(dispute));
+        watching.ours.retain(|who, _| challengers.contains(who));
+        let unknown = open.into_iter();
+        let unknown: Vec<(Dispute, Address)> = unknown
+            .filter(|(dispute, _)| !watching.asked.contains(dispute))
             .collect();
         let market = IMarket::new(self.tools.market, self.tools.rpc.clone());
-        for who in unknown {
+        for (dispute, who) in unknown {
             let ours = match who == self.tools.operator {
                 true => Ok(true),
                 false => market.isOperator(self.tools.provider, who).call().await,
@@ -460,8 +562,12 @@ impl Control {
             match ours {
                 Ok(ours) => {
                     self.watching.ours.insert(who, ours);
+                    self.watching.asked.insert(dispute);
                 }
-                Err(error) => tracing::debug!(%error, "cannot ask who signs for the provider"),
+                Err(error) => {
+                    self.watching.ours.remove(&who);
+                    tracing::debug!(%error, "cannot ask who signs for the provider");
+                }
             }
         }
     }
@@ -486,5 +592,21 @@ impl Control {
         status.trouble =
             short.or_else(|| empty.then(|| super::challenges::unfunded(self.tools.operator)));
         status
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_jury_acquitted_or_left_open_after_our_challenge_is_not_challenged_again() {
+        use IMarket::Verdict::{Inconclusive, ProviderRight, ProviderWrong};
+        for ours in [true, false] {
+            assert!(is_settled(ProviderRight, ours));
+            assert!(!is_settled(ProviderWrong, ours));
+        }
+        assert!(is_settled(Inconclusive, true));
+        assert!(!is_settled(Inconclusive, false));
     }
 }

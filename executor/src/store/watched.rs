@@ -3,7 +3,7 @@
 use alloy::primitives::B256;
 use rusqlite::{OptionalExtension, Row, Transaction};
 
-use super::{Contradiction, Result, Store, StoreError, hash, maybe_hash, number};
+use super::{Contradiction, Result, Store, StoreError, TrialRow, hash, maybe_hash, number, to_sql};
 use crate::watch::Key;
 
 /// One watched result, as it is kept.
@@ -106,7 +106,37 @@ impl Store {
         .await
     }
 
-    /// All results ever watched, those that are over included.
+    /// Forgets what was watched of a job, and what was run again of it. Results that we challenged stay, as their
+    /// challenges do.
+    pub(crate) async fn forget_watched(&self, job: B256) -> Result<()> {
+        self.call(move |tx| {
+            tx.prepare_cached(
+                "DELETE FROM watched AS mine WHERE job = ?1 AND ended AND NOT EXISTS
+                 (SELECT 1 FROM challenges AS ours WHERE ours.job = mine.job AND ours.first = mine.first
+                  AND ours.round = mine.round AND ours.root = mine.root)",
+            )?
+            .execute([job.as_slice()])?;
+            tx.prepare_cached("DELETE FROM reruns WHERE job = ?1")?
+                .execute([job.as_slice()])?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Remembers that two runs of a spec's task differ here, whatever its trial came to.
+    pub(crate) async fn put_unsteady(&self, trial: TrialRow, now: u64) -> Result<()> {
+        self.call(move |tx| {
+            tx.prepare_cached(
+                "INSERT INTO trials VALUES (?1, ?2, ?3, ?4)
+                 ON CONFLICT DO UPDATE SET task = excluded.task, same = excluded.same",
+            )?
+            .execute((trial.spec.as_slice(), trial.task, trial.same, to_sql(now)))?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// All results that were watched and are not forgotten, those that are over included.
     pub(crate) async fn watched(&self) -> Result<Vec<WatchedRow>> {
         self.call(|tx| {
             Ok(tx
@@ -328,4 +358,90 @@ fn challenge(row: &Row<'_>) -> rusqlite::Result<ChallengeRow> {
 
 fn damaged(what: String) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, what.into())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use alloy::primitives::Address;
+
+    use super::*;
+    use crate::store::{Block, JobRow};
+
+    const JOB: B256 = B256::repeat_byte(1);
+
+    fn key(first: u32) -> Key {
+        let lease = crate::lease::Key {
+            job: JOB,
+            first,
+            round: 1,
+        };
+        let root = B256::repeat_byte(2);
+        Key { lease, root }
+    }
+
+    async fn store(dir: &std::path::Path) -> Store {
+        let store = Store::open(dir, 31_337, Address::repeat_byte(0x11)).unwrap();
+        let job = JobRow {
+            id: JOB,
+            abi: vec![],
+            spec: vec![],
+            fee_bps: 0,
+        };
+        let head = Block {
+            number: 5,
+            hash: B256::repeat_byte(5),
+            time: 1_005,
+        };
+        store.set_head(head, vec![], vec![job]).await.unwrap();
+        store
+    }
+
+    #[tokio::test]
+    async fn what_is_over_is_forgotten_but_not_what_was_challenged() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = store(dir.path()).await;
+        for (first, ended) in [(0, true), (4, true), (8, false)] {
+            let mut watched = crate::watch::Watched::new(key(first), vec![first]);
+            watched.ended = ended;
+            store.put_watched(watched.to_row()).await.unwrap();
+        }
+        let challenge = ChallengeRow {
+            key: key(4),
+            number: 1,
+            task: 4,
+            theirs: B256::repeat_byte(3),
+            right: B256::repeat_byte(4),
+            salt: B256::repeat_byte(5),
+            answer: B256::repeat_byte(6),
+            deposit: 30,
+            state: ChallengeState::Won,
+            reward: 30,
+            returned: 30,
+        };
+        store.put_challenge(challenge).await.unwrap();
+        for (job, task) in [(JOB, 0), (B256::repeat_byte(9), 0)] {
+            let digest = B256::repeat_byte(7);
+            store.put_rerun(job, task, 1, digest).await.unwrap();
+        }
+        store.forget_watched(JOB).await.unwrap();
+        let left = store.watched().await.unwrap();
+        let left: Vec<u32> = left.iter().map(|row| row.first).collect();
+        assert_eq!(left, [4, 8]);
+        assert_eq!(store.challenges().await.unwrap(), [challenge]);
+        // Another job's stay.
+        assert_eq!(store.reruns().await.unwrap(), 1);
+    }
+
+    #[tokio::test]
+    async fn an_unsteady_spec_is_known_as_such_whatever_its_trial_said() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = store(dir.path()).await;
+        let spec = B256::repeat_byte(8);
+        let trial = |task, same| TrialRow { spec, task, same };
+        store.put_trial(trial(0, true), 9).await.unwrap();
+        store.put_unsteady(trial(5, false), 10).await.unwrap();
+        assert_eq!(store.trial(spec).await.unwrap(), Some(trial(5, false)));
+    }
 }

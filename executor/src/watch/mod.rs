@@ -67,6 +67,17 @@ pub(crate) enum Finding {
     Unfinished,
 }
 
+impl Finding {
+    /// Whether running the sample once more would say nothing else. What could not be done in one window may be
+    /// done in the next.
+    fn is_final(&self) -> bool {
+        match self {
+            Self::Same | Self::Differs(_) | Self::Unsteady { .. } => true,
+            Self::Unserved | Self::Unobtainable | Self::Unfinished => false,
+        }
+    }
+}
+
 /// What the chain says now of the result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Seen {
@@ -77,7 +88,8 @@ pub(crate) enum Seen {
         until: u64,
         /// The number that a challenge would get.
         number: u8,
-        /// Tasks of which a jury of this round has said that the provider was right.
+        /// Tasks of which nothing more is to be said in this round: a jury said that the provider was right, or our own
+        /// challenge ended without a verdict.
         acquitted: Vec<u32>,
     },
     /// It will be open again, or over: its digests are demanded, or somebody else's challenge is with a jury.
@@ -152,6 +164,8 @@ pub(crate) struct Watched {
     pub(crate) tries: u32,
     pub(crate) ended: bool,
     working: bool,
+    /// End of the window that the sample was run for last: a finding that is not final has no second try in it.
+    worked_until: u64,
     /// What was asked to be sent and is not seen yet.
     asked: Option<Act>,
     retry_at: Option<u64>,
@@ -170,6 +184,7 @@ impl Watched {
             tries: 0,
             ended: false,
             working: false,
+            worked_until: 0,
             asked: None,
             retry_at: None,
         }
@@ -231,9 +246,12 @@ impl Watched {
                 };
                 self.seen = seen;
             }
-            // The first finding stays: another answer to the same challenge would be a contradiction.
+            // The first final one stays: another answer to the same challenge would be a contradiction.
             Event::Found(finding) => {
-                self.finding.get_or_insert(finding);
+                self.working = false;
+                if !self.finding.as_ref().is_some_and(Finding::is_final) {
+                    self.finding = Some(finding);
+                }
             }
             Event::SendFailed(act) if self.asked == Some(act) => {
                 // A refusal often comes from a state of the chain that passes: a moment's patience, and more of it
@@ -252,26 +270,28 @@ impl Watched {
     }
 
     fn mind_work(&mut self, now: Now, effects: &mut Vec<Effect>) {
-        let undone = self.finding.is_none();
-        let until = match self.seen {
-            Seen::Open { until, .. } => until,
-            _ => 0,
-        };
+        let undone = !self.finding.as_ref().is_some_and(Finding::is_final);
         let wanted = undone
             && match self.seen {
-                Seen::Open { .. } => in_time(now, until),
+                Seen::Open { until, .. } => {
+                    // An answered demand or an acquittal made the window anew.
+                    let anew = self.finding.is_none() || until > self.worked_until;
+                    in_time(now, until) && (self.working || anew)
+                }
                 // It may be open again.
                 Seen::Absent | Seen::Busy => self.working,
                 Seen::Ours { .. } | Seen::Over => false,
             };
-        if wanted != self.working {
-            self.working = wanted;
-            // What has ended by itself need not be stopped.
-            match (wanted, undone) {
-                (true, _) => effects.push(Effect::Work { until }),
-                (false, true) => effects.push(Effect::StopWork),
-                (false, false) => {}
+        if wanted == self.working {
+            return;
+        }
+        self.working = wanted;
+        match self.seen {
+            Seen::Open { until, .. } if wanted => {
+                self.worked_until = until;
+                effects.push(Effect::Work { until });
             }
+            _ => effects.push(Effect::StopWork),
         }
     }
 
@@ -327,9 +347,9 @@ impl Watched {
         let is_final = now.block >= self.since.saturating_add(now.confirmations);
         let over = match (&self.finding, &self.seen) {
             // There is nothing to do about it, whatever becomes of it.
-            (Some(Finding::Differs(_)) | None, Seen::Over | Seen::Absent) => is_final,
-            (Some(Finding::Differs(_)) | None, _) => false,
-            (Some(_), _) => true,
+            (Some(Finding::Same | Finding::Unsteady { .. }), _) => true,
+            (_, Seen::Over | Seen::Absent) => is_final,
+            _ => false,
         };
         if over {
             self.ended = true;

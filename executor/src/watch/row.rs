@@ -74,8 +74,8 @@ impl Watched {
             (_, _, Some(Act::Answer { .. })) => "answering",
             (_, _, Some(Act::Judge { .. })) => "judging",
             (_, Seen::Ours { .. }, None) => "challenged",
+            _ if self.working => "running",
             (Some(finding), ..) => finding.name(),
-            (None, ..) if self.working => "running",
             (None, ..) => "sampled",
         }
     }

@@ -128,15 +128,9 @@ fn a_wrong_result_is_challenged_answered_and_judged() {
 }
 
 #[test]
-fn what_is_right_or_cannot_be_told_is_over_at_once_and_never_challenged() {
+fn what_is_right_or_never_the_same_is_over_at_once_and_never_challenged() {
     let unsteady = Finding::Unsteady { task: 5 };
-    for finding in [
-        Finding::Same,
-        unsteady,
-        Finding::Unserved,
-        Finding::Unobtainable,
-        Finding::Unfinished,
-    ] {
+    for finding in [Finding::Same, unsteady] {
         let events = [
             (chain(open(1)), 10_000),
             (Event::Found(finding.clone()), 10_050),
@@ -152,6 +146,38 @@ fn what_is_right_or_cannot_be_told_is_over_at_once_and_never_challenged() {
                 .finding,
             Some(finding)
         );
+    }
+}
+
+#[test]
+fn what_could_not_be_done_in_one_window_is_tried_in_the_next() {
+    let later = Seen::Open {
+        until: UNTIL + 500,
+        number: 1,
+        acquitted: vec![],
+    };
+    for finding in [
+        Finding::Unserved,
+        Finding::Unobtainable,
+        Finding::Unfinished,
+    ] {
+        // The demand comes while the sample is run, its answer after there was no time left.
+        let events = [
+            (chain(open(1)), 10_000),
+            (chain(Seen::Busy), UNTIL - 20),
+            (Event::Found(finding), UNTIL + 10),
+            (Event::Tick, UNTIL + 100),
+        ];
+        let (busy, effects) = steps(watched(), &events);
+        assert_eq!(effects, [WORK]);
+        // The same window again is none.
+        let (same, effects) = busy.step(chain(open(1)), now(UNTIL - 100, 10));
+        assert_eq!((effects, same.ended), (vec![], false));
+        let (again, effects) = same.step(chain(later.clone()), now(UNTIL + 100, 10));
+        let until = UNTIL + 500;
+        assert_eq!(effects, [Effect::Work { until }]);
+        let (_, effects) = again.step(Event::Found(differs()), now(UNTIL + 150, 10));
+        assert_eq!(effects, [send(CHALLENGE, 0)]);
     }
 }
 
@@ -366,6 +392,10 @@ proptest! {
                     Event::Chain { seen, block }
                 }
             };
+            let found = matches!(event, Event::Found(_));
+            if found {
+                working = false;
+            }
             let (next, effects) = watched.step(event, now(time, block));
             prop_assert!(!over || effects.is_empty(), "{effects:?} after the end");
             prop_assert!(next.tries >= attempts.values().max().copied().unwrap_or(0));
@@ -375,7 +405,7 @@ proptest! {
             for effect in &effects {
                 match (effect, &next.seen) {
                     (Effect::Work { until }, Seen::Open { until: seen, .. }) => {
-                        prop_assert!(!working && next.finding.is_none());
+                        prop_assert!(!working && !next.finding.as_ref().is_some_and(Finding::is_final));
                         prop_assert!(until == seen && time + MARGIN <= *until);
                         working = true;
                     }
@@ -409,9 +439,6 @@ proptest! {
                     (Effect::Forget, _) => prop_assert!(next.ended),
                     other => prop_assert!(false, "{other:?}"),
                 }
-            }
-            if next.finding.is_some() {
-                working = false;
             }
             // What would be lost without us is not left alone.
             if let Seen::Ours { jury, .. } = &next.seen
