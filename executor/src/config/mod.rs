@@ -201,7 +201,7 @@ pub struct Retention {
 pub struct Watch {
     /// Share of the tasks of each result (0 to 1) that is run again, at least one; 0 watches nothing.
     pub share: f64,
-    /// Most units of the operator's ledger in open challenges at the same time; `None` for all that it has.
+    /// Most units of the operator's ledger in open challenges at the same time. Nothing is watched without it.
     pub max_deposit: Option<u128>,
     /// Most challenges that are open at the same time.
     pub max_open: u32,
@@ -370,6 +370,13 @@ impl Config {
             return Err(invalid(
                 "watch.share",
                 format!("{} is not between 0 and 1", self.watch.share),
+            ));
+        }
+        if self.watch.share > 0.0 && self.watch.max_deposit.is_none() {
+            return Err(invalid(
+                "watch.max_deposit",
+                "must be set where watch.share is above 0: a challenge that a jury does not follow loses its deposit, \
+                 so say how much of the operator's ledger may be in challenges at the same time",
             ));
         }
         if lease_tasks > 2_048 {

@@ -72,6 +72,7 @@ fn unknown_and_missing_and_impossible_keys_are_named() {
             "policy.strangers_percent",
         ),
         ("keystore = ", "key = ", "provider.key"),
+        ("#share = 0.05", "share = 0.05", "watch.max_deposit"),
     ] {
         assert!(text.contains(from), "the example has no {from}");
         let error = load(&text.replacen(from, to, 1)).unwrap_err();

@@ -112,7 +112,8 @@ impl Control {
         if count >= limits.max_open {
             return Err(format!("{count} challenges are open: watch.max_open"));
         }
-        let most = limits.max_deposit.unwrap_or(u128::MAX);
+        // Not set where nothing new is watched any more.
+        let most = limits.max_deposit.unwrap_or(0);
         if sum.saturating_add(deposit) > most {
             return Err(format!(
                 "{sum} units are in open challenges: it would be more than watch.max_deposit ({most})"

@@ -48,7 +48,7 @@ impl Daemon {
              margin_seconds = {margin}\nconfirmations = 8\n[provider]\naddress = \"{}\"\n[engine]\ndocker = {:?}\n\
              [capacity]\nmemory_bytes = 1073741824\ndisk_bytes = 1073741824\ntasks = 2\n\
              [policy]\nmin_price = 0\ntry_seconds = 0\nallow_private_sources = true\n[serve]\nbind = \"127.0.0.1:0\"\n\
-             [admin]\nenabled = false\n[watch]\nshare = {share:.1}\n",
+             [admin]\nenabled = false\n[watch]\nshare = {share:.1}\nmax_deposit = 100\n",
             scene.state_dir(index),
             scene.net.anvil.url(),
             scene.net.market,

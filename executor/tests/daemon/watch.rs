@@ -152,6 +152,7 @@ impl Scene {
         config.operator = piecework_executor::config::OperatorKey::Raw(key);
         config.watch = Watch {
             share: 1.0,
+            max_deposit: Some(FUNDS),
             ..Watch::OFF
         };
         config
@@ -347,7 +348,7 @@ async fn killed_at_any_moment_it_challenges_once_and_reveals_its_answer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn where_no_jury_comes_together_it_challenges_again_for_twice_the_deposit_up_to_its_limit() {
+async fn where_no_jury_comes_together_it_challenges_once() {
     let scene = Scene::new().await;
     for index in [WATCHER, CHEAT] {
         scene.net.stake(index).await;
@@ -359,9 +360,7 @@ async fn where_no_jury_comes_together_it_challenges_again_for_twice_the_deposit_
     let (wrong, job) = scene.post_contestable_within(&spec, 12).await;
     let false_digests = digests([named("made up"), honest(1)]);
     scene.submit(&cheat, &job, &false_digests, true).await;
-    let mut config = scene.watcher();
-    config.watch.max_deposit = Some(2 * DEPOSIT);
-    let watcher = Executor::start(config).await.unwrap();
+    let watcher = Executor::start(scene.watcher()).await.unwrap();
     eventually("a challenge", || async {
         scene.count(wrong, "Challenged").await == 1
     })
@@ -370,37 +369,45 @@ async fn where_no_jury_comes_together_it_challenges_again_for_twice_the_deposit_
     reorg(&scene, 1).await;
     scene.challenged(wrong).await;
     // Nobody judges but the challenger.
-    let deposits = |events: Vec<piecework::chain::EventAt>| {
-        let deposit = |event| match event {
-            MarketEvent::Challenged(event) => Some((event.challenge, event.deposit)),
-            _ => None,
-        };
-        let events = events.into_iter();
-        events
-            .filter_map(|at| deposit(at.event))
-            .collect::<Vec<_>>()
-    };
-    eventually("a second challenge", || async {
-        scene.count(wrong, "Challenged").await == 2
-    })
-    .await;
     let verdict = scene.verdict_of(wrong).await;
     assert_eq!(verdict.verdict, IMarket::Verdict::Inconclusive);
-    assert_eq!(
-        deposits(scene.events(wrong).await),
-        [(1, DEPOSIT), (2, 2 * DEPOSIT)]
-    );
-    assert_eq!(scene.ledger(operator).await, FUNDS - 2 * DEPOSIT);
-    // A third one would cost more than its owner allows.
-    status_says(&watcher, "its limit", |status| {
-        let trouble = status.watch.trouble.as_deref().unwrap_or_default();
-        status.watch.inconclusive == 2 && trouble.contains("watch.max_deposit")
+    status_says(&watcher, "no verdict", |status| {
+        status.watch.inconclusive == 1 && status.watch.balance == FUNDS
     })
     .await;
-    assert_eq!(scene.count(wrong, "Challenged").await, 2);
+    // Its limit and its ledger would cover twice the deposit.
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    assert_eq!(scene.count(wrong, "Challenged").await, 1);
     assert_eq!(scene.ledger(operator).await, FUNDS);
     // Nothing is owed: it stops at once.
     watcher.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_that_is_too_slow_for_a_task_does_not_challenge_who_was_not() {
+    let scene = Scene::new().await;
+    for index in [WATCHER, CHEAT] {
+        scene.net.stake(index).await;
+    }
+    scene.operator(FUNDS).await;
+    let fast = scene.by_hand(CHEAT).await;
+    let mut spec = scene.spec(&["nap", "8000"], 2);
+    spec.resources.timeout_seconds = 2;
+    let (right, job) = scene.post_contestable(&spec).await;
+    scene
+        .submit(&fast, &job, &digests([honest(0), honest(1)]), true)
+        .await;
+    let watcher = Executor::start(scene.watcher()).await.unwrap();
+    status_says(&watcher, "it cannot tell", |status| {
+        status.watch.unfinished == 1
+    })
+    .await;
+    let watch = watcher.status().watch;
+    assert_eq!((watch.reruns, watch.differences), (0, 0));
+    watcher.stop().await.unwrap();
+    assert_eq!(scene.count(right, "Challenged").await, 0);
+    let database = scene.state_dir(WATCHER).join("executor.sqlite");
+    assert_eq!(count_rows(&database, "reruns"), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
