@@ -447,6 +447,7 @@ async fn bonded_work_goes_first_and_the_sample_is_run_when_it_is_done() {
     scene.submit(&cheat, &job, &results, true).await;
     let mut config = scene.watcher();
     config.capacity.tasks = 1;
+    config.policy.try_seconds = 0;
     let watcher = Executor::start(config).await.unwrap();
     let label = format!("piecework.job={watched:x}");
     eventually("it runs", || async { !containers(&label).is_empty() }).await;
