@@ -49,7 +49,7 @@ pub(crate) enum Verdict {
     Same,
     /// They had two.
     Differs,
-    /// One of them ran out of time or memory, which says more of this machine, and of the moment.
+    /// They had two, one of them for want of time or memory, which says more of this machine, and of the moment.
     Unclear(Outcome),
 }
 
@@ -95,19 +95,15 @@ impl Workshop {
         cancel: &CancellationToken,
     ) -> Result<Verdict, WorkError> {
         let prepared = self.ready(trial.job, &trial.spec, trial.digest).await?;
-        let mut digests = [Digest([0; 32]); 2];
-        for digest in &mut digests {
-            let (outcome, found) = self.run_once(trial, &prepared, cancel).await?;
-            if matches!(outcome, Outcome::Timeout | Outcome::Memory) {
-                return Ok(Verdict::Unclear(outcome));
-            }
-            *digest = found;
+        let first = self.run_once(trial, &prepared, cancel).await?;
+        let second = self.run_once(trial, &prepared, cancel).await?;
+        if first.1 == second.1 {
+            return Ok(Verdict::Same);
         }
-        let [first, second] = digests;
-        Ok(match first == second {
-            true => Verdict::Same,
-            false => Verdict::Differs,
-        })
+        let of_the_machine =
+            |outcome: &Outcome| matches!(outcome, Outcome::Timeout | Outcome::Memory);
+        let unclear = [first.0, second.0].into_iter().find(of_the_machine);
+        Ok(unclear.map_or(Verdict::Differs, Verdict::Unclear))
     }
 
     /// Runs the task; its output goes with the run.

@@ -146,12 +146,12 @@ contract ChallengesAttack is AttackBase {
         uint256 rounds;
         for (;; ++rounds) {
             bytes32[] memory proof = Merkle.proof(0, digests, 0);
+            // forge-lint: disable-next-line(unsafe-typecast)
+            uint8 number = uint8(rounds + 1);
             vm.prank(mallory);
             (bool ok,) = address(market)
                 .call(
-                    abi.encodeCall(
-                        IMarket.challenge, (job, 0, 1, uint8(rounds + 1), 0, digests[0], proof, bytes32(0))
-                    )
+                    abi.encodeCall(IMarket.challenge, (job, 0, 1, number, 0, digests[0], proof, bytes32(0)))
                 );
             if (!ok) break;
             vm.warp(time() + 60 + job.timing.runWindow + 1);

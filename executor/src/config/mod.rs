@@ -145,7 +145,7 @@ pub struct Policy {
     /// unit; `None` for no limit.
     pub max_exposure: Option<u128>,
     /// Share of the provider's stake, in percent, that may be locked at the same time for all clients together
-    /// of whom nothing was ever earned.
+    /// of whom nothing was ever earned. 100: they are trusted like others, and their trials do not wait.
     pub strangers_percent: u8,
     /// Most leases and seats held at the same time.
     pub max_leases: u32,

@@ -34,7 +34,9 @@ const TWO_OUTPUTS: &str = "gave two different outputs here: its results could be
 async fn a_spec_whose_output_depends_on_the_clock_is_never_taken_also_after_a_restart() {
     let scene = Scene::new().await;
     let provider = scene.net.stake(2).await;
-    let executor = Executor::start(scene.config(2)).await.unwrap();
+    let mut config = scene.config(2);
+    config.policy.strangers_percent = 90;
+    let executor = Executor::start(config).await.unwrap();
     let spec = scene.spec(&["clock"], 3);
     let job = scene.post(&spec).await;
     scene.skipped(&executor, job, TWO_OUTPUTS).await;
