@@ -196,10 +196,7 @@ async fn a_wrong_result_is_found_challenged_and_rewarded_and_a_right_one_is_left
     for index in [WATCHER, 3, 4, CHEAT, 7] {
         scene.net.stake(index).await;
     }
-    // So much that it would be drawn at once.
-    for _ in 0..8 {
-        scene.net.stake(WATCHER).await;
-    }
+    // One of five equal stakes is drawn after one doubling for sure: a jury's draw ends with the second.
     let operator = scene.operator(FUNDS).await;
     let cheat = scene.by_hand(CHEAT).await;
     let spec = scene.spec(&["nap", "10"], 2);
