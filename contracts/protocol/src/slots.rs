@@ -5,6 +5,7 @@ use crate::types::{Address, Bytes32, How, JobStatus, Phase, Seat, Times, U256};
 
 /// What a deployment fixes for ever.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "scale", derive(scale::Encode, scale::Decode))]
 pub struct Config {
     /// The token of payments and stakes.
     pub token: Address,
@@ -21,6 +22,7 @@ pub struct Config {
 /// A job. Its escrow is not stored: it is `max_price` for each seat of the tasks from `next` on and of the leases that
 /// are neither settled nor refunded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "scale", derive(scale::Encode, scale::Decode))]
 pub struct JobSlot {
     /// Posted, or cancelled; never None again: that is the replay guard.
     pub status: JobStatus,
@@ -38,6 +40,7 @@ pub struct JobSlot {
 
 /// A lease.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "scale", derive(scale::Encode, scale::Decode))]
 pub struct LeaseSlot {
     /// Number of who holds it; of a free lease, of who left it; of a quorum, of one of its seats.
     pub provider: u32,
@@ -169,6 +172,7 @@ impl LeaseSlot {
 
 /// What a lease that goes well changes of its provider.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "scale", derive(scale::Encode, scale::Decode))]
 pub struct ProviderSlot {
     /// What it was paid and has not drawn yet; part of its balance. 96 bits.
     pub earned: u128,
@@ -180,6 +184,7 @@ pub struct ProviderSlot {
 
 /// The seed of a draw, and what it is drawn from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "scale", derive(scale::Encode, scale::Decode))]
 pub struct SealSlot {
     /// The highest 80 bits of a hash: nobody can prepare for 2^80 seeds, nor try that many blocks.
     pub seed: u128,
@@ -200,6 +205,7 @@ impl SealSlot {
 
 /// What a seat did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "scale", derive(scale::Encode, scale::Decode))]
 pub struct SeatSlot {
     /// What it did last.
     pub state: Seat,
@@ -238,6 +244,7 @@ impl SeatSlot {
 
 /// What changes only when a provider stakes, unstakes or loses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "scale", derive(scale::Encode, scale::Decode))]
 pub struct StakeSlot {
     /// All its stake; 96 bits.
     pub total: u128,
@@ -251,6 +258,7 @@ pub struct StakeSlot {
 
 /// A challenge and its jury.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "scale", derive(scale::Encode, scale::Decode))]
 pub struct Dispute {
     /// Who challenged.
     pub challenger: Address,
@@ -280,6 +288,7 @@ pub struct Dispute {
 
 /// How to reach a provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "scale", derive(scale::Encode, scale::Decode))]
 pub struct Profile {
     /// Its peer-to-peer node, or zero.
     pub node_id: Bytes32,
@@ -313,6 +322,7 @@ impl Profile {
 
 /// Who receives the fee, and what it earned since it does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "scale", derive(scale::Encode, scale::Decode))]
 pub struct FeeSlot {
     /// Who receives it.
     pub recipient: Address,
@@ -322,6 +332,7 @@ pub struct FeeSlot {
 
 /// The market's own sums.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "scale", derive(scale::Encode, scale::Decode))]
 pub struct Totals {
     /// What came in less what went out; at most 2^96 - 1, and so no sum of amounts is more.
     pub held: u128,

@@ -79,6 +79,7 @@ pub struct Job {
 
 /// Times that the market fixes for all jobs, in seconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "scale", derive(scale::Encode, scale::Decode))]
 pub struct Times {
     /// What a round of drawn seats lasts beyond the job's run window: 60.
     pub draw_time: u64,
@@ -96,6 +97,7 @@ macro_rules! states {
     ($($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident),* $(,)? })*) => {$(
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+        #[cfg_attr(feature = "scale", derive(scale::Encode, scale::Decode))]
         pub enum $name {
             /// Nothing yet.
             #[default]
