@@ -1,4 +1,9 @@
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
 
 use std::path::PathBuf;
 
@@ -32,10 +37,11 @@ fn the_example_is_a_valid_configuration() {
         ..Flags::default()
     })
     .unwrap();
-    assert_eq!(config.chain_id, 11_155_111);
-    assert!(matches!(config.operator, OperatorKey::Keystore { .. }));
-    assert_eq!(config.policy.min_price, 1_000_000_000_000_000_000_000);
-    assert!(!config.policy.allow_private_sources);
+    let chain = &config.chains[0];
+    assert_eq!((config.chains.len(), chain.chain_id), (1, 11_155_111));
+    assert!(matches!(chain.operator, OperatorKey::Keystore { .. }));
+    assert_eq!(chain.policy.min_price, 1_000_000_000_000_000_000_000);
+    assert!(!chain.policy.allow_private_sources);
 }
 
 #[test]
@@ -56,7 +62,11 @@ fn every_key_of_the_example_that_is_commented_out_is_a_real_key() {
 fn unknown_and_missing_and_impossible_keys_are_named() {
     let text = example_text();
     for (from, to, named) in [
-        ("[policy]", "[policy]\nmin_prise = 1", "min_prise"),
+        (
+            "[chain.policy]",
+            "[chain.policy]\nmin_prise = 1",
+            "min_prise",
+        ),
         ("state_dir", "#state_dir", "state_dir"),
         (
             "min_price = \"1000000000000000000000\"",
@@ -69,10 +79,10 @@ fn unknown_and_missing_and_impossible_keys_are_named() {
         (
             "#strangers_percent = 25",
             "strangers_percent = 101",
-            "policy.strangers_percent",
+            "chain.policy.strangers_percent",
         ),
-        ("keystore = ", "key = ", "provider.key"),
-        ("#share = 0.05", "share = 0.05", "watch.max_deposit"),
+        ("keystore = ", "key = ", "chain.provider.key"),
+        ("#share = 0.05", "share = 0.05", "chain.watch.max_deposit"),
     ] {
         assert!(text.contains(from), "the example has no {from}");
         let error = load(&text.replacen(from, to, 1)).unwrap_err();
@@ -89,7 +99,8 @@ fn flags_win_over_the_file() {
         ..Flags::default()
     };
     let config = Config::load(&flags).unwrap();
-    assert_eq!((config.chain_id, config.policy.min_price), (7, 5));
+    let chain = &config.chains[0];
+    assert_eq!((chain.chain_id, chain.policy.min_price), (7, 5));
 }
 
 #[test]
@@ -116,7 +127,7 @@ fn a_raw_key_works_on_a_development_chain_only_and_is_never_shown() {
     })
     .unwrap_err();
     assert_eq!(error.code(), "config-invalid");
-    assert!(error.to_string().contains("provider.key"));
+    assert!(error.to_string().contains("chain.provider.key"));
     let bad = Flags {
         config: Some(path),
         private_key: Some(key[..20].to_owned()),

@@ -158,6 +158,8 @@ impl Sender {
     /// One look at every open intent, in the order of their nonces, then the new ones.
     pub(crate) async fn pass(&self) -> Result<(), SendError> {
         let inner = &self.0;
+        // Without the node: room that is held for a claim is wanted elsewhere when its time is over.
+        inner.give_up_late().await?;
         let open = inner.store.open_intents().await?;
         if open.is_empty() {
             inner.memory().trouble = None;
@@ -214,14 +216,15 @@ impl Inner {
         let _ = self.outcomes.send(outcome);
     }
 
-    /// Simulates, signs, stores and broadcasts a new intent. `true` if it is in flight now.
-    async fn begin(&self, intent: &Intent, head: u64) -> Result<bool, SendError> {
-        let id = intent.new.id.clone();
-        if intent
-            .new
-            .not_after
-            .is_some_and(|limit| self.clock.now() > limit)
-        {
+    /// Ends intents that were never sent, and whose time is over.
+    async fn give_up_late(&self) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        for intent in self.store.open_intents().await? {
+            let is_late = intent.new.not_after.is_some_and(|limit| now > limit);
+            if intent.nonce.is_some() || !is_late {
+                continue;
+            }
+            let id = intent.new.id;
             let why = "its time was over before it could be sent".to_owned();
             self.store
                 .set_intent(
@@ -233,8 +236,13 @@ impl Inner {
                 )
                 .await?;
             self.tell(Outcome::GivenUp { id, why });
-            return Ok(false);
         }
+        Ok(())
+    }
+
+    /// Simulates, signs, stores and broadcasts a new intent. `true` if it is in flight now.
+    async fn begin(&self, intent: &Intent, head: u64) -> Result<bool, SendError> {
+        let id = intent.new.id.clone();
         let gas = match self.estimate(&intent.new.data).await {
             Ok(gas) => gas,
             Err(error) => {

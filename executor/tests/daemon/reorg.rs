@@ -141,8 +141,8 @@ async fn a_chain_that_is_silent_in_the_middle_of_a_lease_is_waited_for() {
     let provider = scene.net.stake(2).await;
     let (url, plug) = cable(&scene).await;
     let mut config = scene.config(2);
-    config.rpc_url = url.parse().unwrap();
-    config.policy.try_seconds = 0;
+    config.chains[0].rpc_url = url.parse().unwrap();
+    config.chains[0].policy.try_seconds = 0;
     let executor = Executor::start(config).await.unwrap();
     let job = scene.post(&scene.spec(&["nap", "1000"], 2)).await;
     status_says(&executor, "tasks run", |status| status.running_tasks > 0).await;

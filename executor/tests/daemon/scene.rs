@@ -20,7 +20,7 @@ use piecework::{
     },
     spec::{JobSpec, Resources},
 };
-use piecework_executor::{Config, Executor, Status};
+use piecework_executor::{ChainStatus, Config, Executor};
 use tempfile::TempDir;
 use url::Url;
 
@@ -249,8 +249,13 @@ pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, mut check: 
     }
 }
 
-pub(crate) async fn status_says(executor: &Executor, what: &str, check: impl Fn(&Status) -> bool) {
-    eventually(what, || async { check(&executor.status()) }).await;
+/// Waits until the executor says so of its first chain.
+pub(crate) async fn status_says(
+    executor: &Executor,
+    what: &str,
+    check: impl Fn(&ChainStatus) -> bool,
+) {
+    eventually(what, || async { check(&executor.status().chains[0]) }).await;
 }
 
 /// Names of containers of any state that carry a label.
