@@ -148,3 +148,91 @@ pub(crate) fn clear(store: &DirStore) -> Result<(), WorkError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+    use std::time::Duration;
+
+    use alloy::primitives::Address;
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::store::Lock;
+
+    const JOB: B256 = B256::repeat_byte(1);
+
+    fn depot(keep: Duration, max_bytes: u64) -> (Depot, Vec<Store>, TempDir) {
+        let dir = tempfile::tempdir().unwrap();
+        let lock = Lock::take(dir.path()).unwrap();
+        let stores: Vec<Store> = (1..=2)
+            .map(|n| Store::open(&lock, &dir.path().join(n.to_string()), n, Address::ZERO).unwrap())
+            .collect();
+        let retention = Retention {
+            keep,
+            keep_images: Duration::ZERO,
+            max_image_bytes: 0,
+            max_bytes,
+        };
+        let open = |name| DirStore::open(dir.path().join(name)).unwrap();
+        let depot = Depot::new(open("published"), open("cache"), stores.clone(), retention);
+        (depot, stores, dir)
+    }
+
+    async fn publish(depot: &Depot, store: &Store, first: u32, bytes: &[u8]) -> Digest {
+        let digest = depot.published.put_bytes(bytes).unwrap();
+        let blob = (B256::from(digest.0), bytes.len() as u64);
+        store.put_published(JOB, first, vec![blob]).await.unwrap();
+        digest
+    }
+
+    #[tokio::test]
+    async fn what_two_chains_publish_stays_until_neither_owes_it() {
+        let (depot, stores, _dir) = depot(Duration::ZERO, 1_000);
+        let both = publish(&depot, &stores[0], 0, b"both").await;
+        assert_eq!(publish(&depot, &stores[1], 0, b"both").await, both);
+        stores[0].put_settled(JOB, 0, 5).await.unwrap();
+        depot.let_go().await;
+        assert!(depot.published.contains(&both), "the other chain owes it");
+        stores[1].put_settled(JOB, 0, 6).await.unwrap();
+        depot.let_go().await;
+        assert!(!depot.published.contains(&both));
+    }
+
+    #[tokio::test]
+    async fn of_too_much_the_oldest_goes_first_of_whichever_chain() {
+        let (depot, stores, _dir) = depot(Duration::from_secs(1 << 40), 8);
+        let young = publish(&depot, &stores[0], 0, b"young").await;
+        let old = publish(&depot, &stores[1], 0, b"oldest").await;
+        stores[0].put_settled(JOB, 0, 9).await.unwrap();
+        stores[1].put_settled(JOB, 0, 8).await.unwrap();
+        // Not while one is about to write down that it needs something.
+        let publishing = depot.publishing().await;
+        depot.let_go().await;
+        assert!(depot.published.contains(&old));
+        drop(publishing);
+        depot.let_go().await;
+        let left = [&young, &old].map(|digest| depot.published.contains(digest));
+        assert_eq!((left, depot.is_full()), ([true, false], false));
+        // What is owed stays, and is said to be too much, whichever chain owes it.
+        publish(&depot, &stores[1], 4, b"owed").await;
+        publish(&depot, &stores[0], 4, b"as well").await;
+        depot.let_go().await;
+        assert!(depot.is_full() && !depot.published.contains(&young));
+    }
+
+    #[tokio::test]
+    async fn the_cache_is_not_emptied_under_a_job_of_another_chain() {
+        let (depot, _stores, _dir) = depot(Duration::ZERO, 1);
+        let image = depot.cache.put_bytes(b"image").unwrap();
+        let (one, two) = (depot.cached().await, depot.clone().cached().await);
+        assert!(!depot.empty_cache().await.unwrap());
+        drop(one);
+        assert!(!depot.empty_cache().await.unwrap());
+        assert!(depot.cache.contains(&image));
+        drop(two);
+        assert!(depot.empty_cache().await.unwrap());
+        assert!(!depot.cache.contains(&image));
+    }
+}
