@@ -70,3 +70,53 @@ async fn published_log(
         published.contains(&Digest(row.digest.0)) && store.publishes(row.digest, Some(job)).await?;
     Ok(served.then_some(row.log))
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+    use alloy::primitives::Address;
+
+    use super::*;
+    use crate::store::{Lock, TaskRow};
+
+    #[tokio::test]
+    async fn a_log_is_served_with_the_outputs_of_its_own_job_not_with_equal_ones_of_another_chain()
+    {
+        let dir = tempfile::tempdir().unwrap();
+        let lock = Lock::take(dir.path()).unwrap();
+        let published = DirStore::open(dir.path().join("published")).unwrap();
+        let digest = published.put_bytes(b"the same output").unwrap();
+        let jobs = [B256::repeat_byte(1), B256::repeat_byte(2)];
+        let mut stores = Vec::new();
+        for (chain, job) in (1u64..).zip(jobs) {
+            let home = dir.path().join(chain.to_string());
+            let store = Store::open(&lock, &home, chain, Address::ZERO).unwrap();
+            let row = TaskRow {
+                task: 0,
+                digest: digest.0.into(),
+                outcome: String::new(),
+                log: vec![1],
+            };
+            store.put_task(job, row, 0).await.unwrap();
+            stores.push(store);
+        }
+        let ask = async |job: B256| {
+            let state = State((published.clone(), Arc::from(stores.clone())));
+            let path = Path((job.to_string(), "0".to_owned()));
+            log(state, path).await.status()
+        };
+        let [mine, other] = [jobs[0], jobs[1]];
+        assert_eq!(ask(mine).await, StatusCode::NOT_FOUND);
+        let blob = vec![(B256::from(digest.0), 15)];
+        stores[0]
+            .put_published(mine, 0, blob.clone())
+            .await
+            .unwrap();
+        assert_eq!(ask(mine).await, StatusCode::OK);
+        // Its job's outputs are still secret.
+        assert_eq!(ask(other).await, StatusCode::NOT_FOUND);
+        stores[1].put_published(other, 0, blob).await.unwrap();
+        assert_eq!(ask(other).await, StatusCode::OK);
+    }
+}

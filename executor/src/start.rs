@@ -302,3 +302,32 @@ fn spawn_server(
         }
     });
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn two_markets_of_one_chain_need_two_keys_and_two_chains_do_not() {
+        let chain = |name: &str, chain_id, market| {
+            let url = Url::parse("http://localhost:1").unwrap();
+            let market = Address::repeat_byte(market);
+            let me = Address::repeat_byte(7);
+            let mut chain = ChainConfig::devnet(url, market, me, PrivateKeySigner::random());
+            (chain.name, chain.chain_id) = (name.to_owned(), chain_id);
+            chain
+        };
+        let key: PrivateKeySigner = format!("{:064x}", 1).parse().unwrap();
+        let keys = [key.clone(), key];
+        let error = tell_keys_apart(&[chain("old", 10, 1), chain("new", 10, 2)], &keys);
+        assert_eq!(
+            error.unwrap_err().to_string(),
+            "`chain.provider.keystore` of chain \"new\": the operator key 0x7E5F4552091A69125d5DfCb7b8C2659029395Bdf is \
+             that of \"old\" too, on the same chain: the transactions of both would take each other's place. Give each its \
+             own operator key, with `setOperator`"
+        );
+        tell_keys_apart(&[chain("l1", 1, 1), chain("l2", 10, 1)], &keys).unwrap();
+    }
+}
