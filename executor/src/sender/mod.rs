@@ -62,6 +62,8 @@ pub(crate) enum SendError {
     Store(#[from] StoreError),
     #[error("the chain's endpoint failed: {0}")]
     Rpc(#[from] TransportError),
+    #[error("the endpoint serves chain {actual}, not chain {expected}")]
+    WrongChain { expected: u64, actual: u64 },
     #[error("the operator key did not sign: {0}")]
     Sign(#[from] alloy::signers::Error),
     #[error("a transaction cannot be built: {0}")]
@@ -142,7 +144,7 @@ impl Sender {
         loop {
             match self.pass().await {
                 Ok(()) => {}
-                Err(SendError::Rpc(error)) => {
+                Err(error @ (SendError::Rpc(_) | SendError::WrongChain { .. })) => {
                     tracing::warn!(%error, "the chain's endpoint fails; transactions wait");
                     self.0.memory().trouble = Some(error.to_string());
                 }
@@ -165,6 +167,7 @@ impl Sender {
             inner.memory().trouble = None;
             return Ok(());
         }
+        inner.check_chain().await?;
         let Some(head) = inner.provider.get_block(BlockId::latest()).await? else {
             return Ok(());
         };
@@ -214,6 +217,17 @@ impl Inner {
     fn tell(&self, outcome: Outcome) {
         // Nobody listens any more while stopping; the store knows all the same.
         let _ = self.outcomes.send(outcome);
+    }
+
+    /// What another chain does not know is neither reorganized away nor another's.
+    async fn check_chain(&self) -> Result<(), SendError> {
+        match self.provider.get_chain_id().await? {
+            actual if actual == self.chain_id => Ok(()),
+            actual => Err(SendError::WrongChain {
+                expected: self.chain_id,
+                actual,
+            }),
+        }
     }
 
     /// Ends intents that were never sent, and whose time is over.
