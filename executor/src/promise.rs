@@ -18,7 +18,7 @@ use crate::{
     capacity::{Capacity, Reservation},
     control::{Wish, wished},
     lease, seat,
-    store::{IntentState, Store, StoreError},
+    store::{Intent, IntentState, Store, StoreError},
 };
 
 /// Phases of a lease in which something is owed to the chain, so that nobody stops without it.
@@ -105,7 +105,13 @@ pub(crate) async fn owes(store: &Store) -> Result<bool, StoreError> {
     let leases = store.leases().await?;
     Ok(leases.iter().any(|row| OWED.contains(&row.phase.as_str()))
         || store.seats().await?.iter().any(|row| row.end.is_none())
-        || !store.open_intents().await?.is_empty())
+        || store.open_intents().await?.iter().any(asks_for_work))
+}
+
+/// Whether an intent on its way may bind stake when it is mined.
+fn asks_for_work(intent: &Intent) -> bool {
+    matches!(intent.state, IntentState::Queued | IntentState::Sent)
+        && wished(&intent.new.id).is_some()
 }
 
 /// Leases and seats with tasks to run: the key, the first of their tasks and how many.
@@ -149,4 +155,185 @@ async fn keep(store: &Store, capacity: &Capacity, job: B256) -> Result<Option<Ke
         room: capacity.force(each),
         until: Instant::now() + longest(&job.timing),
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use alloy::primitives::Address;
+    use serde_json::json;
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::{
+        config,
+        store::{Block, JobRow, LeaseRow, Lock, NewIntent, SeatRow, TaskRow},
+    };
+
+    const JOB: B256 = B256::repeat_byte(1);
+
+    fn capacity() -> Capacity {
+        Capacity::new(config::Capacity {
+            cpu_millis: 4_000,
+            memory_bytes: 4 << 30,
+            disk_bytes: 4 << 30,
+            tasks: 8,
+            lease_tasks: 8,
+        })
+    }
+
+    fn spec() -> Vec<u8> {
+        json!({
+            "version": 1, "tasks": 40,
+            "image": {
+                "manifest": format!("sha256:{}", "ab".repeat(32)), "platform": "linux/amd64", "archive": "cd".repeat(32),
+            },
+            "resources": { "cpu_millis": 1_000, "memory_bytes": 64 << 20, "disk_bytes": 1 << 20, "timeout_seconds": 100 },
+        })
+        .to_string()
+        .into_bytes()
+    }
+
+    /// A store with a job that has a minute to run.
+    async fn store() -> (Store, TempDir) {
+        let dir = tempfile::tempdir().unwrap();
+        let lock = Lock::take(dir.path()).unwrap();
+        let store = Store::open(&lock, dir.path(), 1, Address::ZERO).unwrap();
+        let mut job = IMarket::Job::default();
+        job.timing.runWindow = 60;
+        let row = JobRow {
+            id: JOB,
+            abi: job.abi_encode(),
+            spec: spec(),
+            fee_bps: 0,
+        };
+        let block = Block {
+            number: 1,
+            hash: B256::ZERO,
+            time: 1,
+        };
+        store.set_head(block, vec![], vec![row]).await.unwrap();
+        (store, dir)
+    }
+
+    fn key(first: u32) -> seat::Key {
+        let lease = lease::Key {
+            job: JOB,
+            first,
+            round: 1,
+        };
+        seat::Key {
+            lease,
+            challenge: 0,
+        }
+    }
+
+    async fn lease(store: &Store, first: u32, phase: &str) {
+        let row = LeaseRow {
+            job: JOB,
+            first,
+            round: 1,
+            count: 1,
+            phase: phase.to_owned(),
+            started: 0,
+            since: 0,
+            tries: 0,
+            root: None,
+            manifest: None,
+        };
+        store.put_lease(row).await.unwrap();
+    }
+
+    async fn claim(store: &Store, id: String) {
+        let intent = NewIntent {
+            id,
+            data: Vec::new().into(),
+            not_after: None,
+            repeatable: false,
+        };
+        store.put_intent(intent).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn room_is_kept_for_what_is_unfinished_until_it_is_taken_or_of_no_use() {
+        let (store, _dir) = store().await;
+        for (first, phase) in [
+            (0, "running"),
+            (1, "running"),
+            (2, "submitted"),
+            (3, "lost"),
+        ] {
+            lease(&store, first, phase).await;
+        }
+        // Of the second one all is done.
+        let done = TaskRow {
+            task: 1,
+            digest: B256::ZERO,
+            outcome: String::new(),
+            log: Vec::new(),
+        };
+        store.put_task(JOB, done, 0).await.unwrap();
+        let seat = SeatRow {
+            job: JOB,
+            first: 4,
+            round: 1,
+            challenge: 0,
+            task: 4,
+            count: 1,
+            tries: 0,
+            end: None,
+        };
+        store.put_seat(seat).await.unwrap();
+        let sent = format!("claim/{JOB}/7-1-00000000");
+        claim(&store, sent.clone()).await;
+        claim(&store, format!("submit/{JOB}/2/1/0")).await;
+
+        let capacity = capacity();
+        let each = JobSpec::parse(&spec()).unwrap().resources;
+        let promised = Promised::of(&store, &capacity).await.unwrap();
+        assert_eq!(capacity.fits_now(each), 1);
+        assert!(promised.take(key(1)).is_none() && promised.take(key(2)).is_none());
+        // What is taken is the taker's.
+        let (lease, seat) = (promised.take(key(0)), promised.take(key(4)));
+        assert!(lease.is_some() && seat.is_some());
+        assert_eq!(capacity.fits_now(each), 1);
+        drop((lease, seat));
+        assert_eq!(capacity.fits_now(each), 3);
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_secs(119)).await;
+        promised.give_back_late();
+        assert_eq!(capacity.fits_now(each), 3);
+        tokio::time::advance(Duration::from_secs(2)).await;
+        promised.give_back_late();
+        assert_eq!(capacity.fits_now(each), 4);
+        assert!(promised.take_claim(&sent).is_none());
+    }
+
+    #[tokio::test]
+    async fn something_is_owed_where_stake_is_bound_and_where_a_claim_may_bind_some() {
+        for (phase, id, expected) in [
+            ("submitted", "finalize", false),
+            ("running", "finalize", true),
+            ("submitting", "finalize", true),
+            ("settled", "claim", true),
+        ] {
+            let (store, _dir) = store().await;
+            lease(&store, 0, phase).await;
+            claim(&store, format!("{id}/{JOB}/0/1/0")).await;
+            assert_eq!(owes(&store).await.unwrap(), expected, "{phase}, {id}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_nobody_took_once_the_chain_is_read_is_given_back() {
+        let (store, _dir) = store().await;
+        lease(&store, 0, "running").await;
+        let capacity = capacity();
+        let each = JobSpec::parse(&spec()).unwrap().resources;
+        let promised = Promised::of(&store, &capacity).await.unwrap();
+        assert_eq!(capacity.fits_now(each), 3);
+        promised.give_back();
+        assert_eq!(capacity.fits_now(each), 4);
+    }
 }

@@ -338,4 +338,13 @@ async fn a_dead_endpoint_is_waited_for_and_what_is_too_late_is_not_sent() {
             .state,
         IntentState::Queued
     );
+    // Not even the room of what is too late waits for it.
+    let late = NewIntent {
+        not_after: Some(999),
+        ..allow(3)
+    };
+    sender.send(late).await.unwrap();
+    sender.pass().await.unwrap_err();
+    let outcome = outcomes.try_recv();
+    assert!(matches!(outcome, Ok(Outcome::GivenUp { id, .. }) if id == "allow/3"));
 }
