@@ -249,16 +249,16 @@ async fn stopping_finishes_what_is_bonded_on_both_chains_and_takes_nothing_new()
         chain.policy.max_leases = 1;
     }
     let executor = Executor::start(config).await.unwrap();
-    let small = |scene: &Scene| {
-        let mut spec = scene.spec(&["nap", "2000"], 2);
+    let small = |scene: &Scene, millis: &str| {
+        let mut spec = scene.spec(&["nap", millis], 2);
         spec.resources.cpu_millis = 1_000;
         spec
     };
     // One at a time on each chain, so that both run together.
     let one_task = |job: &mut IMarket::Job| job.terms.maxLease = 1;
     let (one, two) = (
-        here.post_with(&small(&here), one_task).await,
-        there.post_with(&small(&there), one_task).await,
+        here.post_with(&small(&here, "2000"), one_task).await,
+        there.post_with(&small(&there, "5000"), one_task).await,
     );
     says(&executor, "both run", |status| status.running_tasks == 2).await;
     executor.stop().await.unwrap();
