@@ -177,11 +177,12 @@ impl Service {
                     let Some(end) = self.serve(chain).await else {
                         return;
                     };
+                    let (service, times, last) = (end.service, end.times, end.why.clone());
                     self.common
                         .fates
-                        .give_up(self.index, &self.config.name, end.clone());
+                        .give_up(self.index, &self.config.name, end);
                     wait = LONGEST_WAIT;
-                    Error::from((self.config.name.clone(), end)).to_string()
+                    format!("{service} failed {times} times in a row, last with: {last}")
                 }
                 Err(error) => error.to_string(),
             };
@@ -322,7 +323,7 @@ impl Service {
             on_demand: config.is_devnet(),
             store: self.store.clone(),
             clock,
-            link,
+            link: link.clone(),
             inbox,
         };
         let inbox = Arc::new(AsyncMutex::new(Inbox {
@@ -331,24 +332,33 @@ impl Service {
             synced: false,
         }));
 
-        let watched = (ended.clone(), given_up.clone());
+        // For the status: control says it from then on, if it is not control that fails.
+        let failed = |service: &'static str| {
+            let (link, place) = (link.clone(), self.place.clone());
+            move |why: &str, retry_in: Duration| {
+                let why = format!("{service} failed: {why}. It is started again");
+                link.is_down(why.clone(), retry_in);
+                place.write(|status| status.blocked = vec![why]);
+            }
+        };
+        let watched = (ended.clone(), given_up.clone(), failed("follower"));
         let follower = async move {
-            let (ended, given_up) = watched;
-            supervise("follower", ended, given_up, || follow.run()).await;
+            let (ended, given_up, failed) = watched;
+            supervise("follower", ended, given_up, failed, || follow.run()).await;
         };
-        let watched = (ended.clone(), given_up.clone());
+        let watched = (ended.clone(), given_up.clone(), failed("sender"));
         let sending = async move {
-            let (ended, given_up) = watched;
-            supervise("sender", ended, given_up, || sender.run()).await;
+            let (ended, given_up, failed) = watched;
+            supervise("sender", ended, given_up, failed, || sender.run()).await;
         };
-        let watched = (ended.clone(), given_up.clone());
+        let watched = (ended.clone(), given_up.clone(), failed("control"));
         let control = async move {
-            let (ended, given_up) = watched;
+            let (ended, given_up, failed) = watched;
             let control = || async {
                 let mut inbox = inbox.lock().await;
                 Control::run(tools.clone(), &mut inbox).await
             };
-            supervise("control", ended, given_up, control).await;
+            supervise("control", ended, given_up, failed, control).await;
         };
         let tracker = &common.tracker;
         Ok([
@@ -382,5 +392,35 @@ impl Service {
         tracing::info!(%url, "publishing the endpoint in the provider's profile");
         sender.send(intent).await?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn the_executor_fails_when_every_chain_has_and_not_before() {
+        let end = |why: &str| GivenUp {
+            service: "control",
+            times: 8,
+            why: why.to_owned(),
+        };
+        let (fates, told) = Fates::new(2);
+        fates.give_up(0, "l2", end("disk full"));
+        assert!(told.borrow().is_none());
+        // It works again before the other one is given up.
+        fates.works(0);
+        fates.give_up(1, "revive", end("disk full"));
+        assert!(told.borrow().is_none());
+        fates.give_up(0, "l2", end("disk full, too"));
+        let (chain, why) = told.borrow().clone().unwrap();
+        assert_eq!((chain.as_str(), why.why.as_str()), ("l2", "disk full, too"));
+        // One chain is all there is.
+        let (fates, told) = Fates::new(1);
+        fates.give_up(0, "l2", why);
+        assert!(told.borrow().is_some());
     }
 }

@@ -54,7 +54,7 @@ struct LinkState {
 }
 
 impl Link {
-    /// It fails, and is tried again after `retry_in`; it is said until some time after that, or a new block.
+    /// Something fails, and is tried again after `retry_in`; it is said until some time after that, or a new block.
     pub(crate) fn is_down(&self, why: String, retry_in: Duration) {
         let until = Instant::now() + retry_in + AFTER_RETRY;
         self.lock().down = Some((why, until));
@@ -72,9 +72,7 @@ impl Link {
         let state = self.lock();
         let silence = state.last_block.map(|at| at.elapsed());
         match (&state.down, silence) {
-            (Some((why, until)), _) if Instant::now() < *until => {
-                Some(format!("the chain cannot be followed: {why}"))
-            }
+            (Some((why, until)), _) if Instant::now() < *until => Some(why.clone()),
             (_, Some(silence)) if silence > STALLED => Some(format!(
                 "the chain has had no new block for {} s: it stalls, or its endpoint does",
                 silence.as_secs()
@@ -106,14 +104,6 @@ pub(crate) struct Follow {
 impl Follow {
     /// Follows until the store fails, or a reorganization is deeper than what is remembered.
     pub(crate) async fn run(&self) -> Result<Infallible, FollowError> {
-        let ended = self.follow().await;
-        if let Err(error) = &ended {
-            self.link.is_down(error.to_string(), AFTER_RETRY);
-        }
-        ended
-    }
-
-    async fn follow(&self) -> Result<Infallible, FollowError> {
         self.check_chain().await?;
         let target = self.rpc.get_block_number().await?;
         let records: Vec<BlockRecord> =
@@ -169,7 +159,8 @@ impl Follow {
                         ?retry_in,
                         "the chain's endpoint fails; following goes on when it is back"
                     );
-                    self.link.is_down(reason, retry_in);
+                    let why = format!("the chain cannot be followed: {reason}");
+                    self.link.is_down(why, retry_in);
                 }
             }
         }
@@ -244,8 +235,7 @@ mod tests {
         assert_eq!(link.trouble(), None);
         link.is_down("refused".to_owned(), Duration::from_secs(15));
         tokio::time::advance(Duration::from_secs(39)).await;
-        let why = "the chain cannot be followed: refused";
-        assert_eq!(link.trouble().unwrap(), why);
+        assert_eq!(link.trouble().unwrap(), "refused");
         // Tried again since, and not failed again.
         tokio::time::advance(Duration::from_secs(2)).await;
         assert_eq!(link.trouble(), None);

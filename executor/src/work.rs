@@ -118,12 +118,15 @@ pub(crate) struct Workshop {
     pub(crate) shelf: Shelf,
 }
 
+/// A job that is ready, and the right to rely on what it has in the cache.
+type Shelved = (Prepared, Cached);
+
 /// Jobs whose image and input are here; clones share it.
 #[derive(Clone, Default)]
-pub(crate) struct Shelf(Arc<Mutex<HashMap<B256, (Prepared, Arc<Cached>)>>>);
+pub(crate) struct Shelf(Arc<Mutex<HashMap<B256, Shelved>>>);
 
 impl Shelf {
-    fn lock(&self) -> MutexGuard<'_, HashMap<B256, (Prepared, Arc<Cached>)>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<B256, Shelved>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -159,7 +162,7 @@ impl Workshop {
         if let Some((prepared, _)) = self.shelf.lock().get(&job) {
             return Ok(prepared.clone());
         }
-        let cached = Arc::new(self.depot.cached().await);
+        let cached = self.depot.cached().await;
         let sources: Vec<Box<dyn BlobSource>> = spec
             .sources
             .iter()

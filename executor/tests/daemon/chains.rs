@@ -304,3 +304,30 @@ async fn what_is_wrong_with_one_of_two_chains_is_told_with_its_name_and_nothing_
     assert!(text.starts_with("chain \"here\": "), "{text}");
     assert!(!here.state_dir(ME).exists());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broken_state_of_one_chain_is_told_and_is_nothing_to_the_other() {
+    let (here, there) = two().await;
+    let executor = Executor::start(both(&here, &there)).await.unwrap();
+    let usual = one_job(&here).await;
+    let database = here.state_dir(ME).join("chains/there/executor.sqlite");
+    let database = rusqlite::Connection::open(database).unwrap();
+    database.execute_batch("DROP TABLE leases").unwrap();
+    there.post(&there.spec(&["nap", "10"], 1)).await;
+    eventually("it is told", || async {
+        let (code, why) = page(&executor, "readyz").await;
+        code == 503
+            && why.contains("there: control failed: the database failed: no such table: leases")
+    })
+    .await;
+    for _ in 0..2 {
+        let took = one_job(&here).await;
+        assert!(
+            took < usual + Duration::from_secs(2),
+            "{took:?}, usually {usual:?}"
+        );
+    }
+    let blocked = &executor.status().chains[0].blocked;
+    assert!(blocked.is_empty(), "{blocked:?}");
+    executor.kill().await.unwrap();
+}
