@@ -310,7 +310,9 @@ async fn killed_at_any_moment_it_challenges_once_and_reveals_its_answer() {
     use alloy::providers::ext::AnvilApi as _;
     anvil.anvil_set_auto_mine(false).await.unwrap();
     let daemon = Daemon::watching(&scene, WATCHER, OPERATOR);
-    let database = scene.state_dir(WATCHER).join("executor.sqlite");
+    let database = scene
+        .state_dir(WATCHER)
+        .join("chains/devnet/executor.sqlite");
     eventually("the challenge is stored", || async {
         count_rows(&database, "challenges") == 1
     })
@@ -403,7 +405,9 @@ async fn a_machine_that_is_too_slow_for_a_task_does_not_challenge_who_was_not() 
     assert_eq!((watch.reruns, watch.differences), (0, 0));
     watcher.stop().await.unwrap();
     assert_eq!(scene.count(right, "Challenged").await, 0);
-    let database = scene.state_dir(WATCHER).join("executor.sqlite");
+    let database = scene
+        .state_dir(WATCHER)
+        .join("chains/devnet/executor.sqlite");
     assert_eq!(count_rows(&database, "reruns"), 0);
 }
 
