@@ -165,7 +165,7 @@ async fn a_dead_chain_delays_nothing_of_the_other_and_goes_on_when_it_is_back() 
     for _ in 0..2 {
         let took = one_job(&here).await;
         assert!(
-            took < usual + Duration::from_secs(2),
+            took < usual + Duration::from_secs(5),
             "{took:?}, usually {usual:?}"
         );
     }
@@ -198,7 +198,7 @@ async fn a_dead_chain_delays_nothing_of_the_other_and_goes_on_when_it_is_back() 
     drop(there);
     let took = one_job(&here).await;
     assert!(
-        took < usual + Duration::from_secs(2),
+        took < usual + Duration::from_secs(5),
         "{took:?}, usually {usual:?}"
     );
     let stopped = tokio::time::timeout(Duration::from_secs(20), executor.stop()).await;
@@ -323,7 +323,7 @@ async fn a_broken_state_of_one_chain_is_told_and_is_nothing_to_the_other() {
     for _ in 0..2 {
         let took = one_job(&here).await;
         assert!(
-            took < usual + Duration::from_secs(2),
+            took < usual + Duration::from_secs(5),
             "{took:?}, usually {usual:?}"
         );
     }
