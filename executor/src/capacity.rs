@@ -1,5 +1,5 @@
-//! What of the machine is given away. Reserved before a lease is claimed, returned on drop. What is left can be
-//! borrowed for work that binds no stake, and is called back when bonded work needs it.
+//! What of the machine is given away, to all chains together. Reserved before a lease is claimed, returned on drop.
+//! What is left can be borrowed for work that binds no stake, and is called back when bonded work needs it.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -131,15 +131,15 @@ impl Capacity {
             .min(tasks)
     }
 
-    /// Room for at most `wanted` tasks; `None` if not even one fits.
-    pub(crate) fn reserve(&self, each: Resources, wanted: u32) -> Option<Reservation> {
+    /// Room for so many tasks at the same time, or none: another chain may have taken what was seen to fit.
+    pub(crate) fn reserve(&self, each: Resources, parallel: u32) -> Option<Reservation> {
         let mut books = self.lock();
-        let parallel = self.fits(books.used, each).min(wanted);
-        (parallel > 0).then(|| self.take(&mut books, each, parallel))
+        let fits = parallel > 0 && self.fits(books.used, each) >= parallel;
+        fits.then(|| self.take(&mut books, each, parallel))
     }
 
-    /// Room for one task whether it fits or not: for a lease that is held already, after the
-    /// owner made the machine smaller.
+    /// Room for one task of work that is bonded already: whether it fits or not, should the owner have made the
+    /// machine smaller.
     pub(crate) fn force(&self, each: Resources) -> Reservation {
         self.take(&mut self.lock(), each, 1)
     }
@@ -181,6 +181,21 @@ impl Capacity {
 }
 
 impl Reservation {
+    /// Takes what is free for more tasks of this size, up to `wanted` in all.
+    pub(crate) fn grow(&mut self, each: Resources, wanted: u32) {
+        let capacity = self.capacity.clone();
+        let mut books = capacity.lock();
+        let more = wanted.saturating_sub(self.parallel);
+        let more = more.min(capacity.fits(books.used, each));
+        if more == 0 {
+            return;
+        }
+        let mut extra = capacity.take(&mut books, each, more);
+        self.held = self.held.plus(std::mem::take(&mut extra.held));
+        self.parallel = self.parallel.saturating_add(more);
+        drop(books);
+    }
+
     /// Tasks that may run at the same time.
     pub(crate) fn parallel(&self) -> u32 {
         self.parallel
@@ -226,7 +241,9 @@ mod tests {
         };
         assert_eq!(capacity.fits_ever(each), 3);
         let two = capacity.reserve(each, 2).unwrap();
-        let one = capacity.reserve(each, 5).unwrap();
+        // All that was seen to fit, or nothing.
+        assert!(capacity.reserve(each, 2).is_none());
+        let one = capacity.reserve(each, 1).unwrap();
         assert_eq!((two.parallel(), one.parallel()), (2, 1));
         assert!(capacity.reserve(each, 1).is_none());
         let forced = capacity.force(each);
@@ -234,6 +251,38 @@ mod tests {
         assert_eq!((capacity.fits_now(each), capacity.fits_ever(each)), (1, 3));
         drop((one, forced));
         assert_eq!(capacity.fits_now(each), 3);
+    }
+
+    #[test]
+    fn what_is_held_grows_into_what_is_free_and_gives_all_of_it_back() {
+        let total = config::Capacity {
+            cpu_millis: 4_000,
+            memory_bytes: 1_000,
+            disk_bytes: 1_000,
+            tasks: 8,
+            lease_tasks: 8,
+        };
+        let capacity = Capacity::new(total);
+        let each = Resources {
+            cpu_millis: 1_000,
+            memory_bytes: 100,
+            disk_bytes: 1,
+            timeout_seconds: 1,
+        };
+        let mut held = capacity.force(each);
+        let other = capacity.force(each);
+        let end = CancellationToken::new();
+        let loan = capacity.lend(each, end.clone());
+        held.grow(each, 2);
+        assert_eq!((held.parallel(), end.is_cancelled()), (2, false));
+        // Not over what others hold; and what is lent is no obstacle.
+        held.grow(each, 9);
+        assert_eq!((held.parallel(), end.is_cancelled()), (3, true));
+        assert_eq!(capacity.fits_now(each), 0);
+        drop(held);
+        assert_eq!(capacity.fits_now(each), 3);
+        drop((other, loan));
+        assert_eq!(capacity.fits_now(each), 4);
     }
 
     #[test]

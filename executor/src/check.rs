@@ -1,13 +1,19 @@
 //! What is missing before an executor can earn anything.
 
-use alloy::providers::Provider as _;
+use alloy::{providers::Provider as _, signers::local::PrivateKeySigner};
 use piecework::chain::{ChainError, IMarket};
 
-use crate::{Config, Error, control, start};
+use crate::{
+    ChainConfig, Config, Error,
+    chain::{Reached, operator_key, reach},
+    control, start,
+};
 
 /// One thing that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
+    /// Of which chain; `None` for what all share.
+    pub chain: Option<String>,
     /// What: `chain`, `key`, `stake`, `gas`, `endpoint`, `watch`, `engine`.
     pub what: &'static str,
     /// Whether it is as it must be.
@@ -18,23 +24,45 @@ pub struct Finding {
 
 fn finding(what: &'static str, ok: bool, text: impl Into<String>) -> Finding {
     Finding {
+        chain: None,
         what,
         ok,
         text: text.into(),
     }
 }
 
-/// Looks at everything an executor needs. Changes nothing on the chain, and may be called while an
+/// Looks at everything an executor needs, on all chains. Changes nothing on any of them, and may be called while an
 /// executor runs on the same state directory.
 pub async fn check(config: &Config) -> Vec<Finding> {
     let mut findings = Vec::new();
-    match chain(config, &mut findings).await {
-        Ok(()) => {}
-        Err(error @ Error::Key { .. }) => findings.push(finding("key", false, error.to_string())),
-        Err(error @ Error::NotOperator { .. }) => {
-            findings.push(finding("key", false, error.to_string()))
+    let mut signers = Vec::new();
+    for chain in &config.chains {
+        let signer = operator_key(chain).await;
+        let mut of_chain = Vec::new();
+        let looked = match &signer {
+            Ok(signer) => look(config, chain, signer, &mut of_chain).await,
+            Err(error) => {
+                of_chain.push(finding("key", false, error.to_string()));
+                Ok(())
+            }
+        };
+        match looked {
+            Ok(()) => {}
+            Err(error @ Error::NotOperator { .. }) => {
+                of_chain.push(finding("key", false, error.to_string()))
+            }
+            Err(error) => of_chain.push(finding("chain", false, error.to_string())),
         }
-        Err(error) => findings.push(finding("chain", false, error.to_string())),
+        findings.extend(of_chain.into_iter().map(|finding| Finding {
+            chain: Some(chain.name.clone()),
+            ..finding
+        }));
+        signers.extend(signer);
+    }
+    if signers.len() == config.chains.len()
+        && let Err(error) = start::tell_keys_apart(&config.chains, &signers)
+    {
+        findings.push(finding("key", false, error.to_string()));
     }
     let engine = match std::path::absolute(&config.state_dir) {
         Ok(dir) => start::sandbox(config, &dir.join("check")).await.map(|_| ()),
@@ -50,8 +78,13 @@ pub async fn check(config: &Config) -> Vec<Finding> {
     findings
 }
 
-async fn chain(config: &Config, findings: &mut Vec<Finding>) -> Result<(), Error> {
-    let start::Chain { rpc, signer, .. } = start::check_chain(config).await?;
+async fn look(
+    machine: &Config,
+    config: &ChainConfig,
+    signer: &PrivateKeySigner,
+    findings: &mut Vec<Finding>,
+) -> Result<(), Error> {
+    let Reached { rpc, .. } = reach(config, signer).await?;
     let operator = signer.address();
     findings.push(finding(
         "chain",
@@ -106,7 +139,7 @@ async fn chain(config: &Config, findings: &mut Vec<Finding>) -> Result<(), Error
 
     let profile = market.profileOf(config.provider).call().await;
     let profile = profile.map_err(|error| ChainError::from_contract("profileOf", error))?;
-    findings.push(match &config.serve_url {
+    findings.push(match &machine.serve_url {
         None => finding("endpoint", config.is_devnet(), "serve.url is not set: others cannot reach the outputs"),
         Some(url) if profile.endpoint == url.as_str() => finding("endpoint", true, url.as_str()),
         Some(url) if operator == config.provider => {

@@ -28,6 +28,14 @@ pub enum Error {
     /// The chain, its endpoint or the market cannot be used.
     #[error(transparent)]
     Chain(#[from] ChainError),
+    /// Something is wrong with one chain.
+    #[error("chain {chain:?}: {error}")]
+    InChain {
+        /// The chain's name.
+        chain: String,
+        /// What is wrong.
+        error: Box<Error>,
+    },
     /// The key may not act for the provider.
     #[error(
         "{operator} may not act for provider {provider}: the provider must call setOperator({operator}, true)"
@@ -64,9 +72,11 @@ pub enum Error {
     },
     /// A service failed again and again.
     #[error(
-        "{service} failed {times} times in a row, last with: {why}; leases stay bonded, start again soon"
+        "{service} of chain {chain:?} failed {times} times in a row, last with: {why}; leases stay bonded, start again soon"
     )]
     Service {
+        /// The chain's name.
+        chain: String,
         /// The service.
         service: &'static str,
         /// How often.
@@ -77,6 +87,25 @@ pub enum Error {
 }
 
 impl Error {
+    pub(crate) fn of_chain(self, chain: &str) -> Self {
+        Self::InChain {
+            chain: chain.to_owned(),
+            error: Box::new(self),
+        }
+    }
+
+    /// Whether it may pass by itself: a node that does not answer, or not as it should.
+    pub(crate) fn may_pass(&self) -> bool {
+        match self {
+            Self::Chain(error) => matches!(
+                error,
+                ChainError::Unreachable { .. } | ChainError::Rpc { .. }
+            ),
+            Self::InChain { error, .. } => error.may_pass(),
+            _ => false,
+        }
+    }
+
     /// A stable code for programs.
     #[must_use]
     pub fn code(&self) -> &'static str {
@@ -85,6 +114,7 @@ impl Error {
             Self::Store(error) => error.code(),
             Self::Key { .. } => "key",
             Self::Chain(error) => error.code(),
+            Self::InChain { error, .. } => error.code(),
             Self::NotOperator { .. } => "not-operator",
             Self::Sandbox(error) => error.code(),
             Self::Blobs(error) => error.code(),

@@ -1,6 +1,10 @@
 //! The follower's service: the chain's blocks into the store, and word of them to the control task.
 
-use std::{convert::Infallible, time::Duration};
+use std::{
+    convert::Infallible,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use alloy::{
     eips::BlockNumberOrTag,
@@ -8,7 +12,7 @@ use alloy::{
     providers::{DynProvider, Provider as _},
 };
 use piecework::chain::{BlockRecord, ChainError, EventAt, Follower, Head, Message as Chain};
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::Instant};
 
 use crate::{
     clock::ChainClock,
@@ -19,6 +23,10 @@ use crate::{
 
 /// How often a chain that mines only on demand is asked for its time.
 const IDLE_CLOCK: Duration = Duration::from_millis(500);
+/// A chain without a new block for so long has stalled, or its node has.
+const STALLED: Duration = Duration::from_secs(300);
+/// An answer takes no longer: an endpoint that was tried again has failed by then, or it is back.
+const AFTER_RETRY: Duration = Duration::from_secs(25);
 
 /// Why following stopped.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +37,53 @@ pub(crate) enum FollowError {
     Chain(#[from] ChainError),
     #[error("the chain's endpoint does not answer: {0}")]
     Rpc(#[from] alloy::transports::TransportError),
+    #[error("the endpoint serves chain {actual} now, not chain {expected}; nothing is sent to it")]
+    WrongChain { expected: u64, actual: u64 },
+}
+
+/// How the chain's endpoint does, for the owner; clones share it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Link(Arc<Mutex<LinkState>>);
+
+#[derive(Debug, Default)]
+struct LinkState {
+    /// Why following fails, and until when that is not news.
+    down: Option<(String, Instant)>,
+    /// When the last new block came, of a chain that makes them by itself.
+    last_block: Option<Instant>,
+}
+
+impl Link {
+    /// Something fails, and is tried again after `retry_in`; it is said until some time after that, or a new block.
+    pub(crate) fn is_down(&self, why: String, retry_in: Duration) {
+        let until = Instant::now() + retry_in + AFTER_RETRY;
+        self.lock().down = Some((why, until));
+    }
+
+    /// A block came; blocks of a chain that mines on demand need not follow.
+    fn has_block(&self, on_demand: bool) {
+        let mut state = self.lock();
+        state.down = None;
+        state.last_block = (!on_demand).then(Instant::now);
+    }
+
+    /// What is wrong with it, in words.
+    pub(crate) fn trouble(&self) -> Option<String> {
+        let state = self.lock();
+        let silence = state.last_block.map(|at| at.elapsed());
+        match (&state.down, silence) {
+            (Some((why, until)), _) if Instant::now() < *until => Some(why.clone()),
+            (_, Some(silence)) if silence > STALLED => Some(format!(
+                "the chain has had no new block for {} s: it stalls, or its endpoint does",
+                silence.as_secs()
+            )),
+            _ => None,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, LinkState> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// What the follower works with.
@@ -42,12 +97,14 @@ pub(crate) struct Follow {
     pub(crate) on_demand: bool,
     pub(crate) store: Store,
     pub(crate) clock: ChainClock,
+    pub(crate) link: Link,
     pub(crate) inbox: mpsc::UnboundedSender<Message>,
 }
 
 impl Follow {
     /// Follows until the store fails, or a reorganization is deeper than what is remembered.
     pub(crate) async fn run(&self) -> Result<Infallible, FollowError> {
+        self.check_chain().await?;
         let target = self.rpc.get_block_number().await?;
         let records: Vec<BlockRecord> =
             self.store.blocks().await?.into_iter().map(record).collect();
@@ -72,6 +129,8 @@ impl Follow {
                     Ok(message) => message,
                     Err(error) => {
                         if matches!(error, ChainError::ReorgTooDeep { .. }) {
+                            // Another chain's blocks are no reorganization.
+                            self.check_chain().await?;
                             self.store.forget_chain().await?;
                         }
                         return Err(error.into());
@@ -100,6 +159,8 @@ impl Follow {
                         ?retry_in,
                         "the chain's endpoint fails; following goes on when it is back"
                     );
+                    let why = format!("the chain cannot be followed: {reason}");
+                    self.link.is_down(why, retry_in);
                 }
             }
         }
@@ -118,8 +179,19 @@ impl Follow {
             .collect();
         let touched = self.store.set_head(block, rows, jobs).await?;
         self.clock.observe(head.timestamp);
+        self.link.has_block(self.on_demand);
         let _ = self.inbox.send(Message::Head { block, touched });
         Ok(())
+    }
+
+    async fn check_chain(&self) -> Result<(), FollowError> {
+        match self.rpc.get_chain_id().await? {
+            actual if actual == self.chain_id => Ok(()),
+            actual => Err(FollowError::WrongChain {
+                expected: self.chain_id,
+                actual,
+            }),
+        }
     }
 
     /// The time that the next block would have, where blocks come on demand.
@@ -148,5 +220,34 @@ fn record(block: Block) -> BlockRecord {
     BlockRecord {
         head,
         events: Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_link_says_what_is_wrong_until_it_is_not() {
+        let link = Link::default();
+        assert_eq!(link.trouble(), None);
+        link.is_down("refused".to_owned(), Duration::from_secs(15));
+        tokio::time::advance(Duration::from_secs(39)).await;
+        assert_eq!(link.trouble().unwrap(), "refused");
+        // Tried again since, and not failed again.
+        tokio::time::advance(Duration::from_secs(2)).await;
+        assert_eq!(link.trouble(), None);
+        link.is_down("refused".to_owned(), Duration::from_secs(15));
+        link.has_block(false);
+        assert_eq!(link.trouble(), None);
+        tokio::time::advance(STALLED + Duration::from_secs(1)).await;
+        let why = "the chain has had no new block for 301 s: it stalls, or its endpoint does";
+        assert_eq!(link.trouble().unwrap(), why);
+        // Nobody waits for the blocks of a chain that mines on demand.
+        link.has_block(true);
+        tokio::time::advance(STALLED * 2).await;
+        assert_eq!(link.trouble(), None);
     }
 }

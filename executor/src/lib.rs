@@ -9,22 +9,29 @@
 //!                                  ▲        │
 //!                     store (SQLite, the truth)   └► evaluate · sandbox · blobs
 //! ```
+//!
+//! One executor serves any number of chains with one machine. Follower, control, sender and store are each chain's own,
+//! and fail and recover alone; sandbox, capacity, published blobs and both servers are shared.
 
 mod admin;
 mod capacity;
+mod chain;
 mod check;
 mod clock;
 pub mod config;
 mod control;
+mod depot;
 mod error;
 mod evaluate;
 mod follow;
 mod lease;
+mod promise;
 pub mod sandbox;
 mod seat;
 mod sender;
 mod serve;
 mod start;
+mod state;
 mod status;
 pub mod store;
 mod supervise;
@@ -37,13 +44,14 @@ mod work;
 #[allow(dead_code, clippy::unwrap_used)]
 mod testkit_net;
 
+use futures::future::join_all;
 use tokio::sync::watch::Receiver;
 use url::Url;
 
 pub use check::{Finding, check};
-pub use config::{Config, Flags};
+pub use config::{ChainConfig, Config, Flags};
 pub use error::Error;
-pub use status::{LeaseStatus, SkippedJob, Status, WatchStatus};
+pub use status::{ChainStatus, LeaseStatus, SkippedJob, Status, WatchStatus};
 
 use control::Stopping;
 use start::Running;
@@ -71,11 +79,11 @@ impl Drop for Executor {
 }
 
 impl Executor {
-    /// Checks the key, the chain, the market and the engine, then starts all services.
+    /// Checks the keys, the chains, the markets and the engine, then starts all services.
     ///
     /// # Errors
     /// Anything that makes work impossible: see [`Error`]. A provider without stake is not an
-    /// error: the executor waits and says so in its status.
+    /// error: the executor waits and says so in its status. Neither is one of several chains that does not answer.
     pub async fn start(config: Config) -> Result<Self, Error> {
         let grace = config.stop_grace;
         let running = Box::pin(start::start(config)).await?;
@@ -101,7 +109,8 @@ impl Executor {
         self.running.admin_url.as_ref()
     }
 
-    /// Waits until a service fails for good. Does not end otherwise.
+    /// Waits until a service of every chain has failed for good: while one chain works, the others are tried again.
+    /// Does not end otherwise.
     pub async fn failed(&self) -> Error {
         failure(self.running.given_up.clone()).await
     }
@@ -118,21 +127,26 @@ impl Executor {
     }
 
     /// The first phase of [`stop`](Self::stop): takes no work any more, and returns when nothing
-    /// bonded is unfinished, a service has failed, or `stop_grace` is over.
+    /// bonded is unfinished on any chain, all have failed, or `stop_grace` is over.
     pub async fn finish(&self) {
         self.running.stopping.send_replace(Stopping::Finish);
-        let mut idle = self.running.idle.clone();
-        // What was decided before the control task heard of it still counts.
-        idle.mark_unchanged();
-        let quiet = async {
-            while idle.changed().await.is_ok() {
-                if *idle.borrow_and_update() {
-                    return;
+        self.running.board.write(|status| status.stopping = true);
+        let quiet = self
+            .running
+            .idle
+            .iter()
+            .cloned()
+            .map(|mut idle| async move {
+                // What was decided before the control task heard of it still counts.
+                idle.mark_unchanged();
+                while idle.changed().await.is_ok() {
+                    if *idle.borrow_and_update() {
+                        return;
+                    }
                 }
-            }
-        };
+            });
         tokio::select! {
-            () = quiet => {}
+            _ = join_all(quiet) => {}
             _ = self.failed() => {}
             () = tokio::time::sleep(self.grace) => tracing::warn!("the grace is over; bonded work is left for the next start"),
         }
@@ -155,7 +169,7 @@ impl Executor {
         self.running.cancel.cancel();
         self.running.tracker.close();
         self.running.tracker.wait().await;
-        self.running.shop.sandbox.close().await;
+        self.running.sandbox.close().await;
         let given_up = self.running.given_up.borrow().clone();
         given_up.map_or(Ok(()), |end| Err(end.into()))
     }
@@ -166,8 +180,10 @@ impl Executor {
     /// # Errors
     /// [`Error::Sandbox`].
     pub async fn remove_images(&self) -> Result<(), Error> {
-        self.running.shop.keep_ready(&Default::default());
-        let sandbox = &self.running.shop.sandbox;
+        for shelf in &self.running.shelves {
+            shelf.keep(&Default::default());
+        }
+        let sandbox = &self.running.sandbox;
         sandbox
             .remove_unused_images(std::time::Duration::ZERO, 0)
             .await?;
@@ -175,15 +191,15 @@ impl Executor {
     }
 }
 
-impl From<GivenUp> for Error {
-    fn from(
-        GivenUp {
+impl From<(String, GivenUp)> for Error {
+    fn from((chain, end): (String, GivenUp)) -> Self {
+        let GivenUp {
             service,
             times,
             why,
-        }: GivenUp,
-    ) -> Self {
+        } = end;
         Self::Service {
+            chain,
             service,
             times,
             why,
@@ -191,7 +207,7 @@ impl From<GivenUp> for Error {
     }
 }
 
-async fn failure(mut given_up: Receiver<Option<GivenUp>>) -> Error {
+async fn failure(mut given_up: Receiver<Option<(String, GivenUp)>>) -> Error {
     loop {
         if let Some(end) = given_up.borrow_and_update().clone() {
             return end.into();

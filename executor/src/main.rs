@@ -14,12 +14,12 @@ const EXAMPLES: &str = "Examples:
     piecework-executor check --config /etc/piecework/executor.toml
   Take work until it is told to stop (SIGTERM or Ctrl-C finishes what is bonded, the second one stops at once):
     piecework-executor run --config /etc/piecework/executor.toml
-  Ask for more from this moment's work than the file says:
+  Ask for more from this moment's work than the file says (flags are about the chain of a file that has one):
     PIECEWORK_MIN_PRICE=2000000000000000000 piecework-executor run --config executor.toml
 
 RUST_LOG chooses what is logged (default: info); PIECEWORK_LOG=json makes it JSON.";
 
-/// Takes leases from a Piecework market, runs their containers in a sandbox, submits the results.
+/// Takes leases from Piecework markets, on one chain or several, runs their containers in a sandbox, submits the results.
 #[derive(Parser)]
 #[command(name = "piecework-executor", version, after_help = EXAMPLES)]
 struct Cli {
@@ -31,7 +31,7 @@ struct Cli {
 enum Command {
     /// Take work until stopped
     Run(Box<Flags>),
-    /// Look at configuration, key, chain, stake and engine, and say what is missing
+    /// Look at configuration, keys, chains, stakes and engine, and say what is missing
     Check(Box<Flags>),
 }
 
@@ -111,9 +111,16 @@ async fn look(flags: Flags) -> anyhow::Result<ExitCode> {
         Config::load(&flags.with_secrets_from_env()).map_err(piecework_executor::Error::from)?;
     let findings = check(&config).await;
     let mut out = std::io::stdout().lock();
+    let names = config.chains.iter().map(|chain| chain.name.len());
+    let width = names.max().unwrap_or_default();
     for finding in &findings {
         let mark = if finding.ok { "ok     " } else { "MISSING" };
-        writeln!(out, "{mark} {:<9} {}", finding.what, finding.text)?;
+        let chain = finding.chain.as_deref().unwrap_or_default();
+        writeln!(
+            out,
+            "{mark} {chain:<width$} {:<9} {}",
+            finding.what, finding.text
+        )?;
     }
     Ok(if findings.iter().all(|finding| finding.ok) {
         ExitCode::SUCCESS

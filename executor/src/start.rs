@@ -1,122 +1,67 @@
-//! From a configuration to running services.
+//! From a configuration to running services: one machine, and a [`Service`] for each chain.
 
-use std::{
-    net::SocketAddr,
-    path::Path,
-    sync::{Arc, atomic::AtomicU32},
-    time::Duration,
-};
+use std::{collections::HashMap, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
-use alloy::{providers::DynProvider, signers::local::PrivateKeySigner, sol_types::SolCall as _};
+use alloy::{primitives::Address, signers::local::PrivateKeySigner};
+use futures::future::join_all;
 use piecework::{
     blobs::{BoundedListener, DirStore, HttpClient, HttpPolicy, StoreLimits},
-    chain::{ChainError, ChainOptions, IMarket, check_market, connect, keys},
     digest::Digest,
 };
 use tokio::{
     net::TcpListener,
-    sync::{Mutex, Semaphore, mpsc, watch},
+    sync::{Semaphore, watch},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::Instrument as _;
 use url::Url;
 
 use crate::{
     Error, admin,
     admin::Board,
     capacity::Capacity,
-    clock::ChainClock,
-    config::{Config, OperatorKey, Password},
-    control::{Control, Inbox, Stopping, Tools},
-    follow::Follow,
+    chain::{Common, Fates, Reached, Service, operator_key, reach},
+    config::{ChainConfig, Config},
+    control::Stopping,
+    depot::Depot,
+    promise::Promised,
     sandbox::{Sandbox, SandboxConfig, docker::DockerEngine},
-    sender::Sender,
     serve,
-    store::{NewIntent, Store},
-    supervise::{GivenUp, supervise},
-    watch::rerun::Rerunner,
-    work::Workshop,
+    state::StateDir,
+    status::ChainStatus,
+    supervise::GivenUp,
+    work::Shelf,
 };
 
 /// What a running executor holds on to.
 pub(crate) struct Running {
     pub(crate) cancel: CancellationToken,
     pub(crate) tracker: TaskTracker,
-    pub(crate) shop: Workshop,
+    pub(crate) sandbox: Sandbox,
+    /// Jobs that are ready to run, of each chain.
+    pub(crate) shelves: Vec<Shelf>,
     pub(crate) stopping: watch::Sender<Stopping>,
-    pub(crate) idle: watch::Receiver<bool>,
-    pub(crate) given_up: watch::Receiver<Option<GivenUp>>,
+    /// Of each chain, whether nothing bonded is unfinished.
+    pub(crate) idle: Vec<watch::Receiver<bool>>,
+    pub(crate) given_up: watch::Receiver<Option<(String, GivenUp)>>,
     pub(crate) board: Board,
     pub(crate) blob_url: Url,
     pub(crate) admin_url: Option<Url>,
 }
 
-/// The chain side of a configuration, checked.
-pub(crate) struct Chain {
-    pub(crate) rpc: DynProvider,
-    pub(crate) signer: PrivateKeySigner,
-    pub(crate) times: IMarket::Times,
-}
-
-/// Opens the key and makes sure that chain and market are the right ones and the key may act.
-pub(crate) async fn check_chain(config: &Config) -> Result<Chain, Error> {
-    let signer = operator_key(config).await?;
-    let options = ChainOptions::new(config.rpc_url.as_str()).chain_id(config.chain_id);
-    let (rpc, chain_id) = connect(&options).await?;
-    check_market(&rpc, chain_id, config.market).await?;
-    let market = IMarket::new(config.market, &rpc);
-    let (provider, operator) = (config.provider, signer.address());
-    if operator != provider {
-        let allowed = market.isOperator(provider, operator).call().await;
-        if !allowed.map_err(|error| ChainError::from_contract("isOperator", error))? {
-            return Err(Error::NotOperator { provider, operator });
-        }
-    }
-    let times = market.times().call().await;
-    let times = times.map_err(|error| ChainError::from_contract("times", error))?;
-    Ok(Chain { rpc, signer, times })
-}
-
-async fn operator_key(config: &Config) -> Result<PrivateKeySigner, Error> {
-    let (path, password) = match &config.operator {
-        OperatorKey::Raw(signer) => return Ok(signer.clone()),
-        OperatorKey::Keystore { path, password } => (path.clone(), password.clone()),
-    };
-    let shown = path.clone();
-    let open = move || {
-        let password = match password {
-            Password::Text(text) => text,
-            Password::File(file) => {
-                let text = std::fs::read_to_string(&file)
-                    .map_err(|error| format!("its password file {}: {error}", file.display()))?;
-                text.lines().next().unwrap_or_default().to_owned()
-            }
-        };
-        keys::load(&path, &password).map_err(|error| error.to_string())
-    };
-    let opened = tokio::task::spawn_blocking(open)
-        .await
-        .unwrap_or_else(|error| Err(error.to_string()));
-    opened.map_err(|why| Error::Key { path: shown, why })
-}
-
 /// Starts everything.
 pub(crate) async fn start(config: Config) -> Result<Running, Error> {
     config.validate()?;
-    let Chain { rpc, signer, times } = check_chain(&config).await?;
-    let store = Store::open(&config.state_dir, config.chain_id, config.market)?;
-    let dir = std::path::absolute(&config.state_dir).map_err(|source| Error::Io {
-        path: config.state_dir.clone(),
-        source,
-    })?;
-    let sandbox = sandbox(&config, &dir).await?;
+    let signers = keys(&config.chains).await?;
+    let reached = reach_all(&config.chains, &signers).await?;
+    let state = StateDir::open(&config.state_dir)?;
+    let stores = state.stores(&config.chains)?;
+    let dir = state.path();
+    let sandbox = sandbox(&config, dir).await?;
 
-    let (inbox, messages) = mpsc::unbounded_channel();
-    let clock = ChainClock::default();
-    let tracker = TaskTracker::new();
-    let cancel = CancellationToken::new();
-    let (given_up, failures) = watch::channel(None);
     let (stopping, stopping_seen) = watch::channel(Stopping::No);
-    let (idle, idle_seen) = watch::channel(false);
+    let (fates, given_up) = Fates::new(config.chains.len());
+    let (tracker, cancel) = (TaskTracker::new(), CancellationToken::new());
     let board = Board::default();
 
     let blobs = bind("serve.bind", config.serve).await?;
@@ -129,7 +74,153 @@ pub(crate) async fn start(config: Config) -> Result<Running, Error> {
         None => None,
     };
     let admin_url = admin.as_ref().map(|(_, address)| local_url(*address));
+    board.write(|status| {
+        status.version = env!("CARGO_PKG_VERSION");
+        status.blob_url = blob_url.to_string();
+        status.capacity_tasks = config.capacity.tasks;
+    });
 
+    let depot = depot(&config, dir, stores.clone())?;
+    let published = depot.published.clone();
+    let readers = stores.iter().map(|store| store.for_reading()).collect();
+    let common = Common {
+        sandbox: sandbox.clone(),
+        depot,
+        capacity: Capacity::new(config.capacity),
+        lease_tasks: config.capacity.lease_tasks,
+        scratch: empty_dir(dir.join("reruns"))?,
+        places: Arc::new(Semaphore::new(
+            usize::try_from(config.capacity.tasks).unwrap_or(1).max(1),
+        )),
+        retention: config.retention,
+        blob_url: blob_url.clone(),
+        stopping: stopping_seen,
+        fates,
+        cancel: cancel.clone(),
+        tracker: tracker.clone(),
+    };
+    // Before any chain takes new work: what was promised on one is room that no other one has.
+    let mut promised = Vec::new();
+    for store in &stores {
+        promised.push(Promised::of(store, &common.capacity).await?);
+    }
+    let (mut shelves, mut idle, mut services) = (Vec::new(), Vec::new(), Vec::new());
+    let chains = config
+        .chains
+        .into_iter()
+        .zip(signers)
+        .zip(stores)
+        .zip(promised);
+    for (index, (((chain, signer), store), promised)) in chains.enumerate() {
+        let http = HttpClient::new(&HttpPolicy {
+            allow_private: chain.policy.allow_private_sources,
+            ..HttpPolicy::default()
+        })?;
+        let (told, seen) = watch::channel(false);
+        idle.push(seen);
+        let shelf = Shelf::default();
+        shelves.push(shelf.clone());
+        services.push(Service {
+            index,
+            private: DirStore::open(state.of(&chain).join("private"))?,
+            place: board.add(first_status(&chain, signer.address())),
+            config: chain,
+            signer,
+            store,
+            http,
+            shelf,
+            promised,
+            idle: Arc::new(told),
+            common: common.clone(),
+        });
+    }
+    for (service, reached) in services.into_iter().zip(reached) {
+        let span = tracing::info_span!("serve", chain = service.config.name);
+        tracker.spawn(service.run(reached).instrument(span));
+    }
+    let blob_router = serve::router(published, readers);
+    spawn_server(&tracker, &cancel, blobs.0, blob_router);
+    if let Some((listener, _)) = admin {
+        spawn_server(&tracker, &cancel, listener, admin::router(board.clone()));
+    }
+    Ok(Running {
+        cancel,
+        tracker,
+        sandbox,
+        shelves,
+        stopping,
+        idle,
+        given_up,
+        board,
+        blob_url,
+        admin_url,
+    })
+}
+
+/// The keys of all chains, in their order.
+async fn keys(chains: &[ChainConfig]) -> Result<Vec<PrivateKeySigner>, Error> {
+    let opened = join_all(chains.iter().map(operator_key)).await;
+    let mut signers = Vec::new();
+    for (chain, signer) in chains.iter().zip(opened) {
+        signers.push(signer.map_err(|error| error.of_chain(&chain.name))?);
+    }
+    tell_keys_apart(chains, &signers)?;
+    Ok(signers)
+}
+
+/// Two markets of one chain cannot share a key: each sender would take the other's nonces.
+pub(crate) fn tell_keys_apart(
+    chains: &[ChainConfig],
+    signers: &[PrivateKeySigner],
+) -> Result<(), Error> {
+    let mut taken: HashMap<(u64, Address), &str> = HashMap::new();
+    for (chain, signer) in chains.iter().zip(signers) {
+        let key = (chain.chain_id, signer.address());
+        if let Some(other) = taken.insert(key, &chain.name) {
+            let why = format!(
+                "the operator key {} is that of {other:?} too, on the same chain: the transactions of both would take \
+                 each other's place. Give each its own operator key, with `setOperator`",
+                signer.address()
+            );
+            return Err(chain.invalid("chain.provider.keystore", why).into());
+        }
+    }
+    Ok(())
+}
+
+/// Looks at all chains at once. One that does not answer may wait, unless none does.
+async fn reach_all(
+    chains: &[ChainConfig],
+    signers: &[PrivateKeySigner],
+) -> Result<Vec<Result<Reached, Error>>, Error> {
+    let looks = chains.iter().zip(signers);
+    let looks = join_all(looks.map(|(chain, signer)| reach(chain, signer))).await;
+    let none_answers = looks.iter().all(Result::is_err);
+    let mut reached = Vec::new();
+    for (chain, look) in chains.iter().zip(looks) {
+        match look {
+            Err(error) if none_answers || !error.may_pass() => {
+                return Err(error.of_chain(&chain.name));
+            }
+            look => reached.push(look),
+        }
+    }
+    Ok(reached)
+}
+
+fn first_status(chain: &ChainConfig, operator: Address) -> ChainStatus {
+    ChainStatus {
+        name: chain.name.clone(),
+        chain_id: chain.chain_id,
+        market: chain.market,
+        provider: chain.provider,
+        operator,
+        blocked: vec!["it is starting".to_owned()],
+        ..ChainStatus::default()
+    }
+}
+
+fn depot(config: &Config, dir: &Path, stores: Vec<crate::store::Store>) -> Result<Depot, Error> {
     let published = DirStore::open_with(
         dir.join("published"),
         // Room above the owner's choice: what is owed is never refused for what is old.
@@ -140,138 +231,20 @@ pub(crate) async fn start(config: Config) -> Result<Running, Error> {
                 .saturating_add(config.capacity.disk_bytes),
         },
     )?;
-    let http = HttpClient::new(&HttpPolicy {
-        allow_private: config.policy.allow_private_sources,
-        ..HttpPolicy::default()
-    })?;
-    let shop = Workshop {
-        sandbox,
-        store: store.clone(),
-        private: DirStore::open(dir.join("private"))?,
-        published: published.clone(),
-        cache: DirStore::open(dir.join("cache"))?,
-        http,
-        clock: clock.clone(),
-        inbox: inbox.clone(),
-        running: Arc::new(AtomicU32::new(0)),
-        tracker: tracker.clone(),
-        prepared: Arc::default(),
-    };
-    let (sender, outcomes) = Sender::new(
-        rpc.clone(),
-        signer.clone(),
-        config.chain_id,
-        config.market,
-        store.clone(),
-        clock.clone(),
-        config.timing.clone(),
-    );
-    board.write(|status| {
-        status.version = env!("CARGO_PKG_VERSION");
-        status.chain_id = config.chain_id;
-        status.market = config.market;
-        status.provider = config.provider;
-        status.operator = signer.address();
-        status.blob_url = blob_url.to_string();
-        status.capacity_tasks = config.capacity.tasks;
-        status.blocked = vec!["it is starting".to_owned()];
-    });
-    if signer.address() == config.provider {
-        publish_endpoint(&config, &rpc, &sender, &blob_url).await?;
-    }
+    let cache = DirStore::open(dir.join("cache"))?;
+    Ok(Depot::new(published, cache, stores, config.retention))
+}
 
-    let capacity = Capacity::new(config.capacity);
-    let rerunner = Rerunner {
-        shop: shop.clone(),
-        rpc: rpc.clone(),
-        market: config.market,
-        capacity: capacity.clone(),
-        scratch: dir.join("reruns"),
-        places: Arc::new(Semaphore::new(
-            usize::try_from(config.capacity.tasks).unwrap_or(1).max(1),
-        )),
+/// A directory of which nothing that a process before this one left there is of use.
+fn empty_dir(path: std::path::PathBuf) -> Result<std::path::PathBuf, Error> {
+    let emptied = match std::fs::remove_dir_all(&path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        _ => std::fs::create_dir_all(&path),
     };
-    rerunner.sweep().map_err(|source| Error::Io {
-        path: rerunner.scratch.clone(),
-        source,
-    })?;
-    let tools = Tools {
-        provider: config.provider,
-        operator: signer.address(),
-        market: config.market,
-        chain_id: config.chain_id,
-        times,
-        rpc: rpc.clone(),
-        store: store.clone(),
-        sender: sender.clone(),
-        shop: shop.clone(),
-        rerunner,
-        watch: config.watch,
-        clock: clock.clone(),
-        capacity,
-        lease_tasks: config.capacity.lease_tasks,
-        policy: config.policy.clone(),
-        timing: config.timing.clone(),
-        retention: config.retention,
-        board: board.clone(),
-        stopping: stopping_seen,
-        idle: Arc::new(idle),
-    };
-    let follow = Follow {
-        rpc,
-        chain_id: config.chain_id,
-        market: config.market,
-        timing: config.timing.clone(),
-        on_demand: config.is_devnet(),
-        store: store.clone(),
-        clock,
-        inbox,
-    };
-    let inbox = Arc::new(Mutex::new(Inbox {
-        messages,
-        outcomes,
-        synced: false,
-    }));
-
-    let watched = (cancel.clone(), given_up.clone());
-    tracker.spawn(async move {
-        let (cancel, given_up) = watched;
-        supervise("follower", cancel, given_up, || follow.run()).await;
-    });
-    let watched = (cancel.clone(), given_up.clone());
-    tracker.spawn(async move {
-        let (cancel, given_up) = watched;
-        supervise("sender", cancel, given_up, || sender.run()).await;
-    });
-    let watched = (cancel.clone(), given_up);
-    tracker.spawn(async move {
-        let (cancel, given_up) = watched;
-        let control = || async {
-            let mut inbox = inbox.lock().await;
-            Control::run(tools.clone(), &mut inbox).await
-        };
-        supervise("control", cancel, given_up, control).await;
-    });
-    spawn_server(
-        &tracker,
-        &cancel,
-        blobs.0,
-        serve::router(published, store.for_reading()),
-    );
-    if let Some((listener, _)) = admin {
-        spawn_server(&tracker, &cancel, listener, admin::router(board.clone()));
+    match emptied {
+        Ok(()) => Ok(path),
+        Err(source) => Err(Error::Io { path, source }),
     }
-    Ok(Running {
-        cancel,
-        tracker,
-        shop,
-        stopping,
-        idle: idle_seen,
-        given_up: failures,
-        board,
-        blob_url,
-        admin_url,
-    })
 }
 
 /// The engine and the sandbox. The instance's name is made from the state directory: a process that
@@ -308,36 +281,6 @@ fn local_url(address: SocketAddr) -> Url {
     url
 }
 
-/// Only the provider's own key can say where its outputs are.
-async fn publish_endpoint(
-    config: &Config,
-    rpc: &DynProvider,
-    sender: &Sender,
-    url: &Url,
-) -> Result<(), Error> {
-    let market = IMarket::new(config.market, rpc);
-    let profile = market.profileOf(config.provider).call().await;
-    let profile = profile.map_err(|error| ChainError::from_contract("profileOf", error))?;
-    if profile.endpoint == url.as_str() {
-        return Ok(());
-    }
-    let call = IMarket::setProfileCall {
-        nodeId: profile.nodeId,
-        capabilities: profile.capabilities,
-        endpoint: url.to_string(),
-    };
-    let unique: u64 = rand::random();
-    let intent = NewIntent {
-        id: format!("profile/{unique:016x}"),
-        data: call.abi_encode().into(),
-        not_after: None,
-        repeatable: true,
-    };
-    tracing::info!(%url, "publishing the endpoint in the provider's profile");
-    sender.send(intent).await?;
-    Ok(())
-}
-
 fn spawn_server(
     tracker: &TaskTracker,
     cancel: &CancellationToken,
@@ -358,4 +301,33 @@ fn spawn_server(
             () = too_long => {}
         }
     });
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn two_markets_of_one_chain_need_two_keys_and_two_chains_do_not() {
+        let chain = |name: &str, chain_id, market| {
+            let url = Url::parse("http://localhost:1").unwrap();
+            let market = Address::repeat_byte(market);
+            let me = Address::repeat_byte(7);
+            let mut chain = ChainConfig::devnet(url, market, me, PrivateKeySigner::random());
+            (chain.name, chain.chain_id) = (name.to_owned(), chain_id);
+            chain
+        };
+        let key: PrivateKeySigner = format!("{:064x}", 1).parse().unwrap();
+        let keys = [key.clone(), key];
+        let error = tell_keys_apart(&[chain("old", 10, 1), chain("new", 10, 2)], &keys);
+        assert_eq!(
+            error.unwrap_err().to_string(),
+            "`chain.provider.keystore` of chain \"new\": the operator key 0x7E5F4552091A69125d5DfCb7b8C2659029395Bdf is \
+             that of \"old\" too, on the same chain: the transactions of both would take each other's place. Give each its \
+             own operator key, with `setOperator`"
+        );
+        tell_keys_apart(&[chain("l1", 1, 1), chain("l2", 10, 1)], &keys).unwrap();
+    }
 }

@@ -8,6 +8,23 @@ use serde::Serialize;
 pub struct Status {
     /// Version of this program.
     pub version: &'static str,
+    /// Base URL of the published outputs.
+    pub blob_url: String,
+    /// Containers that run now, for all chains together.
+    pub running_tasks: u32,
+    /// Most containers that run at the same time.
+    pub capacity_tasks: u32,
+    /// Whether a stop was asked for.
+    pub stopping: bool,
+    /// The chains that are served, side by side, as they are configured.
+    pub chains: Vec<ChainStatus>,
+}
+
+/// A moment of one chain.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct ChainStatus {
+    /// What the owner calls it.
+    pub name: String,
     /// Chain id.
     pub chain_id: u64,
     /// The market contract.
@@ -16,8 +33,6 @@ pub struct Status {
     pub provider: Address,
     /// The address of the key that signs.
     pub operator: Address,
-    /// Base URL of the published outputs.
-    pub blob_url: String,
     /// Newest block seen.
     pub head_block: u64,
     /// Its time, in Unix seconds.
@@ -28,12 +43,8 @@ pub struct Status {
     pub free_stake: u128,
     /// Containers that run now.
     pub running_tasks: u32,
-    /// Most containers that run at the same time.
-    pub capacity_tasks: u32,
-    /// What keeps this executor from taking work, in words; empty when it takes work.
+    /// What keeps this executor from taking work here, in words; empty when it takes work.
     pub blocked: Vec<String>,
-    /// Whether a stop was asked for.
-    pub stopping: bool,
     /// Leases and seats that are not over.
     pub leases: Vec<LeaseStatus>,
     /// Open jobs that are not taken, and why.

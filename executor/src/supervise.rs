@@ -18,11 +18,13 @@ pub(crate) struct GivenUp {
     pub(crate) why: String,
 }
 
-/// Runs `service` again and again until `cancel`; tells `given_up` when it fails for good.
+/// Runs `service` again and again until `cancel`; tells `failed` why each time it fails and when it is started again,
+/// and `given_up` when it fails for good.
 pub(crate) async fn supervise<F, T, E>(
     name: &'static str,
     cancel: CancellationToken,
     given_up: watch::Sender<Option<GivenUp>>,
+    failed: impl Fn(&str, Duration),
     mut service: impl FnMut() -> F,
 ) where
     F: Future<Output = Result<T, E>>,
@@ -59,6 +61,7 @@ pub(crate) async fn supervise<F, T, E>(
             ?wait,
             "a service failed and is started again"
         );
+        failed(&why, wait);
         tokio::select! {
             () = cancel.cancelled() => return,
             () = tokio::time::sleep(wait) => {}
@@ -82,8 +85,14 @@ mod tests {
             runs.set(runs.get() + 1);
             async { Err::<(), _>("disk full") }
         };
-        supervise("store", CancellationToken::new(), given_up, service).await;
-        assert_eq!(runs.get(), TOO_MANY);
+        let told = Cell::new(0);
+        let failed = |why: &str, _| {
+            assert_eq!(why, "disk full");
+            told.set(told.get() + 1);
+        };
+        let cancel = CancellationToken::new();
+        supervise("store", cancel, given_up, failed, service).await;
+        assert_eq!((runs.get(), told.get()), (TOO_MANY, TOO_MANY - 1));
         let end = seen.borrow().clone().unwrap();
         assert_eq!((end.service, end.why.as_str()), ("store", "disk full"));
     }
@@ -104,7 +113,7 @@ mod tests {
                 Err::<(), _>("now and then")
             }
         };
-        supervise("chain", cancel.clone(), given_up, service).await;
+        supervise("chain", cancel.clone(), given_up, |_, _| {}, service).await;
         assert_eq!(runs.get(), 20);
         assert!(seen.borrow().is_none());
     }

@@ -57,7 +57,7 @@ impl Workshop {
     /// Runs a trial in the background; the answer is a message, and none comes after `cancel`.
     pub(crate) fn try_out(&self, trial: Trial, cancel: CancellationToken) {
         let shop = self.clone();
-        self.tracker.spawn(async move {
+        self.spawn(async move {
             let began = Instant::now();
             let result = tokio::select! {
                 biased;

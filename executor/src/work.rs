@@ -22,11 +22,13 @@ use piecework::{
 };
 use tokio::sync::mpsc;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::Instrument as _;
 
 use crate::{
     capacity::Reservation,
     clock::{ChainClock, local_now},
     control::Message,
+    depot::{Cached, Depot, clear},
     sandbox::{Prepared, Sandbox, SandboxError, TaskResult},
     seat::{Key, Vote, Work},
     store::{Store, StoreError, TaskRow},
@@ -103,26 +105,47 @@ pub(crate) struct Order {
 pub(crate) struct Workshop {
     pub(crate) sandbox: Sandbox,
     pub(crate) store: Store,
-    /// Results that nobody may see yet.
+    /// Results of this chain that nobody may see yet.
     pub(crate) private: DirStore,
-    /// What is served.
-    pub(crate) published: DirStore,
-    /// Images and inputs of clients.
-    pub(crate) cache: DirStore,
+    /// Blobs of all chains.
+    pub(crate) depot: Depot,
     pub(crate) http: HttpClient,
     pub(crate) clock: ChainClock,
     pub(crate) inbox: mpsc::UnboundedSender<Message>,
     pub(crate) running: Arc<AtomicU32>,
     pub(crate) tracker: TaskTracker,
-    /// Jobs whose image and input are here.
-    pub(crate) prepared: Arc<Mutex<HashMap<B256, Prepared>>>,
+    /// Jobs of this chain whose image and input are here.
+    pub(crate) shelf: Shelf,
+}
+
+/// A job that is ready, and the right to rely on what it has in the cache.
+type Shelved = (Prepared, Cached);
+
+/// Jobs whose image and input are here; clones share it.
+#[derive(Clone, Default)]
+pub(crate) struct Shelf(Arc<Mutex<HashMap<B256, Shelved>>>);
+
+impl Shelf {
+    fn lock(&self) -> MutexGuard<'_, HashMap<B256, Shelved>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps only these jobs: what no other one needs may go.
+    pub(crate) fn keep(&self, jobs: &HashSet<B256>) {
+        self.lock().retain(|job, _| jobs.contains(job));
+    }
 }
 
 impl Workshop {
+    /// Runs something in the background; what it logs says for which chain.
+    pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.tracker.spawn(work.in_current_span());
+    }
+
     /// Makes a job's image and input ready, in the background; the answer is a message.
     pub(crate) fn prepare(&self, job: B256, spec: Arc<JobSpec>, seed: B256) {
         let shop = self.clone();
-        self.tracker.spawn(async move {
+        self.spawn(async move {
             let result = shop.ready(job, &spec, seed).await;
             let result = result.map(|_| ()).map_err(Failure::from);
             let _ = shop.inbox.send(Message::Prepared { job, result });
@@ -136,9 +159,10 @@ impl Workshop {
         spec: &JobSpec,
         seed: B256,
     ) -> Result<Prepared, SandboxError> {
-        if let Some(prepared) = self.shelf().get(&job) {
+        if let Some((prepared, _)) = self.shelf.lock().get(&job) {
             return Ok(prepared.clone());
         }
+        let cached = self.depot.cached().await;
         let sources: Vec<Box<dyn BlobSource>> = spec
             .sources
             .iter()
@@ -152,40 +176,31 @@ impl Workshop {
             .collect();
         let prepared = self
             .sandbox
-            .prepare(spec, seed, &sources, &self.cache)
+            .prepare(spec, seed, &sources, &self.depot.cache)
             .await?;
-        self.shelf().insert(job, prepared.clone());
+        self.shelf.lock().insert(job, (prepared.clone(), cached));
         Ok(prepared)
     }
 
     /// Forgets that a job is ready: perhaps the engine has lost its image, or the disk its input.
     pub(crate) fn unshelve(&self, job: B256) {
-        self.shelf().remove(&job);
-    }
-
-    /// Keeps only these jobs ready: what no other one needs may go.
-    pub(crate) fn keep_ready(&self, jobs: &HashSet<B256>) {
-        self.shelf().retain(|job, _| jobs.contains(job));
+        self.shelf.lock().remove(&job);
     }
 
     /// Removes images that are not kept any longer from the engine, in the background.
     pub(crate) fn remove_images(&self, keep: Duration, max_bytes: u64) {
         let sandbox = self.sandbox.clone();
-        self.tracker.spawn(async move {
+        self.spawn(async move {
             if let Err(error) = sandbox.remove_unused_images(keep, max_bytes).await {
                 tracing::warn!(%error, "cannot remove unused images");
             }
         });
     }
 
-    fn shelf(&self) -> MutexGuard<'_, HashMap<B256, Prepared>> {
-        self.prepared.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Runs what is missing of a lease, in the background; the answer is a message.
     pub(crate) fn start(&self, order: Order, cancel: CancellationToken) {
         let shop = self.clone();
-        self.tracker.spawn(async move {
+        self.spawn(async move {
             let key = order.key;
             let result = tokio::select! {
                 biased;
@@ -253,7 +268,7 @@ impl Workshop {
         let mut rows = self.store.tasks(job, first, count).await?;
         rows.retain(|row| {
             let digest = Digest(row.digest.0);
-            self.private.contains(&digest) || self.published.contains(&digest)
+            self.private.contains(&digest) || self.depot.published.contains(&digest)
         });
         Ok(rows)
     }
@@ -319,7 +334,7 @@ impl Workshop {
         let digests = self.digests(job, task, 1).await?;
         let digest = digests.first().copied();
         let digest = digest.ok_or_else(|| WorkError::Damaged(format!("no outcome of {task}")))?;
-        let (private, published) = (self.private.clone(), self.published.clone());
+        let (private, published) = (self.private.clone(), self.depot.published.clone());
         let bytes = background(move || read_manifest(&private, &published, &digest)).await?;
         Ok(Vote {
             value: digest.into(),
@@ -341,7 +356,8 @@ impl Workshop {
     /// Serves a lease's outputs from now on.
     pub(crate) async fn publish(&self, job: B256, first: u32, count: u32) -> Result<(), WorkError> {
         let digests = self.digests(job, first, count).await?;
-        let (private, published) = (self.private.clone(), self.published.clone());
+        let (private, published) = (self.private.clone(), self.depot.published.clone());
+        let _publishing = self.depot.publishing().await;
         let blobs = background(move || {
             let mut blobs = Vec::new();
             let manifest = lease_manifest::encode(&digests);
@@ -366,20 +382,13 @@ impl Workshop {
         Ok(self.store.put_published(job, first, blobs).await?)
     }
 
-    /// Forgets what no lease needs: private copies of published blobs, images and inputs. Only
-    /// when nothing runs and nothing is ready to run.
-    pub(crate) async fn tidy(&self) -> Result<(), WorkError> {
-        self.shelf().clear();
-        let (private, cache) = (self.private.clone(), self.cache.clone());
-        background(move || {
-            for store in [&private, &cache] {
-                for (digest, _) in store.list()? {
-                    store.remove(&digest)?;
-                }
-            }
-            Ok(())
-        })
-        .await
+    /// Forgets what no lease of this chain needs: private copies of published blobs; images and inputs, unless another
+    /// chain relies on some (then `false`). Only when nothing runs and nothing is ready to run.
+    pub(crate) async fn tidy(&self) -> Result<bool, WorkError> {
+        self.shelf.lock().clear();
+        let private = self.private.clone();
+        background(move || clear(&private)).await?;
+        self.depot.empty_cache().await
     }
 }
 

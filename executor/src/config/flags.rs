@@ -6,7 +6,8 @@ use alloy::primitives::Address;
 use clap::Args;
 use url::Url;
 
-/// What overrides the configuration file. Every flag has an environment variable.
+/// What overrides the configuration file. Every flag has an environment variable. Those about a chain, its key or
+/// its policy are refused where the file has several chains.
 #[derive(Args, Clone, Debug, Default)]
 pub struct Flags {
     /// Configuration file (TOML); executor.example.toml explains every key
@@ -66,6 +67,38 @@ pub struct Flags {
 }
 
 impl Flags {
+    /// The name of one that is set and is about one chain, if there is any: where a file has several chains, it
+    /// cannot be told which one is meant.
+    pub(super) fn of_one_chain(&self) -> Option<&'static str> {
+        [
+            ("--rpc-url (PIECEWORK_RPC_URL)", self.rpc_url.is_some()),
+            ("--chain-id (PIECEWORK_CHAIN_ID)", self.chain_id.is_some()),
+            ("--market (PIECEWORK_MARKET)", self.market.is_some()),
+            ("--provider (PIECEWORK_PROVIDER)", self.provider.is_some()),
+            ("--keystore (PIECEWORK_KEYSTORE)", self.keystore.is_some()),
+            (
+                "--password-file (PIECEWORK_PASSWORD_FILE)",
+                self.password_file.is_some(),
+            ),
+            ("PIECEWORK_PASSWORD", self.password.is_some()),
+            ("PIECEWORK_PRIVATE_KEY", self.private_key.is_some()),
+            (
+                "--min-price (PIECEWORK_MIN_PRICE)",
+                self.min_price.is_some(),
+            ),
+            (
+                "--watch-share (PIECEWORK_WATCH_SHARE)",
+                self.watch_share.is_some(),
+            ),
+            (
+                "--watch-max-deposit (PIECEWORK_WATCH_MAX_DEPOSIT)",
+                self.watch_max_deposit.is_some(),
+            ),
+        ]
+        .into_iter()
+        .find_map(|(name, is_set)| is_set.then_some(name))
+    }
+
     /// Takes the secrets from the environment: `PIECEWORK_PASSWORD` and `PIECEWORK_PRIVATE_KEY`.
     #[must_use]
     pub fn with_secrets_from_env(mut self) -> Self {

@@ -3,17 +3,23 @@
 //! Flags win over the environment, the environment over the file. Unknown keys, missing keys and
 //! values that cannot work are refused with an error that names the key.
 
+mod chain;
 mod file;
 mod flags;
+mod old_form;
+mod sections;
 
-use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
-
-use alloy::{
-    primitives::{Address, B256},
-    signers::local::PrivateKeySigner,
+use std::{
+    collections::{HashMap, HashSet},
+    net::SocketAddr,
+    path::PathBuf,
+    time::Duration,
 };
+
+use alloy::{primitives::Address, signers::local::PrivateKeySigner};
 use url::Url;
 
+pub use chain::{ChainConfig, ChainTiming, OperatorKey, Password, Policy, Watch};
 pub use flags::Flags;
 
 /// Chain id of local development chains, where a raw key is accepted.
@@ -41,22 +47,56 @@ pub enum ConfigError {
         /// Where and why, naming the key.
         source: Box<toml::de::Error>,
     },
+    /// The file has the form of the time when an executor served one chain.
+    #[error(
+        "{path} is of an older form: an executor serves several chains now, and all that belongs to one of them \
+         stands together, its `[[chain]]` first. Nothing was started. Change these lines, and keep what is below each of \
+         them:\n{edits}What the executor remembers of that chain is found again by its id and market."
+    )]
+    OldForm {
+        /// Path of the file.
+        path: PathBuf,
+        /// The lines to change, each with what it becomes.
+        edits: String,
+    },
     /// A key that has no default is set nowhere.
-    #[error("`{key}` is not set: set it in the file, or with {flag}")]
+    #[error("`{key}`{} is not set: set it in {hint}", of(chain))]
     Missing {
         /// The key, with its section.
         key: &'static str,
-        /// The flag that sets it.
-        flag: &'static str,
+        /// The chain it is missing for, by its name, or by its place in the file.
+        chain: Option<String>,
+        /// What sets it.
+        hint: String,
     },
     /// A value cannot work.
-    #[error("`{key}`: {why}")]
+    #[error("`{key}`{}: {why}", of(chain))]
     Invalid {
         /// The key, with its section.
         key: &'static str,
+        /// The chain it belongs to.
+        chain: Option<String>,
         /// Why, and what would work.
         why: String,
     },
+    /// A flag or an environment variable speaks of one chain, and the file has several.
+    #[error(
+        "{flag} is about one chain, and the file has {count}: which one is meant cannot be told. Nothing was started; \
+         say it in that chain's table of the file instead, and unset {flag}"
+    )]
+    WhichChain {
+        /// The flag, and the environment variable.
+        flag: &'static str,
+        /// Chains in the file.
+        count: usize,
+    },
+}
+
+fn of(chain: &Option<String>) -> String {
+    chain
+        .as_ref()
+        .map(|chain| format!(" of chain {chain:?}"))
+        .unwrap_or_default()
 }
 
 impl ConfigError {
@@ -66,8 +106,10 @@ impl ConfigError {
         match self {
             Self::Read { .. } => "config-read",
             Self::Parse { .. } => "config-parse",
+            Self::OldForm { .. } => "config-old-form",
             Self::Missing { .. } => "config-missing",
             Self::Invalid { .. } => "config-invalid",
+            Self::WhichChain { .. } => "config-which-chain",
         }
     }
 }
@@ -75,48 +117,8 @@ impl ConfigError {
 pub(crate) fn invalid(key: &'static str, why: impl Into<String>) -> ConfigError {
     ConfigError::Invalid {
         key,
+        chain: None,
         why: why.into(),
-    }
-}
-
-/// The key that signs for the provider.
-#[derive(Clone)]
-pub enum OperatorKey {
-    /// A keystore file and where its password is.
-    Keystore {
-        /// Path of the keystore file.
-        path: PathBuf,
-        /// Where the password comes from.
-        password: Password,
-    },
-    /// The key itself; refused outside development chains.
-    Raw(PrivateKeySigner),
-}
-
-impl fmt::Debug for OperatorKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Keystore { path, .. } => f.debug_struct("Keystore").field("path", path).finish(),
-            Self::Raw(signer) => f.debug_tuple("Raw").field(&signer.address()).finish(),
-        }
-    }
-}
-
-/// Where the keystore's password comes from.
-#[derive(Clone)]
-pub enum Password {
-    /// The first line of a file.
-    File(PathBuf),
-    /// The text itself, from the environment variable `PIECEWORK_PASSWORD`.
-    Text(String),
-}
-
-impl fmt::Debug for Password {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::File(path) => f.debug_tuple("File").field(path).finish(),
-            Self::Text(_) => f.write_str("Text(…)"),
-        }
     }
 }
 
@@ -136,52 +138,6 @@ pub struct Capacity {
     pub lease_tasks: u32,
 }
 
-/// Which work is worth taking.
-#[derive(Clone, Debug)]
-pub struct Policy {
-    /// Least price of a task after the protocol's fee, in the token's smallest unit.
-    pub min_price: u128,
-    /// Most stake locked for the jobs of one client at the same time, in the token's smallest
-    /// unit; `None` for no limit.
-    pub max_exposure: Option<u128>,
-    /// Share of the provider's stake, in percent, that may be locked at the same time for all clients together
-    /// of whom nothing was ever earned. 100: they are trusted like others, and their trials do not wait.
-    pub strangers_percent: u8,
-    /// Most leases and seats held at the same time.
-    pub max_leases: u32,
-    /// Private lists of providers (their Merkle roots) for whose jobs we work, once we are admitted to
-    /// them. Whoever made a list may hold every other seat on it.
-    pub lists: Vec<B256>,
-    /// Least fee of a juror, in the token's smallest unit: above the price of one task and the gas of
-    /// four transactions.
-    pub min_jury_fee: u128,
-    /// A new spec's first task is run twice before an optimistic lease of it is taken: a jury would convict this
-    /// machine of what a spec makes of the clock or of chance. If the outputs differ, no job with it is taken. Longest
-    /// time-out of such a task, in seconds; what may take longer is taken of known clients only, untried. 0: nothing
-    /// is tried.
-    pub try_seconds: u64,
-    /// Fetch inputs from loopback and private addresses too. For development networks only: a
-    /// client could otherwise make this machine read what only it can reach.
-    pub allow_private_sources: bool,
-}
-
-/// How the chain is followed and transactions are sent.
-#[derive(Clone, Debug)]
-pub struct ChainTiming {
-    /// How often a new block is looked for.
-    pub poll: Duration,
-    /// Blocks after which a block is taken for final.
-    pub confirmations: u64,
-    /// How long a transaction may wait before its fees are raised.
-    pub bump_after: Duration,
-    /// Most that is paid for a unit of gas, in wei.
-    pub max_fee_per_gas: u128,
-    /// Distance from a deadline, in seconds, at which an act is not begun any more.
-    pub margin: u64,
-    /// First block that is read when the store is new.
-    pub from_block: u64,
-}
-
 /// How long results and images are kept.
 #[derive(Clone, Copy, Debug)]
 pub struct Retention {
@@ -196,53 +152,17 @@ pub struct Retention {
     pub max_bytes: u64,
 }
 
-/// How much of others' results is run again, and challenged if it is wrong.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Watch {
-    /// Share of the tasks of each result (0 to 1) that is run again, at least one; 0 watches nothing.
-    pub share: f64,
-    /// Most units of the operator's ledger in open challenges at the same time. Nothing is watched without it.
-    pub max_deposit: Option<u128>,
-    /// Most challenges that are open at the same time.
-    pub max_open: u32,
-}
-
-impl Watch {
-    /// Watches nothing.
-    pub const OFF: Self = Self {
-        share: 0.0,
-        max_deposit: None,
-        max_open: 8,
-    };
-}
-
-/// Everything that an [`Executor`](crate::Executor) needs to know.
+/// Everything that an [`Executor`](crate::Executor) needs to know: one machine, and the chains that it serves.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// All state lives under this directory; one executor owns it.
     pub state_dir: PathBuf,
-    /// JSON-RPC endpoint of the chain.
-    pub rpc_url: Url,
-    /// Chain id that the endpoint must have.
-    pub chain_id: u64,
-    /// Address of the market contract.
-    pub market: Address,
-    /// The staked account this executor works for.
-    pub provider: Address,
-    /// The key that signs: the provider's own, or one it allowed with `setOperator`.
-    pub operator: OperatorKey,
     /// Container engine, `unix:///path/to/docker.sock`.
     pub docker: String,
     /// OCI runtime of the containers (`runsc` for gVisor); `None` for the engine's default.
     pub runtime: Option<String>,
-    /// What the machine gives.
+    /// What the machine gives, to all chains together.
     pub capacity: Capacity,
-    /// What is worth taking.
-    pub policy: Policy,
-    /// What is watched of others' results.
-    pub watch: Watch,
-    /// How the chain is followed.
-    pub timing: ChainTiming,
     /// Where outputs are served.
     pub serve: SocketAddr,
     /// Base URL under which others reach `serve`; `None` for `http://` and the bound address.
@@ -253,11 +173,12 @@ pub struct Config {
     pub retention: Retention,
     /// How long bonded work may go on after the first stop signal.
     pub stop_grace: Duration,
+    /// The chains; at least one.
+    pub chains: Vec<ChainConfig>,
 }
 
 impl Config {
-    /// A configuration for a development network: a raw key, quick polling, private sources
-    /// allowed, every port chosen by the system.
+    /// A configuration for one [development chain](ChainConfig::devnet), every port chosen by the system.
     #[must_use]
     pub fn devnet(
         state_dir: PathBuf,
@@ -269,11 +190,6 @@ impl Config {
     ) -> Self {
         Self {
             state_dir,
-            rpc_url,
-            chain_id: DEVNET_CHAIN,
-            market,
-            provider,
-            operator: OperatorKey::Raw(key),
             docker,
             runtime: None,
             capacity: Capacity {
@@ -282,25 +198,6 @@ impl Config {
                 disk_bytes: 4 << 30,
                 tasks: 2,
                 lease_tasks: 8,
-            },
-            policy: Policy {
-                min_price: 0,
-                max_exposure: None,
-                strangers_percent: 100,
-                max_leases: 16,
-                lists: Vec::new(),
-                min_jury_fee: 0,
-                try_seconds: 600,
-                allow_private_sources: true,
-            },
-            watch: Watch::OFF,
-            timing: ChainTiming {
-                poll: Duration::from_millis(50),
-                confirmations: 8,
-                bump_after: Duration::from_secs(5),
-                max_fee_per_gas: 500_000_000_000,
-                margin: 2,
-                from_block: 0,
             },
             serve: SocketAddr::from(([127, 0, 0, 1], 0)),
             serve_url: None,
@@ -312,6 +209,7 @@ impl Config {
                 max_bytes: 20 << 30,
             },
             stop_grace: Duration::from_secs(60),
+            chains: vec![ChainConfig::devnet(rpc_url, market, provider, key)],
         }
     }
 
@@ -322,17 +220,11 @@ impl Config {
     pub fn load(flags: &Flags) -> Result<Self, ConfigError> {
         let file = match &flags.config {
             Some(path) => file::read(path)?,
-            None => file::File::default(),
+            None => sections::File::default(),
         };
         let config = file::merge(file, flags)?;
         config.validate()?;
         Ok(config)
-    }
-
-    /// Whether this is a development chain.
-    #[must_use]
-    pub fn is_devnet(&self) -> bool {
-        self.chain_id == DEVNET_CHAIN
     }
 
     /// Checks what can be checked without a chain or an engine.
@@ -351,60 +243,31 @@ impl Config {
             0 => Err(invalid(key, "must not be zero")),
             _ => Ok(()),
         };
-        zero("chain.id", self.chain_id)?;
         zero("capacity.cpu_millis", cpu_millis)?;
         zero("capacity.memory_bytes", memory_bytes)?;
         zero("capacity.disk_bytes", disk_bytes)?;
         zero("capacity.tasks", tasks.into())?;
         zero("capacity.lease_tasks", lease_tasks.into())?;
-        if !(1..=100).contains(&self.policy.strangers_percent) {
-            return Err(invalid(
-                "policy.strangers_percent",
-                "must be from 1 to 100: without strangers no client is ever known",
-            ));
-        }
-        zero("policy.max_leases", self.policy.max_leases.into())?;
         zero("retention.max_bytes", self.retention.max_bytes)?;
-        zero("watch.max_open", self.watch.max_open.into())?;
-        if !(0.0..=1.0).contains(&self.watch.share) {
-            return Err(invalid(
-                "watch.share",
-                format!("{} is not between 0 and 1", self.watch.share),
-            ));
-        }
-        if self.watch.share > 0.0 && self.watch.max_deposit.is_none() {
-            return Err(invalid(
-                "watch.max_deposit",
-                "must be set where watch.share is above 0: a challenge that a jury does not follow loses its deposit, \
-                 so say how much of the operator's ledger may be in challenges at the same time",
-            ));
-        }
         if lease_tasks > 2_048 {
             return Err(invalid(
                 "capacity.lease_tasks",
                 "the market allows at most 2048",
             ));
         }
-        for (key, url) in [
-            ("chain.rpc_url", Some(&self.rpc_url)),
-            ("serve.url", self.serve_url.as_ref()),
-        ] {
-            if let Some(url) = url
-                && !matches!(url.scheme(), "http" | "https")
-            {
+        if let Some(url) = &self.serve_url {
+            if !matches!(url.scheme(), "http" | "https") {
                 return Err(invalid(
-                    key,
+                    "serve.url",
                     format!("{url} is neither http:// nor https://"),
                 ));
             }
-        }
-        if let Some(url) = &self.serve_url
-            && url.as_str().len() > MAX_ENDPOINT
-        {
-            return Err(invalid(
-                "serve.url",
-                format!("longer than the market's limit of {MAX_ENDPOINT} bytes"),
-            ));
+            if url.as_str().len() > MAX_ENDPOINT {
+                return Err(invalid(
+                    "serve.url",
+                    format!("longer than the market's limit of {MAX_ENDPOINT} bytes"),
+                ));
+            }
         }
         if !self.docker.starts_with("unix://") {
             return Err(invalid(
@@ -415,23 +278,36 @@ impl Config {
                 ),
             ));
         }
-        if self.market == Address::ZERO {
-            return Err(invalid("chain.market", "must not be the zero address"));
+        if self.chains.is_empty() {
+            return Err(ConfigError::Missing {
+                key: "chain",
+                chain: None,
+                hint: "the file, with a [[chain]] table for each chain to serve".to_owned(),
+            });
         }
-        if self.provider == Address::ZERO {
-            return Err(invalid("provider.address", "must not be the zero address"));
-        }
-        if matches!(self.operator, OperatorKey::Raw(_)) && !self.is_devnet() {
-            return Err(invalid(
-                "provider.key",
-                format!("a raw key is for chain {DEVNET_CHAIN} only; use provider.keystore"),
-            ));
-        }
-        if self.timing.poll < Duration::from_millis(10) {
-            return Err(invalid("chain.poll_millis", "must be at least 10"));
-        }
-        if self.timing.confirmations > 1_024 {
-            return Err(invalid("chain.confirmations", "must be at most 1024"));
+        self.chains.iter().try_for_each(ChainConfig::validate)?;
+        self.tell_apart()
+    }
+
+    /// No two chains may share a name or a market: each would act on what the other has promised.
+    fn tell_apart(&self) -> Result<(), ConfigError> {
+        let mut names: HashSet<&str> = HashSet::new();
+        let mut markets: HashMap<(u64, Address), &str> = HashMap::new();
+        for chain in &self.chains {
+            if !names.insert(&chain.name) {
+                return Err(chain.invalid(
+                    "chain.name",
+                    "two [[chain]] tables have this name: give each its own, state is kept under it",
+                ));
+            }
+            let place = (chain.chain_id, chain.market);
+            if let Some(other) = markets.insert(place, &chain.name) {
+                let why = format!(
+                    "chain {other:?} has the same id and market: both would work with one stake and contradict each \
+                     other, so each market stands in one [[chain]] table only"
+                );
+                return Err(chain.invalid("chain.market", why));
+            }
         }
         Ok(())
     }

@@ -1,4 +1,9 @@
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
 
 use std::path::PathBuf;
 
@@ -32,10 +37,11 @@ fn the_example_is_a_valid_configuration() {
         ..Flags::default()
     })
     .unwrap();
-    assert_eq!(config.chain_id, 11_155_111);
-    assert!(matches!(config.operator, OperatorKey::Keystore { .. }));
-    assert_eq!(config.policy.min_price, 1_000_000_000_000_000_000_000);
-    assert!(!config.policy.allow_private_sources);
+    let chain = &config.chains[0];
+    assert_eq!((config.chains.len(), chain.chain_id), (1, 11_155_111));
+    assert!(matches!(chain.operator, OperatorKey::Keystore { .. }));
+    assert_eq!(chain.policy.min_price, 1_000_000_000_000_000_000_000);
+    assert!(!chain.policy.allow_private_sources);
 }
 
 #[test]
@@ -56,7 +62,11 @@ fn every_key_of_the_example_that_is_commented_out_is_a_real_key() {
 fn unknown_and_missing_and_impossible_keys_are_named() {
     let text = example_text();
     for (from, to, named) in [
-        ("[policy]", "[policy]\nmin_prise = 1", "min_prise"),
+        (
+            "[chain.policy]",
+            "[chain.policy]\nmin_prise = 1",
+            "min_prise",
+        ),
         ("state_dir", "#state_dir", "state_dir"),
         (
             "min_price = \"1000000000000000000000\"",
@@ -69,10 +79,10 @@ fn unknown_and_missing_and_impossible_keys_are_named() {
         (
             "#strangers_percent = 25",
             "strangers_percent = 101",
-            "policy.strangers_percent",
+            "chain.policy.strangers_percent",
         ),
-        ("keystore = ", "key = ", "provider.key"),
-        ("#share = 0.05", "share = 0.05", "watch.max_deposit"),
+        ("keystore = ", "key = ", "chain.provider.key"),
+        ("#share = 0.05", "share = 0.05", "chain.watch.max_deposit"),
     ] {
         assert!(text.contains(from), "the example has no {from}");
         let error = load(&text.replacen(from, to, 1)).unwrap_err();
@@ -89,7 +99,8 @@ fn flags_win_over_the_file() {
         ..Flags::default()
     };
     let config = Config::load(&flags).unwrap();
-    assert_eq!((config.chain_id, config.policy.min_price), (7, 5));
+    let chain = &config.chains[0];
+    assert_eq!((chain.chain_id, chain.policy.min_price), (7, 5));
 }
 
 #[test]
@@ -116,7 +127,7 @@ fn a_raw_key_works_on_a_development_chain_only_and_is_never_shown() {
     })
     .unwrap_err();
     assert_eq!(error.code(), "config-invalid");
-    assert!(error.to_string().contains("provider.key"));
+    assert!(error.to_string().contains("chain.provider.key"));
     let bad = Flags {
         config: Some(path),
         private_key: Some(key[..20].to_owned()),
@@ -124,4 +135,139 @@ fn a_raw_key_works_on_a_development_chain_only_and_is_never_shown() {
     };
     let error = Config::load(&bad).unwrap_err().to_string();
     assert!(!error.contains(&key[..8]), "{error}");
+}
+
+/// The example with its second chain, which stands there as prose, switched on.
+fn two_chains() -> String {
+    let text = example_text();
+    let begin = text.find("# [[chain]]").unwrap();
+    let (first, second) = text.split_at(begin);
+    let second = second.lines().map(|line| line.trim_start_matches("# "));
+    format!("{first}{}\n", second.collect::<Vec<_>>().join("\n"))
+}
+
+#[test]
+fn the_second_chain_of_the_example_is_a_valid_one_with_prices_and_a_key_of_its_own() {
+    let config = load(&two_chains()).unwrap();
+    let names: Vec<_> = config.chains.iter().map(|chain| &chain.name).collect();
+    assert_eq!(names, ["sepolia", "revive"]);
+    assert_eq!(config.chains[1].policy.min_price, 50_000_000_000);
+    let key = |chain: &ChainConfig| match &chain.operator {
+        OperatorKey::Keystore { path, .. } => path.clone(),
+        OperatorKey::Raw(_) => panic!("a raw key"),
+    };
+    assert_ne!(key(&config.chains[0]), key(&config.chains[1]));
+}
+
+#[test]
+fn what_two_chains_must_not_share_and_what_one_lacks_is_told_with_its_name() {
+    let text = two_chains();
+    let market = "0x5FbDB2315678afecb367f032d93F642f64180aa3";
+    for (from, to, said) in [
+        (
+            "name = \"revive\"",
+            "name = \"sepolia\"",
+            "`chain.name` of chain \"sepolia\": two [[chain]] tables have this name: give each its own, state is kept under it",
+        ),
+        (
+            "id = 420420421\nmarket = \"0x9fE46736679d2D9a65F0992F2272dE9f3c7fa6e0\"",
+            &format!("id = 11155111\nmarket = \"{market}\""),
+            "`chain.market` of chain \"revive\": chain \"sepolia\" has the same id and market: both would work with one \
+             stake and contradict each other, so each market stands in one [[chain]] table only",
+        ),
+        (
+            "keystore = \"/etc/piecework/operator-revive.json\"\n",
+            "",
+            "`chain.provider.keystore` of chain \"revive\" is not set: set it in its table of the file",
+        ),
+        (
+            "min_price = \"50000000000\"",
+            "",
+            "`chain.policy.min_price` of chain \"revive\" is not set: set it in its table of the file",
+        ),
+        (
+            "name = \"revive\"\n",
+            "",
+            "`chain.name` of chain \"number 2\" is not set: set it in its table of the file: a short word of your own, \
+             under which its state is kept",
+        ),
+        (
+            "name = \"revive\"",
+            "name = \"../revive\"",
+            "`chain.name` of chain \"../revive\": must be 1 to 32 lowercase letters, digits and dashes: its state is kept \
+             in a directory of this name",
+        ),
+    ] {
+        assert!(text.contains(from), "the example has no {from}");
+        let error = load(&text.replacen(from, to, 1)).unwrap_err();
+        assert_eq!(error.to_string(), said);
+    }
+    // A market may be at the same address of another chain.
+    let twin = text.replacen("0x9fE46736679d2D9a65F0992F2272dE9f3c7fa6e0", market, 1);
+    load(&twin).unwrap();
+}
+
+#[test]
+fn a_flag_that_could_mean_either_chain_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("executor.toml");
+    std::fs::write(&path, two_chains()).unwrap();
+    let with = |flags: Flags| {
+        Config::load(&Flags {
+            config: Some(path.clone()),
+            ..flags
+        })
+    };
+    let price = Flags {
+        min_price: Some(1),
+        ..Flags::default()
+    };
+    assert_eq!(
+        with(price).unwrap_err().to_string(),
+        "--min-price (PIECEWORK_MIN_PRICE) is about one chain, and the file has 2: which one is meant cannot be told. \
+         Nothing was started; say it in that chain's table of the file instead, and unset --min-price \
+         (PIECEWORK_MIN_PRICE)"
+    );
+    let secret = Flags {
+        password: Some("secret".to_owned()),
+        ..Flags::default()
+    };
+    let error = with(secret).unwrap_err();
+    assert_eq!(error.code(), "config-which-chain");
+    assert!(!error.to_string().contains("secret"));
+    // What is about the machine is no question.
+    let machine = Flags {
+        serve: Some("127.0.0.1:9".parse().unwrap()),
+        ..Flags::default()
+    };
+    assert_eq!(with(machine).unwrap().serve.port(), 9);
+}
+
+#[test]
+fn a_file_of_the_older_form_is_answered_with_the_lines_to_change() {
+    let old = example_text()
+        .replace("[[chain]]", "[chain]")
+        .replace("name = \"sepolia\"\n", "")
+        .replace("[chain.", "[");
+    let error = load(&old).unwrap_err();
+    assert_eq!(error.code(), "config-old-form");
+    let text = error.to_string();
+    let said = text.split_once(" is of an older form").unwrap().1;
+    assert_eq!(
+        said,
+        ": an executor serves several chains now, and all that belongs to one of them stands together, its `[[chain]]` \
+         first. Nothing was started. Change these lines, and keep what is below each of them:\n    \
+         [chain]     becomes  [[chain]] and, below it, name = \"main\" (or any other short word)\n    \
+         [provider]  becomes  [chain.provider]\n    \
+         [policy]    becomes  [chain.policy]\n    \
+         [watch]     becomes  [chain.watch]\n\
+         What the executor remembers of that chain is found again by its id and market."
+    );
+    // Done as it says, it is read.
+    let new = old
+        .replace("\n[chain]\n", "\n[[chain]]\nname = \"main\"\n")
+        .replace("\n[provider]\n", "\n[chain.provider]\n")
+        .replace("\n[policy]\n", "\n[chain.policy]\n")
+        .replace("\n[watch]\n", "\n[chain.watch]\n");
+    assert_eq!(load(&new).unwrap().chains[0].name, "main");
 }

@@ -356,6 +356,7 @@ impl Control {
             wish: Wish::Seat(key),
             bond: cost.bond,
             room: Some(room),
+            room_until: self.room_until(id),
         };
         self.ask_for(name, data, claim).await
     }
@@ -446,6 +447,7 @@ impl Control {
                     wish,
                     bond: 0,
                     room: None,
+                    room_until: Instant::now(),
                 };
                 self.ask_for(name, data, claim).await
             }

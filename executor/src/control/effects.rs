@@ -1,6 +1,6 @@
 //! Effects: what the state machine asked for is done here.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{collections::HashSet, time::Duration};
 
 use alloy::{primitives::B256, sol_types::SolCall as _};
 use piecework::chain::IMarket;
@@ -81,32 +81,28 @@ impl Control {
             return;
         }
         let cancel = self.works.token().child_token();
-        let capacity = &self.tools.capacity;
-        let room = held.room.take().unwrap_or_else(|| {
-            let wanted = held.lease.count;
-            Arc::new(
-                capacity
-                    .reserve(spec.resources, wanted)
-                    .unwrap_or_else(|| capacity.force(spec.resources)),
-            )
-        });
         held.work = Some(cancel.clone());
+        let (count, room) = (held.lease.count, held.room.take());
+        let (free_until, deadline) = (held.lease.free_until(), held.lease.deadline());
+        let seed = entry.job.terms.spec;
+        let whose = seat::Key {
+            lease: key,
+            challenge: 0,
+        };
+        let room = room.unwrap_or_else(|| self.room_for(whose, spec.resources, count));
         self.tidied = false;
         let order = Order {
-            key: seat::Key {
-                lease: key,
-                challenge: 0,
-            },
+            key: whose,
             work: Work {
                 first: key.first,
-                count: held.lease.count,
+                count,
             },
             keyed: None,
-            seed: entry.job.terms.spec,
+            seed,
             spec,
             room,
-            free_until: held.lease.free_until(),
-            deadline: held.lease.deadline().saturating_sub(margin),
+            free_until,
+            deadline: deadline.saturating_sub(margin),
         };
         self.tools.shop.start(order, cancel);
     }
@@ -271,23 +267,8 @@ impl Control {
         }
         self.housekept = Instant::now();
         let retention = self.tools.retention;
-        let now = local_now();
-        let mut bytes = self.tools.store.published_bytes().await?;
-        let old = self.tools.store.settled().await?;
-        for (job, first, at) in old {
-            let expired = now >= at.saturating_add(retention.keep.as_secs());
-            if !expired && bytes <= retention.max_bytes {
-                break;
-            }
-            for digest in self.tools.store.unpublish(job, first).await? {
-                let digest = piecework::digest::Digest(digest.0);
-                if let Err(error) = self.tools.shop.published.remove(&digest) {
-                    tracing::warn!(%error, "cannot remove an old output");
-                }
-            }
-            bytes = self.tools.store.published_bytes().await?;
-        }
-        self.disk_full = bytes > retention.max_bytes;
+        self.tools.shop.depot.let_go().await;
+        self.disk_full = self.tools.shop.depot.is_full();
         let unpublished: Vec<Key> = self
             .leases
             .values()
@@ -318,7 +299,7 @@ impl Control {
             self.publish_seat(key).await;
         }
         let busy = self.busy_jobs();
-        self.tools.shop.keep_ready(&busy);
+        self.tools.shop.shelf.keep(&busy);
         for (job, entry) in &mut self.jobs {
             if !busy.contains(job) {
                 entry.unprepare();
@@ -328,10 +309,10 @@ impl Control {
             .shop
             .remove_images(retention.keep_images, retention.max_image_bytes);
         if busy.is_empty() && !self.tidied {
-            self.tidied = true;
-            if let Err(error) = self.tools.shop.tidy().await {
+            self.tidied = self.tools.shop.tidy().await.unwrap_or_else(|error| {
                 tracing::warn!(%error, "cannot tidy up");
-            }
+                true
+            });
         }
         Ok(())
     }

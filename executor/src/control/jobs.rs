@@ -259,6 +259,7 @@ impl Control {
         }
         entry.why = None;
         let Some(room) = self.tools.capacity.reserve(spec.resources, parallel) else {
+            entry.why = Some("another chain was quicker to take the capacity".to_owned());
             return Ok(());
         };
         let provider = self.tools.provider;
@@ -285,6 +286,7 @@ impl Control {
             },
             bond,
             room: Some(room),
+            room_until: self.room_until(id),
         };
         self.ask_for(format!("{take}/{id}"), data, claim).await
     }

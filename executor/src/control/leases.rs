@@ -3,12 +3,15 @@
 use std::sync::Arc;
 
 use alloy::primitives::B256;
+use piecework::spec::Resources;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{Claim, Control, ControlError, JobEntry, Tools, Wish, stake::Stake, trials::Trials};
 use crate::{
     capacity::Reservation,
     lease::{End, Event, Key, Lease, Phase, Roots, Seen, view::JobView},
+    promise::longest,
     seat::{self, Vote},
     status::{LeaseStatus, SkippedJob},
     store::IntentState,
@@ -46,17 +49,19 @@ impl Control {
             lost: 0,
             tidied: false,
             disk_full: false,
-            housekept: tokio::time::Instant::now(),
+            housekept: Instant::now(),
             works: CancellationToken::new().drop_guard(),
         };
         for intent in control.tools.store.open_intents().await? {
             let on_its_way = matches!(intent.state, IntentState::Queued | IntentState::Sent);
             if let (true, Some((job, wish))) = (on_its_way, wished(&intent.new.id)) {
+                control.job(job).await?;
                 let claim = Claim {
                     job,
                     wish,
                     bond: 0,
-                    room: None,
+                    room: control.tools.promised.take_claim(&intent.new.id),
+                    room_until: control.room_until(job),
                 };
                 control.claims.insert(intent.new.id, claim);
             }
@@ -124,6 +129,8 @@ impl Control {
         for key in keys {
             self.step_seat(key, seat::Event::Restarted).await?;
         }
+        // Whatever goes on has taken its room.
+        self.tools.promised.give_back();
         Ok(())
     }
 
@@ -169,7 +176,7 @@ impl Control {
             let is_new = !self.leases.contains_key(&key);
             if is_new
                 && seen.provider == self.tools.provider
-                && self.claimed_here(&view, *first).await?
+                && self.claimed_here(&view, *first, room).await?
             {
                 if self.is_over(key).await? {
                     continue;
@@ -201,7 +208,7 @@ impl Control {
             .copied()
             .collect();
         for key in keys {
-            let ours = self.claimed_here(&view, key.first).await?;
+            let ours = self.claimed_here(&view, key.first, room).await?;
             let (mut seen, block) = view.round(key.first, key.round, ours);
             if let Seen::Challenged { challenge, jury } = &mut seen {
                 let place = (key.first, key.round, *challenge);
@@ -215,8 +222,14 @@ impl Control {
         self.refresh_watched(job, &view).await
     }
 
-    /// Whether the present round was claimed by a transaction of this very machine.
-    async fn claimed_here(&mut self, view: &JobView, first: u32) -> Result<bool, ControlError> {
+    /// Whether the present round was claimed by a transaction of this very machine. The room of a claim that is not
+    /// known to be mined yet comes along: given back, it could go to another chain before the lease has it.
+    async fn claimed_here(
+        &mut self,
+        view: &JobView,
+        first: u32,
+        room: &mut Option<Reservation>,
+    ) -> Result<bool, ControlError> {
         let Some(lease) = view.leases.get(&first) else {
             return Ok(false);
         };
@@ -224,10 +237,30 @@ impl Control {
             return Ok(false);
         }
         let intent = self.tools.store.intent_of_tx(lease.claim_tx).await?;
-        if let Some(id) = &intent {
-            self.claims.remove(id);
+        if let Some(claim) = intent.as_ref().and_then(|id| self.claims.remove(id)) {
+            *room = room.take().or(claim.room);
         }
         Ok(intent.is_some())
+    }
+
+    /// The room of bonded work that has none: what was kept for it, or else what it takes; and what else is free.
+    pub(super) fn room_for(
+        &self,
+        key: seat::Key,
+        each: Resources,
+        wanted: u32,
+    ) -> Arc<Reservation> {
+        let kept = self.tools.promised.take(key);
+        let mut room = kept.unwrap_or_else(|| self.tools.capacity.force(each));
+        room.grow(each, wanted);
+        Arc::new(room)
+    }
+
+    /// Until when room for a job's claim that is sent now is of use.
+    pub(super) fn room_until(&self, job: B256) -> Instant {
+        let entry = self.jobs.get(&job);
+        let longest = entry.map_or_else(Default::default, |entry| longest(&entry.job.timing));
+        Instant::now() + longest
     }
 
     async fn is_over(&self, key: Key) -> Result<bool, ControlError> {
@@ -264,19 +297,15 @@ impl Control {
     }
 
     pub(super) async fn tick(&mut self) -> Result<(), ControlError> {
-        if !self.synced {
-            return Ok(());
+        if self.synced {
+            self.tick_all().await?;
         }
-        let keys: Vec<Key> = self.leases.keys().copied().collect();
-        for key in keys {
-            self.step(key, Event::Tick).await?;
+        // A chain that is silent keeps no room from others for what is over.
+        self.tools.promised.give_back_late();
+        let now = Instant::now();
+        for claim in self.claims.values_mut() {
+            claim.room.take_if(|_| now > claim.room_until);
         }
-        let keys: Vec<seat::Key> = self.seats.keys().copied().collect();
-        for key in keys {
-            self.step_seat(key, seat::Event::Tick).await?;
-        }
-        self.tick_watched().await?;
-        self.keep_house().await?;
         let needs_us = self.seats.values().any(|held| held.seat.needs_us());
         let busy = needs_us
             || self.owes_an_answer()
@@ -290,6 +319,19 @@ impl Control {
             .idle
             .send_replace(!busy && self.claims.is_empty());
         Ok(())
+    }
+
+    async fn tick_all(&mut self) -> Result<(), ControlError> {
+        let keys: Vec<Key> = self.leases.keys().copied().collect();
+        for key in keys {
+            self.step(key, Event::Tick).await?;
+        }
+        let keys: Vec<seat::Key> = self.seats.keys().copied().collect();
+        for key in keys {
+            self.step_seat(key, seat::Event::Tick).await?;
+        }
+        self.tick_watched().await?;
+        self.keep_house().await
     }
 
     pub(super) fn task_done(&mut self, key: seat::Key) {
@@ -395,7 +437,6 @@ impl Control {
             status.leases = leases.collect();
             status.skipped = skipped.take(100).collect();
             status.blocked = self.blocked();
-            status.stopping = self.is_stopping();
             status.stake = self.stake.total;
             status.free_stake = self.stake.free;
             status.running_tasks = running;
@@ -411,7 +452,7 @@ impl Control {
 }
 
 /// What an intent on its way asks for, after a restart.
-fn wished(id: &str) -> Option<(B256, Wish)> {
+pub(crate) fn wished(id: &str) -> Option<(B256, Wish)> {
     let parts: Vec<&str> = id.split('/').collect();
     let [what, job, rest @ ..] = parts.as_slice() else {
         return None;

@@ -24,15 +24,20 @@ use alloy::{
     providers::DynProvider,
 };
 use piecework::chain::{EventAt, IMarket};
-use tokio::sync::{mpsc, watch};
+use tokio::{
+    sync::{mpsc, watch},
+    time::Instant,
+};
 use tokio_util::sync::DropGuard;
 
 use crate::{
-    admin::Board,
+    admin::Place,
     capacity::{Capacity, Reservation},
     clock::ChainClock,
     config::{ChainTiming, Policy},
+    follow::Link,
     lease::{Key, Now},
+    promise::Promised,
     seat::{self, Vote},
     sender::{Outcome, Sender},
     store::{Block, JobRow, Store, StoreError, StoredEvent},
@@ -46,6 +51,7 @@ use leases::Held;
 use seats::HeldSeat;
 
 pub(crate) use challenges::unfunded;
+pub(crate) use leases::wished;
 
 /// What reaches the control task.
 #[derive(Debug)]
@@ -107,6 +113,8 @@ pub(crate) struct Tools {
     pub(crate) chain_id: u64,
     pub(crate) times: IMarket::Times,
     pub(crate) rpc: DynProvider,
+    /// How the endpoint does.
+    pub(crate) link: Link,
     pub(crate) store: Store,
     pub(crate) sender: Sender,
     pub(crate) shop: Workshop,
@@ -114,11 +122,13 @@ pub(crate) struct Tools {
     pub(crate) watch: crate::config::Watch,
     pub(crate) clock: ChainClock,
     pub(crate) capacity: Capacity,
+    /// Room for what a process before this one began.
+    pub(crate) promised: Promised,
     pub(crate) lease_tasks: u32,
     pub(crate) policy: Policy,
     pub(crate) timing: ChainTiming,
     pub(crate) retention: crate::config::Retention,
-    pub(crate) board: Board,
+    pub(crate) board: Place,
     pub(crate) stopping: watch::Receiver<Stopping>,
     /// Told when nothing bonded is unfinished.
     pub(crate) idle: Arc<watch::Sender<bool>>,
@@ -126,7 +136,7 @@ pub(crate) struct Tools {
 
 /// What is asked for, and not ours before it is mined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Wish {
+pub(crate) enum Wish {
     /// So many of a job's next tasks.
     Tasks(u32),
     /// A free lease.
@@ -146,6 +156,8 @@ struct Claim {
     wish: Wish,
     bond: u128,
     room: Option<Reservation>,
+    /// Then the room is of no use any more, whether the chain answers or not.
+    room_until: Instant,
 }
 
 pub(crate) struct Control {
@@ -169,7 +181,7 @@ pub(crate) struct Control {
     tidied: bool,
     /// Outputs that are owed fill what the owner gives them.
     disk_full: bool,
-    housekept: tokio::time::Instant,
+    housekept: Instant,
     /// Ends all work of this control task when it ends.
     works: DropGuard,
 }

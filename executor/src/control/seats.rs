@@ -129,7 +129,7 @@ impl Control {
             let Some(taken) = panel.seat_of(provider) else {
                 continue;
             };
-            if self.seats.contains_key(&key) || !self.taken_here(taken.tx).await? {
+            if self.seats.contains_key(&key) || !self.taken_here(taken.tx, room).await? {
                 continue;
             }
             let over = self.tools.store.seat(key).await?.and_then(|row| row.end);
@@ -152,7 +152,7 @@ impl Control {
             .copied()
             .collect();
         for key in keys {
-            let event = self.word_of(key, view).await?;
+            let event = self.word_of(key, view, room).await?;
             self.step_seat(key, event).await?;
         }
         Ok(())
@@ -178,7 +178,12 @@ impl Control {
     }
 
     /// What the chain says of a seat.
-    async fn word_of(&mut self, key: Key, view: &JobView) -> Result<Event, ControlError> {
+    async fn word_of(
+        &mut self,
+        key: Key,
+        view: &JobView,
+        room: &mut Option<Reservation>,
+    ) -> Result<Event, ControlError> {
         let provider = self.tools.provider;
         let (number, block) = (self.stake.number, self.now().block);
         let run_window = self
@@ -191,7 +196,7 @@ impl Control {
         let taken = found.and_then(|(panel, _)| panel.seat_of(provider));
         // A provider may have several machines: what another of them took is not ours.
         let ours = match taken {
-            Some(taken) if self.taken_here(taken.tx).await? => Some(taken.bond),
+            Some(taken) if self.taken_here(taken.tx, room).await? => Some(taken.bond),
             _ => None,
         };
         let Some(held) = self.seats.get_mut(&key) else {
@@ -211,11 +216,15 @@ impl Control {
         })
     }
 
-    /// Whether a transaction is one of this very machine.
-    async fn taken_here(&mut self, tx: B256) -> Result<bool, ControlError> {
+    /// Whether a transaction is one of this very machine; the room of its claim comes along.
+    async fn taken_here(
+        &mut self,
+        tx: B256,
+        room: &mut Option<Reservation>,
+    ) -> Result<bool, ControlError> {
         let intent = self.tools.store.intent_of_tx(tx).await?;
-        if let Some(id) = &intent {
-            self.claims.remove(id);
+        if let Some(claim) = intent.as_ref().and_then(|id| self.claims.remove(id)) {
+            *room = room.take().or(claim.room);
         }
         Ok(intent.is_some())
     }
@@ -272,24 +281,21 @@ impl Control {
             return;
         }
         let cancel = self.works.token().child_token();
-        let capacity = &self.tools.capacity;
-        let wanted = held.seat.work.count;
-        let room = held.room.take().unwrap_or_else(|| {
-            let room = capacity.reserve(spec.resources, wanted);
-            Arc::new(room.unwrap_or_else(|| capacity.force(spec.resources)))
-        });
+        let (wanted, room) = (held.seat.work.count, held.room.take());
         (held.work, held.keyed) = (Some(cancel.clone()), keyed);
+        let (work, commit_by) = (held.seat.work, held.seat.round.commit_by);
+        let room = room.unwrap_or_else(|| self.room_for(key, spec.resources, wanted));
         self.tidied = false;
         let order = Order {
             key,
-            work: held.seat.work,
+            work,
             keyed,
             seed: entry.job.terms.spec,
             spec,
             room,
             // Giving a seat up is never free.
             free_until: 0,
-            deadline: held.seat.round.commit_by.saturating_sub(margin),
+            deadline: commit_by.saturating_sub(margin),
         };
         self.tools.shop.start(order, cancel);
     }

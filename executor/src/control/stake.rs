@@ -115,6 +115,7 @@ impl Control {
         if !self.synced {
             blocked.push("it is still reading the chain".to_owned());
         }
+        blocked.extend(self.tools.link.trouble());
         if self.stake.known && self.stake.total == 0 {
             blocked.push(format!(
                 "provider {} has no stake: approve the market's token and call stake(amount)",

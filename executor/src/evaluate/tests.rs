@@ -5,14 +5,12 @@
     clippy::indexing_slicing
 )]
 
-use std::path::PathBuf;
-
 use alloy::signers::local::PrivateKeySigner;
 use serde_json::json;
 
 use super::*;
 use crate::{
-    config::Config,
+    config::{self, ChainConfig},
     lease::{Seen, view::LeaseView},
 };
 
@@ -20,7 +18,7 @@ struct Scene {
     job: IMarket::Job,
     spec: JobSpec,
     view: JobView,
-    config: Config,
+    config: ChainConfig,
     capacity: Capacity,
     stake: u128,
     allowance: u128,
@@ -64,16 +62,14 @@ impl Scene {
             },
         };
         let url = "http://localhost:1".parse().unwrap();
-        let mut config = Config::devnet(
-            PathBuf::new(),
-            url,
-            ME,
-            ME,
-            PrivateKeySigner::random(),
-            String::new(),
-        );
-        config.capacity.tasks = 3;
-        let capacity = Capacity::new(config.capacity);
+        let config = ChainConfig::devnet(url, ME, ME, PrivateKeySigner::random());
+        let capacity = Capacity::new(config::Capacity {
+            cpu_millis: 2_000,
+            memory_bytes: 2 << 30,
+            disk_bytes: 4 << 30,
+            tasks: 3,
+            lease_tasks: 8,
+        });
         let view = JobView {
             posted: true,
             ..JobView::default()
@@ -227,7 +223,7 @@ fn one_client_cannot_lock_all_stake_and_reserved_capacity_is_not_given_twice() {
         scene.decide(),
         Decision::Claim { parallel: 1, .. }
     ));
-    let one = scene.capacity.reserve(scene.spec.resources, 2);
+    let one = scene.capacity.reserve(scene.spec.resources, 1);
     assert!(scene.why().contains("no capacity"));
     drop((one, two));
 }

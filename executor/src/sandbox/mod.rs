@@ -38,6 +38,7 @@ use piecework::{
     spec::JobSpec,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::Instrument as _;
 
 pub use error::SandboxError;
 pub use outputs::OutputsMode;
@@ -311,7 +312,7 @@ impl Sandbox {
         );
         self.inner
             .tasks
-            .spawn(run)
+            .spawn(run.in_current_span())
             .await
             .map_err(|error| SandboxError::Background(error.to_string()))?
     }

@@ -26,6 +26,9 @@ impl Inner {
         if let Some((attempt, receipt)) = self.find(&attempts).await? {
             return self.found(intent, attempt.hash, receipt, head).await;
         }
+        if intent.mined.is_some() || intent.nonce.is_some_and(|nonce| used > nonce) {
+            self.check_chain().await?;
+        }
         if let Some((_, block_hash, _)) = intent.mined {
             tracing::warn!(
                 intent = id,

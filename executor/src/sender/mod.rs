@@ -62,6 +62,8 @@ pub(crate) enum SendError {
     Store(#[from] StoreError),
     #[error("the chain's endpoint failed: {0}")]
     Rpc(#[from] TransportError),
+    #[error("the endpoint serves chain {actual}, not chain {expected}")]
+    WrongChain { expected: u64, actual: u64 },
     #[error("the operator key did not sign: {0}")]
     Sign(#[from] alloy::signers::Error),
     #[error("a transaction cannot be built: {0}")]
@@ -142,7 +144,7 @@ impl Sender {
         loop {
             match self.pass().await {
                 Ok(()) => {}
-                Err(SendError::Rpc(error)) => {
+                Err(error @ (SendError::Rpc(_) | SendError::WrongChain { .. })) => {
                     tracing::warn!(%error, "the chain's endpoint fails; transactions wait");
                     self.0.memory().trouble = Some(error.to_string());
                 }
@@ -158,11 +160,14 @@ impl Sender {
     /// One look at every open intent, in the order of their nonces, then the new ones.
     pub(crate) async fn pass(&self) -> Result<(), SendError> {
         let inner = &self.0;
+        // Without the node: room that is held for a claim is wanted elsewhere when its time is over.
+        inner.give_up_late().await?;
         let open = inner.store.open_intents().await?;
         if open.is_empty() {
             inner.memory().trouble = None;
             return Ok(());
         }
+        inner.check_chain().await?;
         let Some(head) = inner.provider.get_block(BlockId::latest()).await? else {
             return Ok(());
         };
@@ -214,14 +219,26 @@ impl Inner {
         let _ = self.outcomes.send(outcome);
     }
 
-    /// Simulates, signs, stores and broadcasts a new intent. `true` if it is in flight now.
-    async fn begin(&self, intent: &Intent, head: u64) -> Result<bool, SendError> {
-        let id = intent.new.id.clone();
-        if intent
-            .new
-            .not_after
-            .is_some_and(|limit| self.clock.now() > limit)
-        {
+    /// What another chain does not know is neither reorganized away nor another's.
+    async fn check_chain(&self) -> Result<(), SendError> {
+        match self.provider.get_chain_id().await? {
+            actual if actual == self.chain_id => Ok(()),
+            actual => Err(SendError::WrongChain {
+                expected: self.chain_id,
+                actual,
+            }),
+        }
+    }
+
+    /// Ends intents that were never sent, and whose time is over.
+    async fn give_up_late(&self) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        for intent in self.store.open_intents().await? {
+            let is_late = intent.new.not_after.is_some_and(|limit| now > limit);
+            if intent.nonce.is_some() || !is_late {
+                continue;
+            }
+            let id = intent.new.id;
             let why = "its time was over before it could be sent".to_owned();
             self.store
                 .set_intent(
@@ -233,8 +250,13 @@ impl Inner {
                 )
                 .await?;
             self.tell(Outcome::GivenUp { id, why });
-            return Ok(false);
         }
+        Ok(())
+    }
+
+    /// Simulates, signs, stores and broadcasts a new intent. `true` if it is in flight now.
+    async fn begin(&self, intent: &Intent, head: u64) -> Result<bool, SendError> {
+        let id = intent.new.id.clone();
         let gas = match self.estimate(&intent.new.data).await {
             Ok(gas) => gas,
             Err(error) => {

@@ -14,7 +14,7 @@ use piecework::chain::IMarket;
 use tempfile::TempDir;
 
 use super::*;
-use crate::{config::Config, testkit_net::Net};
+use crate::{config::ChainConfig, testkit_net::Net};
 
 struct Bench {
     net: Net,
@@ -36,15 +36,9 @@ impl Bench {
     /// A sender as after a start; the one before must be dropped.
     fn sender(&self) -> (Sender, mpsc::UnboundedReceiver<Outcome>) {
         let url = self.net.anvil.url().parse().unwrap();
-        let config = Config::devnet(
-            self.dir.path().into(),
-            url,
-            self.net.market,
-            Address::ZERO,
-            self.signer.clone(),
-            String::new(),
-        );
-        let store = Store::open(self.dir.path(), 31_337, self.net.market).unwrap();
+        let config = ChainConfig::devnet(url, self.net.market, Address::ZERO, self.signer.clone());
+        let lock = crate::store::Lock::take(self.dir.path()).unwrap();
+        let store = Store::open(&lock, self.dir.path(), 31_337, self.net.market).unwrap();
         let timing = ChainTiming {
             bump_after: Duration::from_secs(1),
             confirmations: 3,
@@ -344,4 +338,13 @@ async fn a_dead_endpoint_is_waited_for_and_what_is_too_late_is_not_sent() {
             .state,
         IntentState::Queued
     );
+    // Not even the room of what is too late waits for it.
+    let late = NewIntent {
+        not_after: Some(999),
+        ..allow(3)
+    };
+    sender.send(late).await.unwrap();
+    sender.pass().await.unwrap_err();
+    let outcome = outcomes.try_recv();
+    assert!(matches!(outcome, Ok(Outcome::GivenUp { id, .. }) if id == "allow/3"));
 }

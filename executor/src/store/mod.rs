@@ -1,22 +1,19 @@
-//! The truth: one SQLite database, written by one thread.
+//! The truth of one chain: an SQLite database, written by one thread.
 //!
-//! WAL and `synchronous=FULL`: what a call returned from is on disk. A second process on the same
+//! WAL and `synchronous=FULL`: what a call returned from is on disk. A second process on the same state
 //! directory, a database of another chain or market, and one made by a newer program are refused.
 
 mod events;
 mod intents;
 mod journal;
 mod leases;
+mod lock;
 mod retention;
 mod seats;
 mod trials;
 mod watched;
 
-use std::{
-    fs::{File, OpenOptions, TryLockError},
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::path::{Path, PathBuf};
 
 use alloy::primitives::{Address, B256};
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior};
@@ -25,6 +22,7 @@ use tokio::sync::{mpsc, oneshot};
 pub(crate) use events::{Block, JobRow, StoredEvent};
 pub(crate) use intents::{Attempt, Intent, IntentState, NewIntent};
 pub(crate) use leases::{LeaseRow, TaskRow};
+pub use lock::Lock;
 pub(crate) use seats::{SeatRow, VoteRow};
 pub(crate) use trials::TrialRow;
 pub(crate) use watched::{ChallengeRow, ChallengeState, WatchedRow};
@@ -37,6 +35,8 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema/0004.sql"),
     include_str!("schema/0005.sql"),
 ];
+/// Name of the database in its directory.
+const DATABASE: &str = "executor.sqlite";
 /// "PWEX": tells this program's databases from others.
 const APPLICATION_ID: i64 = 0x5057_4558;
 
@@ -70,12 +70,15 @@ pub enum StoreError {
         /// The database file.
         path: PathBuf,
     },
-    /// The state directory belongs to another chain or market.
+    /// The state of this name belongs to another chain or market.
     #[error(
-        "the state directory is of chain {found_chain}, market {found_market}, not of chain {chain}, market {market}: \
-         give each market its own state_dir"
+        "{path} is the state of chain id {found_chain}, market {found_market}, not of chain id {chain}, market {market}: \
+         a chain's name goes with one market for ever. Nothing was started. Keep the old [[chain]] table, which its \
+         leases need until they are over, and give the other market a table and a name of its own"
     )]
     OtherMarket {
+        /// The directory.
+        path: PathBuf,
         /// Chain id in the database.
         found_chain: u64,
         /// Market in the database.
@@ -83,6 +86,35 @@ pub enum StoreError {
         /// Configured chain id.
         chain: u64,
         /// Configured market.
+        market: Address,
+    },
+    /// A market's state is there, under another name.
+    #[error(
+        "the state of chain id {chain}, market {market} is under another name, in {path}: with an empty one this \
+         machine could contradict what it has signed. Nothing was started. Name that chain {:?} again, or rename the \
+         directory to {name:?} while no executor runs", path.file_name().unwrap_or_default()
+    )]
+    OtherName {
+        /// The directory of the state.
+        path: PathBuf,
+        /// Chain id in it.
+        chain: u64,
+        /// Market in it.
+        market: Address,
+        /// The name that the configuration has now.
+        name: String,
+    },
+    /// The state of the time when an executor served one chain is of a chain that is not configured.
+    #[error(
+        "{path} is the state of chain id {chain}, market {market}, which no [[chain]] table names: its leases would be \
+         left to expire. Nothing was started. Add that chain, or move the file away if nothing of it is bonded any more"
+    )]
+    Unclaimed {
+        /// The database file.
+        path: PathBuf,
+        /// Chain id in it.
+        chain: u64,
+        /// Market in it.
         market: Address,
     },
     /// A different digest is bound already: signing this one would contradict it.
@@ -135,6 +167,8 @@ impl StoreError {
             Self::Newer { .. } => "store-newer",
             Self::Foreign { .. } => "store-foreign",
             Self::OtherMarket { .. } => "store-other-market",
+            Self::OtherName { .. } => "store-other-name",
+            Self::Unclaimed { .. } => "store-unclaimed",
             Self::Contradiction(_) => "contradiction",
             Self::Sqlite(_) => "store-sqlite",
             Self::Io { .. } => "store-io",
@@ -153,44 +187,28 @@ pub struct Store {
     calls: mpsc::UnboundedSender<Call>,
     chain_id: u64,
     market: Address,
-    _lock: Option<Arc<File>>,
+    _lock: Option<Lock>,
 }
 
 impl Store {
-    /// Opens (or makes) the database in `dir` for this chain and market.
+    /// Opens (or makes) the database in `dir` for this chain and market. The lock of the state directory is kept as
+    /// long as the store is used.
     ///
     /// # Errors
     /// Everything in [`StoreError`] but contradictions.
-    pub fn open(dir: &Path, chain_id: u64, market: Address) -> Result<Self> {
+    pub fn open(lock: &Lock, dir: &Path, chain_id: u64, market: Address) -> Result<Self> {
         let io = |path: &Path| {
             let path = path.to_owned();
             move |source| StoreError::Io { path, source }
         };
         std::fs::create_dir_all(dir).map_err(io(dir))?;
-        let lock_path = dir.join("lock");
-        let lock = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&lock_path)
-            .map_err(io(&lock_path))?;
-        lock.try_lock().map_err(|error| match error {
-            TryLockError::WouldBlock => StoreError::Locked {
-                path: dir.to_owned(),
-            },
-            TryLockError::Error(source) => StoreError::Io {
-                path: lock_path,
-                source,
-            },
-        })?;
-
-        let path = dir.join("executor.sqlite");
+        let path = dir.join(DATABASE);
         let mut connection = Connection::open(&path)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "foreign_keys", "ON")?;
         migrate(&mut connection, &path)?;
-        bind(&mut connection, chain_id, market)?;
+        bind(&mut connection, dir, chain_id, market)?;
 
         let (calls, mut inbox) = mpsc::unbounded_channel::<Call>();
         std::thread::Builder::new()
@@ -205,7 +223,7 @@ impl Store {
             calls,
             chain_id,
             market,
-            _lock: Some(Arc::new(lock)),
+            _lock: Some(lock.clone()),
         })
     }
 
@@ -277,38 +295,61 @@ fn migrate(connection: &mut Connection, path: &Path) -> Result<()> {
     Ok(())
 }
 
-fn bind(connection: &mut Connection, chain: u64, market: Address) -> Result<()> {
-    in_transaction(connection, |transaction| {
-        let found = transaction
-            .query_row("SELECT chain_id, market FROM meta", [], |row| {
-                Ok((row.get(0)?, row.get::<_, Vec<u8>>(1)?))
-            })
-            .optional()?;
-        match found {
-            None => {
-                transaction.execute(
-                    "INSERT INTO meta VALUES (1, ?1, ?2)",
-                    (to_sql(chain), market.as_slice()),
-                )?;
-                Ok(())
-            }
-            Some((found_chain, found_market)) => {
-                let found_chain = from_sql(found_chain)?;
-                let found_market = Address::try_from(found_market.as_slice())
-                    .map_err(|_| StoreError::Damaged("meta.market".to_owned()))?;
-                if (found_chain, found_market) == (chain, market) {
-                    Ok(())
-                } else {
-                    Err(StoreError::OtherMarket {
-                        found_chain,
-                        found_market,
-                        chain,
-                        market,
-                    })
-                }
-            }
+fn bind(connection: &mut Connection, dir: &Path, chain: u64, market: Address) -> Result<()> {
+    in_transaction(connection, |transaction| match bound(transaction)? {
+        None => {
+            transaction.execute(
+                "INSERT INTO meta VALUES (1, ?1, ?2)",
+                (to_sql(chain), market.as_slice()),
+            )?;
+            Ok(())
         }
+        Some(found) if found == (chain, market) => Ok(()),
+        Some((found_chain, found_market)) => Err(StoreError::OtherMarket {
+            path: dir.to_owned(),
+            found_chain,
+            found_market,
+            chain,
+            market,
+        }),
     })
+}
+
+/// The chain and market of a database.
+fn bound(connection: &Connection) -> Result<Option<(u64, Address)>> {
+    let found = connection
+        .query_row("SELECT chain_id, market FROM meta", [], |row| {
+            Ok((row.get(0)?, row.get::<_, Vec<u8>>(1)?))
+        })
+        .optional()?;
+    let Some((chain, market)) = found else {
+        return Ok(None);
+    };
+    let market = Address::try_from(market.as_slice())
+        .map_err(|_| StoreError::Damaged("meta.market".to_owned()))?;
+    Ok(Some((from_sql(chain)?, market)))
+}
+
+/// Whose state the database in `dir` is; `None` if there is none.
+pub(crate) fn whose(dir: &Path) -> Result<Option<(u64, Address)>> {
+    let path = dir.join(DATABASE);
+    if !path.exists() {
+        return Ok(None);
+    }
+    let mut connection = Connection::open(&path)?;
+    migrate(&mut connection, &path)?;
+    bound(&connection)
+}
+
+/// Moves a database that nobody has open to another directory.
+pub(crate) fn relocate(from: &Path, to: &Path) -> Result<()> {
+    let (from, to) = (from.join(DATABASE), to.join(DATABASE));
+    // What is in the log goes into the file that moves; closing it removes the log.
+    let connection = Connection::open(&from)?;
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+    connection.pragma_update(None, "journal_mode", "DELETE")?;
+    connection.close().map_err(|(_, error)| error)?;
+    std::fs::rename(&from, &to).map_err(|source| StoreError::Io { path: from, source })
 }
 
 /// SQLite's integers are signed; values beyond are clamped (fees and times never get there).

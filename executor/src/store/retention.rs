@@ -45,6 +45,21 @@ impl Store {
         .await
     }
 
+    /// Whether a lease publishes this blob: one of this job, or any.
+    pub(crate) async fn publishes(&self, digest: B256, job: Option<B256>) -> Result<bool> {
+        self.call(move |tx| {
+            Ok(tx
+                .prepare_cached(
+                    "SELECT EXISTS (SELECT 1 FROM published WHERE digest = ?1 AND (?2 IS NULL OR job = ?2))",
+                )?
+                .query_row(
+                    (digest.as_slice(), job.as_ref().map(B256::as_slice)),
+                    |row| row.get(0),
+                )?)
+        })
+        .await
+    }
+
     /// Settled leases with the time they were, oldest first.
     pub(crate) async fn settled(&self) -> Result<Vec<(B256, u32, u64)>> {
         self.call(|tx| {

@@ -13,7 +13,11 @@ const MARKET: Address = Address::repeat_byte(0x11);
 const JOB: B256 = B256::repeat_byte(1);
 
 fn open(dir: &Path) -> Result<Store> {
-    Store::open(dir, 31_337, MARKET)
+    open_of(dir, 31_337, MARKET)
+}
+
+fn open_of(dir: &Path, chain_id: u64, market: Address) -> Result<Store> {
+    Store::open(&Lock::take(dir)?, dir, chain_id, market)
 }
 
 fn block(number: u64, tag: u8) -> Block {
@@ -217,10 +221,10 @@ async fn a_newer_a_foreign_and_another_markets_database_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     drop(open(dir.path()).unwrap());
     std::thread::sleep(std::time::Duration::from_millis(50));
-    let other = Store::open(dir.path(), 31_337, Address::repeat_byte(0x22)).unwrap_err();
+    let other = open_of(dir.path(), 31_337, Address::repeat_byte(0x22)).unwrap_err();
     assert_eq!(other.code(), "store-other-market");
     assert_eq!(
-        Store::open(dir.path(), 1, MARKET).unwrap_err().code(),
+        open_of(dir.path(), 1, MARKET).unwrap_err().code(),
         "store-other-market"
     );
     let path = dir.path().join("executor.sqlite");

@@ -382,7 +382,8 @@ mod tests {
     }
 
     async fn store(dir: &std::path::Path) -> Store {
-        let store = Store::open(dir, 31_337, Address::repeat_byte(0x11)).unwrap();
+        let lock = super::super::Lock::take(dir).unwrap();
+        let store = Store::open(&lock, dir, 31_337, Address::repeat_byte(0x11)).unwrap();
         let job = JobRow {
             id: JOB,
             abi: vec![],

@@ -152,19 +152,10 @@ impl From<SandboxError> for Trouble {
 }
 
 impl Rerunner {
-    /// Empties the directory for outputs: what a process before this one left there is of no use.
-    pub(crate) fn sweep(&self) -> std::io::Result<()> {
-        match std::fs::remove_dir_all(&self.scratch) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        std::fs::create_dir_all(&self.scratch)
-    }
-
     /// Runs a sample in the background; the answer is a message.
     pub(crate) fn start(&self, order: Rerun, cancel: CancellationToken) {
         let rerunner = self.clone();
-        self.shop.tracker.spawn(async move {
+        self.shop.spawn(async move {
             let finding = tokio::select! {
                 biased;
                 () = cancel.cancelled() => return,

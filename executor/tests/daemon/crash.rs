@@ -44,16 +44,18 @@ impl Daemon {
         let config = scene.folder.path().join("executor.toml");
         let (provider, key) = (scene.net.key(index), scene.net.key(operator));
         let text = format!(
-            "state_dir = {:?}\n[chain]\nrpc_url = {:?}\nid = 31337\nmarket = \"{}\"\npoll_millis = 50\n\
-             margin_seconds = {margin}\nconfirmations = 8\n[provider]\naddress = \"{}\"\n[engine]\ndocker = {:?}\n\
+            "state_dir = {:?}\n[engine]\ndocker = {:?}\n\
              [capacity]\nmemory_bytes = 1073741824\ndisk_bytes = 1073741824\ntasks = 2\n\
-             [policy]\nmin_price = 0\ntry_seconds = 0\nallow_private_sources = true\n[serve]\nbind = \"127.0.0.1:0\"\n\
-             [admin]\nenabled = false\n[watch]\nshare = {share:.1}\nmax_deposit = 100\n",
+             [serve]\nbind = \"127.0.0.1:0\"\n[admin]\nenabled = false\n\
+             [[chain]]\nname = \"devnet\"\nrpc_url = {:?}\nid = 31337\nmarket = \"{}\"\npoll_millis = 50\n\
+             margin_seconds = {margin}\nconfirmations = 8\n[chain.provider]\naddress = \"{}\"\n\
+             [chain.policy]\nmin_price = 0\ntry_seconds = 0\nallow_private_sources = true\n\
+             [chain.watch]\nshare = {share:.1}\nmax_deposit = 100\n",
             scene.state_dir(index),
+            docker(),
             scene.net.anvil.url(),
             scene.net.market,
             provider.address(),
-            docker(),
         );
         std::fs::write(&config, text).unwrap();
         let child = Command::new(env!("CARGO_BIN_EXE_piecework-executor"))

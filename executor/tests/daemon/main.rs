@@ -14,6 +14,9 @@ mod image;
 #[path = "../support/net.rs"]
 mod net;
 
+mod cable;
+mod chains;
+mod chains_restart;
 mod crash;
 mod demand;
 mod gone;
@@ -24,6 +27,7 @@ mod redundant;
 mod refusals;
 mod reorg;
 mod scene;
+mod timeline;
 mod trials;
 mod unreadable;
 mod watch;

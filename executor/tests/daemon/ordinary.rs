@@ -57,7 +57,7 @@ async fn a_job_is_claimed_run_settled_and_every_output_verifies() {
         get(format!("{admin}metrics"))
             .await
             .1
-            .contains("piecework_ready 1")
+            .contains("piecework_ready{chain=\"devnet\"} 1")
     );
     assert!(
         get(format!("{admin}status"))
@@ -100,7 +100,7 @@ async fn three_executors_in_one_process_share_a_job() {
     assert_eq!(scene.outputs(job).await, naps(14));
     let took_part = executors
         .iter()
-        .filter(|executor| !executor.status().leases.is_empty())
+        .filter(|executor| !executor.status().chains[0].leases.is_empty())
         .count();
     assert!(took_part >= 2, "{took_part} executors took part");
     for executor in executors {
@@ -113,7 +113,7 @@ async fn stopping_finishes_what_is_bonded_and_takes_nothing_new() {
     let scene = Scene::new().await;
     let provider = scene.net.stake(2).await;
     let mut config = scene.config(2);
-    config.policy.max_leases = 1;
+    config.chains[0].policy.max_leases = 1;
     let executor = Executor::start(config).await.unwrap();
     let job = scene.post(&scene.spec(&["nap", "500"], 8)).await;
     status_says(&executor, "a lease runs", |status| {
@@ -141,7 +141,7 @@ async fn an_operator_works_for_a_provider_and_check_says_what_is_missing() {
     let scene = Scene::new().await;
     let provider = scene.net.key(2).address();
     let mut config = scene.config(3);
-    config.provider = provider;
+    config.chains[0].provider = provider;
     config.serve_url = Some("http://provider.example".parse().unwrap());
     let error = Executor::start(config.clone()).await.unwrap_err();
     assert_eq!(error.code(), "not-operator");

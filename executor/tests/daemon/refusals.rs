@@ -62,11 +62,11 @@ async fn a_wrong_chain_a_missing_market_and_a_dead_endpoint_each_say_so() {
         Executor::start(config).await.unwrap_err().code()
     };
     assert_eq!(
-        code(|config| config.market = config.provider).await,
+        code(|config| config.chains[0].market = config.chains[0].provider).await,
         "chain-no-market"
     );
     assert_eq!(
-        code(|config| config.rpc_url = "http://127.0.0.1:1".parse().unwrap()).await,
+        code(|config| config.chains[0].rpc_url = "http://127.0.0.1:1".parse().unwrap()).await,
         "chain-unreachable"
     );
     assert_eq!(

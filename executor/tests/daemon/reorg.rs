@@ -3,13 +3,9 @@ use std::time::Duration;
 use alloy::{providers::ext::AnvilApi as _, rpc::types::anvil::ReorgOptions};
 use piecework::chain::IMarket;
 use piecework_executor::Executor;
-use tokio::{
-    io::copy_bidirectional,
-    net::{TcpListener, TcpStream},
-    sync::watch,
-};
 
 use crate::{
+    cable::Cable,
     net::PURSE,
     scene::{Scene, eventually, naps, status_says},
 };
@@ -103,50 +99,18 @@ async fn a_lease_that_a_reorganization_gives_to_another_is_let_go_without_a_loss
     executor.stop().await.unwrap();
 }
 
-/// A connection to the chain that can be cut.
-async fn cable(scene: &Scene) -> (String, watch::Sender<bool>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let target = scene
-        .net
-        .anvil
-        .url()
-        .trim_start_matches("http://")
-        .trim_end_matches('/')
-        .to_owned();
-    let (plug, connected) = watch::channel(true);
-    tokio::spawn(async move {
-        while let Ok((mut near, _)) = listener.accept().await {
-            let (target, mut connected) = (target.clone(), connected.clone());
-            tokio::spawn(async move {
-                if !*connected.borrow() {
-                    return;
-                }
-                let Ok(mut far) = TcpStream::connect(target).await else {
-                    return;
-                };
-                tokio::select! {
-                    _ = copy_bidirectional(&mut near, &mut far) => {}
-                    _ = connected.wait_for(|connected| !connected) => {}
-                }
-            });
-        }
-    });
-    (url, plug)
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_chain_that_is_silent_in_the_middle_of_a_lease_is_waited_for() {
     let scene = Scene::new().await;
     let provider = scene.net.stake(2).await;
-    let (url, plug) = cable(&scene).await;
+    let cable = Cable::to(&scene).await;
     let mut config = scene.config(2);
-    config.rpc_url = url.parse().unwrap();
-    config.policy.try_seconds = 0;
+    config.chains[0].rpc_url = cable.url.clone();
+    config.chains[0].policy.try_seconds = 0;
     let executor = Executor::start(config).await.unwrap();
     let job = scene.post(&scene.spec(&["nap", "1000"], 2)).await;
     status_says(&executor, "tasks run", |status| status.running_tasks > 0).await;
-    plug.send_replace(false);
+    cable.cut();
     // The work ends while nobody answers.
     status_says(&executor, "the work is done", |status| {
         status.leases.iter().any(|lease| lease.tasks_done == 2)
@@ -154,7 +118,7 @@ async fn a_chain_that_is_silent_in_the_middle_of_a_lease_is_waited_for() {
     .await;
     tokio::time::sleep(Duration::from_secs(3)).await;
     assert_eq!(scene.count(job, "Submitted").await, 0);
-    plug.send_replace(true);
+    cable.lead_to(&scene);
     scene.settled(job, 1).await;
     assert_eq!(scene.outputs(job).await, naps(2));
     assert_eq!(scene.free_stake(provider).await, PURSE);

@@ -12,7 +12,7 @@ use alloy::{
 };
 use piecework::{
     blobs::{BlobSource, DirStore, HttpClient, HttpPolicy, blob_router, fetch_bytes},
-    chain::{EventAt, IMarket, MarketEvent, Sender},
+    chain::{EventAt, IMarket, MarketEvent, Sender, keys},
     digest::{
         Digest, lease,
         manifest::{Outcome, ResultManifest},
@@ -20,7 +20,10 @@ use piecework::{
     },
     spec::{JobSpec, Resources},
 };
-use piecework_executor::{Config, Executor, Status};
+use piecework_executor::{
+    ChainConfig, ChainStatus, Config, Executor,
+    config::{OperatorKey, Password},
+};
 use tempfile::TempDir;
 use url::Url;
 
@@ -34,17 +37,25 @@ pub(crate) struct Scene {
     pub(crate) folder: TempDir,
 }
 
+/// Of all keystores.
+pub(crate) const PASSWORD: &str = "correct horse";
+
 pub(crate) fn docker() -> String {
     std::env::var("DOCKER_HOST").unwrap_or_else(|_| "unix:///var/run/docker.sock".to_owned())
 }
 
 impl Scene {
     pub(crate) async fn new() -> Self {
+        Self::on(31_337).await
+    }
+
+    /// On a chain of this id.
+    pub(crate) async fn on(chain_id: u64) -> Self {
         let _ = tracing_subscriber::fmt()
             .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
             .with_test_writer()
             .try_init();
-        let net = Net::start().await;
+        let net = Net::start_on(chain_id).await;
         let client = net.fund_client().await;
         let folder = tempfile::tempdir().unwrap();
         let blobs = DirStore::open(folder.path().join("client")).unwrap();
@@ -113,6 +124,30 @@ impl Scene {
             key,
             docker(),
         )
+    }
+
+    /// This chain under a name, for the executor of account `index`, whose key is in a keystore where a raw one would
+    /// be refused.
+    pub(crate) fn chain(&self, name: &str, index: usize) -> ChainConfig {
+        let mut chain = self.config(index).chains.remove(0);
+        chain.name = name.to_owned();
+        chain.chain_id = self.net.anvil.chain_id();
+        if !chain.is_devnet() {
+            chain.operator = OperatorKey::Keystore {
+                path: self.keystore(index),
+                password: Password::Text(PASSWORD.to_owned()),
+            };
+        }
+        chain
+    }
+
+    /// The keystore of account `index`, made when it is asked for first.
+    pub(crate) fn keystore(&self, index: usize) -> PathBuf {
+        let path = self.folder.path().join(format!("key-{index}.json"));
+        if !path.exists() {
+            keys::save(&path, &self.net.key(index), PASSWORD).unwrap();
+        }
+        path
     }
 
     pub(crate) fn state_dir(&self, index: usize) -> PathBuf {
@@ -249,8 +284,13 @@ pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, mut check: 
     }
 }
 
-pub(crate) async fn status_says(executor: &Executor, what: &str, check: impl Fn(&Status) -> bool) {
-    eventually(what, || async { check(&executor.status()) }).await;
+/// Waits until the executor says so of its first chain.
+pub(crate) async fn status_says(
+    executor: &Executor,
+    what: &str,
+    check: impl Fn(&ChainStatus) -> bool,
+) {
+    eventually(what, || async { check(&executor.status().chains[0]) }).await;
 }
 
 /// Names of containers of any state that carry a label.

@@ -35,7 +35,7 @@ async fn a_spec_whose_output_depends_on_the_clock_is_never_taken_also_after_a_re
     let scene = Scene::new().await;
     let provider = scene.net.stake(2).await;
     let mut config = scene.config(2);
-    config.policy.strangers_percent = 90;
+    config.chains[0].policy.strangers_percent = 90;
     let executor = Executor::start(config).await.unwrap();
     let spec = scene.spec(&["clock"], 3);
     let job = scene.post(&spec).await;

@@ -149,8 +149,8 @@ impl Scene {
     fn watcher(&self) -> Config {
         let mut config = self.config(WATCHER);
         let key = self.net.key(OPERATOR);
-        config.operator = piecework_executor::config::OperatorKey::Raw(key);
-        config.watch = Watch {
+        config.chains[0].operator = piecework_executor::config::OperatorKey::Raw(key);
+        config.chains[0].watch = Watch {
             share: 1.0,
             max_deposit: Some(FUNDS),
             ..Watch::OFF
@@ -241,10 +241,10 @@ async fn a_wrong_result_is_found_challenged_and_rewarded_and_a_right_one_is_left
     })
     .await;
     // Twice the right one's tasks once, the wrong one's second task twice.
-    assert_eq!(watcher.status().watch.reruns, 5);
+    assert_eq!(watcher.status().chains[0].watch.reruns, 5);
     let metrics = format!("{}metrics", watcher.admin_url().unwrap());
     let metrics = reqwest::get(metrics).await.unwrap().text().await.unwrap();
-    assert!(metrics.contains("piecework_watch_challenges{verdict=\"won\"} 1"));
+    assert!(metrics.contains("piecework_watch_challenges{verdict=\"won\",chain=\"devnet\"} 1"));
     watcher.stop().await.unwrap();
     for executor in jury {
         executor.stop().await.unwrap();
@@ -310,7 +310,9 @@ async fn killed_at_any_moment_it_challenges_once_and_reveals_its_answer() {
     use alloy::providers::ext::AnvilApi as _;
     anvil.anvil_set_auto_mine(false).await.unwrap();
     let daemon = Daemon::watching(&scene, WATCHER, OPERATOR);
-    let database = scene.state_dir(WATCHER).join("executor.sqlite");
+    let database = scene
+        .state_dir(WATCHER)
+        .join("chains/devnet/executor.sqlite");
     eventually("the challenge is stored", || async {
         count_rows(&database, "challenges") == 1
     })
@@ -399,11 +401,13 @@ async fn a_machine_that_is_too_slow_for_a_task_does_not_challenge_who_was_not() 
         status.watch.unfinished == 1
     })
     .await;
-    let watch = watcher.status().watch;
+    let watch = watcher.status().chains[0].watch.clone();
     assert_eq!((watch.reruns, watch.differences), (0, 0));
     watcher.stop().await.unwrap();
     assert_eq!(scene.count(right, "Challenged").await, 0);
-    let database = scene.state_dir(WATCHER).join("executor.sqlite");
+    let database = scene
+        .state_dir(WATCHER)
+        .join("chains/devnet/executor.sqlite");
     assert_eq!(count_rows(&database, "reruns"), 0);
 }
 
@@ -424,7 +428,7 @@ async fn a_spec_that_is_not_deterministic_is_never_challenged() {
         status.watch.unsteady == 1
     })
     .await;
-    let watch = watcher.status().watch;
+    let watch = watcher.status().chains[0].watch.clone();
     assert_eq!((watch.reruns, watch.differences), (2, 0));
     assert_eq!(scene.count(job, "Challenged").await, 0);
     watcher.stop().await.unwrap();
@@ -444,7 +448,7 @@ async fn bonded_work_goes_first_and_the_sample_is_run_when_it_is_done() {
     scene.submit(&cheat, &job, &results, true).await;
     let mut config = scene.watcher();
     config.capacity.tasks = 1;
-    config.policy.try_seconds = 0;
+    config.chains[0].policy.try_seconds = 0;
     let watcher = Executor::start(config).await.unwrap();
     let label = format!("piecework.job={watched:x}");
     eventually("it runs", || async { !containers(&label).is_empty() }).await;
@@ -459,7 +463,7 @@ async fn bonded_work_goes_first_and_the_sample_is_run_when_it_is_done() {
         containers(&label).is_empty()
     })
     .await;
-    assert_eq!(watcher.status().watch.reruns, 0);
+    assert_eq!(watcher.status().chains[0].watch.reruns, 0);
     eventually("bonded work is done", || async {
         scene.count(bonded, "Submitted").await == 1
     })

@@ -28,9 +28,21 @@ pub(crate) struct Net {
 
 impl Net {
     pub(crate) async fn start() -> Self {
+        Self::start_on(31_337).await
+    }
+
+    /// On a chain of this id. Any but anvil's usual one makes a block each second, as real chains do.
+    pub(crate) async fn start_on(chain_id: u64) -> Self {
+        let usual = chain_id == 31_337;
         let program = find_anvil(Path::new(env!("CARGO_MANIFEST_DIR"))).unwrap();
         let anvil = Anvil::start(&AnvilOptions {
             program: Some(program),
+            chain_id,
+            block_time: (!usual).then_some(1),
+            args: match usual {
+                true => Vec::new(),
+                false => vec!["--mixed-mining".into()],
+            },
             ..AnvilOptions::default()
         })
         .unwrap();

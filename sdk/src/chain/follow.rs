@@ -76,6 +76,7 @@ pub struct BlockRecord {
 /// looked, or when it left the chain no longer than before.
 pub struct Follower {
     provider: DynProvider,
+    chain_id: u64,
     market: Address,
     poll_interval: Duration,
     /// First block that is not read yet when nothing is remembered.
@@ -101,7 +102,8 @@ impl std::fmt::Debug for Follower {
 
 impl Follower {
     /// Reads from block `start` (the one that the market was deployed in, or later) on.
-    /// `chain_id` only chooses the polling interval: 100 ms on anvil's chain, else 2 s.
+    /// The node must be of chain `chain_id`; one that is of another is as one that fails. It is asked for news every
+    /// 100 ms on anvil's chain, else every 2 s.
     pub fn start(provider: DynProvider, chain_id: u64, market: Address, start: u64) -> Self {
         let poll_interval = if chain_id == ANVIL_CHAIN {
             Duration::from_millis(100)
@@ -110,6 +112,7 @@ impl Follower {
         };
         Self {
             provider,
+            chain_id,
             market,
             poll_interval,
             start,
@@ -168,7 +171,11 @@ impl Follower {
             match self.advance().await {
                 Ok(()) => self.backoff = None,
                 Err(Fault::TooDeep { oldest }) => return Err(ChainError::ReorgTooDeep { oldest }),
-                Err(Fault::Node(error)) => self.fall_back(&error),
+                Err(Fault::Node(error)) => self.fall_back(super::error::innermost(&error)),
+                Err(Fault::WrongChain { actual }) => self.fall_back(format!(
+                    "it serves chain {actual}, not chain {}",
+                    self.chain_id
+                )),
             }
         }
     }
@@ -193,6 +200,11 @@ impl Follower {
     /// last block read still stands.
     async fn advance(&mut self) -> Result<(), Fault> {
         if self.stream.is_none() {
+            // Else another chain's blocks would pass for a reorg that left nothing standing.
+            let actual = self.provider.get_chain_id().await.map_err(Fault::Node)?;
+            if actual != self.chain_id {
+                return Err(Fault::WrongChain { actual });
+            }
             self.rewind().await?;
             let filter = Filter::new().address(self.market);
             let from = self
@@ -312,7 +324,7 @@ impl Follower {
         self.out.extend(self.head().map(Message::Head));
     }
 
-    fn fall_back(&mut self, error: &RpcError<TransportErrorKind>) {
+    fn fall_back(&mut self, reason: String) {
         self.stream = None;
         let backoff = self.backoff.get_or_insert_with(|| {
             backon::ExponentialBuilder::default()
@@ -324,10 +336,7 @@ impl Follower {
         });
         let retry_in = backoff.next().unwrap_or(Duration::from_secs(15));
         self.retry_at = Some(Instant::now() + retry_in);
-        self.out.push_back(Message::Down {
-            reason: super::error::innermost(error),
-            retry_in,
-        });
+        self.out.push_back(Message::Down { reason, retry_in });
     }
 }
 
@@ -340,5 +349,6 @@ async fn canonical_hash(provider: &DynProvider, number: u64) -> Result<Option<B2
 
 enum Fault {
     Node(RpcError<TransportErrorKind>),
+    WrongChain { actual: u64 },
     TooDeep { oldest: u64 },
 }

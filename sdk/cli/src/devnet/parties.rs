@@ -70,7 +70,9 @@ impl Shape {
     }
 
     pub(crate) fn apply(self, config: &mut Config) {
-        config.policy.min_price = self.min_price;
+        for chain in &mut config.chains {
+            chain.policy.min_price = self.min_price;
+        }
         config.capacity.tasks = self.tasks;
         config.capacity.lease_tasks = self.lease_tasks;
         config.capacity.cpu_millis = u64::from(self.tasks) * 1_000;

@@ -1,0 +1,254 @@
+//! What belongs to one chain: where it is, who works there with which key, and what is worth taking.
+
+use std::{fmt, path::PathBuf, time::Duration};
+
+use alloy::{
+    primitives::{Address, B256},
+    signers::local::PrivateKeySigner,
+};
+use url::Url;
+
+use super::{ConfigError, DEVNET_CHAIN};
+
+/// Longest name of a chain.
+const MAX_NAME: usize = 32;
+
+/// The key that signs for the provider.
+#[derive(Clone)]
+pub enum OperatorKey {
+    /// A keystore file and where its password is.
+    Keystore {
+        /// Path of the keystore file.
+        path: PathBuf,
+        /// Where the password comes from.
+        password: Password,
+    },
+    /// The key itself; refused outside development chains.
+    Raw(PrivateKeySigner),
+}
+
+impl fmt::Debug for OperatorKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Keystore { path, .. } => f.debug_struct("Keystore").field("path", path).finish(),
+            Self::Raw(signer) => f.debug_tuple("Raw").field(&signer.address()).finish(),
+        }
+    }
+}
+
+/// Where the keystore's password comes from.
+#[derive(Clone)]
+pub enum Password {
+    /// The first line of a file.
+    File(PathBuf),
+    /// The text itself, from the environment variable `PIECEWORK_PASSWORD`.
+    Text(String),
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => f.debug_tuple("File").field(path).finish(),
+            Self::Text(_) => f.write_str("Text(…)"),
+        }
+    }
+}
+
+/// Which work is worth taking.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// Least price of a task after the protocol's fee, in the token's smallest unit.
+    pub min_price: u128,
+    /// Most stake locked for the jobs of one client at the same time, in the token's smallest
+    /// unit; `None` for no limit.
+    pub max_exposure: Option<u128>,
+    /// Share of the provider's stake, in percent, that may be locked at the same time for all clients together
+    /// of whom nothing was ever earned. 100: they are trusted like others, and their trials do not wait.
+    pub strangers_percent: u8,
+    /// Most leases and seats held at the same time.
+    pub max_leases: u32,
+    /// Private lists of providers (their Merkle roots) for whose jobs we work, once we are admitted to
+    /// them. Whoever made a list may hold every other seat on it.
+    pub lists: Vec<B256>,
+    /// Least fee of a juror, in the token's smallest unit: above the price of one task and the gas of
+    /// four transactions.
+    pub min_jury_fee: u128,
+    /// A new spec's first task is run twice before an optimistic lease of it is taken: a jury would convict this
+    /// machine of what a spec makes of the clock or of chance. If the outputs differ, no job with it is taken. Longest
+    /// time-out of such a task, in seconds; what may take longer is taken of known clients only, untried. 0: nothing
+    /// is tried.
+    pub try_seconds: u64,
+    /// Fetch inputs from loopback and private addresses too. For development networks only: a
+    /// client could otherwise make this machine read what only it can reach.
+    pub allow_private_sources: bool,
+}
+
+/// How the chain is followed and transactions are sent.
+#[derive(Clone, Debug)]
+pub struct ChainTiming {
+    /// How often a new block is looked for.
+    pub poll: Duration,
+    /// Blocks after which a block is taken for final.
+    pub confirmations: u64,
+    /// How long a transaction may wait before its fees are raised.
+    pub bump_after: Duration,
+    /// Most that is paid for a unit of gas, in wei.
+    pub max_fee_per_gas: u128,
+    /// Distance from a deadline, in seconds, at which an act is not begun any more.
+    pub margin: u64,
+    /// First block that is read when the store is new.
+    pub from_block: u64,
+}
+
+/// How much of others' results is run again, and challenged if it is wrong.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Watch {
+    /// Share of the tasks of each result (0 to 1) that is run again, at least one; 0 watches nothing.
+    pub share: f64,
+    /// Most units of the operator's ledger in open challenges at the same time. Nothing is watched without it.
+    pub max_deposit: Option<u128>,
+    /// Most challenges that are open at the same time.
+    pub max_open: u32,
+}
+
+impl Watch {
+    /// Watches nothing.
+    pub const OFF: Self = Self {
+        share: 0.0,
+        max_deposit: None,
+        max_open: 8,
+    };
+}
+
+/// One chain that is served: a market, and the provider that works there.
+#[derive(Clone, Debug)]
+pub struct ChainConfig {
+    /// What the owner calls it, in logs, status and metrics; its state is kept under this name. Up to 32 lowercase
+    /// letters, digits and dashes.
+    pub name: String,
+    /// JSON-RPC endpoint of the chain.
+    pub rpc_url: Url,
+    /// Chain id that the endpoint must have.
+    pub chain_id: u64,
+    /// Address of the market contract.
+    pub market: Address,
+    /// The staked account this executor works for.
+    pub provider: Address,
+    /// The key that signs: the provider's own, or one it allowed with `setOperator`.
+    pub operator: OperatorKey,
+    /// What is worth taking.
+    pub policy: Policy,
+    /// What is watched of others' results.
+    pub watch: Watch,
+    /// How the chain is followed.
+    pub timing: ChainTiming,
+}
+
+impl ChainConfig {
+    /// A development chain, `devnet`: a raw key, quick polling, private sources allowed.
+    #[must_use]
+    pub fn devnet(rpc_url: Url, market: Address, provider: Address, key: PrivateKeySigner) -> Self {
+        Self {
+            name: "devnet".to_owned(),
+            rpc_url,
+            chain_id: DEVNET_CHAIN,
+            market,
+            provider,
+            operator: OperatorKey::Raw(key),
+            policy: Policy {
+                min_price: 0,
+                max_exposure: None,
+                strangers_percent: 100,
+                max_leases: 16,
+                lists: Vec::new(),
+                min_jury_fee: 0,
+                try_seconds: 600,
+                allow_private_sources: true,
+            },
+            watch: Watch::OFF,
+            timing: ChainTiming {
+                poll: Duration::from_millis(50),
+                confirmations: 8,
+                bump_after: Duration::from_secs(5),
+                max_fee_per_gas: 500_000_000_000,
+                margin: 2,
+                from_block: 0,
+            },
+        }
+    }
+
+    /// Whether this is a development chain.
+    #[must_use]
+    pub fn is_devnet(&self) -> bool {
+        self.chain_id == DEVNET_CHAIN
+    }
+
+    pub(crate) fn invalid(&self, key: &'static str, why: impl Into<String>) -> ConfigError {
+        ConfigError::Invalid {
+            key,
+            chain: Some(self.name.clone()),
+            why: why.into(),
+        }
+    }
+
+    pub(super) fn validate(&self) -> Result<(), ConfigError> {
+        let fine = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        if self.name.is_empty() || self.name.len() > MAX_NAME || !self.name.chars().all(fine) {
+            let why = format!(
+                "must be 1 to {MAX_NAME} lowercase letters, digits and dashes: its state is kept in a directory of this name"
+            );
+            return Err(self.invalid("chain.name", why));
+        }
+        let zero = |key, value: u64| match value {
+            0 => Err(self.invalid(key, "must not be zero")),
+            _ => Ok(()),
+        };
+        zero("chain.id", self.chain_id)?;
+        if !(1..=100).contains(&self.policy.strangers_percent) {
+            return Err(self.invalid(
+                "chain.policy.strangers_percent",
+                "must be from 1 to 100: without strangers no client is ever known",
+            ));
+        }
+        zero("chain.policy.max_leases", self.policy.max_leases.into())?;
+        zero("chain.watch.max_open", self.watch.max_open.into())?;
+        if !(0.0..=1.0).contains(&self.watch.share) {
+            return Err(self.invalid(
+                "chain.watch.share",
+                format!("{} is not between 0 and 1", self.watch.share),
+            ));
+        }
+        if self.watch.share > 0.0 && self.watch.max_deposit.is_none() {
+            return Err(self.invalid(
+                "chain.watch.max_deposit",
+                "must be set where chain.watch.share is above 0: a challenge that a jury does not follow loses its \
+                 deposit, so say how much of the operator's ledger may be in challenges at the same time",
+            ));
+        }
+        if !matches!(self.rpc_url.scheme(), "http" | "https") {
+            return Err(self.invalid(
+                "chain.rpc_url",
+                format!("{} is neither http:// nor https://", self.rpc_url),
+            ));
+        }
+        if self.market == Address::ZERO {
+            return Err(self.invalid("chain.market", "must not be the zero address"));
+        }
+        if self.provider == Address::ZERO {
+            return Err(self.invalid("chain.provider.address", "must not be the zero address"));
+        }
+        if matches!(self.operator, OperatorKey::Raw(_)) && !self.is_devnet() {
+            return Err(self.invalid(
+                "chain.provider.key",
+                format!("a raw key is for chain {DEVNET_CHAIN} only; use chain.provider.keystore"),
+            ));
+        }
+        if self.timing.poll < Duration::from_millis(10) {
+            return Err(self.invalid("chain.poll_millis", "must be at least 10"));
+        }
+        if self.timing.confirmations > 1_024 {
+            return Err(self.invalid("chain.confirmations", "must be at most 1024"));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,340 @@
+//! Room for bonded work that a process before this one began. It is taken for all chains before any of them takes new
+//! work: a chain whose node answers late, or not yet, finds the machine it had promised on.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use alloy::{primitives::B256, sol_types::SolValue as _};
+use piecework::{
+    chain::IMarket,
+    spec::{JobSpec, Resources},
+};
+use tokio::time::Instant;
+
+use crate::{
+    capacity::{Capacity, Reservation},
+    control::{Wish, wished},
+    lease, seat,
+    store::{Intent, IntentState, Store, StoreError},
+};
+
+/// Phases of a lease in which something is owed to the chain, so that nobody stops without it.
+const OWED: [&str; 3] = ["running", "submitting", "releasing"];
+
+/// The rooms of one chain; clones share them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Promised(Arc<Mutex<Rooms>>);
+
+#[derive(Debug, Default)]
+struct Rooms {
+    works: HashMap<seat::Key, Kept>,
+    claims: HashMap<String, Kept>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    room: Reservation,
+    /// Whatever it is for is over then.
+    until: Instant,
+}
+
+impl Promised {
+    /// Takes room for one task at a time of everything that is unfinished in a store.
+    pub(crate) async fn of(store: &Store, capacity: &Capacity) -> Result<Self, StoreError> {
+        let mut rooms = Rooms::default();
+        for (key, first, count) in unfinished(store).await? {
+            let known = store.tasks(key.lease.job, first, count).await?.len();
+            let done = u32::try_from(known).is_ok_and(|known| known >= count);
+            if !done && let Some(kept) = keep(store, capacity, key.lease.job).await? {
+                rooms.works.insert(key, kept);
+            }
+        }
+        for intent in store.open_intents().await? {
+            let on_its_way = matches!(intent.state, IntentState::Queued | IntentState::Sent);
+            let Some((job, wish)) = wished(&intent.new.id).filter(|_| on_its_way) else {
+                continue;
+            };
+            if matches!(wish, Wish::Seal(_) | Wish::Settle(_)) {
+                continue;
+            }
+            if let Some(kept) = keep(store, capacity, job).await? {
+                rooms.claims.insert(intent.new.id, kept);
+            }
+        }
+        Ok(Self(Arc::new(Mutex::new(rooms))))
+    }
+
+    /// The room of a lease or a seat; it is the caller's from now on.
+    pub(crate) fn take(&self, key: seat::Key) -> Option<Reservation> {
+        self.lock().works.remove(&key).map(|kept| kept.room)
+    }
+
+    /// The room of a claim on its way.
+    pub(crate) fn take_claim(&self, id: &str) -> Option<Reservation> {
+        self.lock().claims.remove(id).map(|kept| kept.room)
+    }
+
+    /// Gives back what nobody has taken by now.
+    pub(crate) fn give_back(&self) {
+        *self.lock() = Rooms::default();
+    }
+
+    /// Gives back what is of no use any more, also where the chain is silent.
+    pub(crate) fn give_back_late(&self) {
+        let now = Instant::now();
+        let mut rooms = self.lock();
+        rooms.works.retain(|_, kept| now < kept.until);
+        rooms.claims.retain(|_, kept| now < kept.until);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Rooms> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How long room for a job that begins now can be of use: no lease or seat of it runs longer.
+pub(crate) fn longest(timing: &IMarket::Timing) -> Duration {
+    Duration::from_secs(timing.runWindow.saturating_add(60))
+}
+
+/// Whether a store has promises that only its chain can end: then nobody should stop before it answers.
+pub(crate) async fn owes(store: &Store) -> Result<bool, StoreError> {
+    let leases = store.leases().await?;
+    Ok(leases.iter().any(|row| OWED.contains(&row.phase.as_str()))
+        || store.seats().await?.iter().any(|row| row.end.is_none())
+        || store.open_intents().await?.iter().any(asks_for_work))
+}
+
+/// Whether an intent on its way may bind stake when it is mined.
+fn asks_for_work(intent: &Intent) -> bool {
+    matches!(intent.state, IntentState::Queued | IntentState::Sent)
+        && wished(&intent.new.id).is_some()
+}
+
+/// Leases and seats with tasks to run: the key, the first of their tasks and how many.
+async fn unfinished(store: &Store) -> Result<Vec<(seat::Key, u32, u32)>, StoreError> {
+    let mut found = Vec::new();
+    for row in store.leases().await? {
+        if row.phase == "running" {
+            let lease = lease::Key {
+                job: row.job,
+                first: row.first,
+                round: row.round,
+            };
+            let key = seat::Key {
+                lease,
+                challenge: 0,
+            };
+            found.push((key, row.first, row.count));
+        }
+    }
+    for row in store.seats().await? {
+        let key = row.key();
+        if row.end.is_none() && store.vote(key).await?.is_none() {
+            found.push((key, row.task, row.count));
+        }
+    }
+    Ok(found)
+}
+
+async fn keep(store: &Store, capacity: &Capacity, job: B256) -> Result<Option<Kept>, StoreError> {
+    let Some(row) = store.job(job).await? else {
+        return Ok(None);
+    };
+    let (Ok(spec), Ok(job)) = (
+        JobSpec::parse(&row.spec),
+        IMarket::Job::abi_decode(&row.abi),
+    ) else {
+        return Ok(None);
+    };
+    let each: Resources = spec.resources;
+    Ok(Some(Kept {
+        room: capacity.force(each),
+        until: Instant::now() + longest(&job.timing),
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use alloy::primitives::Address;
+    use serde_json::json;
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::{
+        config,
+        store::{Block, JobRow, LeaseRow, Lock, NewIntent, SeatRow, TaskRow},
+    };
+
+    const JOB: B256 = B256::repeat_byte(1);
+
+    fn capacity() -> Capacity {
+        Capacity::new(config::Capacity {
+            cpu_millis: 4_000,
+            memory_bytes: 4 << 30,
+            disk_bytes: 4 << 30,
+            tasks: 8,
+            lease_tasks: 8,
+        })
+    }
+
+    fn spec() -> Vec<u8> {
+        json!({
+            "version": 1, "tasks": 40,
+            "image": {
+                "manifest": format!("sha256:{}", "ab".repeat(32)), "platform": "linux/amd64", "archive": "cd".repeat(32),
+            },
+            "resources": { "cpu_millis": 1_000, "memory_bytes": 64 << 20, "disk_bytes": 1 << 20, "timeout_seconds": 100 },
+        })
+        .to_string()
+        .into_bytes()
+    }
+
+    /// A store with a job that has a minute to run.
+    async fn store() -> (Store, TempDir) {
+        let dir = tempfile::tempdir().unwrap();
+        let lock = Lock::take(dir.path()).unwrap();
+        let store = Store::open(&lock, dir.path(), 1, Address::ZERO).unwrap();
+        let mut job = IMarket::Job::default();
+        job.timing.runWindow = 60;
+        let row = JobRow {
+            id: JOB,
+            abi: job.abi_encode(),
+            spec: spec(),
+            fee_bps: 0,
+        };
+        let block = Block {
+            number: 1,
+            hash: B256::ZERO,
+            time: 1,
+        };
+        store.set_head(block, vec![], vec![row]).await.unwrap();
+        (store, dir)
+    }
+
+    fn key(first: u32) -> seat::Key {
+        let lease = lease::Key {
+            job: JOB,
+            first,
+            round: 1,
+        };
+        seat::Key {
+            lease,
+            challenge: 0,
+        }
+    }
+
+    async fn lease(store: &Store, first: u32, phase: &str) {
+        let row = LeaseRow {
+            job: JOB,
+            first,
+            round: 1,
+            count: 1,
+            phase: phase.to_owned(),
+            started: 0,
+            since: 0,
+            tries: 0,
+            root: None,
+            manifest: None,
+        };
+        store.put_lease(row).await.unwrap();
+    }
+
+    async fn claim(store: &Store, id: String) {
+        let intent = NewIntent {
+            id,
+            data: Vec::new().into(),
+            not_after: None,
+            repeatable: false,
+        };
+        store.put_intent(intent).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn room_is_kept_for_what_is_unfinished_until_it_is_taken_or_of_no_use() {
+        let (store, _dir) = store().await;
+        for (first, phase) in [
+            (0, "running"),
+            (1, "running"),
+            (2, "submitted"),
+            (3, "lost"),
+            (5, "running"),
+        ] {
+            lease(&store, first, phase).await;
+        }
+        // Of the second one all is done.
+        let done = TaskRow {
+            task: 1,
+            digest: B256::ZERO,
+            outcome: String::new(),
+            log: Vec::new(),
+        };
+        store.put_task(JOB, done, 0).await.unwrap();
+        let seat = SeatRow {
+            job: JOB,
+            first: 4,
+            round: 1,
+            challenge: 0,
+            task: 4,
+            count: 1,
+            tries: 0,
+            end: None,
+        };
+        store.put_seat(seat).await.unwrap();
+        let sent = format!("claim/{JOB}/7-1-00000000");
+        claim(&store, sent.clone()).await;
+        claim(&store, format!("submit/{JOB}/2/1/0")).await;
+
+        let capacity = capacity();
+        let each = JobSpec::parse(&spec()).unwrap().resources;
+        let promised = Promised::of(&store, &capacity).await.unwrap();
+        assert_eq!(capacity.fits_now(each), 0);
+        assert!(promised.take(key(1)).is_none() && promised.take(key(2)).is_none());
+        // What is taken is the taker's.
+        let (lease, seat) = (promised.take(key(0)), promised.take(key(4)));
+        assert!(lease.is_some() && seat.is_some());
+        assert_eq!(capacity.fits_now(each), 0);
+        drop((lease, seat));
+        assert_eq!(capacity.fits_now(each), 2);
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_secs(119)).await;
+        promised.give_back_late();
+        assert_eq!(capacity.fits_now(each), 2);
+        tokio::time::advance(Duration::from_secs(2)).await;
+        promised.give_back_late();
+        assert_eq!(capacity.fits_now(each), 4);
+        assert!(promised.take_claim(&sent).is_none());
+    }
+
+    #[tokio::test]
+    async fn something_is_owed_where_stake_is_bound_and_where_a_claim_may_bind_some() {
+        for (phase, id, expected) in [
+            ("submitted", "finalize", false),
+            ("running", "finalize", true),
+            ("submitting", "finalize", true),
+            ("settled", "claim", true),
+        ] {
+            let (store, _dir) = store().await;
+            lease(&store, 0, phase).await;
+            claim(&store, format!("{id}/{JOB}/0/1/0")).await;
+            assert_eq!(owes(&store).await.unwrap(), expected, "{phase}, {id}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_nobody_took_once_the_chain_is_read_is_given_back() {
+        let (store, _dir) = store().await;
+        lease(&store, 0, "running").await;
+        let capacity = capacity();
+        let each = JobSpec::parse(&spec()).unwrap().resources;
+        let promised = Promised::of(&store, &capacity).await.unwrap();
+        assert_eq!(capacity.fits_now(each), 3);
+        promised.give_back();
+        assert_eq!(capacity.fits_now(each), 4);
+    }
+}

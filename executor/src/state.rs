@@ -1,0 +1,270 @@
+//! The state directory: one owner, and a directory of its own for each chain, by the chain's name.
+//!
+//! ```text
+//! state_dir/lock                        one executor at a time
+//!           chains/NAME/executor.sqlite what is promised on that chain
+//!           chains/NAME/private/        its results that nobody may see yet
+//!           published/ cache/           of all chains, by digest
+//!           sandbox/ reruns/            of all chains, for a moment
+//! ```
+
+use std::path::{Path, PathBuf};
+
+use crate::{
+    Error,
+    config::ChainConfig,
+    store::{Lock, Store, StoreError, relocate, whose},
+};
+
+/// The state directory, which is ours while this lives.
+#[derive(Debug)]
+pub(crate) struct StateDir {
+    path: PathBuf,
+    lock: Lock,
+}
+
+impl StateDir {
+    pub(crate) fn open(dir: &Path) -> Result<Self, Error> {
+        let lock = Lock::take(dir)?;
+        let path = std::path::absolute(dir).map_err(|source| Error::Io {
+            path: dir.to_owned(),
+            source,
+        })?;
+        Ok(Self { path, lock })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The directory of a chain's own.
+    pub(crate) fn of(&self, chain: &ChainConfig) -> PathBuf {
+        self.chains().join(&chain.name)
+    }
+
+    fn chains(&self) -> PathBuf {
+        self.path.join("chains")
+    }
+
+    /// Opens the stores of all chains, in their order, once it is clear that each market has one state and no other.
+    pub(crate) fn stores(&self, chains: &[ChainConfig]) -> Result<Vec<Store>, StoreError> {
+        self.adopt(chains)?;
+        self.look_for_others(chains)?;
+        let open = |chain: &ChainConfig| {
+            Store::open(&self.lock, &self.of(chain), chain.chain_id, chain.market)
+        };
+        chains.iter().map(open).collect()
+    }
+
+    /// Gives the state of the time when an executor served one chain to the chain it is of.
+    fn adopt(&self, chains: &[ChainConfig]) -> Result<(), StoreError> {
+        let Some((chain_id, market)) = whose(&self.path)? else {
+            return Ok(());
+        };
+        let mut owners = chains.iter();
+        let owner = owners.find(|chain| (chain.chain_id, chain.market) == (chain_id, market));
+        let Some(owner) = owner else {
+            return Err(StoreError::Unclaimed {
+                path: self.path.clone(),
+                chain: chain_id,
+                market,
+            });
+        };
+        let home = self.of(owner);
+        // Never over another state: which of the two is true nobody could say.
+        if whose(&home)?.is_some() {
+            return Err(StoreError::Damaged(format!(
+                "{} and {} both hold a state for chain {:?}; move the one away that is not in use",
+                self.path.display(),
+                home.display(),
+                owner.name
+            )));
+        }
+        std::fs::create_dir_all(&home).map_err(io(&home))?;
+        let (old, new) = (self.path.join("private"), home.join("private"));
+        if old.exists() {
+            std::fs::rename(&old, &new).map_err(io(&old))?;
+        }
+        // Last: as long as it is here, all of this is done again.
+        relocate(&self.path, &home)?;
+        tracing::info!(
+            chain = owner.name,
+            "took over the state of an executor of one chain"
+        );
+        Ok(())
+    }
+
+    /// Finds states of configured markets under other names, and tells of those of no market that is configured.
+    fn look_for_others(&self, chains: &[ChainConfig]) -> Result<(), StoreError> {
+        let dir = self.chains();
+        std::fs::create_dir_all(&dir).map_err(io(&dir))?;
+        for entry in std::fs::read_dir(&dir).map_err(io(&dir))? {
+            let path = entry.map_err(io(&dir))?.path();
+            let is_named = |chain: &ChainConfig| self.of(chain) == path;
+            if chains.iter().any(is_named) {
+                continue;
+            }
+            let Some((chain, market)) = whose(&path)? else {
+                continue;
+            };
+            let same = |other: &&ChainConfig| (other.chain_id, other.market) == (chain, market);
+            if let Some(now) = chains.iter().find(same) {
+                return Err(StoreError::OtherName {
+                    path,
+                    chain,
+                    market,
+                    name: now.name.clone(),
+                });
+            }
+            tracing::warn!(path = %path.display(), chain, %market, "this state is of a chain that is not configured: if anything of it is bonded, nobody finishes it");
+        }
+        Ok(())
+    }
+}
+
+fn io(path: &Path) -> impl FnOnce(std::io::Error) -> StoreError + use<> {
+    let path = path.to_owned();
+    move |source| StoreError::Io { path, source }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+    use alloy::{
+        primitives::{Address, B256},
+        signers::local::PrivateKeySigner,
+    };
+
+    use super::*;
+
+    const JOB: B256 = B256::repeat_byte(1);
+
+    fn chain(name: &str, chain_id: u64, market: u8) -> ChainConfig {
+        let url = "http://localhost:1".parse().unwrap();
+        let key = PrivateKeySigner::random();
+        let market = Address::repeat_byte(market);
+        let mut chain = ChainConfig::devnet(url, market, Address::repeat_byte(7), key);
+        (chain.name, chain.chain_id) = (name.to_owned(), chain_id);
+        chain
+    }
+
+    async fn bind(store: &Store, digest: u8) -> Result<(), StoreError> {
+        let lease = "0+4/1".to_owned();
+        store
+            .bind_digest(JOB, lease, "submit", B256::repeat_byte(digest))
+            .await
+    }
+
+    /// What is opened in a directory that nobody holds any more: threads of stores end a moment late.
+    fn open(dir: &Path, chains: &[ChainConfig]) -> Result<Vec<Store>, StoreError> {
+        for _ in 0..100 {
+            match Lock::take(dir) {
+                Err(StoreError::Locked { .. }) => {
+                    std::thread::sleep(std::time::Duration::from_millis(10));
+                }
+                lock => {
+                    let (path, lock) = (dir.to_owned(), lock?);
+                    return StateDir { path, lock }.stores(chains);
+                }
+            }
+        }
+        Err(StoreError::Closed)
+    }
+
+    #[tokio::test]
+    async fn each_chain_has_a_journal_of_its_own_and_the_directory_one_owner() {
+        let dir = tempfile::tempdir().unwrap();
+        let chains = [chain("l2", 10, 1), chain("revive", 420, 1)];
+        let state = StateDir::open(dir.path()).unwrap();
+        let stores = state.stores(&chains).unwrap();
+        drop(state);
+        assert_eq!(
+            StateDir::open(dir.path()).unwrap_err().code(),
+            "store-locked"
+        );
+        bind(&stores[0], 1).await.unwrap();
+        // The same lease of the same job of the same market, elsewhere.
+        bind(&stores[1], 2).await.unwrap();
+        let error = bind(&stores[0], 2).await.unwrap_err();
+        assert_eq!(error.code(), "contradiction");
+        drop(stores);
+        // In another order it is the same.
+        let chains = [chain("revive", 420, 1), chain("l2", 10, 1)];
+        let stores = open(dir.path(), &chains).unwrap();
+        bind(&stores[0], 2).await.unwrap();
+        assert_eq!(
+            bind(&stores[1], 2).await.unwrap_err().code(),
+            "contradiction"
+        );
+    }
+
+    #[test]
+    fn a_name_that_is_given_to_another_market_and_a_market_that_is_given_another_name_are_refused()
+    {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().display();
+        drop(open(dir.path(), &[chain("l2", 10, 1)]).unwrap());
+        let (market, other) = (Address::repeat_byte(1), Address::repeat_byte(2));
+        for (changed, said) in [
+            (
+                chain("l2", 11, 1),
+                format!(
+                    "{path}/chains/l2 is the state of chain id 10, market {market}, not of chain id 11, market {market}: a \
+                     chain's name goes with one market for ever. Nothing was started. Keep the old [[chain]] table, \
+                     which its leases need until they are over, and give the other market a table and a name of its own"
+                ),
+            ),
+            (
+                chain("l2", 10, 2),
+                format!(
+                    "{path}/chains/l2 is the state of chain id 10, market {market}, not of chain id 10, market {other}: a \
+                     chain's name goes with one market for ever. Nothing was started. Keep the old [[chain]] table, \
+                     which its leases need until they are over, and give the other market a table and a name of its own"
+                ),
+            ),
+            (
+                chain("base", 10, 1),
+                format!(
+                    "the state of chain id 10, market {market} is under another name, in {path}/chains/l2: with an empty \
+                     one this machine could contradict what it has signed. Nothing was started. Name that chain \"l2\" \
+                     again, or rename the directory to \"base\" while no executor runs"
+                ),
+            ),
+        ] {
+            let error = open(dir.path(), &[changed]).unwrap_err();
+            assert_eq!(error.to_string(), said);
+        }
+        // One that is not served any more is no obstacle, and is found again.
+        drop(open(dir.path(), &[chain("base", 10, 2)]).unwrap());
+        drop(open(dir.path(), &[chain("base", 10, 2), chain("l2", 10, 1)]).unwrap());
+    }
+
+    #[tokio::test]
+    async fn the_state_of_an_executor_of_one_chain_goes_to_that_chain_or_nothing_is_started() {
+        let dir = tempfile::tempdir().unwrap();
+        let lock = Lock::take(dir.path()).unwrap();
+        let old = Store::open(&lock, dir.path(), 10, Address::repeat_byte(1)).unwrap();
+        std::fs::create_dir(dir.path().join("private")).unwrap();
+        std::fs::write(dir.path().join("private/blob"), "secret").unwrap();
+        bind(&old, 1).await.unwrap();
+        drop((old, lock));
+        let error = open(dir.path(), &[chain("l2", 10, 2)]).unwrap_err();
+        let market = Address::repeat_byte(1);
+        let said = format!(
+            "{} is the state of chain id 10, market {market}, which no [[chain]] table names: its leases would be left to \
+             expire. Nothing was started. Add that chain, or move the file away if nothing of it is bonded any more",
+            dir.path().display()
+        );
+        assert_eq!(error.to_string(), said);
+        let stores = open(dir.path(), &[chain("l2", 10, 2), chain("l1", 10, 1)]).unwrap();
+        assert_eq!(
+            bind(&stores[1], 2).await.unwrap_err().code(),
+            "contradiction"
+        );
+        bind(&stores[0], 2).await.unwrap();
+        let blob = dir.path().join("chains/l1/private/blob");
+        assert_eq!(std::fs::read_to_string(blob).unwrap(), "secret");
+        assert!(!dir.path().join("executor.sqlite").exists());
+    }
+}
