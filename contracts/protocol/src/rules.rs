@@ -139,7 +139,10 @@ pub fn check_timing(timing: &Timing, now: u64) -> Result<(), Error> {
 }
 
 /// `Ok` unless the window is zero or too long.
-pub(crate) fn check_window(window: u64) -> Result<(), Error> {
+///
+/// # Errors
+/// `BadWindow`.
+pub fn check_window(window: u64) -> Result<(), Error> {
     if window == 0 {
         Err(Error::BadWindow(window, MAX_WINDOW))
     } else {
@@ -148,7 +151,10 @@ pub(crate) fn check_window(window: u64) -> Result<(), Error> {
 }
 
 /// `Ok` unless the window is too long.
-pub(crate) fn check_window_or_none(window: u64) -> Result<(), Error> {
+///
+/// # Errors
+/// `BadWindow`.
+pub fn check_window_or_none(window: u64) -> Result<(), Error> {
     if window > MAX_WINDOW {
         Err(Error::BadWindow(window, MAX_WINDOW))
     } else {

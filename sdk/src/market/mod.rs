@@ -6,6 +6,7 @@
 //! ```
 
 mod challenge;
+mod check;
 mod config;
 mod download;
 mod explain;

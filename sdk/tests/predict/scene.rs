@@ -87,7 +87,8 @@ impl Scene {
         // A limit of its own: the node must not refuse to estimate what is to fail on chain.
         let sent = request.clone().with_gas_limit(12_000_000);
         let pending = provider.send_transaction(sent).await.unwrap();
-        let receipt = pending.get_receipt().await.unwrap();
+        // Mined at once.
+        let receipt = provider.get_transaction_receipt(*pending.tx_hash()).await.unwrap().unwrap();
         if receipt.status() {
             let logs = receipt.logs().iter().filter(|log| log.address() == self.market.address());
             let event = |log| EventAt::decode(log, self.market.address()).unwrap().event;
