@@ -47,12 +47,7 @@ impl<S: Store, H: Host> Market<S, H> {
     ///
     /// # Errors
     /// `JobUnknown`, `WrongPhase`, `NotSealed`.
-    pub fn draw_for_juror(
-        &self,
-        job: &Job,
-        first: u32,
-        provider: &Address,
-    ) -> Result<Draw, Error> {
+    pub fn draw_for_juror(&self, job: &Job, first: u32, provider: &Address) -> Result<Draw, Error> {
         let open = self.open_dispute(job, first)?;
         let sealing = self.store.seal(&open.key);
         if sealing.sealed_at == 0 {

@@ -62,12 +62,7 @@ impl<S: Store, H: Host> Market<S, H> {
     ///
     /// # Errors
     /// `WrongMode`, `JobUnknown`, `NoSuchLease`, `NotSealed`, `WrongPhase`, `TooManyRounds`.
-    pub fn draw_for_seat(
-        &self,
-        job: &Job,
-        first: u32,
-        provider: &Address,
-    ) -> Result<Draw, Error> {
+    pub fn draw_for_seat(&self, job: &Job, first: u32, provider: &Address) -> Result<Draw, Error> {
         let job_id = self.redundant(job)?;
         let mut lease = self.fixed_lease(job, &job_id, first)?;
         let sealing = self.store.seal(&job_id);

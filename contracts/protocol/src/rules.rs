@@ -282,12 +282,7 @@ pub struct Split {
 ///
 /// # Errors
 /// `AmountTooLarge`, for jobs that cannot be posted.
-pub fn split(
-    max_price: u128,
-    price: u128,
-    count: u32,
-    fee_bps: u16,
-) -> Result<Split, Error> {
+pub fn split(max_price: u128, price: u128, count: u32, fee_bps: u16) -> Result<Split, Error> {
     let whole = amount_of(product(max_price, count.into()))?;
     let gross = amount_of(product(price, count.into()))?;
     let fee = share_of(gross, fee_bps)?;

@@ -379,10 +379,11 @@ impl Config {
                  so say how much of the operator's ledger may be in challenges at the same time",
             ));
         }
-        if lease_tasks > 2_048 {
+        let most = piecework::rules::MAX_OPTIMISTIC_LEASE;
+        if lease_tasks > most {
             return Err(invalid(
                 "capacity.lease_tasks",
-                "the market allows at most 2048",
+                format!("the market allows at most {most}"),
             ));
         }
         for (key, url) in [

@@ -52,10 +52,9 @@ fn not_between(field: &'static str, seconds: u64, least: u64) -> Error {
 fn named(refusal: Refusal, job: &Job) -> Error {
     match refusal {
         Refusal::NoTasks() => Error::bad_job("tasks", "are none: a job has at least one"),
-        Refusal::BadMaxLease(size, most) => Error::bad_job(
-            "max_lease",
-            format!("{size} is not between 1 and {most}"),
-        ),
+        Refusal::BadMaxLease(size, most) => {
+            Error::bad_job("max_lease", format!("{size} is not between 1 and {most}"))
+        }
         Refusal::BadPriceRange(min, max) => {
             Error::bad_job("min_price", format!("{min} is over its max_price {max}"))
         }

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use alloy::primitives::{Address, B256};
 use rand::RngCore as _;
 
-use super::config::ANVIL_CHAIN;
 use super::check;
+use super::config::ANVIL_CHAIN;
 use super::level::{Asked, Level};
 use crate::Error;
 use crate::chain::IMarket;
@@ -411,11 +411,7 @@ impl Job {
     }
 
     /// Bond of a lease of `count` tasks, or of each of its seats.
-    pub(super) fn bond_of(
-        level: Level,
-        price: &IMarket::Price,
-        count: u32,
-    ) -> Result<u128, Error> {
+    pub(super) fn bond_of(level: Level, price: &IMarket::Price, count: u32) -> Result<u128, Error> {
         let bond = match level {
             Level::Redundant { .. } => rules::seat_bond_of(price, count),
             Level::Optimistic | Level::Proven { .. } => rules::bond_of(price, count),

@@ -67,7 +67,10 @@ impl Run {
         let lease = view.leases.get(&first);
         let dispute = lease.and_then(|lease| lease.dispute.as_ref());
         let (vote, panel) = match dispute {
-            Some(dispute) => (dispute.majority(usize::from(JURY_QUORUM)), self.jurors(dispute).await?),
+            Some(dispute) => (
+                dispute.majority(usize::from(JURY_QUORUM)),
+                self.jurors(dispute).await?,
+            ),
             None => Default::default(),
         };
         let (digest, keyed) = vote.unwrap_or_default();

@@ -23,7 +23,10 @@ async fn redundant(scene: &Scene) -> IMarket::Job {
     scene.deposit(1, 100 * TOKEN).await;
     // A block of its own: 100 s after those stakes, and not before the last one.
     let later = scene.now().await + 150;
-    scene.act(LATE, &IMarket::stakeCall { amount: TOKEN }, later).await.unwrap();
+    scene
+        .act(LATE, &IMarket::stakeCall { amount: TOKEN }, later)
+        .await
+        .unwrap();
     let mut job = scene.job(later + 60);
     (job.terms.tasks, job.terms.replicas, job.terms.quorum) = (7, 3, 2);
     (job.price.bond, job.price.juryFee) = (TOKEN / 100, 0);
@@ -60,10 +63,16 @@ async fn seats(scene: &Scene, job: &IMarket::Job, first: u32, at: u64) -> Vec<(u
     let mut needed = Vec::new();
     for account in (2..7).chain([LATE]) {
         let ahead = scene.predict().await;
-        let seat = ahead.seat(job, first, scene.who[account], at).await.unwrap();
+        let seat = ahead
+            .seat(job, first, scene.who[account], at)
+            .await
+            .unwrap();
         let call = join(scene, job, first, seat.round, account);
         let prediction = scene.foretold(account, &call, at).await;
-        assert_eq!((seat.from, seat.until), (prediction.window.from, prediction.window.until));
+        assert_eq!(
+            (seat.from, seat.until),
+            (prediction.window.from, prediction.window.until)
+        );
         let done = scene.probe(account, &call, at).await;
         if done.is_ok() {
             assert!(seat.why.is_none() && seat.from == Some(at), "{seat:?}");
@@ -73,7 +82,10 @@ async fn seats(scene: &Scene, job: &IMarket::Job, first: u32, at: u64) -> Vec<(u
             assert_eq!(seat.drawn_from.unwrap_or(u64::MAX), from, "{seat:?}");
         }
         if account == LATE {
-            assert_eq!((seat.from, seat.drawn_from, seat.doublings), (None, None, None));
+            assert_eq!(
+                (seat.from, seat.drawn_from, seat.doublings),
+                (None, None, None)
+            );
         } else {
             needed.push((account, seat.doublings.unwrap()));
         }
@@ -88,14 +100,26 @@ async fn each_is_drawn_in_the_second_that_was_foretold() {
     let seal = IMarket::sealCall { job: job.clone() };
     let soon = scene.soon().await;
     scene.refused(5, &seal, soon, "TooEarlyToSeal").await;
-    let unsealed = scene.predict().await.seat(&job, 0, scene.who[2], soon).await.unwrap();
-    assert_eq!((unsealed.from, unsealed.doublings, unsealed.round), (None, None, 1));
+    let unsealed = scene
+        .predict()
+        .await
+        .seat(&job, 0, scene.who[2], soon)
+        .await
+        .unwrap();
+    assert_eq!(
+        (unsealed.from, unsealed.doublings, unsealed.round),
+        (None, None, 1)
+    );
     assert_eq!(unsealed.why.as_ref().unwrap().name, "TooEarly");
     let opens = job.timing.opensAt;
-    scene.refused(2, &join(&scene, &job, 0, 1, 2), opens, "NotSealed").await;
+    scene
+        .refused(2, &join(&scene, &job, 0, 1, 2), opens, "NotSealed")
+        .await;
     // Two blocks more.
     scene.deposit(6, 1).await;
-    scene.refused(5, &seal, scene.soon().await, "TooEarlyToSeal").await;
+    scene
+        .refused(5, &seal, scene.soon().await, "TooEarlyToSeal")
+        .await;
     scene.deposit(6, 1).await;
     // Sealed after it opened: that is when the draw begins.
     let sealed = opens + 7;
@@ -105,12 +129,24 @@ async fn each_is_drawn_in_the_second_that_was_foretold() {
     // The first round of both leases.
     let mut needed = seats(&scene, &job, 0, sealed + 1).await;
     needed.extend(seats(&scene, &job, 4, sealed + 1).await);
-    assert!(needed.iter().any(|(_, doublings)| *doublings > 2), "{needed:?}");
-    assert!(needed.iter().any(|(_, doublings)| *doublings == 0), "{needed:?}");
+    assert!(
+        needed.iter().any(|(_, doublings)| *doublings > 2),
+        "{needed:?}"
+    );
+    assert!(
+        needed.iter().any(|(_, doublings)| *doublings == 0),
+        "{needed:?}"
+    );
     let at = sealed + 1;
-    scene.refused(2, &join(&scene, &job, 1, 1, 2), at, "NoSuchLease").await;
-    scene.refused(2, &join(&scene, &job, 0, 2, 2), at, "WrongRound").await;
-    scene.refused(2, &join(&scene, &job, 0, 1, 3), at, "NotOperator").await;
+    scene
+        .refused(2, &join(&scene, &job, 1, 1, 2), at, "NoSuchLease")
+        .await;
+    scene
+        .refused(2, &join(&scene, &job, 0, 2, 2), at, "WrongRound")
+        .await;
+    scene
+        .refused(2, &join(&scene, &job, 0, 1, 3), at, "NotOperator")
+        .await;
     let mode = IMarket::claimCall {
         job: job.clone(),
         provider: scene.who[2],
@@ -122,8 +158,13 @@ async fn each_is_drawn_in_the_second_that_was_foretold() {
     let begun = sealed + 200;
     let joined = scene.done(2, &join(&scene, &job, 0, 1, 2), begun).await;
     let cost = joined.cost.unwrap();
-    assert_eq!((cost.count, cost.bond, cost.started), (4, TOKEN / 25, begun));
-    let again = scene.refused(2, &join(&scene, &job, 0, 1, 2), begun + 1, "WrongSeat").await;
+    assert_eq!(
+        (cost.count, cost.bond, cost.started),
+        (4, TOKEN / 25, begun)
+    );
+    let again = scene
+        .refused(2, &join(&scene, &job, 0, 1, 2), begun + 1, "WrongSeat")
+        .await;
     assert_eq!(again.window.from, None);
     let commit = IMarket::commitCall {
         job: job.clone(),
@@ -156,28 +197,57 @@ async fn each_is_drawn_in_the_second_that_was_foretold() {
     let ahead = scene.predict().await;
     let mut first = Vec::new();
     for account in 2..7 {
-        let seat = ahead.seat(&job, 0, scene.who[account], lapsed + 1).await.unwrap();
+        let seat = ahead
+            .seat(&job, 0, scene.who[account], lapsed + 1)
+            .await
+            .unwrap();
         assert_eq!(seat.round, 2);
         first.push((seat.drawn_from.unwrap(), account));
     }
     first.sort_unstable();
     let (from, account) = first[0];
     let second = from.max(lapsed) + 11;
-    scene.done(account, &join(&scene, &job, 0, 2, account), second).await;
+    scene
+        .done(account, &join(&scene, &job, 0, 2, account), second)
+        .await;
     for (expected, account) in &first[1..] {
         let seat = scene.predict().await;
-        let seat = seat.seat(&job, 0, scene.who[*account], second + 1).await.unwrap();
+        let seat = seat
+            .seat(&job, 0, scene.who[*account], second + 1)
+            .await
+            .unwrap();
         assert_eq!(seat.from, Some((*expected).max(second + 1)), "{seat:?}");
-        assert_eq!(seat.drawn_from, Some(*expected), "as before the round began");
-        scene.foretold(*account, &join(&scene, &job, 0, 2, *account), second + 1).await;
+        assert_eq!(
+            seat.drawn_from,
+            Some(*expected),
+            "as before the round began"
+        );
+        scene
+            .foretold(*account, &join(&scene, &job, 0, 2, *account), second + 1)
+            .await;
     }
     // Three take their seats: there is none for the fourth.
-    let last = first[1..].iter().map(|(from, _)| *from).max().unwrap().max(second) + 1;
+    let last = first[1..]
+        .iter()
+        .map(|(from, _)| *from)
+        .max()
+        .unwrap()
+        .max(second)
+        + 1;
     for (offset, (_, account)) in (0..).zip(&first[1..3]) {
-        scene.done(*account, &join(&scene, &job, 0, 2, *account), last + offset).await;
+        scene
+            .done(*account, &join(&scene, &job, 0, 2, *account), last + offset)
+            .await;
     }
     let fourth = first[3].1;
-    scene.refused(fourth, &join(&scene, &job, 0, 2, fourth), last + 2, "SeatsTaken").await;
+    scene
+        .refused(
+            fourth,
+            &join(&scene, &job, 0, 2, fourth),
+            last + 2,
+            "SeatsTaken",
+        )
+        .await;
 }
 
 #[tokio::test]
@@ -201,13 +271,17 @@ async fn a_seat_that_is_drawn_needs_a_free_bond_too() {
         scene.deposit(6, 1).await;
     }
     let sealed = job.timing.opensAt + 1;
-    scene.done(2, &IMarket::sealCall { job: job.clone() }, sealed).await;
+    scene
+        .done(2, &IMarket::sealCall { job: job.clone() }, sealed)
+        .await;
     // Account 6 has half of the bond: it is drawn one day, and cannot take the seat for all that.
     let ahead = scene.predict().await;
     let seat = ahead.seat(&job, 0, scene.who[6], sealed + 1).await.unwrap();
     assert!(seat.from.is_none() && seat.drawn_from.is_some(), "{seat:?}");
     let drawn = seat.drawn_from.unwrap().max(sealed + 1);
-    scene.refused(6, &join(&scene, &job, 0, 1, 6), drawn, "InsufficientStake").await;
+    scene
+        .refused(6, &join(&scene, &job, 0, 1, 6), drawn, "InsufficientStake")
+        .await;
 }
 
 #[tokio::test]
@@ -219,7 +293,10 @@ async fn jurors_are_drawn_in_the_second_that_was_foretold() {
     scene.deposit(1, 100 * TOKEN).await;
     scene.deposit(3, 100 * TOKEN).await;
     let later = scene.now().await + 150;
-    scene.act(LATE, &IMarket::stakeCall { amount: TOKEN }, later).await.unwrap();
+    scene
+        .act(LATE, &IMarket::stakeCall { amount: TOKEN }, later)
+        .await
+        .unwrap();
     let mut job = scene.job(later + 60);
     (job.price.bond, job.price.juryFee) = (TOKEN / 100, TOKEN / 100);
     scene.post(&job).await;
@@ -239,7 +316,12 @@ async fn jurors_are_drawn_in_the_second_that_was_foretold() {
         manifest: B256::ZERO,
     };
     scene.done(2, &submit, opens + 1).await;
-    let nobody = scene.predict().await.juror(&job, 0, scene.who[4], opens + 2).await.unwrap();
+    let nobody = scene
+        .predict()
+        .await
+        .juror(&job, 0, scene.who[4], opens + 2)
+        .await
+        .unwrap();
     assert_eq!(nobody.why.as_ref().unwrap().name, "WrongPhase");
     assert_eq!((nobody.from, nobody.drawn_from), (None, None));
     let challenge = IMarket::challengeCall {
@@ -288,12 +370,18 @@ async fn jurors_are_drawn_in_the_second_that_was_foretold() {
         if let Err(revert) = &done
             && revert.name == "NotDrawn"
         {
-            assert_eq!(seat.drawn_from.unwrap_or(u64::MAX), drawn_from(&done).unwrap());
+            assert_eq!(
+                seat.drawn_from.unwrap_or(u64::MAX),
+                drawn_from(&done).unwrap()
+            );
         }
         told.push(seat);
     }
     // The growth of a jury's draw stops at four times.
-    assert!(told.iter().all(|seat| seat.doublings.is_none_or(|doublings| doublings <= 2)));
+    assert!(
+        told.iter()
+            .all(|seat| seat.doublings.is_none_or(|doublings| doublings <= 2))
+    );
     assert_eq!(told[3].from, None);
     let answer = IMarket::revealAnswerCall {
         job: job.clone(),

@@ -22,9 +22,16 @@ async fn what_leaves_the_market_is_foretold_up_to_the_token() {
         to: scene.who[4],
         amount,
     };
-    scene.refused(3, &withdraw(5 * TOKEN + 1), at, "InsufficientBalance").await;
+    scene
+        .refused(3, &withdraw(5 * TOKEN + 1), at, "InsufficientBalance")
+        .await;
     scene.refused(3, &withdraw(0), at, "ZeroAmount").await;
-    let paid = scene.predict().await.call(scene.who[3], &withdraw(TOKEN), at).await.unwrap();
+    let paid = scene
+        .predict()
+        .await
+        .call(scene.who[3], &withdraw(TOKEN), at)
+        .await
+        .unwrap();
     assert_eq!((paid.by, paid.is_valid()), (By::Node, true));
     assert!(scene.probe(3, &withdraw(TOKEN), at).await.is_ok());
 
@@ -35,11 +42,18 @@ async fn what_leaves_the_market_is_foretold_up_to_the_token() {
     };
     let early = scene.refused(2, &unstake(TOKEN), at, "TooEarly").await;
     assert_eq!(early.window.from, Some(staked + 100));
-    scene.refused(2, &unstake(51 * TOKEN), at, "InsufficientStake").await;
+    scene
+        .refused(2, &unstake(51 * TOKEN), at, "InsufficientStake")
+        .await;
 
     // What comes in is the token's to allow: account 8 has none, and allowed nothing.
     let stake = IMarket::stakeCall { amount: 9 };
-    let none = scene.predict().await.call(scene.who[8], &stake, at).await.unwrap();
+    let none = scene
+        .predict()
+        .await
+        .call(scene.who[8], &stake, at)
+        .await
+        .unwrap();
     assert_eq!(none.by, By::Node);
     assert_eq!(none.outcome, scene.probe(8, &stake, at).await);
     assert_eq!(none.refusal().unwrap().name, "ERC20InsufficientAllowance");
@@ -47,14 +61,27 @@ async fn what_leaves_the_market_is_foretold_up_to_the_token() {
         account: Address::ZERO,
         amount: 9,
     };
-    let none = scene.predict().await.call(scene.who[3], &zero, at).await.unwrap();
+    let none = scene
+        .predict()
+        .await
+        .call(scene.who[3], &zero, at)
+        .await
+        .unwrap();
     assert_eq!(none.outcome, scene.probe(3, &zero, at).await);
     let fee = IMarket::setFeeCall {
         feeBps: 1,
         recipient: scene.who[3],
     };
-    let none = scene.predict().await.call(scene.who[3], &fee, at).await.unwrap();
-    assert_eq!((none.by, none.refusal().unwrap().name), (By::Node, "NotGovernor"));
+    let none = scene
+        .predict()
+        .await
+        .call(scene.who[3], &fee, at)
+        .await
+        .unwrap();
+    assert_eq!(
+        (none.by, none.refusal().unwrap().name),
+        (By::Node, "NotGovernor")
+    );
     let nobody = IMarket::setOperatorCall {
         operator: Address::ZERO,
         allowed: true,
@@ -70,8 +97,12 @@ async fn what_leaves_the_market_is_foretold_up_to_the_token() {
         capabilities: B256::ZERO,
         endpoint,
     };
-    scene.refused(3, &profile("x".repeat(129)), at + 1, "EndpointTooLong").await;
-    scene.done(3, &profile("https://example.org".to_owned()), at + 1).await;
+    scene
+        .refused(3, &profile("x".repeat(129)), at + 1, "EndpointTooLong")
+        .await;
+    scene
+        .done(3, &profile("https://example.org".to_owned()), at + 1)
+        .await;
 }
 
 #[tokio::test]
@@ -116,9 +147,15 @@ async fn earnings_count_wherever_the_market_keeps_them() {
                 spec: SPEC.into(),
             }
         };
-        scene.refused(account, &post(earned + 1), at, "InsufficientBalance").await;
+        scene
+            .refused(account, &post(earned + 1), at, "InsufficientBalance")
+            .await;
         scene.foretold(account, &post(earned), at).await;
-        let posted = scene.predict().await.call(scene.who[account], &post(earned), at).await;
+        let posted = scene
+            .predict()
+            .await
+            .call(scene.who[account], &post(earned), at)
+            .await;
         assert!(posted.unwrap().is_valid());
     }
 }
@@ -129,9 +166,21 @@ async fn what_a_client_signed_is_taken_from_anyone_as_foretold() {
     scene.deposit(1, 40 * TOKEN).await;
     let now = scene.soon().await;
     let job = scene.job(now);
-    let id = scene.market.contract().hashJob(job.clone()).call().await.unwrap();
+    let id = scene
+        .market
+        .contract()
+        .hashJob(job.clone())
+        .call()
+        .await
+        .unwrap();
     let sign = |account: usize| {
-        let signature = scene.devnet.anvil.key(account).unwrap().sign_hash_sync(&id).unwrap();
+        let signature = scene
+            .devnet
+            .anvil
+            .key(account)
+            .unwrap()
+            .sign_hash_sync(&id)
+            .unwrap();
         Bytes::from(signature.as_bytes().to_vec())
     };
     let post = |signature: Bytes| IMarket::postForCall {
@@ -140,10 +189,14 @@ async fn what_a_client_signed_is_taken_from_anyone_as_foretold() {
         signature,
     };
     scene.refused(4, &post(sign(2)), now, "BadSignature").await;
-    scene.refused(4, &post(Bytes::from_static(b"short")), now, "BadSignature").await;
+    scene
+        .refused(4, &post(Bytes::from_static(b"short")), now, "BadSignature")
+        .await;
     scene.foretold(4, &post(sign(1)), now).await;
     scene.done(1, &IMarket::revokeCall { nonce: 7 }, now).await;
-    scene.refused(4, &post(sign(1)), now + 1, "NonceIsRevoked").await;
+    scene
+        .refused(4, &post(sign(1)), now + 1, "NonceIsRevoked")
+        .await;
 }
 
 #[tokio::test]
@@ -184,5 +237,8 @@ async fn a_list_admits_whom_it_is_foretold_to_admit() {
     scene.refused(6, &claim(2), opens + 2, "NotOperator").await;
     scene.done(2, &operator, opens + 2).await;
     let taken = scene.done(6, &claim(2), opens + 3).await;
-    assert_eq!(taken.cost.unwrap().bond, rules::bond_of(&job.price, 1).unwrap());
+    assert_eq!(
+        taken.cost.unwrap().bond,
+        rules::bond_of(&job.price, 1).unwrap()
+    );
 }

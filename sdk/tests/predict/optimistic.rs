@@ -49,7 +49,9 @@ async fn a_posting_is_refused_as_foretold_and_taken_as_foretold() {
     let escrow = rules::escrow_of(&good, 10).unwrap();
     assert_eq!(escrow, 30 * TOKEN);
     scene.deposit(1, escrow - 1).await;
-    let short = scene.refused(1, &post(&good), now, "InsufficientBalance").await;
+    let short = scene
+        .refused(1, &post(&good), now, "InsufficientBalance")
+        .await;
     assert_eq!(short.window.from, None);
     scene.deposit(1, 1).await;
     let taken = scene.done(1, &post(&good), now).await;
@@ -77,13 +79,21 @@ async fn a_lease_costs_and_brings_what_was_foretold() {
         (Some(opens), Some(opens + 5_000))
     );
     scene.refused(3, &four, opens, "NotOperator").await;
-    scene.refused(2, &claim(&scene, &job, 2, 0), opens, "NothingAsked").await;
-    let poor = scene.refused(3, &claim(&scene, &job, 3, 1), now, "TooEarly").await;
+    scene
+        .refused(2, &claim(&scene, &job, 2, 0), opens, "NothingAsked")
+        .await;
+    let poor = scene
+        .refused(3, &claim(&scene, &job, 3, 1), now, "TooEarly")
+        .await;
     assert_eq!(poor.window.from, None, "time alone does not make it valid");
-    scene.refused(3, &claim(&scene, &job, 3, 1), opens, "InsufficientStake").await;
+    scene
+        .refused(3, &claim(&scene, &job, 3, 1), opens, "InsufficientStake")
+        .await;
     let mut other = job.clone();
     other.price.bond += 1;
-    scene.refused(2, &claim(&scene, &other, 2, 1), opens, "JobUnknown").await;
+    scene
+        .refused(2, &claim(&scene, &other, 2, 1), opens, "JobUnknown")
+        .await;
 
     // A third of the way up the ramp: four of the nine that were asked for.
     let at = opens + 333;
@@ -125,7 +135,10 @@ async fn a_lease_costs_and_brings_what_was_foretold() {
     };
     scene.refused(1, &accept, at + 81, "WrongRoot").await;
     let early = scene.refused(3, &finalize, at + 81, "TooEarly").await;
-    assert_eq!((early.window.from, early.window.until), (Some(at + 80 + 61), None));
+    assert_eq!(
+        (early.window.from, early.window.until),
+        (Some(at + 80 + 61), None)
+    );
     let settled = scene.done(3, &finalize, at + 80 + 61).await;
     let Ok([MarketEvent::Settled(settled)]) = settled.outcome.as_deref() else {
         panic!("{settled:?}");
@@ -163,10 +176,17 @@ async fn rounds_end_and_begin_as_foretold() {
         provider: scene.who[provider],
     };
     let late = scene.refused(3, &expire, opens + 1, "TooEarly").await;
-    assert_eq!((late.window.from, late.window.until), (Some(opens + 81), None));
+    assert_eq!(
+        (late.window.from, late.window.until),
+        (Some(opens + 81), None)
+    );
     scene.refused(3, &release(3), opens + 1, "NotHolder").await;
-    scene.refused(3, &takeover(3, 0), opens + 80, "WrongPhase").await;
-    scene.refused(2, &takeover(2, 0), opens + 81, "BarredFromRound").await;
+    scene
+        .refused(3, &takeover(3, 0), opens + 80, "WrongPhase")
+        .await;
+    scene
+        .refused(2, &takeover(2, 0), opens + 81, "BarredFromRound")
+        .await;
     // A takeover ends the late round itself, and says so.
     let taken = scene.done(3, &takeover(3, 0), opens + 81).await;
     assert_eq!(taken.outcome.as_ref().unwrap().len(), 2);
@@ -180,22 +200,33 @@ async fn rounds_end_and_begin_as_foretold() {
         };
         freed.burned
     };
-    assert_eq!((burned(free).await, burned(free + 1).await), (0, 10 * TOKEN / 50));
+    assert_eq!(
+        (burned(free).await, burned(free + 1).await),
+        (0, 10 * TOKEN / 50)
+    );
     scene.done(3, &release(3), free + 1).await;
-    scene.refused(2, &takeover(2, 0), free + 1, "TooEarly").await;
+    scene
+        .refused(2, &takeover(2, 0), free + 1, "TooEarly")
+        .await;
 
     let close = |firsts: Vec<u32>| IMarket::closeCall {
         job: job.clone(),
         firsts,
     };
-    let open = scene.refused(4, &close(vec![0]), free + 2, "JobStillOpen").await;
+    let open = scene
+        .refused(4, &close(vec![0]), free + 2, "JobStillOpen")
+        .await;
     assert_eq!(open.window.from, Some(opens + 5_001));
     let cancel = IMarket::cancelCall { job: job.clone() };
     scene.refused(2, &cancel, free + 2, "NotClient").await;
     scene.done(1, &cancel, free + 2).await;
     scene.refused(1, &cancel, free + 3, "JobIsCancelled").await;
-    scene.refused(2, &claim(&scene, &job, 2, 2), free + 3, "JobIsCancelled").await;
-    scene.refused(4, &close(vec![0, 0]), free + 3, "WrongPhase").await;
+    scene
+        .refused(2, &claim(&scene, &job, 2, 2), free + 3, "JobIsCancelled")
+        .await;
+    scene
+        .refused(4, &close(vec![0, 0]), free + 3, "WrongPhase")
+        .await;
     scene.done(4, &close(vec![0]), free + 3).await;
 }
 
@@ -234,9 +265,15 @@ async fn contested_results_go_as_foretold() {
         job: job.clone(),
         first: 0,
     };
-    scene.refused(3, &challenge(0, 1), at + 1, "NotInResult").await;
-    scene.refused(3, &challenge(1, 2), at + 1, "WrongRound").await;
-    scene.refused(3, &challenge(1, 1), at + 1, "InsufficientBalance").await;
+    scene
+        .refused(3, &challenge(0, 1), at + 1, "NotInResult")
+        .await;
+    scene
+        .refused(3, &challenge(1, 2), at + 1, "WrongRound")
+        .await;
+    scene
+        .refused(3, &challenge(1, 1), at + 1, "InsufficientBalance")
+        .await;
     scene.deposit(3, 20 * TOKEN).await;
     let soon = scene.soon().await;
     let open = scene.foretold(3, &challenge(1, 1), soon).await;
@@ -257,7 +294,9 @@ async fn contested_results_go_as_foretold() {
         digests,
     };
     let both: Vec<B256> = digests.iter().map(|digest| (*digest).into()).collect();
-    scene.refused(2, &respond(both[..1].to_vec()), soon + 1, "RootMismatch").await;
+    scene
+        .refused(2, &respond(both[..1].to_vec()), soon + 1, "RootMismatch")
+        .await;
     let forfeit = IMarket::forfeitCall {
         job: job.clone(),
         first: 0,

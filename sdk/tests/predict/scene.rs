@@ -61,7 +61,10 @@ impl Scene {
                 value: (u128::MAX).try_into().unwrap(),
             };
             let to = scene.devnet.token;
-            scene.send(account, to, approve.abi_encode(), None).await.unwrap();
+            scene
+                .send(account, to, approve.abi_encode(), None)
+                .await
+                .unwrap();
         }
         scene
     }
@@ -88,9 +91,16 @@ impl Scene {
         let sent = request.clone().with_gas_limit(12_000_000);
         let pending = provider.send_transaction(sent).await.unwrap();
         // Mined at once.
-        let receipt = provider.get_transaction_receipt(*pending.tx_hash()).await.unwrap().unwrap();
+        let receipt = provider
+            .get_transaction_receipt(*pending.tx_hash())
+            .await
+            .unwrap()
+            .unwrap();
         if receipt.status() {
-            let logs = receipt.logs().iter().filter(|log| log.address() == self.market.address());
+            let logs = receipt
+                .logs()
+                .iter()
+                .filter(|log| log.address() == self.market.address());
             let event = |log| EventAt::decode(log, self.market.address()).unwrap().event;
             return Ok(logs.map(event).collect());
         }
@@ -101,7 +111,8 @@ impl Scene {
 
     /// Does it, in a block of this time.
     pub(crate) async fn act<C: SolCall>(&self, account: usize, call: &C, at: u64) -> Done {
-        self.send(account, self.market.address(), call.abi_encode(), Some(at)).await
+        self.send(account, self.market.address(), call.abi_encode(), Some(at))
+            .await
     }
 
     /// What the chain does in a block of this time; then it forgets that.
@@ -120,14 +131,33 @@ impl Scene {
         call: &C,
         at: u64,
     ) -> Prediction {
-        let prediction = self.predict().await.call(self.who[account], call, at).await.unwrap();
-        assert_eq!((prediction.by, prediction.at), (By::Rules, at), "{}", C::SIGNATURE);
+        let prediction = self
+            .predict()
+            .await
+            .call(self.who[account], call, at)
+            .await
+            .unwrap();
+        assert_eq!(
+            (prediction.by, prediction.at),
+            (By::Rules, at),
+            "{}",
+            C::SIGNATURE
+        );
         let done = self.probe(account, call, at).await;
-        assert_eq!(prediction.outcome, visible(done), "{} at {at}", C::SIGNATURE);
+        assert_eq!(
+            prediction.outcome,
+            visible(done),
+            "{} at {at}",
+            C::SIGNATURE
+        );
         let window = prediction.window;
         if let Some(from) = window.from {
             assert!(from >= at);
-            assert!(self.probe(account, call, from).await.is_ok(), "{} from {from}", C::SIGNATURE);
+            assert!(
+                self.probe(account, call, from).await.is_ok(),
+                "{} from {from}",
+                C::SIGNATURE
+            );
             if from > at {
                 let before = self.probe(account, call, from - 1).await;
                 assert!(before.is_err(), "{} before {from}", C::SIGNATURE);
@@ -151,7 +181,9 @@ impl Scene {
         name: &str,
     ) -> Prediction {
         let prediction = self.foretold(account, call, at).await;
-        let refusal = prediction.refusal().unwrap_or_else(|| panic!("{name} was expected"));
+        let refusal = prediction
+            .refusal()
+            .unwrap_or_else(|| panic!("{name} was expected"));
         assert_eq!(refusal.name, name, "{refusal}");
         prediction
     }
@@ -202,7 +234,9 @@ impl Scene {
     /// A provider with so many units of stake.
     pub(crate) async fn stake(&self, account: usize, amount: u128) {
         let at = self.soon().await;
-        self.act(account, &IMarket::stakeCall { amount }, at).await.unwrap();
+        self.act(account, &IMarket::stakeCall { amount }, at)
+            .await
+            .unwrap();
     }
 
     pub(crate) async fn deposit(&self, account: usize, amount: u128) {

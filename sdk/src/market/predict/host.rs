@@ -111,7 +111,9 @@ impl Host for Ahead<'_> {
         event.data(&mut |bytes| data.extend_from_slice(bytes));
         match <MarketEvent as alloy::sol_types::SolEventInterface>::decode_raw_log(&topics, &data) {
             Ok(event) => self.events.push(event),
-            Err(error) => tracing::warn!(%error, event = event.name(), "an event of the specification that the bindings do not know"),
+            Err(error) => {
+                tracing::warn!(%error, event = event.name(), "an event of the specification that the bindings do not know")
+            }
         }
     }
 }

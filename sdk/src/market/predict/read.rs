@@ -316,7 +316,9 @@ impl Reader<'_> {
         let Some(number) = logs.last().and_then(|log| log.block_number) else {
             return Ok(None);
         };
-        Ok(Some(Block::numbered(self.market, number.into()).await?.time))
+        Ok(Some(
+            Block::numbered(self.market, number.into()).await?.time,
+        ))
     }
 
     fn preimage(&self, key: &Bytes32) -> Option<[Bytes32; 4]> {
