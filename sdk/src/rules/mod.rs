@@ -38,6 +38,9 @@ pub use piecework_protocol::rules::{
 use crate::chain::{IMarket, Revert};
 use words::revert;
 
+/// Tasks of which every basis point is a whole number of units.
+const FINE: u32 = 10_000;
+
 /// The price of a task and seat in a round that begins at `time`, in units. Rounds down.
 ///
 /// # Errors
@@ -47,14 +50,17 @@ pub fn price_at(job: &IMarket::Job, time: u64) -> Result<u128, Revert> {
     protocol::price_at(&price, &timing, time).map_err(revert)
 }
 
-/// What a task of that price leaves its provider after the fee, in units: `price` less `fee_bps` basis points, which
-/// round down.
+/// The least that a task of that price leaves its provider after the fee, in units, however many are in the lease: the
+/// fee is taken of the whole lease, so one task alone may leave a unit more.
 ///
 /// # Errors
 /// `AmountTooLarge` for what is no price.
 pub fn net_of(price: u128, fee_bps: u16) -> Result<u128, Revert> {
-    let parts = protocol::split(price, price, 1, fee_bps).map_err(revert)?;
-    Ok(parts.paid)
+    // Of so many tasks nothing is rounded; of a price so high that no market keeps that, a unit does not matter.
+    let many =
+        protocol::split(price, price, FINE, fee_bps).map(|parts| parts.paid / u128::from(FINE));
+    many.or_else(|_| protocol::split(price, price, 1, fee_bps).map(|parts| parts.paid))
+        .map_err(revert)
 }
 
 /// B, the bond of an optimistic lease of `count` tasks, in units.

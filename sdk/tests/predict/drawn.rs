@@ -154,7 +154,7 @@ async fn each_is_drawn_in_the_second_that_was_foretold() {
     };
     scene.refused(2, &mode, at, "WrongMode").await;
 
-    // The round begins 40 s after its draw did: the others' lots do not wait for it again.
+    // The round begins 200 s after its draw did: the others' lots do not wait for it again.
     let begun = sealed + 200;
     let joined = scene.done(2, &join(&scene, &job, 0, 1, 2), begun).await;
     let cost = joined.cost.unwrap();
