@@ -90,12 +90,16 @@ impl Scene {
         // A limit of its own: the node must not refuse to estimate what is to fail on chain.
         let sent = request.clone().with_gas_limit(12_000_000);
         let pending = provider.send_transaction(sent).await.unwrap();
-        // Mined at once.
-        let receipt = provider
-            .get_transaction_receipt(*pending.tx_hash())
-            .await
-            .unwrap()
-            .unwrap();
+        let receipt = loop {
+            let mined = provider
+                .get_transaction_receipt(*pending.tx_hash())
+                .await
+                .unwrap();
+            match mined {
+                Some(receipt) => break receipt,
+                None => tokio::time::sleep(std::time::Duration::from_millis(5)).await,
+            }
+        };
         if receipt.status() {
             let logs = receipt
                 .logs()
