@@ -57,9 +57,10 @@ fn drawn_from(done: &Done) -> Option<u64> {
     }
 }
 
-/// Foretells a seat of the lease for every provider, and holds each second against the chain. Returns who needed how
-/// many doublings.
-async fn seats(scene: &Scene, job: &IMarket::Job, first: u32, at: u64) -> Vec<(usize, u32)> {
+/// Foretells a seat of the lease for every provider, in a draw that began at `began`, and holds each second against the
+/// chain. Returns who needed how many doublings.
+async fn seats(scene: &Scene, job: &IMarket::Job, first: u32, began: u64) -> Vec<(usize, u32)> {
+    let at = began + 1;
     let mut needed = Vec::new();
     for account in (2..7).chain([LATE]) {
         let ahead = scene.predict().await;
@@ -87,7 +88,10 @@ async fn seats(scene: &Scene, job: &IMarket::Job, first: u32, at: u64) -> Vec<(u
                 (None, None, None)
             );
         } else {
-            needed.push((account, seat.doublings.unwrap()));
+            let doublings = seat.doublings.unwrap();
+            let from = began + u64::from(doublings) * TIMES.drawStep;
+            assert_eq!(seat.drawn_from, Some(from));
+            needed.push((account, doublings));
         }
     }
     needed
@@ -127,8 +131,8 @@ async fn each_is_drawn_in_the_second_that_was_foretold() {
     scene.refused(5, &seal, sealed + 1, "SealedAlready").await;
 
     // The first round of both leases.
-    let mut needed = seats(&scene, &job, 0, sealed + 1).await;
-    needed.extend(seats(&scene, &job, 4, sealed + 1).await);
+    let mut needed = seats(&scene, &job, 0, sealed).await;
+    needed.extend(seats(&scene, &job, 4, sealed).await);
     assert!(
         needed.iter().any(|(_, doublings)| *doublings > 2),
         "{needed:?}"
@@ -192,7 +196,7 @@ async fn each_is_drawn_in_the_second_that_was_foretold() {
     assert_eq!((asked.by, asked.window.from), (By::Node, Some(lapsed)));
     assert_eq!(asked.refusal().unwrap().name, "TooEarly");
     scene.act(4, &settle, lapsed).await.unwrap();
-    seats(&scene, &job, 0, lapsed + 1).await;
+    seats(&scene, &job, 0, lapsed).await;
     // The first one drawn begins it a while after it is drawn, so that nobody could tell by its beginning.
     let ahead = scene.predict().await;
     let mut first = Vec::new();

@@ -4,11 +4,12 @@
 use alloy::primitives::{Address, B256, Bytes, keccak256};
 use alloy::signers::SignerSync as _;
 use alloy::sol_types::SolValue as _;
-use piecework::chain::IMarket;
+use piecework::Error;
+use piecework::chain::{IMarket, MarketEvent};
 use piecework::market::predict::By;
 use piecework::rules;
 
-use crate::common::TOKEN;
+use crate::common::{TOKEN, job};
 use crate::scene::{FEE_BPS, SPEC, Scene};
 
 #[tokio::test]
@@ -103,6 +104,70 @@ async fn what_leaves_the_market_is_foretold_up_to_the_token() {
     scene
         .done(3, &profile("https://example.org".to_owned()), at + 1)
         .await;
+}
+
+#[tokio::test]
+async fn a_posting_is_foretold_with_what_it_deposits_first() {
+    let scene = Scene::start().await;
+    scene.deposit(1, 3 * TOKEN).await;
+    let market = &scene.market;
+    let ahead = scene.predict().await;
+    let at = ahead.next_time();
+    let wanted = || {
+        job(10)
+            .max_price(2 * TOKEN)
+            .min_price(TOKEN, 60)
+            .max_lease(4)
+            .nonce(3)
+    };
+    let posting = ahead.post(&wanted(), at).await.unwrap();
+    assert_eq!(
+        (posting.quote.escrow, posting.quote.deposit),
+        (20 * TOKEN, 17 * TOKEN)
+    );
+    let [opening, full] = posting.cost;
+    assert_eq!(
+        (opening.price, full.price, full.started),
+        (TOKEN, 2 * TOKEN, at + 60)
+    );
+    // Twice the jurors' fees, six times 4 tokens, are more than four tasks' bonds.
+    assert_eq!((opening.bond, opening.refunded), (24 * TOKEN, 4 * TOKEN));
+    let Ok([MarketEvent::Posted(foretold)]) = posting.prediction.outcome.as_deref() else {
+        panic!("{posting:?}");
+    };
+    let closes = foretold.job.timing.closesAt;
+    assert_eq!(posting.prediction.window.until, Some(closes));
+    // Nothing was sent, and nothing that was foretold is held for true.
+    let balances = market.balances(scene.who[1]).await.unwrap();
+    assert_eq!(balances.ledger, 3 * TOKEN);
+    let poor = ahead.post(&wanted().tasks(600), at).await.unwrap();
+    assert!(!poor.quote.is_covered());
+    let refusal = poor.prediction.refusal().unwrap();
+    assert_eq!(refusal.name, "InsufficientBalance", "{refusal}");
+    let bad = ahead
+        .post(&wanted().min_price(3 * TOKEN, 60), at)
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(
+            bad,
+            Error::BadJob {
+                field: "min_price",
+                ..
+            }
+        ),
+        "{bad}"
+    );
+
+    let run = market.submit(wanted()).await.unwrap();
+    assert_eq!((run.escrow(), run.fee_bps()), (20 * TOKEN, foretold.feeBps));
+    let (mut said, mut done) = (foretold.job.clone(), run.job().clone());
+    // The spec is left out of what is foretold, and time went on.
+    (said.terms.spec, said.timing.opensAt, said.timing.closesAt) = (done.terms.spec, 0, 0);
+    (done.timing.opensAt, done.timing.closesAt) = (0, 0);
+    assert_eq!(said, done);
+    let balances = market.balances(scene.who[1]).await.unwrap();
+    assert_eq!(balances.ledger, 0);
 }
 
 #[tokio::test]
