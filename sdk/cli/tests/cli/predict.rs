@@ -16,19 +16,20 @@ fn units(tokens: u128) -> String {
 #[test]
 fn a_job_is_priced_and_refused_without_being_posted() {
     let devnet = Devnet::start(1);
-    let dry = |more: &[&str]| {
+    let map = |tasks: &str, price: &str, more: &[&str]| {
         let args = [
             "map",
             IMAGE,
             "--tasks",
-            "10",
+            tasks,
             "--max-price",
-            "2",
+            price,
             "--json",
             "--dry-run",
         ];
         devnet.run(&[&args[..], more].concat())
     };
+    let dry = |more: &[&str]| map("10", "2", more);
     let ran = dry(&["--max-lease", "4"]);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     let said = ran.json();
@@ -61,9 +62,9 @@ fn a_job_is_priced_and_refused_without_being_posted() {
         (&json!(units(60)), &json!(units(6)))
     );
 
-    let (code, name, _) = dry(&["--max-price", "2000"]).failure();
+    let (code, name, _) = map("10", "2000", &[]).failure();
     assert_eq!((code, name.as_str()), (1, "insufficient-funds"));
-    let (_, name, _) = dry(&["--max-lease", "4000", "--tasks", "9000"]).failure();
+    let (_, name, _) = map("9000", "0.01", &["--max-lease", "4000"]).failure();
     assert_eq!(name, "bad-job");
     let text = devnet.run(&["run", IMAGE, "--dry-run"]);
     assert!(
