@@ -29,7 +29,7 @@ async fn redundant(scene: &Scene) -> IMarket::Job {
         .unwrap();
     let mut job = scene.job(later + 60);
     (job.terms.tasks, job.terms.replicas, job.terms.quorum) = (7, 3, 2);
-    (job.price.bond, job.price.juryFee) = (TOKEN / 100, 0);
+    job.price.bond = TOKEN / 100;
     scene.post(&job).await;
     job
 }

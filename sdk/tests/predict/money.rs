@@ -2,6 +2,7 @@
 //! contracts, and then up to the node.
 
 use alloy::primitives::{Address, B256, Bytes, keccak256};
+use alloy::providers::ext::AnvilApi as _;
 use alloy::signers::SignerSync as _;
 use alloy::sol_types::SolValue as _;
 use piecework::Error;
@@ -306,4 +307,30 @@ async fn a_list_admits_whom_it_is_foretold_to_admit() {
         taken.cost.unwrap().bond,
         rules::bond_of(&job.price, 1).unwrap()
     );
+}
+
+#[tokio::test]
+async fn two_chains_are_not_mixed() {
+    let scene = Scene::start().await;
+    let provider = &scene.devnet.provider;
+    let snapshot = provider.anvil_snapshot().await.unwrap();
+    scene.deposit(3, TOKEN).await;
+    let ahead = scene.predict().await;
+    let withdraw = IMarket::withdrawCall {
+        to: scene.who[3],
+        amount: 2 * TOKEN,
+    };
+    let at = ahead.next_time();
+    let before = ahead.call(scene.who[3], &withdraw, at).await.unwrap();
+    assert_eq!(before.refusal().unwrap().name, "InsufficientBalance");
+    // Another block takes its place.
+    assert!(provider.anvil_revert(snapshot).await.unwrap());
+    scene.deposit(4, TOKEN).await;
+    assert_eq!(scene.predict().await.block().number, ahead.block().number);
+    let error = ahead.call(scene.who[4], &withdraw, at).await.unwrap_err();
+    assert!(error.to_string().contains("reorganized"), "{error}");
+    let Error::Chain(error) = error else {
+        panic!("{error}");
+    };
+    assert!(error.is_transient());
 }

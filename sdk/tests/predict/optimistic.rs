@@ -66,7 +66,9 @@ async fn a_lease_costs_and_brings_what_was_foretold() {
     scene.deposit(1, 40 * TOKEN).await;
     scene.stake(2, 100 * TOKEN).await;
     let opens = scene.now().await + 500;
-    let job = scene.job(opens);
+    let mut job = scene.job(opens);
+    // Two juries cost more than four tasks' bonds.
+    job.price.juryFee = 4 * TOKEN;
     let four = claim(&scene, &job, 2, 9);
     scene.refused(2, &four, opens, "JobUnknown").await;
     scene.post(&job).await;
@@ -99,8 +101,8 @@ async fn a_lease_costs_and_brings_what_was_foretold() {
     let at = opens + 333;
     let taken = scene.done(2, &four, at).await;
     let cost = taken.cost.unwrap();
-    assert_eq!((cost.count, cost.started, cost.bond), (4, at, 20 * TOKEN));
-    assert_eq!(cost.late, 2 * TOKEN);
+    assert_eq!((cost.count, cost.started, cost.bond), (4, at, 24 * TOKEN));
+    assert_eq!(cost.late, 24 * TOKEN / 10);
     let contract = scene.market.contract();
     let price = contract.priceAt(job.clone(), at).call().await.unwrap();
     assert_eq!(cost.price, price);
