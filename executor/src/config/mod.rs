@@ -12,14 +12,13 @@ use alloy::{
     primitives::{Address, B256},
     signers::local::PrivateKeySigner,
 };
+use piecework::rules::MAX_ENDPOINT;
 use url::Url;
 
 pub use flags::Flags;
 
 /// Chain id of local development chains, where a raw key is accepted.
 const DEVNET_CHAIN: u64 = 31_337;
-/// The market keeps at most this many bytes of a provider's endpoint.
-const MAX_ENDPOINT: usize = 128;
 
 /// Why a configuration cannot be used.
 #[derive(Debug, thiserror::Error)]

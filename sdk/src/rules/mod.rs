@@ -31,8 +31,8 @@ use piecework_protocol::types::Price;
 use serde::Serialize;
 
 pub use piecework_protocol::rules::{
-    FREE_RELEASE_PART, JURY, JURY_QUORUM, MAX_AMOUNT, MAX_FEE_BPS, MAX_OPTIMISTIC_LEASE,
-    MAX_REPLICAS, MAX_SPEC, MAX_WINDOW, SEAL_DELAY,
+    FREE_RELEASE_PART, JURY, JURY_QUORUM, MAX_AMOUNT, MAX_ENDPOINT, MAX_FEE_BPS,
+    MAX_OPTIMISTIC_LEASE, MAX_REPLICAS, MAX_SPEC, MAX_WINDOW, SEAL_DELAY,
 };
 
 use crate::chain::{IMarket, Revert};

@@ -334,3 +334,18 @@ async fn two_chains_are_not_mixed() {
     };
     assert!(error.is_transient());
 }
+
+#[tokio::test]
+async fn predictions_can_be_made_on_any_thread() {
+    let scene = Scene::start().await;
+    let (market, me) = (scene.market.clone(), scene.who[1]);
+    let predicted = tokio::spawn(async move {
+        let ahead = market.predict().await?;
+        let job = job(1);
+        let posting = ahead.post(&job, ahead.next_time()).await?;
+        let revoke = IMarket::revokeCall { nonce: 1 };
+        let revoked = ahead.call(me, &revoke, ahead.next_time()).await?;
+        Ok::<_, Error>((posting.prediction.is_valid(), revoked.is_valid()))
+    });
+    assert_eq!(predicted.await.unwrap().unwrap(), (true, true));
+}

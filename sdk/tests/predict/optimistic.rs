@@ -109,6 +109,14 @@ async fn a_lease_costs_and_brings_what_was_foretold() {
     let locked = contract.providerOf(scene.who[2]).call().await.unwrap();
     assert_eq!(locked.stake - locked.free, cost.bond);
 
+    let unstake = IMarket::unstakeCall {
+        to: scene.who[2],
+        amount: 77 * TOKEN,
+    };
+    scene
+        .refused(2, &unstake, at + 1, "InsufficientStake")
+        .await;
+
     // It ends well: paid, fee and refund are those of the cost.
     let submit = IMarket::submitCall {
         job: job.clone(),

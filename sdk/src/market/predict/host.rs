@@ -25,7 +25,7 @@ pub(super) struct Ahead<'a> {
 
 impl Ahead<'_> {
     fn unknown(&self) {
-        self.needs.unknown.set(true);
+        self.needs.get().unknown = true;
     }
 }
 
@@ -58,7 +58,7 @@ impl Host for Ahead<'_> {
         if let (words, []) = bytes.as_chunks::<32>()
             && let Ok(words) = <[Bytes32; 4]>::try_from(words)
         {
-            self.needs.preimages.borrow_mut().insert(hash, words);
+            self.needs.get().preimages.insert(hash, words);
         }
         hash
     }
@@ -71,7 +71,7 @@ impl Host for Ahead<'_> {
         match self.read.get(&Key::Code(*account)) {
             Some(Value::Flag(has)) => *has,
             _ => {
-                self.needs.missing.borrow_mut().insert(Key::Code(*account));
+                self.needs.get().missing.insert(Key::Code(*account));
                 false
             }
         }

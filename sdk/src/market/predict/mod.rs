@@ -223,10 +223,10 @@ impl Predictor {
         let needs = Needs::default();
         for _ in 0..MOST_ROUNDS {
             let ran = self.attempt(records, &needs, from, call, at);
-            if needs.missing.borrow().is_empty() {
-                return Ok(ran.filter(|_| !needs.unknown.get()));
+            let unknown = std::mem::take(&mut needs.get().unknown);
+            if needs.get().missing.is_empty() {
+                return Ok(ran.filter(|_| !unknown));
             }
-            needs.unknown.set(false);
             self.read(records, &needs, call).await?;
         }
         Err(self
@@ -281,7 +281,7 @@ impl Predictor {
         needs: &Needs,
         call: &IMarketCalls,
     ) -> Result<(), Error> {
-        let missing = needs.missing.take();
+        let missing = std::mem::take(&mut needs.get().missing);
         let reader = Reader {
             market: &self.market,
             block: &self.block,

@@ -322,7 +322,7 @@ impl Reader<'_> {
     }
 
     fn preimage(&self, key: &Bytes32) -> Option<[Bytes32; 4]> {
-        self.needs.preimages.borrow().get(key).copied()
+        self.needs.get().preimages.get(key).copied()
     }
 
     fn address_of(&self, number: u32) -> Result<Address, Error> {

@@ -1,7 +1,7 @@
 //! The market's records as they were read, and what a call would write over them.
 
-use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use piecework_protocol::Store;
 use piecework_protocol::slots::{
@@ -71,15 +71,24 @@ pub(super) enum Value {
 /// All records that were read.
 pub(super) type Records = BTreeMap<Key, Value>;
 
-/// What a call turned out to need.
+/// What a call turned out to need. The specification only borrows its memory and its host: hence the lock.
 #[derive(Debug, Default)]
-pub(super) struct Needs {
+pub(super) struct Needs(Mutex<Needed>);
+
+impl Needs {
+    pub(super) fn get(&self) -> MutexGuard<'_, Needed> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Needed {
     /// Records that were not read yet: the call is run again with them.
-    pub(super) missing: RefCell<BTreeSet<Key>>,
+    pub(super) missing: BTreeSet<Key>,
     /// What four words that were hashed are: a seat's key is read by what it is made of.
-    pub(super) preimages: RefCell<BTreeMap<Bytes32, [Bytes32; 4]>>,
+    pub(super) preimages: BTreeMap<Bytes32, [Bytes32; 4]>,
     /// Whether it asked for what no view tells: another contract's answer.
-    pub(super) unknown: Cell<bool>,
+    pub(super) unknown: bool,
 }
 
 /// The market's memory for one call.
@@ -102,7 +111,7 @@ impl<'a> Memory<'a> {
     fn get(&self, key: Key) -> Option<Value> {
         let value = self.written.get(&key).or_else(|| self.read.get(&key));
         if value.is_none() && !key.is_nobodys() {
-            self.needs.missing.borrow_mut().insert(key);
+            self.needs.get().missing.insert(key);
         }
         value.copied()
     }

@@ -140,7 +140,7 @@ impl Predictor {
             let host = self.ahead(records, &needs, Address::ZERO, self.block.time);
             let store = Memory::new(records, &needs);
             let answer = view(&piecework_protocol::Market { store, host });
-            if needs.missing.borrow().is_empty() {
+            if needs.get().missing.is_empty() {
                 return Ok(answer);
             }
             self.read(records, &needs, call).await?;
