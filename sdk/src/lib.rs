@@ -22,6 +22,7 @@ mod error;
 pub mod ethers;
 pub mod image;
 pub mod market;
+pub mod rules;
 pub mod spec;
 mod terminal;
 

@@ -6,7 +6,8 @@ use crate::error::Error;
 use crate::events::Event;
 use crate::hash::{self, Ballot};
 use crate::host::Host;
-use crate::rules::{JURY, JURY_QUORUM, juror_bond_of, plus};
+use crate::rules::{JURY, JURY_QUORUM, commit_by, juror_bond_of, plus};
+use crate::seats::Draw;
 use crate::slots::{Dispute, LeaseSlot, SeatSlot};
 use crate::store::Store;
 use crate::types::{Address, Bytes32, Job, Phase, Seat, ZERO};
@@ -39,6 +40,21 @@ impl<S: Store, H: Host> Market<S, H> {
             total_stake: sealing.total_stake,
         });
         Ok(())
+    }
+
+    /// When `provider` is drawn for a seat of the jury over the lease. It is what `joinJury` goes by, and depends
+    /// neither on the time nor on what else that asks for.
+    ///
+    /// # Errors
+    /// `JobUnknown`, `WrongPhase`, `NotSealed`.
+    pub fn draw_for_juror(&self, job: &Job, first: u32, provider: &Address) -> Result<Draw, Error> {
+        let open = self.open_dispute(job, first)?;
+        let sealing = self.store.seal(&open.key);
+        if sealing.sealed_at == 0 {
+            return Err(Error::NotSealed(open.job_id, first));
+        }
+        let number = self.store.number(provider);
+        self.drawn_for_jury(job, &sealing, &open.key, (provider, number))
     }
 
     /// `joinJury`: reserves a drawn juror's seat and locks its bond J.
@@ -226,7 +242,7 @@ impl<S: Store, H: Host> Market<S, H> {
             return Err(Error::NotSealed(*job_id, *first));
         }
         let drawn = self.drawn_for_jury(job, &sealing, key, (provider, number))?;
-        self.require_drawn(drawn, job_id, *first, provider)?;
+        self.require_drawn(drawn.from, job_id, *first, provider)?;
         let bond = juror_bond_of(&job.price, lease.count)?;
         self.lock(number, provider, bond)?;
         Ok(bond)
@@ -268,10 +284,8 @@ impl<S: Store, H: Host> Market<S, H> {
 
     /// Last second of joining and committing.
     pub(crate) fn jury_commit_by(&self, job: &Job, dispute: &Dispute) -> Result<u64, Error> {
-        plus(
-            plus(dispute.opened_at, self.store.config().times.draw_time)?,
-            job.timing.run_window,
-        )
+        let times = self.store.config().times;
+        commit_by(&times, &job.timing, dispute.opened_at)
     }
 
     /// Last second of revealing, if that opens.

@@ -22,6 +22,7 @@
 //! | demands | `demands.rs` | [`demand`](Market::demand), [`respond`](Market::respond), [`forfeit`](Market::forfeit) |
 //! | what the client signed | `signatures.rs` | [`post_for`](Market::post_for), [`cancel_for`](Market::cancel_for), [`accept_for`](Market::accept_for), [`revoke`](Market::revoke) |
 //! | results with a proof | `proofs.rs` | [`prove`](Market::prove) |
+//! | draws, read beforehand | `redundant.rs`, `jury.rs` | [`draw_for_seat`](Market::draw_for_seat), [`draw_for_juror`](Market::draw_for_juror) |
 //! | reading | `views.rs` | [`balance_of`](Market::balance_of), [`lease_of`](Market::lease_of), [`result_root`](Market::result_root) and their kind |
 //!
 //! | rule of the protocol | where |
@@ -97,6 +98,7 @@ pub use error::Error;
 pub use events::Event;
 pub use host::{Answer, Host, Permit, TokenError};
 pub use proofs::{GAS_BEFORE, VERIFIER_GAS};
+pub use seats::Draw;
 pub use store::Store;
 
 use slots::Config;

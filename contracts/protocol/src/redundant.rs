@@ -9,9 +9,9 @@ use crate::events::Event;
 use crate::hash::{self, Ballot};
 use crate::host::Host;
 use crate::rules::{
-    LIVENESS_SLASH, escrow_of, minus, plus, price_at, seat_bond_of, slash_of, split,
+    LIVENESS_SLASH, commit_by, escrow_of, minus, plus, price_at, seat_bond_of, slash_of, split,
 };
-use crate::seats::Votes;
+use crate::seats::{Draw, Votes};
 use crate::slots::{LeaseSlot, SeatSlot};
 use crate::store::Store;
 use crate::types::{Address, Bytes32, How, Job, NOBODY, Phase, Reason, Seat, SeatEnd, ZERO};
@@ -55,6 +55,30 @@ impl<S: Store, H: Host> Market<S, H> {
             total_stake,
         });
         Ok(())
+    }
+
+    /// When `provider` is drawn for a seat of the lease: in the round that runs, or in the one that could begin. It is
+    /// what `join` goes by, and depends neither on the time nor on what else `join` asks for.
+    ///
+    /// # Errors
+    /// `WrongMode`, `JobUnknown`, `NoSuchLease`, `NotSealed`, `WrongPhase`, `TooManyRounds`.
+    pub fn draw_for_seat(&self, job: &Job, first: u32, provider: &Address) -> Result<Draw, Error> {
+        let job_id = self.redundant(job)?;
+        let mut lease = self.fixed_lease(job, &job_id, first)?;
+        let sealing = self.store.seal(&job_id);
+        if sealing.sealed_at == 0 {
+            return Err(Error::NotSealed(job_id, first));
+        }
+        if lease.phase == Phase::Free {
+            let next = lease.round.checked_add(1);
+            let next = next.ok_or(Error::TooManyRounds(job_id, first))?;
+            lease = lease.drawing(next, Self::draw_start(job, &sealing, &lease), 0);
+        } else {
+            self.require_phase(Phase::Running, &job_id, first, &lease)?;
+        }
+        let seats_key = hash::seats_key(&self.host, &job_id, first, lease.round, 0);
+        let number = self.store.number(provider);
+        self.drawn_for_lease(job, &job_id, &lease, &seats_key, (provider, number))
     }
 
     // -------------------------------------------------------------- seats are taken
@@ -193,7 +217,7 @@ impl<S: Store, H: Host> Market<S, H> {
         }
         self.require_admitted(job, number, provider)?;
         let drawn = self.drawn_for_lease(job, job_id, lease, seats_key, (provider, number))?;
-        self.require_drawn(drawn, job_id, first, provider)?;
+        self.require_drawn(drawn.from, job_id, first, provider)?;
         let bond = seat_bond_of(&job.price, lease.count)?;
         self.lock(number, provider, bond)?;
         Ok(bond)
@@ -493,10 +517,8 @@ impl<S: Store, H: Host> Market<S, H> {
 
     /// Last second of a running round for seats and commitments.
     fn commit_by(&self, job: &Job, lease: &LeaseSlot) -> Result<u64, Error> {
-        plus(
-            plus(lease.started_at, self.store.config().times.draw_time)?,
-            job.timing.run_window,
-        )
+        let times = self.store.config().times;
+        commit_by(&times, &job.timing, lease.started_at)
     }
 
     /// Last second for reveals.

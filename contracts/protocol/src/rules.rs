@@ -3,7 +3,7 @@
 //! are checked.
 
 use crate::error::Error;
-use crate::types::{Job, Price, Terms, Timing, U256};
+use crate::types::{Job, Price, Terms, Times, Timing, U256};
 
 /// Jurors of a dispute.
 pub const JURY: u8 = 3;
@@ -26,6 +26,9 @@ pub const MAX_REPLICAS: u8 = 15;
 pub const MAX_WINDOW: u64 = 30 * 24 * 60 * 60;
 /// Latest time that is kept.
 pub const MAX_TIME: u64 = (1 << 40) - 1;
+/// Blocks from a post or a challenge to its seal: the seed block, and one whose builder adds to the randomness of the
+/// next (EIP-4399) and cannot be the seed block's.
+pub const SEAL_DELAY: u64 = 3;
 /// Longest job spec, in bytes.
 pub const MAX_SPEC: usize = 16_384;
 /// Longest endpoint of a profile, in bytes.
@@ -87,7 +90,10 @@ pub fn amount_of(amount: U256) -> Result<u128, Error> {
 // ------------------------------------------------------------------ the checks of `post`
 
 /// `Ok` if a job with these terms can be posted.
-pub(crate) fn check_terms(terms: &Terms) -> Result<(), Error> {
+///
+/// # Errors
+/// `NoTasks`, `BadMaxLease`, `BadQuorum`, `VerifierNeedsOneReplica`.
+pub fn check_terms(terms: &Terms) -> Result<(), Error> {
     let (replicas, quorum) = (terms.replicas, terms.quorum);
     if terms.tasks == 0 {
         return Err(Error::NoTasks());
@@ -112,7 +118,10 @@ pub(crate) fn check_terms(terms: &Terms) -> Result<(), Error> {
 }
 
 /// `Ok` if a job with this timing can be posted at `now`.
-pub(crate) fn check_timing(timing: &Timing, now: u64) -> Result<(), Error> {
+///
+/// # Errors
+/// `BadWindow`, `BadSchedule`.
+pub fn check_timing(timing: &Timing, now: u64) -> Result<(), Error> {
     let Timing {
         opens_at,
         ramp,
@@ -130,7 +139,10 @@ pub(crate) fn check_timing(timing: &Timing, now: u64) -> Result<(), Error> {
 }
 
 /// `Ok` unless the window is zero or too long.
-pub(crate) fn check_window(window: u64) -> Result<(), Error> {
+///
+/// # Errors
+/// `BadWindow`.
+pub fn check_window(window: u64) -> Result<(), Error> {
     if window == 0 {
         Err(Error::BadWindow(window, MAX_WINDOW))
     } else {
@@ -139,7 +151,10 @@ pub(crate) fn check_window(window: u64) -> Result<(), Error> {
 }
 
 /// `Ok` unless the window is too long.
-pub(crate) fn check_window_or_none(window: u64) -> Result<(), Error> {
+///
+/// # Errors
+/// `BadWindow`.
+pub fn check_window_or_none(window: u64) -> Result<(), Error> {
     if window > MAX_WINDOW {
         Err(Error::BadWindow(window, MAX_WINDOW))
     } else {
@@ -148,13 +163,26 @@ pub(crate) fn check_window_or_none(window: u64) -> Result<(), Error> {
 }
 
 /// `Ok` if a job with these prices can be posted: a lease's bond, and what a lost jury costs, can be kept.
-pub(crate) fn check_price(terms: &Terms, price: &Price) -> Result<(), Error> {
+///
+/// # Errors
+/// `BadPriceRange`, `AmountTooLarge`.
+pub fn check_price(terms: &Terms, price: &Price) -> Result<(), Error> {
     if price.min_price > price.max_price {
         return Err(Error::BadPriceRange(price.min_price, price.max_price));
     }
     amount_of(product(price.bond, terms.max_lease.into()))?;
     amount_of(lost_jury(price))?;
     Ok(())
+}
+
+// ------------------------------------------------------------------ deadlines
+
+/// Last second of joining and committing, in a round or a jury of drawn seats that began at `began`.
+///
+/// # Errors
+/// An overflow, for what is no time.
+pub fn commit_by(times: &Times, timing: &Timing, began: u64) -> Result<u64, Error> {
+    plus(plus(began, times.draw_time)?, timing.run_window)
 }
 
 // ------------------------------------------------------------------ prices, bonds, splits
@@ -184,24 +212,36 @@ fn lost_jury(price: &Price) -> U256 {
 }
 
 /// B, the bond of an optimistic lease: never less than what a lost jury costs.
-pub(crate) fn bond_of(price: &Price, count: u32) -> Result<u128, Error> {
+///
+/// # Errors
+/// `AmountTooLarge`, for jobs that cannot be posted.
+pub fn bond_of(price: &Price, count: u32) -> Result<u128, Error> {
     amount_of(product(price.bond, count.into()).max(lost_jury(price)))
 }
 
 /// b, the bond of a seat of a redundant lease.
-pub(crate) fn seat_bond_of(price: &Price, count: u32) -> Result<u128, Error> {
+///
+/// # Errors
+/// `AmountTooLarge`, for jobs that cannot be posted.
+pub fn seat_bond_of(price: &Price, count: u32) -> Result<u128, Error> {
     amount_of(product(price.bond, count.into()))
 }
 
 /// J, the bond of a juror over a lease of `count` tasks: a jury together risks what the lease's provider does. Rounds
 /// down.
-pub(crate) fn juror_bond_of(price: &Price, count: u32) -> Result<u128, Error> {
+///
+/// # Errors
+/// `AmountTooLarge`, for jobs that cannot be posted.
+pub fn juror_bond_of(price: &Price, count: u32) -> Result<u128, Error> {
     let share = bond_of(price, count)? / u128::from(JURY);
     amount_of(U256::from(price.bond.max(share)))
 }
 
 /// K, the deposit of a round's challenge after `earlier` others: twice the last one. No market holds that of the 96th.
-pub(crate) fn deposit_of(price: &Price, earlier: u8) -> Result<u128, Error> {
+///
+/// # Errors
+/// `AmountTooLarge`.
+pub fn deposit_of(price: &Price, earlier: u8) -> Result<u128, Error> {
     let first = product(price.jury_fee, JURY.into()); // 95 bits (`check_price`)
     amount_of(
         first
@@ -211,34 +251,38 @@ pub(crate) fn deposit_of(price: &Price, earlier: u8) -> Result<u128, Error> {
 }
 
 /// `JURY * juryFee`: the reward of a challenger that was right.
-pub(crate) fn reward_of(price: &Price) -> Result<u128, Error> {
+///
+/// # Errors
+/// `AmountTooLarge`, for jobs that cannot be posted.
+pub fn reward_of(price: &Price) -> Result<u128, Error> {
     amount_of(product(price.jury_fee, JURY.into()))
 }
 
 /// What `count` tasks hold in escrow: their worst case.
-pub(crate) fn escrow_of(job: &Job, count: u32) -> Result<u128, Error> {
+///
+/// # Errors
+/// `AmountTooLarge`, for jobs that cannot be posted.
+pub fn escrow_of(job: &Job, count: u32) -> Result<u128, Error> {
     let seats = u128::from(count) * u128::from(job.terms.replicas); // 32 + 8 bits
     amount_of(product(job.price.max_price, seats))
 }
 
 /// How the escrow of one seat of a lease that ended well is split. The parts add up to the whole.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Split {
+pub struct Split {
     /// To the provider.
-    pub(crate) paid: u128,
+    pub paid: u128,
     /// To the protocol; rounds down.
-    pub(crate) fee: u128,
+    pub fee: u128,
     /// To the client.
-    pub(crate) refunded: u128,
+    pub refunded: u128,
 }
 
 /// Splits the escrow `max_price * count` of a lease that ended well at `price`.
-pub(crate) fn split(
-    max_price: u128,
-    price: u128,
-    count: u32,
-    fee_bps: u16,
-) -> Result<Split, Error> {
+///
+/// # Errors
+/// `AmountTooLarge`, for jobs that cannot be posted.
+pub fn split(max_price: u128, price: u128, count: u32, fee_bps: u16) -> Result<Split, Error> {
     let whole = amount_of(product(max_price, count.into()))?;
     let gross = amount_of(product(price, count.into()))?;
     let fee = share_of(gross, fee_bps)?;
@@ -250,7 +294,10 @@ pub(crate) fn split(
 }
 
 /// What is burned of a bond; rounds down, the rest returns to the provider.
-pub(crate) fn slash_of(bond: u128, slash_bps: u16) -> Result<u128, Error> {
+///
+/// # Errors
+/// An overflow, for what is no amount.
+pub fn slash_of(bond: u128, slash_bps: u16) -> Result<u128, Error> {
     share_of(bond, slash_bps)
 }
 

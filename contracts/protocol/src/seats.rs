@@ -5,7 +5,7 @@ use crate::Market;
 use crate::error::Error;
 use crate::hash;
 use crate::host::Host;
-use crate::rules::{JURY, MAX_REPLICAS, minus, plus, product};
+use crate::rules::{JURY, MAX_REPLICAS, SEAL_DELAY, minus, plus, product};
 use crate::slots::{LeaseSlot, SealSlot, SeatSlot};
 use crate::store::Store;
 use crate::types::{Address, Bytes32, Job, Seat, U256, ZERO};
@@ -14,13 +14,21 @@ use crate::types::{Address, Bytes32, Job, Seat, U256, ZERO};
 const MAX_STEPS: u32 = 64;
 /// Doublings of a jury's draw: its growth stops at four times.
 const JURY_STEPS: u32 = 2;
-/// Blocks from a post or a challenge to its seal: the seed block, and one whose builder adds to the randomness of the
-/// next (EIP-4399) and cannot be the seed block's.
-const SEAL_DELAY: u64 = 3;
 /// A block's hash is known for this many blocks.
 const SEED_BLOCKS: u64 = 256;
 /// Never.
 const NEVER: u64 = u64::MAX;
+
+/// When a provider is drawn for a seat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Draw {
+    /// When the draw began: step 0.
+    pub start: u64,
+    /// How often the circle of the drawn doubles before the provider is in it; `None`: it never is.
+    pub doublings: Option<u32>,
+    /// First second in which it is drawn, the greatest time if never.
+    pub from: u64,
+}
 
 /// The seats of a panel, in its order, and the majority's.
 #[derive(Clone, Copy, Debug)]
@@ -89,29 +97,38 @@ impl<S: Store, H: Host> Market<S, H> {
         places: u8,
         start: u64,
         max_steps: u32,
-    ) -> Result<u64, Error> {
+    ) -> Result<Draw, Error> {
+        let never = Draw {
+            start,
+            doublings: None,
+            from: NEVER,
+        };
         let (stake, times) = (self.store.stake(number), self.store.config().times);
         if stake.total == 0 || plus(stake.staked_at, times.stake_age)? > sealing.posted_at {
-            return Ok(NEVER);
+            return Ok(never);
         }
         let lot = hash::lot(&self.host, &sealing.seed_word(), seats_key, provider);
         // 64 + 96 bits; 96 + 4 + 64 + 64 bits.
         let line = product(lot.into(), sealing.total_stake);
         let reach = product(stake.total, places.into()) << 64;
         match (0..=max_steps).find(|steps| line < reach << *steps as usize) {
-            None => Ok(NEVER),
+            None => Ok(never),
             Some(steps) => {
                 let waiting = times
                     .draw_step
                     .checked_mul(steps.into())
                     .ok_or(Error::OVERFLOW)?;
-                plus(start, waiting)
+                Ok(Draw {
+                    start,
+                    doublings: Some(steps),
+                    from: plus(start, waiting)?,
+                })
             }
         }
     }
 
     /// Step 0 of the draw of a free lease's next round: when the job is open and sealed, and the lease free.
-    pub(crate) fn draw_start(job: &Job, sealing: &SealSlot, lease: &LeaseSlot) -> u64 {
+    pub fn draw_start(job: &Job, sealing: &SealSlot, lease: &LeaseSlot) -> u64 {
         job.timing
             .opens_at
             .max(sealing.sealed_at)
@@ -126,7 +143,7 @@ impl<S: Store, H: Host> Market<S, H> {
         lease: &LeaseSlot,
         seats_key: &Bytes32,
         who: (&Address, u32),
-    ) -> Result<u64, Error> {
+    ) -> Result<Draw, Error> {
         let start = minus(lease.started_at, lease.waited.into())?;
         let sealing = self.store.seal(job_id);
         self.drawn_from(
@@ -147,7 +164,7 @@ impl<S: Store, H: Host> Market<S, H> {
         sealing: &SealSlot,
         seats_key: &Bytes32,
         who: (&Address, u32),
-    ) -> Result<u64, Error> {
+    ) -> Result<Draw, Error> {
         let steps = if job.terms.providers == ZERO {
             JURY_STEPS
         } else {

@@ -101,7 +101,7 @@ impl LeaseSlot {
     }
 
     /// A redundant lease whose draw began `waited` seconds ago, and whose round begins at `time`.
-    pub(crate) fn drawing(self, round: u16, time: u64, waited: u64) -> Self {
+    pub fn drawing(self, round: u16, time: u64, waited: u64) -> Self {
         let waited = u32::try_from(waited)
             .unwrap_or(u32::MAX)
             .min(Self::MOST_WAITED);

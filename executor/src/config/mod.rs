@@ -17,6 +17,7 @@ use std::{
 };
 
 use alloy::{primitives::Address, signers::local::PrivateKeySigner};
+use piecework::rules::{MAX_ENDPOINT, MAX_OPTIMISTIC_LEASE};
 use url::Url;
 
 pub use chain::{ChainConfig, ChainTiming, OperatorKey, Password, Policy, Watch};
@@ -24,8 +25,6 @@ pub use flags::Flags;
 
 /// Chain id of local development chains, where a raw key is accepted.
 const DEVNET_CHAIN: u64 = 31_337;
-/// The market keeps at most this many bytes of a provider's endpoint.
-const MAX_ENDPOINT: usize = 128;
 
 /// Why a configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -249,10 +248,10 @@ impl Config {
         zero("capacity.tasks", tasks.into())?;
         zero("capacity.lease_tasks", lease_tasks.into())?;
         zero("retention.max_bytes", self.retention.max_bytes)?;
-        if lease_tasks > 2_048 {
+        if lease_tasks > MAX_OPTIMISTIC_LEASE {
             return Err(invalid(
                 "capacity.lease_tasks",
-                "the market allows at most 2048",
+                format!("the market allows at most {MAX_OPTIMISTIC_LEASE}"),
             ));
         }
         if let Some(url) = &self.serve_url {

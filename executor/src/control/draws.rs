@@ -11,17 +11,17 @@ use alloy::{
     sol_types::SolCall as _,
 };
 use futures::future::join_all;
-use piecework::chain::{IMarket, decode_error};
+use piecework::{
+    chain::{IMarket, decode_error},
+    rules::commit_by,
+};
 use tokio::time::Instant;
 
 use super::{Claim, Control, ControlError, JobEntry, Wish, jobs::Readiness};
 use crate::{
     evaluate::{self, Place},
     lease,
-    seat::{
-        Key,
-        view::{Over, commit_by},
-    },
+    seat::{Key, view::Over},
 };
 
 /// Leases of one job that are looked at together, from the first on: all providers look at the same ones,
@@ -133,9 +133,9 @@ impl Control {
                     count: contested.count,
                     started: None,
                     commit_by: commit_by(
-                        dispute.opened,
-                        entry.job.timing.runWindow,
                         &self.tools.times,
+                        entry.job.timing.runWindow,
+                        dispute.opened,
                     ),
                 };
                 let me = self.tools.provider;
@@ -192,7 +192,7 @@ impl Control {
             let place = |started: Option<u64>| Place {
                 count: terms.maxLease.min(terms.tasks.saturating_sub(first)),
                 started,
-                commit_by: commit_by(started.unwrap_or(now), timing.runWindow, &self.tools.times),
+                commit_by: commit_by(&self.tools.times, timing.runWindow, started.unwrap_or(now)),
             };
             let commit_by = place(started).commit_by;
             if let Some(view) = running {

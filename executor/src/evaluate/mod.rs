@@ -4,7 +4,7 @@ mod seats;
 mod watch;
 
 use alloy::primitives::{Address, B256};
-use piecework::{chain::IMarket, spec::JobSpec};
+use piecework::{chain::IMarket, rules, spec::JobSpec};
 
 use crate::{
     capacity::Capacity,
@@ -15,8 +15,6 @@ use crate::{
 pub(crate) use seats::{Cost, Place, juror, seat};
 pub(crate) use watch::watchable;
 
-/// Jurors of a dispute; the bond of a lease covers twice their fees.
-const JURY: u128 = 3;
 /// Why a lease or a seat is not taken whose bond is too high.
 const NOT_COVERED: &str = "the stake that is free, or that may be locked for its client (policy.max_exposure, \
     policy.strangers_percent), does not cover its bond";
@@ -92,28 +90,22 @@ fn too_cheap(worth: u64) -> Decision {
     later(Some(worth), why)
 }
 
-/// The stake that a lease of `count` tasks locks.
+/// The stake that a lease of `count` tasks locks. Without a bond that the market keeps, no stake covers it.
 pub(crate) fn bond(job: &IMarket::Job, count: u32) -> u128 {
-    let per_task = job.price.bond.saturating_mul(count.into());
-    per_task.max(job.price.juryFee.saturating_mul(2 * JURY))
+    rules::bond_of(&job.price, count).unwrap_or(u128::MAX)
 }
 
-/// The price of a task in a round that begins at `time`, as the market computes it.
-fn price_at(job: &IMarket::Job, time: u64) -> u128 {
-    let (min, max) = (job.price.minPrice, job.price.maxPrice);
-    let passed = time.saturating_sub(job.timing.opensAt);
-    if passed >= job.timing.ramp {
-        return max;
-    }
-    let climbed = max.saturating_sub(min).saturating_mul(passed.into());
-    min.saturating_add(climbed.checked_div(job.timing.ramp.into()).unwrap_or(0))
+/// What a task of a round that begins at `time` is worth after the fee.
+fn worth(job: &IMarket::Job, fee_bps: u16, time: u64) -> u128 {
+    let price = rules::price_at(job, time);
+    price
+        .and_then(|price| rules::net_of(price, fee_bps))
+        .unwrap_or(0)
 }
 
 /// First time at which a task is worth `wanted` after the fee; `None` if it never is.
 fn worth_at(job: &IMarket::Job, fee_bps: u16, wanted: u128) -> Option<u64> {
-    let net = |time| {
-        price_at(job, time).saturating_mul(10_000u128.saturating_sub(fee_bps.into())) / 10_000
-    };
+    let net = |time| worth(job, fee_bps, time);
     let (mut low, mut high) = (
         job.timing.opensAt,
         job.timing.opensAt.saturating_add(job.timing.ramp),

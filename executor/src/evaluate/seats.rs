@@ -1,12 +1,9 @@
 //! Which seats are worth taking, of redundant leases and of juries. Who else sits there is not asked:
 //! the draw decides that.
 
-use piecework::{chain::IMarket, spec::JobSpec};
+use piecework::{chain::IMarket, rules, spec::JobSpec};
 
-use super::{
-    Decision, JURY, Means, NOT_COVERED, Offer, bond, price_at, purse, rounds, runnable, skip,
-    too_cheap,
-};
+use super::{Decision, Means, NOT_COVERED, Offer, purse, rounds, runnable, skip, too_cheap, worth};
 
 /// A seat that can be taken, as to its work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,13 +43,12 @@ pub(super) fn job(job: &IMarket::Job, means: Means<'_>, worth: u64) -> Decision 
 /// else why not.
 pub(crate) fn seat(offer: Offer<'_>, means: Means<'_>, place: Place) -> Result<Cost, String> {
     let (job, spec) = (offer.job, spec(offer, means)?);
-    let price = price_at(job, place.started.unwrap_or(means.now));
-    let kept = 10_000u128.saturating_sub(offer.fee_bps.into());
-    if price.saturating_mul(kept) / 10_000 < means.policy.min_price {
+    let worth = worth(job, offer.fee_bps, place.started.unwrap_or(means.now));
+    if worth < means.policy.min_price {
         return Err("its price is below policy.min_price".to_owned());
     }
-    let bond = job.price.bond.saturating_mul(place.count.into());
-    cost(spec, means, place, place.count, bond)
+    let bond = rules::seat_bond_of(&job.price, place.count);
+    cost(spec, means, place, place.count, bond.unwrap_or(u128::MAX))
 }
 
 /// Whether a juror's seat is worth taking now; else why not.
@@ -61,8 +57,8 @@ pub(crate) fn juror(offer: Offer<'_>, means: Means<'_>, place: Place) -> Result<
     if job.price.juryFee < means.policy.min_jury_fee {
         return Err("its juryFee is below policy.min_jury_fee".to_owned());
     }
-    let share = bond(job, place.count) / JURY;
-    cost(spec, means, place, 1, job.price.bond.max(share))
+    let bond = rules::juror_bond_of(&job.price, place.count);
+    cost(spec, means, place, 1, bond.unwrap_or(u128::MAX))
 }
 
 pub(super) fn spec<'a>(offer: Offer<'a>, means: Means<'_>) -> Result<&'a JobSpec, String> {

@@ -213,7 +213,7 @@ impl Lease {
 
     /// Last second in which giving up costs nothing.
     pub(crate) fn free_until(&self) -> u64 {
-        self.started.saturating_add(self.run_window / 8)
+        piecework::rules::free_release_by(self.run_window, self.started)
     }
 
     /// Whether it locks stake, as far as we know.

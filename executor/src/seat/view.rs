@@ -4,14 +4,10 @@ use std::collections::BTreeMap;
 
 use alloy::primitives::{Address, B256};
 use piecework::chain::IMarket;
+use piecework::rules::{JURY, JURY_QUORUM, commit_by};
 
 use super::{End, Mine, Round, Vote};
 use crate::store::StoredEvent;
-
-/// Jurors of a dispute.
-const JURY: u8 = 3;
-/// Equal votes that make a verdict.
-const JURY_QUORUM: u8 = JURY / 2 + 1;
 
 /// What a seat did last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -293,7 +289,7 @@ impl SeatViews {
                 (&view.panel, view.opened, seen)
             }
         };
-        seen.commit_by = commit_by(began, run_window, times);
+        seen.commit_by = commit_by(times, run_window, began);
         seen.reveal_window = times.revealWindow;
         Some((panel, seen))
     }
@@ -424,13 +420,6 @@ impl SeatViews {
             _ => {}
         }
     }
-}
-
-/// Last second of seats and commitments in a round, or a jury, that began at `began`.
-pub(crate) fn commit_by(began: u64, run_window: u64, times: &IMarket::Times) -> u64 {
-    began
-        .saturating_add(times.drawTime)
-        .saturating_add(run_window)
 }
 
 #[cfg(test)]

@@ -321,8 +321,8 @@ impl Inner {
             .estimate_gas(request)
             .block(BlockNumberOrTag::Pending.into())
             .await?;
-        // Room for what others do between now and the block.
-        Ok(gas.saturating_add(gas / 4).saturating_add(20_000))
+        // Room for what others do between now and the block: a share, for a unit of gas is another thing on every chain.
+        Ok(gas.saturating_add(gas / 2))
     }
 
     fn sign(

@@ -112,6 +112,9 @@ pub(crate) enum Command {
         #[arg(long, value_name = "TASK")]
         lease: Option<u32>,
     },
+    /// Say whether the market would let a provider take a lease or a seat, from when, and for how much. Sends nothing
+    #[command(subcommand)]
+    Predict(PredictCommand),
     /// Keys, and money in the market's ledger
     #[command(subcommand)]
     Wallet(WalletCommand),
@@ -200,6 +203,9 @@ pub(crate) struct JobArgs {
     /// Return as soon as the job is posted
     #[arg(long)]
     pub(crate) detach: bool,
+    /// Say what posting the job would take, and what leases of it would cost; post nothing
+    #[arg(long, conflicts_with = "detach")]
+    pub(crate) dry_run: bool,
 }
 
 /// How results are assured: optimistic (one provider, and a window for challenges) unless these say
@@ -230,6 +236,7 @@ Examples:
   piecework run tool:v3 --input ./data --out ./result -- /bin/tool --fast
   piecework run tool:v3 --redundancy 3 --agree 2 -- /bin/tool
   piecework run tool:v3 --challenge-window 3600 -- /bin/tool
+  piecework run tool:v3 --redundancy 3 --max-price 2 --dry-run
   piecework run --spec job.json
 
 Ctrl-C stops waiting, not the job: `piecework job fetch ID` gets its result later.")]
@@ -339,6 +346,49 @@ Example:
     Close {
         /// The job's id
         id: B256,
+    },
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum PredictCommand {
+    /// Whether an optimistic job's next tasks could be claimed, until when, and what that would lock and pay
+    #[command(after_help = "\
+Examples:
+  piecework predict lease 0x5f… --tasks 4
+  piecework predict lease 0x5f… --provider 0xAb… --after 600 --json")]
+    Lease {
+        /// The job's id
+        id: B256,
+        /// Tasks to ask for; as many as a lease may have otherwise
+        #[arg(long, value_name = "N")]
+        tasks: Option<u32>,
+        /// Who would claim; yourself otherwise
+        #[arg(long, value_name = "ADDRESS")]
+        provider: Option<Address>,
+        /// Seconds from now
+        #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+        after: u64,
+    },
+    /// When a provider is drawn for a seat of a redundant lease or of a jury, and whether it could take it
+    #[command(after_help = "\
+Examples:
+  piecework predict seat 0x5f… --lease 0
+  piecework predict seat 0x5f… --lease 12 --jury --provider 0xAb… --json")]
+    Seat {
+        /// The job's id
+        id: B256,
+        /// First task of the lease
+        #[arg(long, value_name = "TASK")]
+        lease: u32,
+        /// A seat of the jury over the lease
+        #[arg(long)]
+        jury: bool,
+        /// Who would sit; yourself otherwise
+        #[arg(long, value_name = "ADDRESS")]
+        provider: Option<Address>,
+        /// Seconds from now
+        #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+        after: u64,
     },
 }
 

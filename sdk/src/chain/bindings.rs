@@ -28,6 +28,15 @@ sol! {
         function DOMAIN_SEPARATOR() external view returns (bytes32);
     }
 
+    /// ERC-5267: what the ids of a market's jobs are made of, beside the job.
+    #[sol(rpc, all_derives)]
+    interface IERC5267 {
+        function eip712Domain() external view returns (
+            bytes1 fields, string memory name, string memory version, uint256 chainId,
+            address verifyingContract, bytes32 salt, uint256[] memory extensions
+        );
+    }
+
     /// The devnet's token: anyone may mint.
     #[sol(rpc, all_derives)]
     interface DevToken {

@@ -17,7 +17,7 @@ mod meanings;
 mod revert;
 mod send;
 
-pub use bindings::{DevToken, IERC20, IMarket};
+pub use bindings::{DevToken, IERC20, IERC5267, IMarket};
 pub use connect::{ChainOptions, check_market, connect};
 pub use error::ChainError;
 pub use events::{EventAt, MarketEvent, UnreadableLog};

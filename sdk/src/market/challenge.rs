@@ -16,9 +16,7 @@ use crate::Error;
 use crate::chain::IMarket::{self, Phase};
 use crate::chain::{ChainError, MarketEvent};
 use crate::digest::{Digest, tree};
-
-/// Jurors of a dispute.
-const JURY: u128 = 3;
+use crate::rules;
 
 /// A challenge as its challenger must keep it: without the salt nobody can reveal the answer, and without the
 /// answer there is no reward and, where the challenger was right, no deposit back. [`Challenge::save`] it
@@ -70,11 +68,10 @@ impl Challenge {
     }
 
     /// Units that a challenge puts down in a round with so many earlier ones: three jurors' fees, and twice as much
-    /// for each. What is too large for a market, the market refuses.
+    /// for each ([`rules::deposit_of`]). What is too large for a market, and the market refuses, is the greatest number.
     #[must_use]
     pub fn deposit_of(jury_fee: u128, earlier: u8) -> u128 {
-        let once = jury_fee.saturating_mul(JURY);
-        once.saturating_mul(1 << u32::from(earlier).min(64))
+        rules::deposit_of(jury_fee, earlier).unwrap_or(u128::MAX)
     }
 
     /// The call that opens it.

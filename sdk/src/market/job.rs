@@ -6,24 +6,18 @@ use std::path::PathBuf;
 use alloy::primitives::{Address, B256};
 use rand::RngCore as _;
 
+use super::check;
 use super::config::ANVIL_CHAIN;
 use super::level::{Asked, Level};
 use crate::Error;
 use crate::chain::IMarket;
+use crate::rules::{self, MAX_WINDOW};
 use crate::spec::{ImageSpec, JobSpec, Resources};
 
-/// Most tasks in one lease of a single provider.
-const MAX_LEASE: u32 = 2_048;
 /// Most tasks in a lease unless the caller says otherwise. Leases of a redundant job are never taken in part,
 /// so they must fit the smallest machine that is to take them.
 const LEASE: u32 = 64;
 const REDUNDANT_LEASE: u32 = 3;
-/// Longest window, in seconds.
-const MAX_WINDOW: u64 = 30 * 24 * 3_600;
-/// The largest amount that a market keeps.
-const MAX_AMOUNT: u128 = (1 << 96) - 1;
-/// Jurors of a dispute; a lease's bond covers twice what they are paid.
-const JURY: u128 = 3;
 
 /// Where a job's image comes from.
 #[derive(Debug, Clone)]
@@ -345,31 +339,28 @@ impl Job {
             bond: self.bond.unwrap_or(max_price),
             juryFee: self.asked.jury_fee.unwrap_or(jury_fee),
         };
-        if price.minPrice > max_price {
-            return Err(Error::bad_job(
-                "min_price",
-                format!("{} is over its max_price {max_price}", price.minPrice),
-            ));
-        }
-        if self.tasks == 0 {
-            return Err(Error::bad_job("tasks", "are none: a job has at least one"));
-        }
-        let (default, most) = match level {
-            Level::Redundant { .. } => (REDUNDANT_LEASE, u32::MAX),
-            Level::Optimistic | Level::Proven { .. } => (LEASE, MAX_LEASE),
+        let default = match level {
+            Level::Redundant { .. } => REDUNDANT_LEASE,
+            Level::Optimistic | Level::Proven { .. } => LEASE,
         };
         let max_lease = self.max_lease.unwrap_or(default).min(self.tasks);
-        if !(1..=most).contains(&max_lease) {
-            return Err(Error::bad_job(
-                "max_lease",
-                format!("{max_lease} is not between 1 and {most}"),
-            ));
-        }
-        let seats = u128::from(self.tasks).saturating_mul(level.replicas().into());
-        let escrow = kept("max_price", max_price.checked_mul(seats))?;
-        kept("bond", price.bond.checked_mul(u128::from(max_lease)))?;
-        kept("jury_fee", price.juryFee.checked_mul(2 * JURY))?;
+        let escrow = check::escrow(&self.what(level, max_lease), &price)?;
         Ok((level, price, max_lease, escrow))
+    }
+
+    /// The terms, without what only the posting knows.
+    fn what(&self, level: Level, max_lease: u32) -> IMarket::Terms {
+        IMarket::Terms {
+            client: Address::ZERO,
+            nonce: 0,
+            spec: B256::ZERO,
+            tasks: self.tasks,
+            maxLease: max_lease,
+            replicas: level.replicas(),
+            quorum: level.quorum(),
+            providers: self.asked.providers.unwrap_or_default(),
+            verifier: level.verifier(),
+        }
     }
 
     /// The job as it is posted at `now`.
@@ -387,12 +378,7 @@ impl Job {
                 client,
                 nonce: self.nonce.unwrap_or_else(|| rand::rng().next_u64()),
                 spec,
-                tasks: self.tasks,
-                maxLease: max_lease,
-                replicas: level.replicas(),
-                quorum: level.quorum(),
-                providers: self.asked.providers.unwrap_or_default(),
-                verifier: level.verifier(),
+                ..self.what(level, max_lease)
             },
             price,
             timing,
@@ -402,19 +388,10 @@ impl Job {
     pub(super) fn timing(&self, now: u64, chain_id: u64) -> Result<IMarket::Timing, Error> {
         let windows = self.windows(chain_id)?;
         let ramp = self.ramp.unwrap_or(0);
-        for (field, seconds, least) in [
-            ("run_window", windows.run, 1),
-            ("challenge_window", windows.challenge, 0),
-            ("closes_in", windows.closes_in, 1),
-            ("ramp", ramp, 0),
-        ] {
-            if !(least..=MAX_WINDOW).contains(&seconds) {
-                return Err(Error::bad_job(
-                    field,
-                    format!("{seconds} s is not between {least} s and 30 days"),
-                ));
-            }
-        }
+        check::window("run_window", windows.run)?;
+        check::window_or_none("challenge_window", windows.challenge)?;
+        check::window("closes_in", windows.closes_in)?;
+        check::window_or_none("ramp", ramp)?;
         if windows.run < self.resources.timeout_seconds {
             return Err(Error::bad_job(
                 "run_window",
@@ -434,22 +411,11 @@ impl Job {
     }
 
     /// Bond of a lease of `count` tasks, or of each of its seats.
-    pub(super) fn bond_of(level: Level, price: &IMarket::Price, count: u32) -> u128 {
-        let tasks = price.bond.saturating_mul(u128::from(count));
-        match level {
-            Level::Redundant { .. } => tasks,
-            Level::Optimistic | Level::Proven { .. } => {
-                tasks.max(price.juryFee.saturating_mul(2 * JURY))
-            }
-        }
+    pub(super) fn bond_of(level: Level, price: &IMarket::Price, count: u32) -> Result<u128, Error> {
+        let bond = match level {
+            Level::Redundant { .. } => rules::seat_bond_of(price, count),
+            Level::Optimistic | Level::Proven { .. } => rules::bond_of(price, count),
+        };
+        bond.map_err(|_| check::too_large("bond"))
     }
-}
-
-fn kept(field: &'static str, total: Option<u128>) -> Result<u128, Error> {
-    total.filter(|total| *total <= MAX_AMOUNT).ok_or_else(|| {
-        Error::bad_job(
-            field,
-            "times the tasks (and their seats) is more than a market keeps (2^96 - 1 units)",
-        )
-    })
 }

@@ -2,8 +2,7 @@
 
 use alloy::primitives::{Address, B256};
 
-/// Most seats of a lease.
-const MAX_REPLICAS: u8 = 15;
+use crate::rules::MAX_REPLICAS;
 
 /// How results of a job are assured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

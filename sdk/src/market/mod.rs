@@ -6,12 +6,14 @@
 //! ```
 
 mod challenge;
+mod check;
 mod config;
 mod download;
 mod explain;
 mod funds;
 mod job;
 mod level;
+pub mod predict;
 mod progress;
 mod provider;
 mod run;
@@ -38,6 +40,7 @@ pub use explain::{Cause, Entry, Explanation};
 pub use funds::{Balances, TokenInfo};
 pub use job::{Job, Quote, Windows};
 pub use level::{Level, LevelError};
+pub use predict::{Eligibility, Posting, Prediction, Predictor};
 pub use progress::Progress;
 pub use run::{Done, Run};
 pub use sign::SignedJob;

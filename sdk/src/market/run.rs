@@ -20,6 +20,7 @@ use super::{Level, Market, Progress};
 use crate::Error;
 use crate::chain::{ChainError, EventAt, IMarket, MarketEvent};
 use crate::digest::Digest;
+use crate::rules;
 use crate::spec::JobSpec;
 
 /// Output digests of leases, by first task and verified root.
@@ -110,9 +111,8 @@ impl Run {
 
     /// Units that its posting moved into escrow.
     pub fn escrow(&self) -> u128 {
-        u128::from(self.tasks())
-            .saturating_mul(self.inner.job.terms.replicas.into())
-            .saturating_mul(self.inner.job.price.maxPrice)
+        // A job that was posted has one.
+        rules::escrow_of(self.job(), self.tasks()).unwrap_or_default()
     }
 
     /// Block of its posting.
@@ -190,7 +190,7 @@ impl Run {
         let unknown = |lease: &&mut LeaseView| lease.price == 0 && !lease.seats.is_empty();
         for lease in view.leases.values_mut().filter(unknown) {
             let started = self.lease_state(lease.first).await?.startedAt;
-            lease.price = price_at(self.job(), started);
+            lease.price = rules::price_at(self.job(), started).unwrap_or_default();
         }
         Ok(())
     }
@@ -345,20 +345,6 @@ impl Run {
             .await;
         Ok(state.map_err(|error| ChainError::from_contract("leaseOf", error))?)
     }
-}
-
-/// What a round that begins at `time` pays for a task and seat, as the market computes it.
-fn price_at(job: &IMarket::Job, time: u64) -> u128 {
-    let (price, timing) = (&job.price, &job.timing);
-    let passed = time.saturating_sub(timing.opensAt);
-    if passed >= timing.ramp {
-        return price.maxPrice;
-    }
-    // Amounts have 96 bits and times 40: no overflow.
-    let climb = price.maxPrice.saturating_sub(price.minPrice);
-    let climbed = alloy::primitives::U256::from(climb) * alloy::primitives::U256::from(passed)
-        / alloy::primitives::U256::from(timing.ramp);
-    price.minPrice.saturating_add(climbed.saturating_to())
 }
 
 /// A job whose every task is settled or refunded.

@@ -37,8 +37,8 @@ impl Market {
             wallet: balances.wallet,
             deposit: escrow.saturating_sub(balances.ledger),
             bond: (
-                Job::bond_of(level, &price, 1),
-                Job::bond_of(level, &price, max_lease),
+                Job::bond_of(level, &price, 1)?,
+                Job::bond_of(level, &price, max_lease)?,
             ),
             windows: job.windows(self.chain_id())?,
         })

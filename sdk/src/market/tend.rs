@@ -10,10 +10,8 @@ use super::view::{DisputeView, JobView, LeaseView};
 use crate::Error;
 use crate::chain::ChainError;
 use crate::chain::IMarket::{self, Phase};
+use crate::rules::{self, JURY_QUORUM};
 
-/// Jurors of a dispute, and how many of them make a verdict.
-const JURY: usize = 3;
-const JURY_QUORUM: usize = JURY / 2 + 1;
 /// Leases that one `close` refunds at most, so that it fits any block.
 const CLOSED_AT_ONCE: usize = 100;
 
@@ -69,7 +67,10 @@ impl Run {
         let lease = view.leases.get(&first);
         let dispute = lease.and_then(|lease| lease.dispute.as_ref());
         let (vote, panel) = match dispute {
-            Some(dispute) => (dispute.majority(JURY_QUORUM), self.jurors(dispute).await?),
+            Some(dispute) => (
+                dispute.majority(usize::from(JURY_QUORUM)),
+                self.jurors(dispute).await?,
+            ),
             None => Default::default(),
         };
         let (digest, keyed) = vote.unwrap_or_default();
@@ -147,16 +148,18 @@ impl Run {
         if self.job().terms.replicas == 1 || view.sealed || view.cancelled {
             return Ok(());
         }
-        if self.block().await? > self.posted_block().saturating_add(1) {
+        if self.next_block().await? >= rules::sealable_from(self.posted_block()) {
             let job = self.job().clone();
             self.act(&IMarket::sealCall { job }).await?;
         }
         Ok(())
     }
 
-    async fn block(&self) -> Result<u64, Error> {
+    /// The block that a call would be in at the earliest.
+    async fn next_block(&self) -> Result<u64, Error> {
         let number = self.market().provider().get_block_number().await;
-        Ok(number.map_err(|error| ChainError::from_rpc("eth_blockNumber", error))?)
+        let number = number.map_err(|error| ChainError::from_rpc("eth_blockNumber", error))?;
+        Ok(number.saturating_add(1))
     }
 
     /// Ends what should have been ended some time ago.
@@ -224,7 +227,7 @@ impl Run {
 
     /// Last second before a dispute can be judged, as it stands now.
     pub(super) async fn judged_after(&self, dispute: &IMarket::DisputeState) -> Result<u64, Error> {
-        if usize::from(dispute.commits) < JURY_QUORUM {
+        if dispute.commits < JURY_QUORUM {
             return self.commit_by(dispute.openedAt).await;
         }
         let from = self.votes_from(dispute).await?;
@@ -248,7 +251,7 @@ impl Run {
             return Ok(true);
         }
         let over = self.market().now().await? > self.commit_by(dispute.openedAt).await?;
-        Ok(over && usize::from(dispute.commits) >= JURY_QUORUM)
+        Ok(over && dispute.commits >= JURY_QUORUM)
     }
 
     /// Seals a jury's draw if that can be done now.
@@ -256,7 +259,8 @@ impl Run {
         let dispute = self.dispute_of(lease.first).await?;
         let sealed = lease.dispute.as_ref().is_some_and(|dispute| dispute.sealed);
         let in_time = self.market().now().await? <= self.commit_by(dispute.openedAt).await?;
-        if !sealed && in_time && self.block().await? > dispute.openedBlock.saturating_add(1) {
+        let from = rules::sealable_from(dispute.openedBlock);
+        if !sealed && in_time && self.next_block().await? >= from {
             self.seal_jury(lease.first).await?;
         }
         Ok(())
@@ -274,9 +278,8 @@ impl Run {
 
     /// Last second of commitments of a round, or of a jury, that began at `start`.
     pub(super) async fn commit_by(&self, start: u64) -> Result<u64, Error> {
-        let draw = self.market().times().await?.drawTime;
-        let window = self.job().timing.runWindow;
-        Ok(start.saturating_add(draw).saturating_add(window))
+        let times = self.market().times().await?;
+        Ok(rules::commit_by(times, self.job().timing.runWindow, start))
     }
 
     /// Whether `deadline` passed so long ago that those who should have acted have forgotten it.

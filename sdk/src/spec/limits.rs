@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 
 /// Most bytes in the document.
-pub const MAX_SPEC_BYTES: usize = 16_384;
+pub const MAX_SPEC_BYTES: usize = crate::rules::MAX_SPEC;
 /// Platforms that an image may be for.
 pub const PLATFORMS: [&str; 2] = ["linux/amd64", "linux/arm64"];
 /// Most strings in `command` and in `args`, each.

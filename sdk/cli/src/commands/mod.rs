@@ -6,6 +6,7 @@ mod explain;
 mod job;
 mod map;
 mod post;
+mod predict;
 mod provider;
 mod run;
 mod wallet;
@@ -30,6 +31,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Map(args) => map::run(globals, output, args).await,
         Command::Job(command) => job::run(globals, output, command).await,
         Command::Explain { id, lease } => explain::run(globals, output, id, lease).await,
+        Command::Predict(command) => predict::run(globals, output, command).await,
         Command::Wallet(command) => wallet::run(globals, output, command).await,
         Command::Provider(command) => provider::run(globals, output, command).await,
         Command::Demo(args) => crate::demo::run(output, args).await,

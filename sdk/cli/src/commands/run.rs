@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::post::{
     check_out, describe, of_image, of_spec, post, report, resources, say_money, verdict, wait,
 };
+use super::predict::dry_run;
 use crate::cli::{Globals, RunArgs};
 use crate::connect::{Key, market};
 use crate::fail::Failure;
@@ -21,6 +22,9 @@ pub(crate) async fn run(globals: &Globals, output: Output, args: RunArgs) -> Res
     };
     let market = market(globals, Key::Needed).await?;
     let job = describe(&market, job, &args.job)?;
+    if args.job.dry_run {
+        return dry_run(&market, output, &job).await;
+    }
     let run = post(&market, job).await?;
     if args.job.detach {
         return super::detached(output, &run);

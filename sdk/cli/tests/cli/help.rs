@@ -17,7 +17,7 @@ fn help(args: &[&str]) -> String {
 
 #[test]
 fn every_help_is_as_it_was_reviewed() {
-    let commands: [&[&str]; 28] = [
+    let commands: [&[&str]; 31] = [
         &[],
         &["devnet"],
         &["run"],
@@ -32,6 +32,9 @@ fn every_help_is_as_it_was_reviewed() {
         &["job", "cancel"],
         &["job", "close"],
         &["explain"],
+        &["predict"],
+        &["predict", "lease"],
+        &["predict", "seat"],
         &["wallet"],
         &["wallet", "new"],
         &["wallet", "address"],

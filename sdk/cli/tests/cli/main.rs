@@ -15,4 +15,5 @@ mod hello;
 mod help;
 mod jobs;
 mod money;
+mod predict;
 mod refusals;

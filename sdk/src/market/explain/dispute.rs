@@ -5,9 +5,7 @@ use alloy::primitives::B256;
 use super::{Cause, Scene, Told, short, utc};
 use crate::chain::IMarket::{self, Seat, SeatEnd, Verdict};
 use crate::chain::{EventAt, MarketEvent};
-
-/// Equal votes that make a verdict.
-const JURY_QUORUM: usize = 2;
+use crate::rules::JURY_QUORUM;
 
 impl Scene<'_> {
     pub(super) fn contested(&self, at: &EventAt) -> Option<Told> {
@@ -83,7 +81,7 @@ impl Scene<'_> {
             jurors.find(|seat| seat.provider == who)
         });
         let vote = seat.map(|seat| seat.vote).unwrap_or_default();
-        let majority = dispute.and_then(|dispute| dispute.majority(JURY_QUORUM));
+        let majority = dispute.and_then(|dispute| dispute.majority(JURY_QUORUM.into()));
         let lost = self.amount(event.burned);
         match event.end {
             SeatEnd::Paid => {

@@ -7,6 +7,7 @@ use super::super::view::LeaseView;
 use super::{Cause, Scene, Told, short, utc};
 use crate::chain::IMarket::{self, How, Phase, Reason};
 use crate::chain::{EventAt, MarketEvent};
+use crate::rules;
 
 /// Keeps when a lease's round (or dispute) and its window (or reveal) began.
 pub(super) fn note_times(
@@ -43,9 +44,7 @@ impl Scene<'_> {
 
     /// Last second of commitments, of the round or of the jury.
     pub(super) fn commit_by(&self) -> u64 {
-        self.began
-            .saturating_add(self.times.drawTime)
-            .saturating_add(self.job.timing.runWindow)
+        rules::commit_by(self.times, self.job.timing.runWindow, self.began)
     }
 
     /// The sentence of an event; none if it tells nothing about the lease.
