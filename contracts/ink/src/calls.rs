@@ -23,8 +23,16 @@ pub const FAILED_CALL: [u8; 4] = u32::to_be_bytes(0xd6bda275);
 /// Bytes of a selector.
 const SELECTOR: u64 = 4;
 
+/// The market takes nothing but its token: with the chain's own money, a call is refused without a word, as by Solidity.
+fn refuse_value() {
+    if env::value() != U256::ZERO {
+        env::reject();
+    }
+}
+
 /// Runs the constructor: its arguments follow the code, without a selector.
 pub fn deploy() {
+    refuse_value();
     let words = 4 + Times::WORDS;
     let from = &mut Arguments::after(0, words);
     let (token, governor, recipient) = (
@@ -41,6 +49,7 @@ pub fn deploy() {
 
 /// Runs the call that came, and ends it with its answer.
 pub fn dispatch() -> ! {
+    refuse_value();
     env::answer(&answer(arguments::selector()))
 }
 

@@ -15,7 +15,8 @@ mod tests;
 #[cfg(feature = "std")]
 fn main() {}
 
-/// The contract. ink!'s own ABI is not the market's: its wildcards hand every call over as it came, and `calls.rs` reads it.
+/// The contract. ink!'s own ABI is not the market's: its wildcards hand every call over as it came, and `calls.rs` reads it. "Payable" keeps ink! from
+/// trapping where money came along: `calls.rs` refuses that, too.
 #[ink::contract]
 #[allow(missing_docs)] // of what ink!'s macros add
 pub mod market {
@@ -27,7 +28,7 @@ pub mod market {
 
     impl Piecework {
         /// Fixes what holds for ever; see `calls::deploy`.
-        #[ink(constructor, selector = _)]
+        #[ink(constructor, payable, selector = _)]
         #[allow(clippy::new_without_default)] // it reads its arguments itself
         pub fn new() -> Self {
             calls::deploy();
@@ -35,14 +36,14 @@ pub mod market {
         }
 
         /// Every call of the ABI; see `calls.rs`.
-        #[ink(message, selector = _)]
-        pub fn call(&self) {
+        #[ink(message, payable, selector = _)]
+        pub fn call(&mut self) {
             calls::dispatch()
         }
 
         /// ink! wants a second message beside the one above. It is no call of the ABI.
-        #[ink(message, selector = @)]
-        pub fn no_call(&self) {
+        #[ink(message, payable, selector = @)]
+        pub fn no_call(&mut self) {
             env::reject()
         }
     }

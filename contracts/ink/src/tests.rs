@@ -252,6 +252,20 @@ fn no_call_of_the_abi_is_refused_without_a_word() {
 }
 
 #[ink::test]
+fn money_of_the_chain_is_refused() {
+    deploy();
+    let burned = Market::burnedCall {}.abi_encode();
+    assert_ne!(send(&burned), End::Refused(Vec::new()));
+    ink::env::test::set_value_transferred(1.into());
+    assert_eq!(send(&burned), End::Refused(Vec::new()));
+    CALLDATA.set(arguments([1; 20], 100));
+    let ended = end(|| {
+        Piecework::new();
+    });
+    assert_eq!(ended, End::Refused(Vec::new()));
+}
+
+#[ink::test]
 fn dirty_words_are_no_arguments() {
     deploy();
     // Of each width: where its highest byte is.

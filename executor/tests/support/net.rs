@@ -54,6 +54,7 @@ impl Net {
             fee_recipient: deployer.address(),
             fee_bps: 200,
             times: DEV_TIMES,
+            code: market_code(),
             ..MarketDeployment::new(token)
         };
         let (market, _) = deploy_market(&deployer, deployment).await.unwrap();
@@ -171,4 +172,11 @@ impl Net {
     pub(crate) fn contract(&self) -> IMarket::IMarketInstance<DynProvider> {
         IMarket::new(self.market, self.provider.clone())
     }
+}
+
+/// The market's code: that of PIECEWORK_MARKET_CODE (the ink! contract's, where PIECEWORK_ANVIL is a node of pallet-revive), else
+/// the Solidity one.
+pub(crate) fn market_code() -> Option<Bytes> {
+    let path = std::env::var_os("PIECEWORK_MARKET_CODE")?;
+    Some(std::fs::read(path).unwrap().into())
 }

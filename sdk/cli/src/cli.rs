@@ -158,6 +158,9 @@ pub(crate) struct ToolArgs {
     /// The anvil program; found in node_modules or on the PATH otherwise
     #[arg(long, value_name = "FILE", env = "PIECEWORK_ANVIL")]
     pub(crate) anvil: Option<PathBuf>,
+    /// Deploy this code instead of the Solidity market, such as the ink! contract's blob where the chain is pallet-revive
+    #[arg(long, value_name = "FILE", env = "PIECEWORK_MARKET_CODE")]
+    pub(crate) market_code: Option<PathBuf>,
     /// The container engine's socket
     #[arg(
         long,

@@ -38,6 +38,9 @@ pub struct MarketDeployment {
     pub fee_bps: u16,
     /// The times that hold for all its jobs.
     pub times: IMarket::Times,
+    /// The code to deploy, to which the constructor's arguments are added: another implementation of the same ABI, such
+    /// as the ink! contract's blob on pallet-revive. `None`: the Solidity market, which is compiled in.
+    pub code: Option<Bytes>,
 }
 
 /// The times of a market that is used in earnest, in seconds.
@@ -68,6 +71,7 @@ impl MarketDeployment {
             fee_recipient: Address::ZERO,
             fee_bps: 0,
             times: TIMES,
+            code: None,
         }
     }
 }
@@ -99,7 +103,11 @@ pub async fn deploy_market(
         feeBps: deployment.fee_bps,
         times: deployment.times,
     };
-    let mut code = creation_code("Market", MARKET)?.to_vec();
+    let code = match deployment.code {
+        Some(code) => code,
+        None => creation_code("Market", MARKET)?,
+    };
+    let mut code = code.to_vec();
     code.extend_from_slice(&arguments.abi_encode_params());
     sender.deploy("Market", code.into()).await
 }

@@ -10,7 +10,7 @@
 
 use std::collections::BTreeMap;
 
-use alloy::primitives::{Address, B256, keccak256};
+use alloy::primitives::{Address, B256, Bytes, keccak256};
 use alloy::providers::DynProvider;
 use alloy::providers::ext::AnvilApi as _;
 use alloy::rpc::types::TransactionReceipt;
@@ -51,6 +51,7 @@ impl Devnet {
         let (token, _) = deploy_dev_token(&deployer).await.unwrap();
         let deployment = MarketDeployment {
             times: DEV_TIMES,
+            code: market_code(),
             ..MarketDeployment::new(token)
         };
         let (market, _) = deploy_market(&deployer, deployment).await.unwrap();
@@ -369,4 +370,11 @@ impl Provider {
     pub async fn staked(&self) -> u128 {
         self.market.provider_of(self.address).await.unwrap().stake
     }
+}
+
+/// The market's code: that of PIECEWORK_MARKET_CODE (the ink! contract's, where PIECEWORK_ANVIL is a node of pallet-revive), else
+/// the Solidity one.
+pub fn market_code() -> Option<Bytes> {
+    let path = std::env::var_os("PIECEWORK_MARKET_CODE")?;
+    Some(std::fs::read(path).unwrap().into())
 }

@@ -43,6 +43,7 @@ impl Scene {
             fee_bps: FEE_BPS,
             fee_recipient: devnet.anvil.addresses()[9],
             times: TIMES,
+            code: crate::common::market_code(),
             ..MarketDeployment::new(devnet.token)
         };
         let (address, _) = deploy_market(&deployer, deployment).await.unwrap();

@@ -17,6 +17,11 @@ pub fn this() -> Address {
     ink::env::address().0
 }
 
+/// What was sent along of the chain's own money.
+pub fn value() -> U256 {
+    U256::from_be_bytes(ink::env::transferred_value().to_big_endian())
+}
+
 /// The chain's id: the test environment has none.
 pub fn chain_id() -> U256 {
     U256::from(1)

@@ -36,6 +36,11 @@ pub fn this() -> Address {
     address(host::address)
 }
 
+/// What was sent along of the chain's own money.
+pub fn value() -> U256 {
+    word(host::value_transferred)
+}
+
 /// The chain's id.
 pub fn chain_id() -> U256 {
     word(host::chain_id)

@@ -2,10 +2,10 @@
 
 mod parties;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use alloy::primitives::{Address, B256, U256};
+use alloy::primitives::{Address, B256, Bytes, U256};
 use alloy::providers::DynProvider;
 use alloy::signers::local::PrivateKeySigner;
 use piecework::chain::deploy::{
@@ -43,6 +43,15 @@ pub(crate) struct Description {
     pub(crate) providers: Vec<Provider>,
     /// The process to interrupt in order to stop it.
     pub(crate) pid: u32,
+}
+
+fn read_code(path: &Path) -> Result<Bytes, Failure> {
+    std::fs::read(path).map(Bytes::from).map_err(|error| {
+        let what = format!("cannot read the market's code, {}: {error}", path.display());
+        Failure::new("market-code", what)
+            .money("nothing was deployed, nothing was spent")
+            .next("name a file of contract code, or leave out --market-code (PIECEWORK_MARKET_CODE) for the Solidity market")
+    })
 }
 
 /// A running devnet. [`Devnet::end`] leaves nothing behind.
@@ -84,6 +93,7 @@ impl Devnet {
             fee_recipient: keys.fee_recipient,
             fee_bps: FEE_BPS,
             times: DEV_TIMES,
+            code: tools.market_code.as_deref().map(read_code).transpose()?,
         };
         let (market, _) = deploy_market(&deployer, deployment).await?;
         say!("chain      {} (chain id {CHAIN_ID})", anvil.url());
