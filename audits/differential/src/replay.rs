@@ -239,25 +239,29 @@ pub fn kept() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("failures")
 }
 
-/// Replays every failure that is kept in a directory. Panics if one still fails.
-pub fn replay_kept(code: &Code, directory: &Path) -> usize {
-    let files = std::fs::read_dir(directory)
-        .map(|files| files.map(|file| file.expect("a file").path()).collect())
-        .unwrap_or(Vec::new());
-    let files = files.iter().filter(|path| path.extension().is_some_and(|end| end == "json"));
-    files
-        .map(|path| {
-            let text = std::fs::read_to_string(path).expect("a file");
-            let value = serde_json::from_str(&text).expect("JSON");
-            let failure = Failure::from_json(&value).expect("a failure");
-            if let Err((step, fault)) = failure.replay(code) {
-                panic!("{}, step {step}: {fault}", path.display());
-            }
-        })
-        .count()
+/// Replays every failure that is kept in a directory; says how many. `Err`: one still fails.
+pub fn replay_kept(code: &Code, directory: &Path) -> Result<usize, Fault> {
+    let Ok(files) = std::fs::read_dir(directory) else {
+        return Ok(0); // none was kept
+    };
+    let mut count = 0;
+    for file in files {
+        let path = file.expect("a file").path();
+        if path.extension().is_none_or(|end| end != "json") {
+            continue;
+        }
+        let text = std::fs::read_to_string(&path).expect("a file");
+        let value = serde_json::from_str(&text).expect("JSON");
+        let failure = Failure::from_json(&value).expect("a failure");
+        failure.replay(code).map_err(|(step, Fault(text))| {
+            Fault(format!("{}, step {step}: {text}", path.display()))
+        })?;
+        count += 1;
+    }
+    Ok(count)
 }
 
-/// Makes so many traces of so many steps, from a seed on; what was kept is replayed first. `Err`: a trace in which the
+/// Makes so many traces of so many steps, from a seed on. `Err`: a trace in which the
 /// sides differ, shortened.
 pub fn hunt(code: &Code, seed: u64, traces: u64, steps: u64) -> Result<Tally, Box<Failure>> {
     let mut tally = Tally::default();
@@ -279,7 +283,9 @@ pub fn hunt(code: &Code, seed: u64, traces: u64, steps: u64) -> Result<Tally, Bo
 
 /// [`replay_kept`] and [`hunt`]; a failure is written to [`kept`], and told in a panic.
 pub fn hunt_and_keep(code: &Code, seed: u64, traces: u64, steps: u64) -> Tally {
-    replay_kept(code, &kept());
+    if let Err(fault) = replay_kept(code, &kept()) {
+        panic!("{fault}");
+    }
     hunt(code, seed, traces, steps).unwrap_or_else(|failure| {
         let path = kept().join(format!("seed-{}.json", failure.seed));
         let text = serde_json::to_string_pretty(&failure.to_json()).expect("JSON");

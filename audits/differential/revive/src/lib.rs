@@ -4,3 +4,4 @@
 #[allow(clippy::panic, clippy::expect_used, clippy::indexing_slicing)] // as in piecework-differential
 pub mod target;
 pub mod runtime;
+pub mod node;
