@@ -12,13 +12,13 @@ use pallet_revive::evm::runtime::{EthExtra, SetWeightLimit};
 use pallet_revive::evm::tx_extension::SetOrigin;
 use pallet_transaction_payment::{ChargeTransactionPayment, ConstFeeMultiplier, Multiplier};
 use sp_runtime::generic::Header;
-use sp_runtime::traits::{BlakeTwo256, IdentityLookup, InvalidVersion, One};
+use sp_runtime::traits::{AccountIdLookup, BlakeTwo256, InvalidVersion, One};
 use sp_runtime::{AccountId32, MultiAddress, MultiSignature};
 
 /// In the smallest unit.
 pub type Balance = u128;
 /// Who signs.
-pub type Address = MultiAddress<AccountId32, u32>;
+pub type Address = MultiAddress<AccountId32, ()>;
 /// A block.
 pub type Block = sp_runtime::generic::Block<Header<u64, BlakeTwo256>, UncheckedExtrinsic>;
 /// What is done around each transaction.
@@ -83,7 +83,7 @@ impl frame_system::Config for Runtime {
     type BlockWeights = BlockWeights;
     type DbWeight = RocksDbWeight;
     type AccountId = AccountId32;
-    type Lookup = IdentityLookup<AccountId32>;
+    type Lookup = AccountIdLookup<AccountId32, ()>;
     type AccountData = pallet_balances::AccountData<Balance>;
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use codec::Encode;
+use codec::{Decode, Encode};
 use frame_support::dispatch::GetDispatchInfo;
 use frame_support::storage::{TransactionOutcome, with_transaction};
 use frame_support::traits::{OnFinalize, OnInitialize};
@@ -62,8 +62,8 @@ pub struct Done {
     pub to: Option<H160>,
     /// The contract that it deployed.
     pub created: Option<H160>,
-    /// Whether it did what it should.
-    pub success: bool,
+    /// Why it did not do what it should, in the chain's words.
+    pub failure: Option<String>,
     /// Its type, as in EIP-2718.
     pub kind: u8,
     /// What it used, in the chain's gas.
@@ -420,7 +420,7 @@ fn apply(payload: Vec<u8>) -> Result<(), RpcError> {
     let length = extrinsic.encoded_size();
     let apply = || -> Result<(), TransactionValidityError> {
         let checked = extrinsic.check(&ChainContext::<Runtime>::default())?;
-        let info = checked.function.get_dispatch_info();
+        let info = checked.get_dispatch_info();
         // A call that reverts was done: its receipt says so.
         let _ = checked.apply::<Runtime>(&info, length)?;
         Ok(())
@@ -447,9 +447,22 @@ fn apply(payload: Vec<u8>) -> Result<(), RpcError> {
     })
 }
 
+/// The name of an error; those of pallet-revive are told by number in an event.
+fn name_of(error: DispatchError) -> String {
+    match error {
+        DispatchError::Module(error) => {
+            match pallet_revive::Error::<Runtime>::decode(&mut &error.error[..]) {
+                Ok(known) => <&'static str>::from(known).into(),
+                Err(_) => format!("{error:?}"),
+            }
+        }
+        other => format!("{other:?}"),
+    }
+}
+
 /// What the transaction that was applied last did.
 fn outcome(from: H160, nonce: u32, waiting: Waiting) -> Done {
-    let (mut success, mut logs) = (true, Vec::new());
+    let (mut failure, mut logs) = (None, Vec::new());
     for record in System::read_events_no_consensus() {
         match record.event {
             RuntimeEvent::Revive(pallet_revive::Event::ContractEmitted {
@@ -461,21 +474,22 @@ fn outcome(from: H160, nonce: u32, waiting: Waiting) -> Done {
                 topics,
                 data,
             }),
-            RuntimeEvent::Revive(pallet_revive::Event::EthExtrinsicRevert { .. }) => {
-                success = false;
+            RuntimeEvent::Revive(pallet_revive::Event::EthExtrinsicRevert { dispatch_error }) => {
+                failure = Some(name_of(dispatch_error));
             }
             _ => {}
         }
     }
     let base = Revive::evm_base_fee();
     let tx = GenericTransaction::from_signed(waiting.signed.clone(), base, None);
+    let success = failure.is_none();
     let created =
         (tx.to.is_none() && success).then(|| pallet_revive::create1(&from, u64::from(nonce)));
     Done {
         from,
         to: tx.to,
         created,
-        success,
+        failure,
         kind: tx.r#type.map_or(0, |kind| kind.0),
         gas_used: U256::zero(),
         gas_price: base,

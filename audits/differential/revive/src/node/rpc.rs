@@ -162,7 +162,8 @@ fn receipt_json(mined: &Mined, place: usize) -> Option<Value> {
         "effectiveGasPrice": done.gas_price,
         "logs": logs,
         "logsBloom": bloom,
-        "status": U256::from(u8::from(done.success)),
+        "status": U256::from(u8::from(done.failure.is_none())),
+        "failure": done.failure,
         "type": U256::from(done.kind),
     }))
 }
