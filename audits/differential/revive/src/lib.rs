@@ -1,7 +1,8 @@
 //! The market in pallet-revive, Polkadot's contracts: as Solidity's EVM bytecode and as a PolkaVM blob of ink!, both beside
 //! the specification ([`target`]); and the same runtime behind Ethereum's JSON-RPC ([`node`]).
 
-#[allow(clippy::panic, clippy::expect_used, clippy::indexing_slicing)] // as in piecework-differential
-pub mod target;
-pub mod runtime;
 pub mod node;
+pub mod runtime;
+#[allow(clippy::panic, clippy::expect_used, clippy::indexing_slicing)]
+// as in piecework-differential
+pub mod target;

@@ -15,7 +15,7 @@ use pallet_revive::{
     AccountId32Mapper, AddressMapper, Code, EthTxInfo, ExecConfig, TransactionLimits,
 };
 use piecework_differential::chain::Block;
-use piecework_differential::target::{Answer, Message, Venue, Plan, Target};
+use piecework_differential::target::{Answer, Message, Plan, Target, Venue};
 use piecework_differential::{Fault, MARKET_TOKEN};
 use sp_core::{H160, H256, U256};
 use sp_io::TestExternalities;
@@ -149,8 +149,11 @@ impl Chain {
             },
             ..Default::default()
         };
-        let mut state =
-            TestExternalities::new(genesis.build_storage().expect("a genesis that can be built"));
+        let mut state = TestExternalities::new(
+            genesis
+                .build_storage()
+                .expect("a genesis that can be built"),
+        );
         state.register_extension(KeystoreExt::new(MemoryKeystore::new()));
         let nobody = Address::ZERO;
         Self {
@@ -218,7 +221,9 @@ impl Chain {
         self.run(plan.deployer, &plan.block, true, |origin| {
             // As before a transaction: it is counted before its code runs.
             let deployer = account(&plan.deployer);
-            frame_system::Account::<Runtime>::mutate(&deployer, |account| account.nonce = nonce + 1);
+            frame_system::Account::<Runtime>::mutate(&deployer, |account| {
+                account.nonce = nonce + 1
+            });
             let result = Revive::bare_instantiate(
                 origin,
                 U256::zero(),

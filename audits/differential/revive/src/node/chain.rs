@@ -290,12 +290,14 @@ impl Chain {
             .recover_eth_address()
             .map_err(|()| RpcError::refused("the transaction's signature is not one"))?;
         let hash = H256(pallet_revive::keccak_256(&payload));
-        if self.places.contains_key(&hash) || self.waiting(&hash).is_some() {
-            return Err(RpcError::refused("already known: this transaction was sent before"));
+        if self.waiting(&hash).is_some() {
+            return Err(RpcError::refused(
+                "already known: this transaction waits to be mined",
+            ));
         }
         let base = self.state.execute_with(Revive::evm_base_fee);
         let tx = GenericTransaction::from_signed(signed.clone(), base, Some(from));
-        self.check(&tx, base)?;
+        self.check(&tx, base, from)?;
         let next = self.nonce(from, false);
         let nonce = u32::try_from(tx.nonce.unwrap_or_default())
             .map_err(|_| RpcError::refused("no nonce is that high"))?;
@@ -331,7 +333,7 @@ impl Chain {
         Ok(hash)
     }
 
-    fn check(&mut self, tx: &GenericTransaction, base: U256) -> Result<(), RpcError> {
+    fn check(&mut self, tx: &GenericTransaction, base: U256, from: H160) -> Result<(), RpcError> {
         let ours = U256::from(self.state.execute_with(ChainId::get));
         if let Some(theirs) = tx.chain_id
             && theirs != ours
@@ -344,6 +346,14 @@ impl Chain {
         if price < base {
             return Err(RpcError::refused(format!(
                 "max fee per gas {price} less than block base fee {base}"
+            )));
+        }
+        let cost = tx.gas.unwrap_or_default().saturating_mul(price);
+        let cost = cost.saturating_add(tx.value.unwrap_or_default());
+        let balance = self.state.execute_with(|| Revive::evm_balance(&from));
+        if balance < cost {
+            return Err(RpcError::refused(format!(
+                "insufficient funds for gas * price + value: {from:?} has {balance} wei, and it may cost {cost}"
             )));
         }
         Ok(())
@@ -376,7 +386,8 @@ impl Chain {
             }
             <AllPalletsWithSystem as OnFinalize<u64>>::on_finalize(number);
             let block = BlockV1::from(Revive::eth_block());
-            for (place, (done, gas)) in done.iter_mut().zip(Revive::eth_receipt_data()).enumerate() {
+            for (place, (done, gas)) in done.iter_mut().zip(Revive::eth_receipt_data()).enumerate()
+            {
                 done.gas_used = gas.gas_used;
                 done.gas_price = gas.effective_gas_price;
                 done.info.block_hash = block.hash;
@@ -410,7 +421,9 @@ impl Chain {
 fn clock() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
-        .map_or(0, |time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
+        .map_or(0, |time| {
+            u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+        })
 }
 
 /// Applies a transaction as a parachain's runtime does; what it refuses leaves nothing behind.
@@ -433,14 +446,14 @@ fn apply(payload: Vec<u8>) -> Result<(), RpcError> {
     done.map_err(|error| {
         RpcError::refused(match error {
             TransactionValidityError::Invalid(InvalidTransaction::Payment) => {
-                "insufficient funds for gas * price + value, or more gas than a transaction can have".into()
+                "intrinsic gas too low: it does not pay for a transaction of this size".into()
             }
             TransactionValidityError::Invalid(InvalidTransaction::Stale) => "nonce too low".into(),
             TransactionValidityError::Invalid(InvalidTransaction::Future) => {
                 "nonce too high".into()
             }
             TransactionValidityError::Invalid(InvalidTransaction::Call) => {
-                "the chain does not take it: its gas is not enough for a transaction of this size, or its type is unknown".to_owned()
+                "the chain does not take it: its type is unknown, or what it calls".to_owned()
             }
             other => format!("the chain does not take it: {other:?}"),
         })

@@ -131,7 +131,12 @@ fn log_json(mined: &Mined, done: &Done, index: usize, log: &Log) -> Value {
 
 /// How many logs the block has before a transaction's.
 fn logs_before(mined: &Mined, place: usize) -> usize {
-    mined.done.iter().take(place).map(|done| done.logs.len()).sum()
+    mined
+        .done
+        .iter()
+        .take(place)
+        .map(|done| done.logs.len())
+        .sum()
 }
 
 fn receipt_json(mined: &Mined, place: usize) -> Option<Value> {
@@ -190,9 +195,12 @@ pub fn answer(chain: &mut Chain, method: &str, params: &Value) -> Result<Value, 
     match method {
         "eth_chainId" => to_json(&U256::from(chain.write(ChainId::get))),
         "net_version" => Ok(chain.write(ChainId::get).to_string().into()),
-        "web3_clientVersion" => {
-            Ok(concat!("piecework-revive-node/", env!("CARGO_PKG_VERSION"), "/pallet-revive-0.20.2").into())
-        }
+        "web3_clientVersion" => Ok(concat!(
+            "piecework-revive-node/",
+            env!("CARGO_PKG_VERSION"),
+            "/pallet-revive-0.20.2"
+        )
+        .into()),
         "eth_syncing" => Ok(false.into()),
         "eth_accounts" => Ok(json!([])), // it has no keys
         "eth_blockNumber" => to_json(&U256::from(chain.number())),
@@ -213,7 +221,10 @@ pub fn answer(chain: &mut Chain, method: &str, params: &Value) -> Result<Value, 
         "eth_getTransactionByHash" => {
             let hash: H256 = params.need(0, "a transaction's hash")?;
             if let Some((mined, place)) = chain.transaction(&hash) {
-                return mined.done.get(place).map_or(Ok(Value::Null), |done| to_json(&done.info));
+                return mined
+                    .done
+                    .get(place)
+                    .map_or(Ok(Value::Null), |done| to_json(&done.info));
             }
             chain.waiting(&hash).map_or(Ok(Value::Null), waiting_json)
         }
@@ -227,7 +238,9 @@ pub fn answer(chain: &mut Chain, method: &str, params: &Value) -> Result<Value, 
         "eth_getBlockReceipts" => {
             let mined = block(chain, &params.need(0, "a block")?)?;
             Ok(mined.map_or(Value::Null, |mined| {
-                (0..mined.done.len()).filter_map(|place| receipt_json(mined, place)).collect()
+                (0..mined.done.len())
+                    .filter_map(|place| receipt_json(mined, place))
+                    .collect()
             }))
         }
         "eth_getLogs" => {
@@ -293,10 +306,16 @@ pub fn answer(chain: &mut Chain, method: &str, params: &Value) -> Result<Value, 
             Ok("0x0".into())
         }
         "anvil_mine" | "hardhat_mine" => {
-            let count = params.get(0).map_or(Ok(1), |_| params.quantity(0, "a number of blocks"))?;
-            let apart = params.get(1).map_or(Ok(0), |_| params.quantity(1, "seconds"))?;
+            let count = params
+                .get(0)
+                .map_or(Ok(1), |_| params.quantity(0, "a number of blocks"))?;
+            let apart = params
+                .get(1)
+                .map_or(Ok(0), |_| params.quantity(1, "seconds"))?;
             if count > MOST_BLOCKS {
-                return Err(RpcError::invalid(format!("{MOST_BLOCKS} blocks at once at most")));
+                return Err(RpcError::invalid(format!(
+                    "{MOST_BLOCKS} blocks at once at most"
+                )));
             }
             for number in 0..count {
                 if number > 0 {
@@ -322,7 +341,10 @@ pub fn answer(chain: &mut Chain, method: &str, params: &Value) -> Result<Value, 
             Ok(Value::Null)
         }
         "anvil_setBalance" | "hardhat_setBalance" => {
-            let (address, wei) = (address(&params)?, params.need::<U256>(1, "an amount of wei")?);
+            let (address, wei) = (
+                address(&params)?,
+                params.need::<U256>(1, "an amount of wei")?,
+            );
             let set = chain.write(|| Revive::set_evm_balance(&address, wei));
             set.map_err(|_| RpcError::invalid("the chain has no balance that high"))?;
             Ok(Value::Null)

@@ -136,9 +136,11 @@ fn run(
 
 async fn handle(State(work): State<mpsc::Sender<Work>>, body: String) -> Json<Value> {
     let answer = match serde_json::from_str(&body) {
-        Ok(Value::Array(requests)) if requests.is_empty() || requests.len() > BATCH => {
-            failed(Value::Null, -32_600, &format!("1 to {BATCH} requests at once"))
-        }
+        Ok(Value::Array(requests)) if requests.is_empty() || requests.len() > BATCH => failed(
+            Value::Null,
+            -32_600,
+            &format!("1 to {BATCH} requests at once"),
+        ),
         Ok(Value::Array(requests)) => {
             let mut answers = Vec::with_capacity(requests.len());
             for request in requests {
@@ -147,7 +149,11 @@ async fn handle(State(work): State<mpsc::Sender<Work>>, body: String) -> Json<Va
             answers.into()
         }
         Ok(request) => one(&work, request).await,
-        Err(error) => failed(Value::Null, -32_700, &format!("the body is not JSON: {error}")),
+        Err(error) => failed(
+            Value::Null,
+            -32_700,
+            &format!("the body is not JSON: {error}"),
+        ),
     };
     Json(answer)
 }
