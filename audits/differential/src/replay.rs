@@ -83,9 +83,9 @@ impl Failure {
                     block,
                     short,
                 } => {
-                    let (block, short) = (in_block(block), *short && sides.has_gas());
+                    let block = in_block(block);
                     known(data)
-                        .and_then(|call| sides.step(*caller, &call, &block, short))
+                        .and_then(|call| sides.step(*caller, &call, &block, *short))
                         .map(|_| ())
                 }
                 Step::Look { data, block } => {

@@ -61,11 +61,6 @@ impl Sides {
         self.targets.iter().find_map(|target| target.randomness())
     }
 
-    /// Whether a call can be made with little gas everywhere.
-    pub fn has_gas(&self) -> bool {
-        self.targets.iter().all(|target| target.has_gas())
-    }
-
     /// Gives tokens to an account, and to the market its allowance.
     pub fn give(
         &mut self,
@@ -147,7 +142,14 @@ impl Sides {
         }
         let logs = std::mem::take(&mut self.model.host.logs);
 
+        if short && ours.is_ok() {
+            return Err(Fault(format!("{call:?}: done, with too little gas")));
+        }
         for target in &mut self.targets {
+            // It is refused, whatever it is: nobody's state is another without it.
+            if short && !target.has_gas() {
+                continue;
+            }
             let message = Message {
                 caller: EthAddress::from(caller),
                 data: data.clone(),

@@ -45,7 +45,7 @@ pub trait Target: Debug {
     fn randomness(&self) -> Option<[u8; 32]> {
         None
     }
-    /// Whether a call can be made with so little gas that the market does not ask the verifier, as on Ethereum.
+    /// Whether the market refuses to ask a verifier when a call comes with too little gas for it, as on Ethereum.
     fn has_gas(&self) -> bool;
     /// Sends to any contract. A call that fails changes nothing, and one that is not to be kept neither. `Err`: it
     /// neither returned nor reverted.

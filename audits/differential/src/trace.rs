@@ -64,9 +64,7 @@ impl World {
         if self.chance(2) {
             block.chain_id = 99; // the lesser side of a fork
         }
-        let short = matches!(act.call, IMarketCalls::prove(_))
-            && self.chance(10)
-            && self.sides.has_gas();
+        let short = matches!(act.call, IMarketCalls::prove(_)) && self.chance(10);
         if self
             .sides
             .step(act.caller, &Call::One(act.call), &block, short)?

@@ -1,6 +1,5 @@
 //! A market in pallet-revive, in memory, for `piecework-differential`.
 
-use std::cell::RefCell;
 use std::collections::HashSet;
 use std::fmt;
 use std::path::PathBuf;
@@ -41,13 +40,18 @@ pub struct InRevive {
     pub name: &'static str,
     /// EVM creation code, or a PolkaVM blob: the constructor's arguments are put after the one, or given to the other.
     pub code: Vec<u8>,
+    /// Whether it refuses to ask a verifier with too little gas.
+    pub counts_gas: bool,
 }
 
 impl InRevive {
     /// The Solidity market, as its EVM bytecode.
     pub fn solidity(code: Vec<u8>) -> Self {
-        let name = "the bytecode in pallet-revive";
-        Self { name, code }
+        Self {
+            name: "the bytecode in pallet-revive",
+            code,
+            counts_gas: true,
+        }
     }
 
     /// The ink! market, as a PolkaVM blob, from where `PIECEWORK_INK` says, or from `target/ink`. `None`: it was not built.
@@ -59,15 +63,17 @@ impl InRevive {
             },
             PathBuf::from,
         );
-        let name = "ink! in pallet-revive";
-        let code = std::fs::read(path).ok()?;
-        Some(Self { name, code })
+        Some(Self {
+            name: "ink! in pallet-revive",
+            code: std::fs::read(path).ok()?,
+            counts_gas: false,
+        })
     }
 }
 
 impl Venue for InRevive {
     fn deploy(&self, plan: &Plan) -> Result<Result<Box<dyn Target>, Vec<u8>>, Fault> {
-        let mut chain = Chain::new(self.name, plan);
+        let mut chain = Chain::new(self, plan);
         chain.token = match &plan.token {
             Err(there) => *there,
             Ok(code) => chain
@@ -99,7 +105,8 @@ impl Venue for InRevive {
 /// A chain in memory.
 struct Chain {
     name: &'static str,
-    state: RefCell<TestExternalities>,
+    counts_gas: bool,
+    state: TestExternalities,
     token: Address,
     market: Address,
     /// Up to which block the hashes are known.
@@ -132,7 +139,7 @@ fn limits(short: bool) -> TransactionLimits<Runtime> {
 }
 
 impl Chain {
-    fn new(name: &'static str, plan: &Plan) -> Self {
+    fn new(venue: &InRevive, plan: &Plan) -> Self {
         let accounts = plan.odd.iter().map(|(address, code)| Account {
             address: H160(address.into_array()),
             balance: U256::zero(),
@@ -157,8 +164,9 @@ impl Chain {
         state.register_extension(KeystoreExt::new(MemoryKeystore::new()));
         let nobody = Address::ZERO;
         Self {
-            name,
-            state: RefCell::new(state),
+            name: venue.name,
+            counts_gas: venue.counts_gas,
+            state,
             token: nobody,
             market: nobody,
             hashed: 0,
@@ -177,7 +185,7 @@ impl Chain {
         let first = self.hashed.max(block.number.saturating_sub(256));
         self.hashed = self.hashed.max(block.number);
         let poor = self.rich.insert(caller);
-        self.state.borrow_mut().execute_with(|| {
+        self.state.execute_with(|| {
             System::set_block_number(block.number);
             System::reset_events();
             // The rule of the specification's host.
@@ -259,7 +267,7 @@ impl Target for Chain {
         Some(U256::from(RANDOMNESS).to_big_endian())
     }
     fn has_gas(&self) -> bool {
-        true
+        self.counts_gas
     }
     fn send(
         &mut self,

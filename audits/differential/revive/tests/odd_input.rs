@@ -1,15 +1,21 @@
 //! Calldata that no wallet makes is answered alike wherever the market runs; what may differ is in `contracts/README.md`.
-#![allow(clippy::print_stdout, clippy::panic)]
+#![allow(
+    clippy::print_stdout,
+    clippy::panic,
+    clippy::expect_used,
+    clippy::indexing_slicing
+)]
 
 use std::collections::BTreeMap;
 
 use alloy_primitives::hex;
+use piecework_differential::bindings::IMarket::IMarketCalls;
 use piecework_differential::odd_input::{Oddity, Poke, Reply};
 use piecework_differential::world::{Code, World, bytecode};
 use piecework_revive::target::InRevive;
 
 /// Steps, with calldata of each oddity after each.
-const STEPS: u64 = 400;
+const STEPS: u64 = 1_500;
 
 /// A number from the environment.
 fn setting(name: &str) -> u64 {
@@ -41,7 +47,64 @@ fn odd_calldata_is_answered_alike_by_the_bytecode_everywhere() {
             hex::encode(&poke.data)
         );
     });
-    println!("{seen:#?}");
+    print(&seen);
+    let missing = missing(&seen);
+    assert!(missing.is_empty(), "never sent: {missing:?}");
+}
+
+/// The ink! contract may refuse without a word, and more, where the calldata is not of the ABI to the bit; it may take nothing
+/// that Solidity refuses. What is allowed is counted by its row in the table.
+#[test]
+fn odd_calldata_is_refused_by_ink_too() {
+    let Some(ink) = InRevive::ink() else {
+        return println!("WITHOUT ink!: no contract was built");
+    };
+    let mut rows: BTreeMap<&str, u64> = BTreeMap::new();
+    let seen = pokes(&Code::committed().and(ink), |poke| {
+        let [(_, solidity), (_, ink)] = &poke.replies[..] else {
+            panic!("two targets");
+        };
+        if solidity == ink {
+            return;
+        }
+        let silent = *ink == Reply::Reverted(Vec::new());
+        let row = match solidity {
+            _ if poke.model.is_some() || !silent => None,
+            Reply::Reverted(_) | Reply::Ended(_) => Some("refused without a reason"),
+            Reply::Returned(..) => Some("taken by Solidity only"),
+        };
+        let Some(row) = row else {
+            panic!(
+                "{} {:?} {}: Solidity {solidity:?}, ink! {ink:?}",
+                poke.name,
+                poke.oddity,
+                hex::encode(&poke.data)
+            );
+        };
+        *rows.entry(row).or_default() += 1;
+    });
+    println!("{rows:?}");
+    print(&seen);
+}
+
+/// Which functions were never sent.
+fn missing(seen: &BTreeMap<&str, [u64; 4]>) -> Vec<&'static str> {
+    let names = IMarketCalls::SELECTORS.iter().filter_map(|selector| {
+        IMarketCalls::signature_by_selector(*selector)?
+            .split('(')
+            .next()
+    });
+    names.filter(|name| !seen.contains_key(name)).collect()
+}
+
+/// The table.
+fn print(seen: &BTreeMap<&str, [u64; 4]>) {
+    println!(
+        "| function | returned | reverted | with nothing | ended |\n| --- | --- | --- | --- | --- |"
+    );
+    for (name, [returned, reverted, silent, ended]) in seen {
+        println!("| `{name}` | {returned} | {reverted} | {silent} | {ended} |");
+    }
 }
 
 /// Runs a trace and shows each poke; the specification is compared with the first target here. Returns how often each

@@ -9,7 +9,7 @@ use piecework_revive::target::InRevive;
 /// Steps of a trace.
 const STEPS: u64 = 1_000;
 /// Traces at a depth of 1.
-const TRACES: u64 = 5;
+const TRACES: u64 = 3;
 
 /// A number from the environment.
 fn setting(name: &str) -> u64 {
