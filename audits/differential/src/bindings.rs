@@ -64,7 +64,12 @@ impl Call {
         use alloy_sol_types::{SolCall, SolInterface};
         if let Ok(all) = multicallCall::abi_decode(data) {
             let one = |data: &alloy_primitives::Bytes| IMarket::IMarketCalls::abi_decode(data).ok();
-            return all.data.iter().map(one).collect::<Option<_>>().map(Self::All);
+            return all
+                .data
+                .iter()
+                .map(one)
+                .collect::<Option<_>>()
+                .map(Self::All);
         }
         IMarket::IMarketCalls::abi_decode(data).ok().map(Self::One)
     }

@@ -12,7 +12,7 @@ use revm::{ExecuteCommitEvm, ExecuteEvm, MainBuilder, MainContext};
 
 use crate::Fault;
 use crate::chain::Block;
-use crate::target::{Answer, Message, Venue, Plan, Target};
+use crate::target::{Answer, Message, Plan, Target, Venue};
 
 /// Enough for any call, and less than a verifier needs beside it when `short`.
 const GAS: u64 = 30_000_000;

@@ -7,7 +7,7 @@ use rand::Rng;
 use rand::seq::IndexedRandom;
 
 use crate::Fault;
-use crate::bindings::IMarket::IMarketCalls;
+use crate::bindings::IMarket::{self, IMarketCalls};
 use crate::bindings::{Call, multicallCall};
 use crate::model::Outcome;
 use crate::target::Message;
@@ -134,7 +134,52 @@ impl World {
 
     fn some_view(&mut self) -> Option<IMarketCalls> {
         let known = self.jobs.choose(&mut self.rng)?.clone();
-        self.views_of(&known).choose(&mut self.rng).cloned()
+        let [one, other] = [0, 0].map(|_| {
+            let number = self.anyone();
+            EthAddress::from(self.people[number].address)
+        });
+        let (list, job_id) = (self.list().into(), known.id.into());
+        let of_accounts: Vec<IMarketCalls> = vec![
+            IMarket::balanceOfCall { account: one }.into(),
+            IMarket::providerOfCall { provider: one }.into(),
+            IMarket::profileOfCall { provider: one }.into(),
+            IMarket::isAdmittedCall {
+                list,
+                provider: one,
+            }
+            .into(),
+            IMarket::isRevokedCall {
+                client: one,
+                nonce: 3,
+            }
+            .into(),
+            IMarket::isOperatorCall {
+                provider: one,
+                operator: other,
+            }
+            .into(),
+            IMarket::commitmentOfCall {
+                jobId: job_id,
+                first: 0,
+                round: 1,
+                challenge: 0,
+                provider: one,
+                vote: list,
+                salt: list,
+            }
+            .into(),
+            IMarket::burnedCall {}.into(),
+            IMarket::totalStakeCall {}.into(),
+            IMarket::feeCall {}.into(),
+            IMarket::timesCall {}.into(),
+            IMarket::tokenCall {}.into(),
+        ];
+        let views = if self.chance(50) {
+            of_accounts
+        } else {
+            self.views_of(&known)
+        };
+        views.choose(&mut self.rng).cloned()
     }
 
     /// The same with one thing odd about it; and the ether that comes with it.

@@ -44,7 +44,11 @@ impl Tally {
 
     /// A call took so long there.
     pub(crate) fn took(&mut self, name: &'static str, time: Duration) {
-        match self.target_times.iter_mut().find(|(known, _)| *known == name) {
+        match self
+            .target_times
+            .iter_mut()
+            .find(|(known, _)| *known == name)
+        {
             Some((_, sum)) => *sum += time,
             None => self.target_times.push((name, time)),
         }

@@ -121,9 +121,7 @@ pub struct Code {
 impl Code {
     /// That of `contracts/abi`, in revm.
     pub fn committed() -> Self {
-        Self::new(bytecode(include_str!(
-            "../../../contracts/abi/Market.json"
-        )))
+        Self::new(bytecode(include_str!("../../../contracts/abi/Market.json")))
     }
 
     /// The same, but with the market of another artifact, if `PIECEWORK_MARKET` names one.
@@ -396,7 +394,8 @@ impl World {
 
     /// Makes one call on all sides.
     pub fn make(&mut self, caller: Address, call: IMarketCalls) -> Result<bool, Fault> {
-        self.sides.step(caller, &Call::One(call), &self.block, false)
+        self.sides
+            .step(caller, &Call::One(call), &self.block, false)
     }
 
     /// Time passes.
