@@ -13,7 +13,7 @@ use piecework_differential::bindings::IMarket;
 use piecework_differential::chain::Block;
 use piecework_differential::evm::Revm;
 use piecework_differential::replay::{Failure, Step, hunt, replay_kept};
-use piecework_differential::target::{Answer, Message, Venue, Plan, Target};
+use piecework_differential::target::{Answer, Message, Plan, Target, Venue};
 use piecework_differential::world::{Code, bytecode};
 
 /// The market, but a successful withdrawal returns a byte too many.
