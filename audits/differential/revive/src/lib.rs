@@ -3,6 +3,4 @@
 
 pub mod node;
 pub mod runtime;
-#[allow(clippy::panic, clippy::expect_used, clippy::indexing_slicing)]
-// as in piecework-differential
 pub mod target;

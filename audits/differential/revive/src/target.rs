@@ -1,4 +1,6 @@
 //! A market in pallet-revive, in memory, for `piecework-differential`.
+// As that crate it is a test: what it cannot go on from, it says and stops.
+#![allow(clippy::expect_used)]
 
 use std::collections::HashSet;
 use std::fmt;
