@@ -1,5 +1,10 @@
 //! The dev node: what wallets and the SDK ask, and what it refuses.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout
+)]
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -10,6 +15,7 @@ use pallet_revive::evm::{Account, GenericTransaction};
 use piecework_differential::bindings::{Constructor, DevToken, IMarket};
 use piecework_differential::world::bytecode;
 use piecework_revive::node::{Chain, Options, RpcError, Server, answer};
+use piecework_revive::target::InRevive;
 use serde_json::{Value, json};
 
 const CHAIN: u64 = 31_337;
@@ -100,8 +106,8 @@ impl Node {
         self.get("eth_getTransactionReceipt", json!([hash]))
     }
 
-    /// A token and a market.
-    fn market(&mut self) -> (Address, Address) {
+    /// A token and a market of this code.
+    fn market(&mut self, mut code: Vec<u8>) -> (Address, Address) {
         let token = self.send(
             None,
             bytecode(include_str!("../../../../contracts/abi/DevToken.json")),
@@ -120,7 +126,6 @@ impl Node {
                 stakeAge: 0,
             },
         };
-        let mut code = bytecode(include_str!("../../../../contracts/abi/Market.json"));
         code.extend(arguments.abi_encode_params());
         let market = self.send(None, code);
         (
@@ -136,8 +141,22 @@ fn number(value: &Value) -> u64 {
 
 #[test]
 fn a_market_is_deployed_used_and_read() {
+    used_and_read(bytecode(include_str!(
+        "../../../../contracts/abi/Market.json"
+    )));
+}
+
+#[test]
+fn an_ink_market_is_deployed_used_and_read() {
+    match InRevive::ink() {
+        Some(ink) => used_and_read(ink.code),
+        None => println!("WITHOUT ink!: no contract was built"),
+    }
+}
+
+fn used_and_read(code: Vec<u8>) {
     let mut node = node();
-    let (token, market) = node.market();
+    let (token, market) = node.market(code);
     let me = node.me();
     assert_ne!(node.get("eth_getCode", json!([market, "latest"])), "0x");
     let amount = U256::from(900);
