@@ -4,7 +4,7 @@ SHELL := bash
 .DEFAULT_GOAL := help
 # One shell for a whole recipe: what bootstrap exports holds to its end.
 .ONESHELL:
-.PHONY: help demo test test-deep prove mutate coverage lint bench simulate build abi gas clean
+.PHONY: help demo test test-deep revive prove mutate coverage lint bench simulate build abi gas clean
 
 # Where cargo puts things; one target directory for everything.
 TARGET := $(or $(CARGO_TARGET_DIR),target)
@@ -34,6 +34,13 @@ test-deep: ## the contracts' fuzz and invariant tests, and the differential trac
 	@$(call ENV,test)
 	FOUNDRY_PROFILE=deep forge test
 	PIECEWORK_DEPTH=50 cargo test --locked -p piecework-differential -- --nocapture
+
+revive: ## the market in pallet-revive (Polkadot): traces on all sides, odd input, and a dev node (8 minutes the first time)
+	@$(call ENV,test)
+	target=$$(realpath -m $(TARGET))/revive
+	cd audits/differential/revive
+	PIECEWORK_DEPTH=$(or $(DEPTH),1) cargo test --locked --target-dir "$$target" -- --nocapture
+	cargo build --locked --target-dir "$$target"
 
 prove: ## prove what foundry-tests/symbolic states, for all inputs (halmos)
 	@$(call ENV,lint)

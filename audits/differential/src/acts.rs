@@ -113,7 +113,7 @@ impl World {
         } else {
             self.block.time + 1_000
         });
-        let host = &self.pair.model.host;
+        let host = &self.sides.model.host;
         let digest = host.token.permit_digest(
             &owner,
             &host.market,
@@ -292,7 +292,7 @@ impl World {
 
     pub(crate) fn known(&self, job: IMarket::Job, spec: Vec<u8>) -> Known {
         let core = crate::model::job_of(&job);
-        let id = self.pair.model.hash_job(&core);
+        let id = self.sides.model.hash_job(&core);
         Known {
             job,
             core,
@@ -462,7 +462,7 @@ impl World {
                     .map(|(first, _)| *first)
                     .collect();
                 let mut firsts: Vec<u32> = open.into_iter().filter(|_| self.chance(60)).collect();
-                let next = self.pair.model.store.job(&known.id).next;
+                let next = self.sides.model.store.job(&known.id).next;
                 if self.chance(50) && next < known.core.terms.tasks {
                     firsts.push(next);
                 }
@@ -477,7 +477,7 @@ impl World {
 
     /// The digest of a struct in the market's domain.
     pub(crate) fn typed(&self, fields: &[Bytes32]) -> Bytes32 {
-        let domain = self.pair.model.store.config().domain;
+        let domain = self.sides.model.store.config().domain;
         keccak256(
             [
                 &[0x19, 0x01],
@@ -497,7 +497,7 @@ pub(crate) fn answerer(challenger: &Address) -> Address {
 
 /// The seats of a round: the numbers that have one, and what it did.
 pub(crate) fn seats_of(world: &World, key: &Bytes32) -> Vec<(u32, Seat)> {
-    let store = &world.pair.model.store;
+    let store = &world.sides.model.store;
     (1..=store.totals().providers)
         .map(|number| (number, store.seat(key, number).state))
         .filter(|(_, state)| *state != Seat::None)

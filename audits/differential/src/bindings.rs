@@ -59,6 +59,21 @@ impl Call {
         }
     }
 
+    /// What was sent, if it is a call of the ABI.
+    pub fn decode(data: &[u8]) -> Option<Self> {
+        use alloy_sol_types::{SolCall, SolInterface};
+        if let Ok(all) = multicallCall::abi_decode(data) {
+            let one = |data: &alloy_primitives::Bytes| IMarket::IMarketCalls::abi_decode(data).ok();
+            return all
+                .data
+                .iter()
+                .map(one)
+                .collect::<Option<_>>()
+                .map(Self::All);
+        }
+        IMarket::IMarketCalls::abi_decode(data).ok().map(Self::One)
+    }
+
     /// Its name in the ABI.
     pub fn name(&self) -> &'static str {
         use alloy_sol_types::SolInterface;

@@ -15,7 +15,7 @@ impl World {
     /// Checks solvency, to the unit: what is held is the sum of ledgers, earnings, fees, stakes, escrows, deposits of
     /// challenges and demands, and what is burned. And that all that is locked of stakes is bonds of unfinished seats.
     pub fn add_up(&self) -> Result<(), Fault> {
-        let store = &self.pair.model.store;
+        let store = &self.sides.model.store;
         let totals = store.totals();
         let (mut stakes, mut free, mut owed) =
             (0, 0, store.ledgers().sum::<u128>() + store.fee().earned);
@@ -56,7 +56,7 @@ impl World {
                 }
             }
         }
-        let host = &self.pair.model.host;
+        let host = &self.sides.model.host;
         let tokens = host
             .token
             .balances

@@ -16,12 +16,12 @@ use crate::world::{Act, Known, Note, Secret, World};
 
 impl World {
     fn seats_key(&self, known: &Known, first: u32, round: u16, challenge: u8) -> Bytes32 {
-        hash::seats_key(&self.pair.model.host, &known.id, first, round, challenge)
+        hash::seats_key(&self.sides.model.host, &known.id, first, round, challenge)
     }
 
     /// Who has a seat in this state.
     fn seated(&self, key: &Bytes32, wanted: Seat) -> Vec<Address> {
-        let store = &self.pair.model.store;
+        let store = &self.sides.model.store;
         let seats = seats_of(self, key);
         seats
             .iter()
@@ -94,7 +94,7 @@ impl World {
         let job = known.job.clone();
         let number = self.anyone();
         let anyone = self.people[number].address;
-        if self.pair.model.store.seal(&known.id).sealed_at == 0 {
+        if self.sides.model.store.seal(&known.id).sealed_at == 0 {
             return Act::new(anyone, IMarket::sealCall { job }.into());
         }
         let key = self.seats_key(known, first, lease.round, 0);
@@ -141,7 +141,7 @@ impl World {
             salt,
             ..Self::ballot(known, first, round, 0, provider)
         };
-        let mut commitment = hash::commitment(&self.pair.model.host, &ballot);
+        let mut commitment = hash::commitment(&self.sides.model.host, &ballot);
         if self.chance(3) {
             commitment[31] ^= 1; // the byte that is not kept
         }
@@ -238,8 +238,8 @@ impl World {
         let anyone = self.people[number].address;
         let (round, challenge) = (lease.round, lease.challenges);
         let key = self.seats_key(known, first, round, challenge);
-        let dispute = self.pair.model.store.dispute(&known.id, first);
-        if self.pair.model.store.seal(&key).sealed_at == 0 && self.chance(80) {
+        let dispute = self.sides.model.store.dispute(&known.id, first);
+        if self.sides.model.store.seal(&key).sealed_at == 0 && self.chance(80) {
             return Act::new(anyone, IMarket::sealJuryCall { job, first }.into());
         }
         match self.rng.random_range(0..10) {
@@ -315,7 +315,7 @@ impl World {
             };
             return Act::new(self.agent(&provider), call.into());
         }
-        let task = self.pair.model.store.dispute(&known.id, first).task;
+        let task = self.sides.model.store.dispute(&known.id, first).task;
         let (digest, keyed) = match self.rng.random_range(0..20) {
             0..3 => ([0; 32], [0; 32]),
             3..6 => (Self::output(known, task, 1), [1; 32]),
@@ -323,7 +323,7 @@ impl World {
             _ => (Self::output(known, task, 0), [5; 32]),
         };
         let (vote, salt) = (
-            hash::vote(&self.pair.model.host, &digest, &keyed),
+            hash::vote(&self.sides.model.host, &digest, &keyed),
             self.word().0,
         );
         let ballot = Ballot {
@@ -331,7 +331,7 @@ impl World {
             salt,
             ..Self::ballot(known, first, round, number, provider)
         };
-        let commitment = hash::commitment(&self.pair.model.host, &ballot).into();
+        let commitment = hash::commitment(&self.sides.model.host, &ballot).into();
         let call = IMarket::commitVoteCall {
             job,
             first,

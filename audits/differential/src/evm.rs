@@ -1,7 +1,7 @@
 //! The Solidity side: the bytecode of `contracts/abi`, run by revm.
 
 use alloy_primitives::{Address, B256, Bytes, U256};
-use alloy_sol_types::{SolCall, SolValue};
+use alloy_sol_types::SolValue;
 use revm::context::result::{ExecutionResult, Output};
 use revm::context::{BlockEnv, CfgEnv, Context, TxEnv};
 use revm::database::{CacheDB, EmptyDB};
@@ -11,66 +11,56 @@ use revm::state::{AccountInfo, Bytecode};
 use revm::{ExecuteCommitEvm, ExecuteEvm, MainBuilder, MainContext};
 
 use crate::Fault;
-use crate::bindings::{Constructor, DevToken};
 use crate::chain::Block;
+use crate::target::{Answer, Message, Plan, Target, Venue};
 
 /// Enough for any call, and less than a verifier needs beside it when `short`.
 const GAS: u64 = 30_000_000;
 const SHORT_GAS: u64 = 5_000_000;
 
-/// An answer of a contract.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
-    /// What it returned, or else what it reverted with.
-    pub outcome: Result<Vec<u8>, Vec<u8>>,
-    /// The market's logs: topics, data.
-    pub logs: Vec<(Vec<[u8; 32]>, Vec<u8>)>,
-    /// Gas used.
-    pub gas: u64,
+/// The market's creation code, to be run by revm.
+#[derive(Clone, Debug)]
+pub struct Revm(pub Vec<u8>);
+
+impl Venue for Revm {
+    fn deploy(&self, plan: &Plan) -> Result<Result<Box<dyn Target>, Vec<u8>>, Fault> {
+        Ok(Evm::deploy(&self.0, plan)?.map(|evm| -> Box<dyn Target> { Box::new(evm) }))
+    }
 }
 
 /// A chain with a token, a market and a few contracts.
 #[derive(Clone, Debug)]
 pub struct Evm {
     db: CacheDB<EmptyDB>,
-    /// The token.
-    pub token: Address,
-    /// The market.
-    pub market: Address,
+    token: Address,
+    market: Address,
 }
 
 impl Evm {
-    /// Deploys what is given as creation code; `Err` holds the revert data of the market's constructor.
-    pub fn deploy(
-        deployer: Address,
-        token: Result<Bytes, Address>,
-        odd: &[(Address, &[u8])],
-        market: &[u8],
-        arguments: &Constructor,
-        block: &Block,
-    ) -> Result<Result<Self, Vec<u8>>, Fault> {
+    /// Deploys what is planned; `Err` holds the revert data of the market's constructor.
+    fn deploy(market: &[u8], plan: &Plan) -> Result<Result<Self, Vec<u8>>, Fault> {
         let nobody = Address::ZERO;
         let mut evm = Self {
             db: CacheDB::new(EmptyDB::default()),
             token: nobody,
             market: nobody,
         };
-        for (address, code) in odd {
+        for (address, code) in &plan.odd {
             evm.install(*address, code);
         }
-        evm.token = match token {
-            Err(there) => there,
-            Ok(code) => match evm.create(deployer, code, block)? {
+        evm.token = match &plan.token {
+            Err(there) => *there,
+            Ok(code) => match evm.create(plan, code.clone())? {
                 Ok(address) => address,
                 Err(_) => return Err(Fault("the token does not deploy".into())),
             },
         };
-        let mut arguments = arguments.clone();
+        let mut arguments = plan.arguments.clone();
         if arguments.token == crate::MARKET_TOKEN {
             arguments.token = evm.token;
         }
         let code = [market, &arguments.abi_encode_params()].concat();
-        Ok(match evm.create(deployer, code.into(), block)? {
+        Ok(match evm.create(plan, code.into())? {
             Ok(address) => {
                 evm.market = address;
                 Ok(evm)
@@ -86,13 +76,13 @@ impl Evm {
             .insert_account_info(address, AccountInfo::default().with_code(code));
     }
 
-    fn create(
-        &mut self,
-        deployer: Address,
-        code: Bytes,
-        block: &Block,
-    ) -> Result<Result<Address, Vec<u8>>, Fault> {
-        let result = self.run(deployer, TxKind::Create, code, block, false, true)?;
+    fn create(&mut self, plan: &Plan, data: Bytes) -> Result<Result<Address, Vec<u8>>, Fault> {
+        let message = Message {
+            caller: plan.deployer,
+            data: data.into(),
+            ..Message::default()
+        };
+        let result = self.run(TxKind::Create, message, &plan.block, true)?;
         match result {
             ExecutionResult::Success {
                 output: Output::Create(_, Some(address)),
@@ -105,13 +95,18 @@ impl Evm {
 
     fn run(
         &mut self,
-        caller: Address,
         kind: TxKind,
-        data: Bytes,
+        message: Message,
         block: &Block,
-        short: bool,
         commit: bool,
     ) -> Result<ExecutionResult, Fault> {
+        if message.value > 0 {
+            self.db
+                .load_account(message.caller)
+                .map_err(|error| Fault(format!("revm: {error:?}")))?
+                .info
+                .balance = U256::MAX >> 1;
+        }
         let mut cfg = CfgEnv::new_with_spec(SpecId::CANCUN).with_chain_id(block.chain_id);
         cfg.disable_nonce_check = true;
         let env = BlockEnv {
@@ -122,10 +117,11 @@ impl Evm {
             ..BlockEnv::default()
         };
         let tx = TxEnv {
-            caller,
+            caller: message.caller,
             kind,
-            data,
-            gas_limit: if short { SHORT_GAS } else { GAS },
+            data: message.data.into(),
+            value: U256::from(message.value),
+            gas_limit: if message.short { SHORT_GAS } else { GAS },
             chain_id: Some(block.chain_id),
             ..TxEnv::default()
         };
@@ -141,63 +137,29 @@ impl Evm {
         };
         result.map_err(|error| Fault(format!("revm: {error:?}")))
     }
+}
 
-    /// Calls the market. A call that fails changes nothing.
-    pub fn call(
-        &mut self,
-        caller: Address,
-        data: Vec<u8>,
-        block: &Block,
-        short: bool,
-    ) -> Result<Answer, Fault> {
-        let market = self.market;
-        self.answer(caller, market, data, block, short, true)
+impl Target for Evm {
+    fn name(&self) -> &'static str {
+        "the bytecode in revm"
     }
-
-    /// Reads from the market.
-    pub fn view(
-        &mut self,
-        data: Vec<u8>,
-        block: &Block,
-    ) -> Result<Result<Vec<u8>, Vec<u8>>, Fault> {
-        let market = self.market;
-        Ok(self
-            .answer(Address::ZERO, market, data, block, false, false)?
-            .outcome)
+    fn market(&self) -> Address {
+        self.market
     }
-
-    /// Calls the token.
-    pub fn token_call(
-        &mut self,
-        caller: Address,
-        data: Vec<u8>,
-        block: &Block,
-    ) -> Result<Answer, Fault> {
-        let token = self.token;
-        self.answer(caller, token, data, block, false, true)
+    fn token(&self) -> Address {
+        self.token
     }
-
-    /// An account's tokens.
-    pub fn token_balance(&mut self, account: Address, block: &Block) -> Result<U256, Fault> {
-        let token = self.token;
-        let data = DevToken::balanceOfCall { account }.abi_encode();
-        let answer = self.answer(Address::ZERO, token, data, block, false, false)?;
-        let word = answer
-            .outcome
-            .map_err(|_| Fault("the token does not answer".into()))?;
-        Ok(U256::from_be_slice(&word))
+    fn has_gas(&self) -> bool {
+        true
     }
-
-    fn answer(
+    fn send(
         &mut self,
-        caller: Address,
         to: Address,
-        data: Vec<u8>,
+        message: Message,
         block: &Block,
-        short: bool,
-        commit: bool,
+        keep: bool,
     ) -> Result<Answer, Fault> {
-        let result = self.run(caller, TxKind::Call(to), data.into(), block, short, commit)?;
+        let result = self.run(TxKind::Call(to), message, block, keep)?;
         let gas = result.tx_gas_used();
         Ok(match result {
             ExecutionResult::Success { output, logs, .. } => Answer {

@@ -17,7 +17,7 @@ impl World {
         if self.chance(75) {
             return *provider;
         }
-        let store = &self.pair.model.store;
+        let store = &self.sides.model.store;
         let allowed = self
             .people
             .iter()
@@ -66,11 +66,11 @@ impl World {
     }
 
     pub(crate) fn root_of(&self, first: u32, outputs: &[Bytes32]) -> Bytes32 {
-        result::root_of(&self.pair.model.host, first, outputs).unwrap_or_default()
+        result::root_of(&self.sides.model.host, first, outputs).unwrap_or_default()
     }
 
     pub(crate) fn about_lease(&mut self, known: &Known, first: u32, lease: &LeaseSlot) -> Act {
-        let store = &self.pair.model.store;
+        let store = &self.sides.model.store;
         let holder = store.provider_at(lease.provider);
         let number = self.anyone();
         let anyone = self.people[number].address;
@@ -175,7 +175,7 @@ impl World {
         let anyone = self.people[number].address;
         let client = known.core.terms.client;
         let job = known.job.clone();
-        let root = self.pair.model.store.root(&known.id, first);
+        let root = self.sides.model.store.root(&known.id, first);
         match self.rng.random_range(0..20) {
             0..4 => Act::new(anyone, IMarket::finalizeCall { job, first }.into()),
             4..6 if !CONTRACTS.contains(&client) => {
@@ -244,7 +244,7 @@ impl World {
             vote: answer,
             salt,
         };
-        let commitment = hash::commitment(&self.pair.model.host, &ballot);
+        let commitment = hash::commitment(&self.sides.model.host, &ballot);
         let mut proof = self.path(first, &outputs, place);
         if self.chance(4) {
             proof.pop();
@@ -274,7 +274,7 @@ impl World {
 
     /// The path of one output in the tree over all of them.
     pub(crate) fn path(&self, first: u32, outputs: &[Bytes32], place: u32) -> Vec<B256> {
-        let host = &self.pair.model.host;
+        let host = &self.sides.model.host;
         let width = outputs.len().next_power_of_two().max(1);
         let mut level: Vec<Bytes32> = (0..width)
             .map(|place| {

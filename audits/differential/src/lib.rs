@@ -1,5 +1,5 @@
 //! The same calls on the specification (`contracts/protocol`) and on the deployed bytecode (`contracts/abi`), compared
-//! step by step. See README.md.
+//! step by step; and wherever else the market runs ([`target`]). See README.md.
 // This crate is a test: what it cannot go on from, it says and stops.
 #![allow(
     clippy::panic,
@@ -17,7 +17,11 @@ pub mod evm;
 mod leases;
 pub mod memory;
 pub mod model;
-pub mod pair;
+pub mod odd_input;
+pub mod replay;
+pub mod sides;
+pub mod tally;
+pub mod target;
 mod trace;
 mod views;
 pub mod world;

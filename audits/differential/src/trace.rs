@@ -27,7 +27,7 @@ impl World {
         self.steps += 1;
         if let Some((place, first)) = self.focus {
             let phase = self
-                .pair
+                .sides
                 .model
                 .store
                 .lease(&self.jobs[place].id, first)
@@ -47,7 +47,7 @@ impl World {
             let calls = acts.iter().map(|act| act.call.clone()).collect();
             let block = self.block;
             if self
-                .pair
+                .sides
                 .step(acts[0].caller, &Call::All(calls), &block, false)?
             {
                 acts.into_iter().for_each(|act| self.remember(act.notes));
@@ -66,7 +66,7 @@ impl World {
         }
         let short = matches!(act.call, IMarketCalls::prove(_)) && self.chance(10);
         if self
-            .pair
+            .sides
             .step(act.caller, &Call::One(act.call), &block, short)?
         {
             self.remember(act.notes);
@@ -98,7 +98,7 @@ impl World {
             }
             let block = self.block;
             if self
-                .pair
+                .sides
                 .would(act.caller, &Call::One(act.call.clone()), &block)
                 .is_ok()
             {
@@ -176,7 +176,7 @@ impl World {
         let (known, first) = self.some_lease()?;
         let lease = Some(first);
         let (timing, times) = (&known.core.timing, times());
-        let store = &self.pair.model.store;
+        let store = &self.sides.model.store;
         let mut moments = vec![timing.opens_at];
         if self.rng.random_range(0..10) == 0 {
             moments.push(timing.closes_at);
@@ -232,7 +232,7 @@ impl World {
             })
             .map(|(first, _)| first)
             .collect();
-        let next = self.pair.model.store.job(&known.id).next;
+        let next = self.sides.model.store.job(&known.id).next;
         if next < known.core.terms.tasks {
             firsts.push(next);
         }

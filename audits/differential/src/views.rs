@@ -48,7 +48,7 @@ impl World {
             );
         }
         for view in views {
-            self.pair.look(&Call::One(view), &block)?;
+            self.sides.look(&Call::One(view), &block)?;
         }
         Ok(())
     }
@@ -167,11 +167,11 @@ impl World {
             views.extend(self.views_of(&known));
         }
         for view in views {
-            self.pair.look(&Call::One(view), &block)?;
+            self.sides.look(&Call::One(view), &block)?;
         }
-        everyone.push(self.pair.model.host.market);
+        everyone.push(self.sides.model.host.market);
         for account in everyone {
-            self.pair.compare_tokens(account, &block)?;
+            self.sides.compare_tokens(account, &block)?;
         }
         self.add_up()
     }

@@ -2,9 +2,9 @@
 //! challengers, jurors, strangers; time and blocks pass.
 
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use alloy_primitives::{Address as EthAddress, U256, hex, keccak256};
-use alloy_sol_types::SolCall;
 use k256::ecdsa::SigningKey;
 use piecework_protocol::Store;
 use piecework_protocol::slots::LeaseSlot;
@@ -13,12 +13,14 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::bindings::IMarket::{self, IMarketCalls};
-use crate::bindings::{Call, Constructor, DevToken};
+use crate::bindings::{Call, Constructor};
 use crate::chain::{Block, Chain, RULE, Token, TokenKind, account_of};
-use crate::evm::Evm;
+use crate::evm::Revm;
 use crate::memory::Memory;
 use crate::model::{Model, times_of};
-use crate::pair::Pair;
+use crate::sides::Sides;
+use crate::tally::Tally;
+use crate::target::{Plan, Venue};
 use crate::{Fault, MARKET_TOKEN};
 
 /// An account with a key.
@@ -107,31 +109,42 @@ pub const PEOPLE: usize = 12;
 /// So many of them stake at the beginning.
 pub const PROVIDERS: usize = 8;
 
-/// The bytecode under test: creation code of the market and the token.
+/// The code under test: the token's creation code, and the market in each place where it is to run.
 #[derive(Clone, Debug)]
 pub struct Code {
-    /// The market's.
-    pub market: Vec<u8>,
     /// The token's.
     pub token: Vec<u8>,
+    /// Where the market runs.
+    pub venues: Vec<Rc<dyn Venue>>,
 }
 
 impl Code {
-    /// That of `contracts/abi`.
+    /// That of `contracts/abi`, in revm.
     pub fn committed() -> Self {
-        Self {
-            market: bytecode(include_str!("../../../contracts/abi/Market.json")),
-            token: bytecode(include_str!("../../../contracts/abi/DevToken.json")),
-        }
+        Self::new(bytecode(include_str!("../../../contracts/abi/Market.json")))
     }
 
     /// The same, but with the market of another artifact, if `PIECEWORK_MARKET` names one.
     pub fn under_test() -> Self {
-        let mut code = Self::committed();
-        if let Ok(path) = std::env::var("PIECEWORK_MARKET") {
-            code.market = bytecode(&std::fs::read_to_string(path).expect("an artifact"));
+        match std::env::var("PIECEWORK_MARKET") {
+            Ok(path) => Self::new(bytecode(
+                &std::fs::read_to_string(path).expect("an artifact"),
+            )),
+            Err(_) => Self::committed(),
         }
-        code
+    }
+
+    fn new(market: Vec<u8>) -> Self {
+        Self {
+            token: bytecode(include_str!("../../../contracts/abi/DevToken.json")),
+            venues: vec![Rc::new(Revm(market))],
+        }
+    }
+
+    /// In this place, too.
+    pub fn and(mut self, venue: impl Venue + 'static) -> Self {
+        self.venues.push(Rc::new(venue));
+        self
     }
 }
 
@@ -146,12 +159,14 @@ pub fn bytecode(artifact: &str) -> Vec<u8> {
 }
 
 /// A market, its people, and what they know.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct World {
     /// Chance.
     pub rng: ChaCha8Rng,
+    /// The fee that its constructor was given.
+    pub fee_bps: u16,
     /// The market.
-    pub pair: Pair,
+    pub sides: Sides,
     /// Now.
     pub block: Block,
     /// Everyone with a key.
@@ -179,41 +194,83 @@ pub(crate) fn times() -> IMarket::Times {
     }
 }
 
-/// Deploys both sides. `Err` in it: what the constructor reverts with, the same on both.
+fn person(number: usize) -> Person {
+    let secret = keccak256(format!("person {number}"));
+    let key = SigningKey::from_slice(&secret[..]).expect("a key");
+    Person {
+        address: account_of(key.verifying_key()),
+        key,
+    }
+}
+
+/// What the market of a trace is made with.
+pub(crate) fn arguments(fee_bps: u16) -> Constructor {
+    Constructor {
+        token: MARKET_TOKEN,
+        feeGovernor: person(0).address.into(),
+        feeRecipient: person(1).address.into(),
+        feeBps: fee_bps,
+        times: times(),
+    }
+}
+
+/// Deploys all sides. `Err` in it: what the constructor reverts with, the same on all.
 pub fn deploy(
     code: &Code,
     arguments: &Constructor,
     kind: TokenKind,
-) -> Result<Result<Pair, Vec<u8>>, Fault> {
+) -> Result<Result<Sides, Vec<u8>>, Fault> {
     let deployer = EthAddress::repeat_byte(0xdd);
     let block = Block {
         chain_id: 31_337,
         number: 1_000,
         time: 1_800_000_000,
-        prevrandao: [7; 32],
+        prevrandao: code
+            .venues
+            .iter()
+            .find_map(|venue| venue.randomness())
+            .unwrap_or([7; 32]),
     };
-    let mut odd: Vec<(EthAddress, &[u8])> = CONTRACTS
+    let mut odd: Vec<(EthAddress, Vec<u8>)> = CONTRACTS
         .iter()
-        .map(|at| (EthAddress::from(*at), &RULE[..]))
+        .map(|at| (EthAddress::from(*at), RULE.to_vec()))
         .collect();
-    // return(word) to every call
-    let says;
     let token = match kind {
         TokenKind::Honest => Ok(code.token.clone().into()),
         TokenKind::Says(word) => {
             let at = EthAddress::repeat_byte(0x70);
-            says = [0x60, word, 0x5f, 0x52, 0x60, 0x20, 0x5f, 0xf3];
-            odd.push((at, &says));
+            // return(word) to every call
+            odd.push((at, vec![0x60, word, 0x5f, 0x52, 0x60, 0x20, 0x5f, 0xf3]));
             Err(at)
         }
     };
-    // What the specification needs to know of the bytecode's side: the addresses.
-    let mut arguments = arguments.clone();
-    let theirs = Evm::deploy(deployer, token, &odd, &code.market, &arguments, &block)?;
-    let (token, market) = match &theirs {
-        Ok(evm) => (evm.token, evm.market),
-        Err(_) => (EthAddress::repeat_byte(1), EthAddress::repeat_byte(2)),
+    let plan = Plan {
+        deployer,
+        token,
+        odd,
+        arguments: arguments.clone(),
+        block,
     };
+    let mut targets = Vec::new();
+    let mut refusals = Vec::new();
+    for venue in &code.venues {
+        match venue.deploy(&plan)? {
+            Ok(target) => targets.push(target),
+            Err(data) => refusals.push(data),
+        }
+    }
+    // What the specification needs to know of the others: the addresses.
+    let (token, market) = match targets.first() {
+        Some(target) => (target.token(), target.market()),
+        None => (EthAddress::repeat_byte(1), EthAddress::repeat_byte(2)),
+    };
+    if let Some(other) = targets
+        .iter()
+        .find(|target| (target.token(), target.market()) != (token, market))
+    {
+        return Err(Fault(format!("{} has other addresses", other.name())));
+    }
+    let mut arguments = arguments.clone();
     if arguments.token == MARKET_TOKEN {
         arguments.token = token;
     }
@@ -245,18 +302,24 @@ pub fn deploy(
         arguments.feeBps,
         &times_of(&arguments.times),
     );
-    match (ours, theirs) {
-        (Ok(()), Ok(evm)) => Ok(Ok(Pair {
-            evm,
+    match ours {
+        Ok(()) if refusals.is_empty() => Ok(Ok(Sides {
             model,
-            tally: crate::pair::Tally::default(),
+            targets,
+            tally: Tally::default(),
+            record: Vec::new(),
         })),
-        (Err(error), Err(data)) if crate::model::revert_data(&model, &error) == data => {
-            Ok(Err(data))
+        Err(error) if targets.is_empty() => {
+            let data = crate::model::revert_data(&model, &error);
+            if refusals.iter().all(|refusal| *refusal == data) {
+                return Ok(Err(data));
+            }
+            Err(Fault(format!(
+                "the constructors refuse with {error:?} and {refusals:?}"
+            )))
         }
-        (ours, theirs) => Err(Fault(format!(
-            "the constructors differ: {ours:?}, {:?}",
-            theirs.map(|_| ())
+        ours => Err(Fault(format!(
+            "the constructors differ: {ours:?}, {targets:?}, {refusals:?}"
         ))),
     }
 }
@@ -265,29 +328,15 @@ impl World {
     /// A market with people who have tokens, stake and deposits.
     pub fn new(seed: u64, code: &Code) -> Result<Self, Fault> {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let people: Vec<Person> = (0..PEOPLE)
-            .map(|number| {
-                let secret = keccak256(format!("person {number}"));
-                let key = SigningKey::from_slice(&secret[..]).expect("a key");
-                Person {
-                    address: account_of(key.verifying_key()),
-                    key,
-                }
-            })
-            .collect();
-        let arguments = Constructor {
-            token: MARKET_TOKEN,
-            feeGovernor: people[0].address.into(),
-            feeRecipient: people[1].address.into(),
-            feeBps: rng.random_range(0..=500),
-            times: times(),
-        };
-        let pair =
+        let people: Vec<Person> = (0..PEOPLE).map(person).collect();
+        let arguments = arguments(rng.random_range(0..=500));
+        let sides =
             deploy(code, &arguments, TokenKind::Honest)?.map_err(|_| Fault("no market".into()))?;
-        let block = pair.model.host.block;
+        let block = sides.model.host.block;
         let mut world = Self {
             rng,
-            pair,
+            fee_bps: arguments.feeBps,
+            sides,
             block,
             people,
             jobs: Vec::new(),
@@ -309,7 +358,8 @@ impl World {
             } else {
                 U256::MAX
             };
-            self.give(address, U256::from(1_u128 << 90), allowed)?;
+            let amount = U256::from(1_u128 << 90);
+            self.sides.give(address, amount, allowed, &self.block)?;
             // Two of the list have so little that two doublings rarely reach them.
             let amount = match number {
                 2 | 4 => self.rng.random_range(1_500..4_000),
@@ -342,37 +392,10 @@ impl World {
         Ok(())
     }
 
-    /// Gives tokens to an account, and to the market its allowance.
-    fn give(&mut self, account: Address, amount: U256, allowed: U256) -> Result<(), Fault> {
-        let spender = self.pair.evm.market;
-        let mint = DevToken::mintCall {
-            to: account.into(),
-            amount,
-        }
-        .abi_encode();
-        let approve = DevToken::approveCall {
-            spender,
-            value: allowed,
-        }
-        .abi_encode();
-        for data in [mint, approve] {
-            let answer = self
-                .pair
-                .evm
-                .token_call(account.into(), data, &self.block)?;
-            answer
-                .outcome
-                .map_err(|_| Fault("the token refuses".into()))?;
-        }
-        let token = &mut self.pair.model.host.token;
-        *token.balances.entry(account).or_default() += amount;
-        token.allowances.insert(account, allowed);
-        Ok(())
-    }
-
-    /// Makes one call on both sides.
+    /// Makes one call on all sides.
     pub fn make(&mut self, caller: Address, call: IMarketCalls) -> Result<bool, Fault> {
-        self.pair.step(caller, &Call::One(call), &self.block, false)
+        self.sides
+            .step(caller, &Call::One(call), &self.block, false)
     }
 
     /// Time passes.
@@ -380,6 +403,9 @@ impl World {
         self.block.time += seconds;
         self.block.number += blocks;
         self.rng.fill(&mut self.block.prevrandao[..]);
+        if let Some(randomness) = self.sides.randomness() {
+            self.block.prevrandao = randomness;
+        }
     }
 
     /// Anyone with a key.
@@ -395,7 +421,7 @@ impl World {
     /// The leases of a job that there are, or may be.
     pub fn leases(&self, known: &Known) -> Vec<(u32, LeaseSlot)> {
         let (mut first, mut leases) = (0, Vec::new());
-        let (terms, store) = (&known.core.terms, &self.pair.model.store);
+        let (terms, store) = (&known.core.terms, &self.sides.model.store);
         while first < terms.tasks {
             let lease = store.lease(&known.id, first);
             let fixed = terms.max_lease.min(terms.tasks - first);

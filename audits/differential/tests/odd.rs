@@ -5,7 +5,7 @@ use alloy_primitives::Address;
 use piecework_differential::MARKET_TOKEN;
 use piecework_differential::bindings::{Call, Constructor, IMarket};
 use piecework_differential::chain::TokenKind;
-use piecework_differential::pair::error_name;
+use piecework_differential::sides::error_name;
 use piecework_differential::world::{Code, deploy};
 
 const MONTH: u64 = 30 * 86_400;
@@ -73,8 +73,8 @@ fn odd_tokens_are_refused_the_same() {
     for (word, error) in [(1, "DepositShort"), (0, "SafeERC20FailedOperation")] {
         let deployed = deploy(&Code::committed(), &arguments(), TokenKind::Says(word))
             .expect("the two differ");
-        let mut pair = deployed.expect("a market");
-        let block = pair.model.host.block;
+        let mut sides = deployed.expect("a market");
+        let block = sides.model.host.block;
         let calls = [
             IMarket::depositCall {
                 account: Address::repeat_byte(1),
@@ -84,11 +84,11 @@ fn odd_tokens_are_refused_the_same() {
             IMarket::stakeCall { amount: 5 }.into(),
         ];
         for call in calls {
-            let done = pair
+            let done = sides
                 .step([9; 20], &Call::One(call), &block, false)
                 .expect("the two differ");
             assert!(!done);
         }
-        assert_eq!(pair.tally.errors.get(error), Some(&2));
+        assert_eq!(sides.tally.errors.get(error), Some(&2));
     }
 }

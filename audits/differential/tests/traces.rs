@@ -8,7 +8,7 @@
 )]
 
 use piecework_differential::bindings::IMarket;
-use piecework_differential::pair::Tally;
+use piecework_differential::replay::hunt_and_keep;
 use piecework_differential::world::{Code, World};
 
 /// Steps of a trace.
@@ -28,16 +28,7 @@ fn setting(name: &str) -> u64 {
 #[test]
 fn the_two_answer_alike() {
     let (seed, depth) = (setting("PIECEWORK_SEED"), setting("PIECEWORK_DEPTH"));
-    let code = Code::under_test();
-    let mut tally = Tally::default();
-    for trace in 0..TRACES * depth {
-        let mut world = World::new(seed + trace, &code).expect("a market");
-        if let Err(fault) = world.run(STEPS) {
-            let steps = trace * STEPS + world.steps;
-            panic!("after {steps} steps, seed {}, {fault}", seed + trace);
-        }
-        tally.add(&world.pair.tally);
-    }
+    let tally = hunt_and_keep(&Code::under_test(), seed, TRACES * depth, STEPS);
     println!("{tally}");
     let (calls, successes) = tally.total();
     assert!(
@@ -104,5 +95,5 @@ fn rounds_end_alike() {
         let taken = world.make(provider, call.into()).expect("alike");
         assert_eq!(taken, round != u16::MAX, "round {round}");
     }
-    assert_eq!(world.pair.tally.errors.get("TooManyRounds"), Some(&1));
+    assert_eq!(world.sides.tally.errors.get("TooManyRounds"), Some(&1));
 }

@@ -17,7 +17,7 @@ use serde_json::Value;
 /// A host that stands where the vectors were made.
 fn host(chain_id: u64, market: Address) -> impl Host {
     let world = World::new(0, &piecework_differential::world::Code::committed()).expect("a market");
-    let mut host = world.pair.model.host;
+    let mut host = world.sides.model.host;
     host.block.chain_id = chain_id;
     host.market = market;
     host
