@@ -67,9 +67,7 @@ fn allowed(poke: &Poke, solidity: &Reply, ink: &Reply) -> Option<&'static str> {
         Reply::Reverted(data) => {
             data.is_empty() || (poke.name == "multicall" && *data == FAILED_CALL)
         }
-        // Ether is refused by a trap.
-        Reply::Ended(how) => poke.oddity == Oddity::Value && how.contains("ContractTrapped"),
-        Reply::Returned(..) => false,
+        Reply::Ended(_) | Reply::Returned(..) => false,
     };
     match solidity {
         _ if !silent => None,
