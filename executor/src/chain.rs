@@ -177,6 +177,8 @@ impl Service {
                     let Some(end) = self.serve(chain).await else {
                         return;
                     };
+                    // Nobody works here now, and the cache is everybody's: what is needed again is fetched again.
+                    self.shelf.keep(&Default::default());
                     let (service, times, last) = (end.service, end.times, end.why.clone());
                     self.common
                         .fates

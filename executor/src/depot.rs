@@ -90,9 +90,8 @@ impl Depot {
         let Ok(_alone) = self.publishing.try_lock() else {
             return;
         };
-        // One chain's broken database is no reason for another one to stop.
         if let Err(error) = self.let_go_old().await {
-            tracing::warn!(%error, "cannot look for old outputs");
+            tracing::warn!(%error, "cannot let go of old outputs");
         }
     }
 
@@ -100,8 +99,10 @@ impl Depot {
         let max = self.retention.max_bytes;
         let mut settled = Vec::new();
         for store in self.stores.iter() {
-            let leases = store.settled().await?;
-            settled.extend(leases.into_iter().map(|lease| (store, lease)));
+            match store.settled().await {
+                Ok(leases) => settled.extend(leases.into_iter().map(|lease| (store, lease))),
+                Err(error) => tracing::warn!(%error, "cannot look for old outputs of a chain"),
+            }
         }
         settled.sort_by_key(|(_, (_, _, at))| *at);
         let now = local_now();

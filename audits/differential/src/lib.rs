@@ -17,6 +17,7 @@ pub mod evm;
 mod leases;
 pub mod memory;
 pub mod model;
+pub mod odd;
 pub mod odd_input;
 pub mod replay;
 pub mod sides;

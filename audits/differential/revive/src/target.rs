@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use std::fmt;
 use std::path::PathBuf;
 
-use alloy_primitives::{Address, keccak256};
+use alloy_primitives::{Address, hex, keccak256};
 use alloy_sol_types::SolValue;
 use frame_support::storage::{TransactionOutcome, with_transaction};
 use frame_support::traits::fungible::Mutate;
@@ -56,18 +56,38 @@ impl InRevive {
         }
     }
 
-    /// The ink! market, as a PolkaVM blob, from where `PIECEWORK_INK` says, or from `target/ink`. `None`: it was not built.
+    /// The ink! market, as a PolkaVM blob, from where `PIECEWORK_INK` says, or from `target/ink`: then it must be the one with the
+    /// committed digest. `None` if there is none and `PIECEWORK_WITHOUT_INK` allows that.
+    ///
+    /// # Panics
+    /// Without it, or with another one: a test that was not made must not look like one that passed.
+    #[allow(clippy::panic)]
     pub fn ink() -> Option<Self> {
-        let path = std::env::var_os("PIECEWORK_INK").map_or_else(
-            || {
-                let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../../..");
-                PathBuf::from(root).join("target/ink/market.polkavm")
-            },
-            PathBuf::from,
-        );
+        let other = std::env::var_os("PIECEWORK_INK").map(PathBuf::from);
+        let path = other.clone().unwrap_or_else(|| {
+            let root = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../.."));
+            let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or("target".into());
+            root.join(target).join("ink/market.polkavm")
+        });
+        let code = match std::fs::read(&path) {
+            Ok(code) => code,
+            Err(_) if std::env::var_os("PIECEWORK_WITHOUT_INK").is_some() => return None,
+            Err(error) => panic!(
+                "the ink! contract is not there ({}: {error}): make ink, or set PIECEWORK_WITHOUT_INK=1 to test without it",
+                path.display()
+            ),
+        };
+        let digest = hex::encode(sp_io::hashing::sha2_256(&code));
+        let committed = include_str!("../../../../contracts/ink/market.polkavm.sha256");
+        if other.is_none() && !committed.starts_with(&digest) {
+            panic!(
+                "{} is not the committed ink! contract: make ink",
+                path.display()
+            );
+        }
         Some(Self {
             name: "ink! in pallet-revive",
-            code: std::fs::read(path).ok()?,
+            code,
             counts_gas: false,
         })
     }

@@ -75,10 +75,11 @@ pub fn has_code(account: &Address) -> bool {
     host::code_size(account) != 0
 }
 
-/// Calls another contract, which can neither call this one meanwhile nor, if `read_only`, change anything.
+/// Calls another contract. If `read_only` it can change nothing, and may read from this one, as in the EVM; else it cannot
+/// call this one meanwhile.
 pub fn call(to: &Address, input: &[u8], read_only: bool) -> Outcome {
     let flags = if read_only {
-        CallFlags::READ_ONLY
+        CallFlags::READ_ONLY.union(CallFlags::ALLOW_REENTRY)
     } else {
         CallFlags::empty()
     };

@@ -197,13 +197,16 @@ fn said(refusal: Option<&Revert>) -> String {
 fn drawn(seat: &Eligibility) -> String {
     match (seat.drawn_from, seat.doublings) {
         (Some(from), Some(doublings)) => format!("from {from} on, after {doublings} doublings"),
-        _ => "never, as things stand".to_owned(),
+        _ if seat.why.as_ref().is_some_and(|why| why.name == "NotSealed") => {
+            "not yet: nobody can tell before the draw is sealed".to_owned()
+        }
+        _ => "never in this round".to_owned(),
     }
 }
 
 fn times(from: Option<u64>, until: Option<u64>, at: u64, block: Block) -> Vec<Vec<String>> {
     let valid = match (from, until) {
-        (None, _) => "never, as things stand".to_owned(),
+        (None, _) => "not by the passing of time alone".to_owned(),
         (Some(from), None) => format!("from {from} on"),
         (Some(from), Some(until)) => format!("from {from} until {until}"),
     };

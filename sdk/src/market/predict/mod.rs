@@ -86,7 +86,8 @@ pub enum By {
 /// When a call is valid as things stand, if nobody else acts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Window {
-    /// First second, from the time that was asked about on; `None` if there is none.
+    /// First second, from the time that was asked about on; `None` if time alone does not make it valid: then the
+    /// refusal says what is missing, which may be a few blocks (`TooEarlyToSeal`) or another's act (`NotSealed`).
     pub from: Option<u64>,
     /// Last second; `None` if there is none, or it is not known ([`By::Node`]).
     pub until: Option<u64>,

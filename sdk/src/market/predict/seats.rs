@@ -14,7 +14,8 @@ use crate::rules::{Cost, words};
 /// Whether a provider can take a seat, and when. It says nothing of others, who may be drawn before and take them all.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Eligibility {
-    /// First second in which it can, from the time that was asked about on; `None`: never, as things stand.
+    /// First second in which it can, from the time that was asked about on; `None`: not by the passing of time alone (`why`
+    /// says what is missing).
     pub from: Option<u64>,
     /// Last second in which it can.
     pub until: Option<u64>,
