@@ -288,7 +288,8 @@ pub fn answer(chain: &mut Chain, method: &str, params: &Value) -> Result<Value, 
         "eth_call" => {
             let call = call(&params)?;
             let at = params.state(1, chain)?;
-            let done = chain.read(at, || Revive::dry_run_eth_transact(call, None, false, None))??;
+            let done =
+                chain.read(at, || Revive::dry_run_eth_transact(call, None, false, None))??;
             Ok(hex::encode_prefixed(done.data).into())
         }
         "eth_estimateGas" => {
