@@ -21,6 +21,7 @@ use sp_runtime::transaction_validity::{InvalidTransaction, TransactionValidityEr
 use sp_runtime::{BuildStorage, DispatchError, generic};
 
 use super::RpcError;
+use super::history::History;
 use crate::runtime::{
     AllPalletsWithSystem, ChainId, Revive, Runtime, RuntimeCall, RuntimeEvent,
     RuntimeGenesisConfig, RuntimeOrigin, System, Timestamp, UncheckedExtrinsic,
@@ -98,6 +99,7 @@ pub struct Waiting {
 /// A chain in memory.
 pub struct Chain {
     state: TestExternalities,
+    history: History,
     /// From the first on.
     pub(super) blocks: Vec<Mined>,
     numbers: HashMap<H256, usize>,
@@ -143,8 +145,11 @@ impl Chain {
                 done: Vec::new(),
             }
         });
+        let mut history = History::default();
+        history.commit(&mut state)?;
         Ok(Self {
             state,
+            history,
             numbers: HashMap::from([(first.block.hash, 0)]),
             blocks: vec![first],
             places: HashMap::new(),
@@ -206,17 +211,28 @@ impl Chain {
             .unwrap_or_else(|| clock().saturating_add(self.ahead))
     }
 
-    /// Reads the state, or tries something, in the block that would come next; nothing is kept.
+    /// Reads the state, or tries something: after the block `at`, with its number and time, or, if that is `None`, in the
+    /// block that would come next. Nothing is kept.
     ///
     /// # Errors
-    /// When the state has no more layers; `read` was not called then.
-    pub fn read<T>(&mut self, read: impl FnOnce() -> T) -> Result<T, RpcError> {
-        let (number, time) = (self.number() + 1, self.time());
+    /// When that block's state is gone, or the state has no more layers; `read` was not called then.
+    pub fn read<T>(&mut self, at: Option<u64>, read: impl FnOnce() -> T) -> Result<T, RpcError> {
+        let (last, time) = (self.number(), self.time());
+        if let Some(number) = at {
+            self.history.check(number, last)?;
+        }
+        let history = &self.history;
         let done = self.state.execute_with(|| {
             with_transaction(|| {
-                System::set_block_number(number);
-                if pallet_timestamp::Now::<Runtime>::get() < time {
-                    pallet_timestamp::Now::<Runtime>::put(time);
+                match at {
+                    // Its number and time are in its state.
+                    Some(number) => history.go_back(last.saturating_sub(number)),
+                    None => {
+                        System::set_block_number(last + 1);
+                        if pallet_timestamp::Now::<Runtime>::get() < time {
+                            pallet_timestamp::Now::<Runtime>::put(time);
+                        }
+                    }
                 }
                 TransactionOutcome::Rollback(Ok::<_, DispatchError>(read()))
             })
@@ -224,9 +240,14 @@ impl Chain {
         done.map_err(|error| RpcError::refused(format!("not read: {error:?}")))
     }
 
-    /// Writes to the state, outside of any transaction: what only a dev node can do.
-    pub fn write<T>(&mut self, write: impl FnOnce() -> T) -> T {
-        self.state.execute_with(write)
+    /// Writes to the last block's state, outside of any transaction: what only a dev node can do.
+    ///
+    /// # Errors
+    /// When the state is broken.
+    pub fn write<T>(&mut self, write: impl FnOnce() -> T) -> Result<T, RpcError> {
+        let done = self.state.execute_with(write);
+        self.history.commit(&mut self.state)?;
+        Ok(done)
     }
 
     /// An account's next nonce, those that wait included if `pending`.
@@ -263,11 +284,15 @@ impl Chain {
     }
 
     /// Whether each transaction is mined at once.
-    pub fn set_automine(&mut self, automine: bool) {
+    ///
+    /// # Errors
+    /// When the state is broken.
+    pub fn set_automine(&mut self, automine: bool) -> Result<(), RpcError> {
         self.automine = automine;
         if automine && !self.pool.is_empty() {
-            self.mine();
+            self.mine()?;
         }
+        Ok(())
     }
 
     /// Forgets the transactions that wait.
@@ -324,11 +349,11 @@ impl Chain {
         }
         let trial = waiting.payload.clone();
         if nonce == next {
-            self.read(|| apply(trial))??;
+            self.read(None, || apply(trial))??;
         }
         self.pool.insert((from, nonce), waiting);
         if self.automine && nonce == next {
-            self.mine();
+            self.mine()?;
         }
         Ok(hash)
     }
@@ -360,7 +385,10 @@ impl Chain {
     }
 
     /// Mines a block with everything that can be done of what waits.
-    pub fn mine(&mut self) {
+    ///
+    /// # Errors
+    /// When the state is broken.
+    pub fn mine(&mut self) -> Result<(), RpcError> {
         let parent = self.blocks.last().map(|mined| mined.block.hash);
         let (number, time) = (self.number() + 1, self.time());
         self.next_time = None;
@@ -396,6 +424,7 @@ impl Chain {
             }
             (Mined { block, done }, left)
         });
+        self.history.block(&mut self.state)?;
         self.pool = left;
         let place = self.blocks.len();
         self.numbers.insert(mined.block.hash, place);
@@ -405,8 +434,9 @@ impl Chain {
         self.blocks.push(mined);
         // One that came too early may be next now.
         if self.automine && self.can_go_on() {
-            self.mine();
+            self.mine()?;
         }
+        Ok(())
     }
 
     fn can_go_on(&mut self) -> bool {

@@ -4,10 +4,12 @@
 mod chain;
 mod error;
 mod filter;
+mod history;
 mod rpc;
 mod server;
 
 pub use chain::{Chain, Options};
 pub use error::RpcError;
+pub use history::STATES;
 pub use rpc::answer;
 pub use server::{Server, ServerError};

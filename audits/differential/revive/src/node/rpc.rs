@@ -45,23 +45,20 @@ impl Params<'_> {
         })
     }
 
-    /// The state is kept of the last block only.
-    fn state(&self, place: usize, chain: &Chain) -> Result<(), RpcError> {
+    /// After which block the state is asked for; `None`: as the next block would find it.
+    fn state(&self, place: usize, chain: &Chain) -> Result<Option<u64>, RpcError> {
         let Some(tag) = self.get(place) else {
-            return Ok(());
+            return Ok(None);
         };
-        let asked = match tag.get("blockHash").or(tag.get("blockNumber")) {
-            Some(inner) => block(chain, inner)?.map(|mined| mined.block.number),
-            None => block(chain, tag)?.map(|mined| mined.block.number),
-        };
-        match asked {
-            None => Err(RpcError::invalid(format!("there is no block {tag}"))),
-            Some(number) if number < chain.number().into() => Err(RpcError::refused(format!(
-                "the state of block {number} is gone: this node keeps that of the last block, {}",
-                chain.number()
-            ))),
-            Some(_) => Ok(()),
-        }
+        let named = tag.get("blockHash").or(tag.get("blockNumber"));
+        let named = named.unwrap_or(tag);
+        let found = block(chain, named)?.and_then(|mined| u64::try_from(mined.block.number).ok());
+        let found = found.ok_or_else(|| RpcError::invalid(format!("there is no block {tag}")))?;
+        let coming = matches!(
+            named.as_str(),
+            Some("latest" | "pending" | "safe" | "finalized")
+        );
+        Ok((!coming).then_some(found))
     }
 }
 
@@ -193,8 +190,8 @@ pub fn answer(chain: &mut Chain, method: &str, params: &Value) -> Result<Value, 
     };
     let address = |params: &Params<'_>| params.need::<H160>(0, "an address");
     match method {
-        "eth_chainId" => to_json(&U256::from(chain.write(ChainId::get))),
-        "net_version" => Ok(chain.write(ChainId::get).to_string().into()),
+        "eth_chainId" => to_json(&U256::from(chain.read(None, ChainId::get)?)),
+        "net_version" => Ok(chain.read(None, ChainId::get)?.to_string().into()),
         "web3_clientVersion" => Ok(concat!(
             "piecework-revive-node/",
             env!("CARGO_PKG_VERSION"),
@@ -204,7 +201,7 @@ pub fn answer(chain: &mut Chain, method: &str, params: &Value) -> Result<Value, 
         "eth_syncing" => Ok(false.into()),
         "eth_accounts" => Ok(json!([])), // it has no keys
         "eth_blockNumber" => to_json(&U256::from(chain.number())),
-        "eth_gasPrice" => to_json(&chain.write(Revive::evm_base_fee)),
+        "eth_gasPrice" => to_json(&chain.read(None, Revive::evm_base_fee)?),
         // There are no tips in pallet-revive.
         "eth_maxPriorityFeePerGas" => Ok("0x0".into()),
         "eth_feeHistory" => fee_history(chain, &params),
@@ -259,41 +256,46 @@ pub fn answer(chain: &mut Chain, method: &str, params: &Value) -> Result<Value, 
             Ok(found.into())
         }
 
-        // the state of the last block
+        // the state
         "eth_getBalance" => {
             let address = address(&params)?;
-            params.state(1, chain)?;
-            to_json(&chain.write(|| Revive::evm_balance(&address)))
+            let at = params.state(1, chain)?;
+            to_json(&chain.read(at, || Revive::evm_balance(&address))?)
         }
         "eth_getCode" => {
             let address = address(&params)?;
-            params.state(1, chain)?;
-            Ok(hex::encode_prefixed(chain.write(|| Revive::code(&address))).into())
+            let at = params.state(1, chain)?;
+            Ok(hex::encode_prefixed(chain.read(at, || Revive::code(&address))?).into())
         }
         "eth_getStorageAt" => {
             let address = address(&params)?;
             let slot: U256 = params.need(1, "a slot")?;
-            params.state(2, chain)?;
-            let word = chain.write(|| Revive::get_storage(address, slot.to_big_endian()));
+            let at = params.state(2, chain)?;
+            let word = chain.read(at, || Revive::get_storage(address, slot.to_big_endian()))?;
             let word = word.ok().flatten().unwrap_or_else(|| vec![0; 32]);
             Ok(hex::encode_prefixed(word).into())
         }
         "eth_getTransactionCount" => {
             let address = address(&params)?;
             let pending = params.get(1).is_some_and(|tag| tag == "pending");
-            params.state(1, chain)?;
-            to_json(&U256::from(chain.nonce(address, pending)))
+            let at = params.state(1, chain)?;
+            let nonce = match at {
+                Some(_) => chain.read(at, || Revive::evm_nonce(&address))?,
+                None => chain.nonce(address, pending),
+            };
+            to_json(&U256::from(nonce))
         }
         "eth_call" => {
             let call = call(&params)?;
-            params.state(1, chain)?;
-            let done = chain.read(|| Revive::dry_run_eth_transact(call, None, false, None))??;
+            let at = params.state(1, chain)?;
+            let done =
+                chain.read(at, || Revive::dry_run_eth_transact(call, None, false, None))??;
             Ok(hex::encode_prefixed(done.data).into())
         }
         "eth_estimateGas" => {
             let call = call(&params)?;
-            params.state(1, chain)?;
-            to_json(&chain.read(|| Revive::eth_estimate_gas(call, None, None))??)
+            let at = params.state(1, chain)?;
+            to_json(&chain.read(at, || Revive::eth_estimate_gas(call, None, None))??)
         }
         "eth_sendRawTransaction" => {
             let payload: Bytes = params.need(0, "a signed transaction")?;
@@ -302,7 +304,7 @@ pub fn answer(chain: &mut Chain, method: &str, params: &Value) -> Result<Value, 
 
         // what only a dev node can do
         "evm_mine" => {
-            chain.mine();
+            chain.mine()?;
             Ok("0x0".into())
         }
         "anvil_mine" | "hardhat_mine" => {
@@ -321,7 +323,7 @@ pub fn answer(chain: &mut Chain, method: &str, params: &Value) -> Result<Value, 
                 if number > 0 {
                     chain.pass(apart);
                 }
-                chain.mine();
+                chain.mine()?;
             }
             Ok(Value::Null)
         }
@@ -333,7 +335,7 @@ pub fn answer(chain: &mut Chain, method: &str, params: &Value) -> Result<Value, 
             Ok(Value::Null)
         }
         "evm_setAutomine" | "anvil_setAutoMine" | "anvil_setAutomine" => {
-            chain.set_automine(params.need(0, "true or false")?);
+            chain.set_automine(params.need(0, "true or false")?)?;
             Ok(Value::Null)
         }
         "anvil_dropAllTransactions" => {
@@ -345,7 +347,7 @@ pub fn answer(chain: &mut Chain, method: &str, params: &Value) -> Result<Value, 
                 address(&params)?,
                 params.need::<U256>(1, "an amount of wei")?,
             );
-            let set = chain.write(|| Revive::set_evm_balance(&address, wei));
+            let set = chain.write(|| Revive::set_evm_balance(&address, wei))?;
             set.map_err(|_| RpcError::invalid("the chain has no balance that high"))?;
             Ok(Value::Null)
         }
@@ -357,7 +359,7 @@ pub fn answer(chain: &mut Chain, method: &str, params: &Value) -> Result<Value, 
             };
             let codes = [(address, code)].into_iter().collect();
             let codes = pallet_revive::evm::StateOverrideSet(codes);
-            chain.write(|| apply_state_overrides::<Runtime>(codes))?;
+            chain.write(|| apply_state_overrides::<Runtime>(codes))??;
             Ok(Value::Null)
         }
         _ => Err(RpcError::no_such_method(method)),
@@ -389,7 +391,7 @@ fn fee_history(chain: &mut Chain, params: &Params<'_>) -> Result<Value, RpcError
     let count = params.quantity(0, "a number of blocks")?;
     let count = count.min(newest + 1).min(MOST_FEES);
     let percentiles = params.get(2).and_then(Value::as_array).map_or(0, Vec::len);
-    let fee = chain.write(Revive::evm_base_fee);
+    let fee = chain.read(None, Revive::evm_base_fee)?;
     let blocks = usize::try_from(count).unwrap_or_default();
     Ok(json!({
         "oldestBlock": U256::from(newest + 1 - count),

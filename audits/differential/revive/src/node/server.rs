@@ -125,7 +125,12 @@ fn run(
     }
     while let Ok(job) = jobs.recv() {
         match job {
-            Work::Mine => chain.mine(),
+            // Whoever asks next is told that it has ended.
+            Work::Mine => {
+                if chain.mine().is_err() {
+                    return;
+                }
+            }
             // Whoever asked may have gone.
             Work::Answer(method, params, to) => {
                 drop(to.send(answer(&mut chain, &method, &params)));
