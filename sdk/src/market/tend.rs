@@ -260,10 +260,20 @@ impl Run {
         let sealed = lease.dispute.as_ref().is_some_and(|dispute| dispute.sealed);
         let in_time = self.market().now().await? <= self.commit_by(dispute.openedAt).await?;
         let from = rules::sealable_from(dispute.openedBlock);
-        if !sealed && in_time && self.next_block().await? >= from {
-            self.seal_jury(lease.first).await?;
+        if sealed || !in_time || self.next_block().await? < from {
+            return Ok(());
         }
-        Ok(())
+        match self.seal_jury(lease.first).await {
+            // Executors seal, too: one of them was quicker.
+            Err(Error::Chain(error))
+                if error
+                    .revert()
+                    .is_some_and(|revert| revert.name == "SealedAlready") =>
+            {
+                Ok(())
+            }
+            sealed => sealed.map(|_| ()),
+        }
     }
 
     async fn tend_dispute(&self, lease: &LeaseView) -> Result<(), Error> {
