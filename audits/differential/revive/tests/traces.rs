@@ -20,7 +20,7 @@ fn setting(name: &str) -> u64 {
 }
 
 /// `PIECEWORK_DEPTH` times as many traces; from `PIECEWORK_SEED` on. The ink! contract is where `PIECEWORK_INK` says, or
-/// in `target/ink`; if it was not built it is left out, and that is said.
+/// in `target/ink`; without it this fails, unless `PIECEWORK_WITHOUT_INK` is set.
 #[test]
 fn all_answer_alike() {
     let (seed, depth) = (setting("PIECEWORK_SEED"), setting("PIECEWORK_DEPTH"));
