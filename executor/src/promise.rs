@@ -53,8 +53,10 @@ impl Promised {
             }
         }
         for intent in store.open_intents().await? {
-            let on_its_way = matches!(intent.state, IntentState::Queued | IntentState::Sent);
-            let Some((job, wish)) = wished(&intent.new.id).filter(|_| on_its_way) else {
+            // One in a young block as well: the process may have died before it read that block. If it had
+            // read it, room is kept twice until the chain is read, rather than not at all.
+            let may_bind = intent.state != IntentState::Failed;
+            let Some((job, wish)) = wished(&intent.new.id).filter(|_| may_bind) else {
                 continue;
             };
             if matches!(wish, Wish::Seal(_) | Wish::Settle(_)) {
@@ -309,6 +311,28 @@ mod tests {
         promised.give_back_late();
         assert_eq!(capacity.fits_now(each), 4);
         assert!(promised.take_claim(&sent).is_none());
+    }
+
+    #[tokio::test]
+    async fn room_is_kept_for_a_claim_whose_block_may_not_have_been_read() {
+        for (state, is_final, kept) in [
+            (IntentState::Mined, false, 1),
+            (IntentState::Mined, true, 0),
+            (IntentState::Failed, false, 0),
+        ] {
+            let (store, _dir) = store().await;
+            let id = format!("claim/{JOB}/0-1-00000000");
+            claim(&store, id.clone()).await;
+            let mined = Some((2, B256::ZERO, B256::ZERO));
+            store
+                .set_intent(id, state, mined, None, is_final)
+                .await
+                .unwrap();
+            let capacity = capacity();
+            let each = JobSpec::parse(&spec()).unwrap().resources;
+            let _promised = Promised::of(&store, &capacity).await.unwrap();
+            assert_eq!(capacity.fits_now(each), 4 - kept, "{state:?}, {is_final}");
+        }
     }
 
     #[tokio::test]

@@ -81,14 +81,15 @@ async fn measure(devnet: &Devnet, args: &BenchArgs) -> Result<(Figures, Figures)
     let config =
         MarketConfig::new(&devnet.description.rpc_url, devnet.description.market).signer(client);
     let market = Market::connect(config).await?;
-    let image = workload::publish(&market, &args.workload).await?;
+    // Nobody else's: it must stay loaded between two measurements.
+    let label = rand::random::<u64>().to_string();
+    let image = workload::publish(&market, &args.workload, Some(&label)).await?;
     let name = load(&market, &image, &args.tools.docker).await?;
     let result = rounds(&market, &image, &name, args).await;
     // The copy that was loaded for `docker run`.
     let removed = docker(&args.tools.docker, &["image", "rm", "--force", &name]).await;
     let figures = result?;
     if let Err(error) = removed {
-        // Images of equal content are one: another devnet may use it, and takes it along.
         say!("the benchmark's image stays in the engine: {error}");
     }
     Ok(figures)

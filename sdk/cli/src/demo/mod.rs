@@ -86,7 +86,7 @@ async fn play(devnet: &Devnet, args: &DemoArgs, scene: &Scene) -> Result<Story, 
     let market = Market::connect(config).await?;
 
     say!("-- an image with nothing but {}", args.workload.display());
-    let image = workload::publish(&market, &args.workload).await?;
+    let image = workload::publish(&market, &args.workload, None).await?;
     say!(
         "image      {} ({} bytes)",
         image.manifest,
