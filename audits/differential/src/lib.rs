@@ -12,6 +12,7 @@ mod acts;
 pub mod bindings;
 mod books;
 pub mod chain;
+pub mod code;
 mod drawn;
 pub mod evm;
 mod leases;

@@ -3,8 +3,9 @@
 use crate::MARKET_TOKEN;
 use crate::bindings::{Call, Constructor, IMarket};
 use crate::chain::TokenKind;
+use crate::code::Code;
 use crate::sides::error_name;
-use crate::world::{Code, deploy};
+use crate::world::deploy;
 use alloy_primitives::Address;
 
 const MONTH: u64 = 30 * 86_400;

@@ -11,8 +11,9 @@ use serde_json::{Value, json};
 use crate::Fault;
 use crate::bindings::Call;
 use crate::chain::{Block, TokenKind};
+use crate::code::Code;
 use crate::tally::Tally;
-use crate::world::{Code, World, arguments, deploy};
+use crate::world::{World, arguments, deploy};
 
 /// So long a failing trace is shortened.
 const PATIENCE: Duration = Duration::from_secs(120);

@@ -2,9 +2,8 @@
 //! challengers, jurors, strangers; time and blocks pass.
 
 use std::collections::HashMap;
-use std::rc::Rc;
 
-use alloy_primitives::{Address as EthAddress, U256, hex, keccak256};
+use alloy_primitives::{Address as EthAddress, U256, keccak256};
 use k256::ecdsa::SigningKey;
 use piecework_protocol::Store;
 use piecework_protocol::slots::LeaseSlot;
@@ -15,12 +14,12 @@ use rand_chacha::ChaCha8Rng;
 use crate::bindings::IMarket::{self, IMarketCalls};
 use crate::bindings::{Call, Constructor};
 use crate::chain::{Block, Chain, RULE, Token, TokenKind, account_of};
-use crate::evm::Revm;
+use crate::code::Code;
 use crate::memory::Memory;
 use crate::model::{Model, times_of};
 use crate::sides::Sides;
 use crate::tally::Tally;
-use crate::target::{Plan, Venue};
+use crate::target::Plan;
 use crate::{Fault, MARKET_TOKEN};
 
 /// An account with a key.
@@ -108,55 +107,6 @@ pub const CONTRACTS: [Address; 2] = [[0xc1; 20], [0xc2; 20]];
 pub const PEOPLE: usize = 12;
 /// So many of them stake at the beginning.
 pub const PROVIDERS: usize = 8;
-
-/// The code under test: the token's creation code, and the market in each place where it is to run.
-#[derive(Clone, Debug)]
-pub struct Code {
-    /// The token's.
-    pub token: Vec<u8>,
-    /// Where the market runs.
-    pub venues: Vec<Rc<dyn Venue>>,
-}
-
-impl Code {
-    /// That of `contracts/abi`, in revm.
-    pub fn committed() -> Self {
-        Self::new(bytecode(include_str!("../../../contracts/abi/Market.json")))
-    }
-
-    /// The same, but with the market of another artifact, if `PIECEWORK_MARKET` names one.
-    pub fn under_test() -> Self {
-        match std::env::var("PIECEWORK_MARKET") {
-            Ok(path) => Self::new(bytecode(
-                &std::fs::read_to_string(path).expect("an artifact"),
-            )),
-            Err(_) => Self::committed(),
-        }
-    }
-
-    fn new(market: Vec<u8>) -> Self {
-        Self {
-            token: bytecode(include_str!("../../../contracts/abi/DevToken.json")),
-            venues: vec![Rc::new(Revm(market))],
-        }
-    }
-
-    /// In this place, too.
-    pub fn and(mut self, venue: impl Venue + 'static) -> Self {
-        self.venues.push(Rc::new(venue));
-        self
-    }
-}
-
-/// The creation code in an artifact: `bytecode` as in `contracts/abi`, or `bytecode.object` as forge writes it.
-pub fn bytecode(artifact: &str) -> Vec<u8> {
-    let json: serde_json::Value = serde_json::from_str(artifact).expect("an artifact");
-    let code = json["bytecode"]
-        .as_str()
-        .or(json["bytecode"]["object"].as_str())
-        .expect("bytecode");
-    hex::decode(code).expect("hexadecimal")
-}
 
 /// A market, its people, and what they know.
 #[derive(Debug)]

@@ -11,10 +11,10 @@ use alloy_sol_types::SolCall;
 use piecework_differential::Fault;
 use piecework_differential::bindings::IMarket;
 use piecework_differential::chain::Block;
+use piecework_differential::code::{Code, solidity};
 use piecework_differential::evm::Revm;
 use piecework_differential::replay::{Failure, Step, hunt, replay_kept};
 use piecework_differential::target::{Answer, Message, Plan, Target, Venue};
-use piecework_differential::world::{Code, bytecode};
 
 /// The market, but a successful withdrawal returns a byte too many.
 #[derive(Debug)]
@@ -58,9 +58,8 @@ impl Target for Liar<Box<dyn Target>> {
 
 #[test]
 fn a_failing_trace_is_shortened_and_can_be_replayed() {
-    let honest = Code::committed();
-    let market = bytecode(include_str!("../../../contracts/abi/Market.json"));
-    let lying = honest.clone().and(Liar(Revm(market)));
+    let honest = Code::in_revm();
+    let lying = honest.clone().and(Liar(Revm(solidity())));
     let failure = hunt(&lying, 1, 1, 1_000).expect_err("a lie");
 
     // Tokens, a deposit, and its withdrawal: with less no withdrawal succeeds.

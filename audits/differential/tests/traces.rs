@@ -8,27 +8,20 @@
 )]
 
 use piecework_differential::bindings::IMarket;
+use piecework_differential::code::{Code, setting};
 use piecework_differential::replay::hunt_and_keep;
-use piecework_differential::world::{Code, World};
+use piecework_differential::world::World;
 
 /// Steps of a trace.
 const STEPS: u64 = 1_000;
 /// Traces at a depth of 1.
 const TRACES: u64 = 10;
 
-/// A number from the environment.
-fn setting(name: &str) -> u64 {
-    std::env::var(name)
-        .ok()
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(1)
-}
-
-/// `PIECEWORK_DEPTH` times as many traces; from `PIECEWORK_SEED` on; `PIECEWORK_MARKET` names another artifact.
+/// `PIECEWORK_DEPTH` times as many traces; from `PIECEWORK_SEED` on; `PIECEWORK_MARKET_ARTIFACT` names another artifact.
 #[test]
 fn the_two_answer_alike() {
     let (seed, depth) = (setting("PIECEWORK_SEED"), setting("PIECEWORK_DEPTH"));
-    let tally = hunt_and_keep(&Code::under_test(), seed, TRACES * depth, STEPS);
+    let tally = hunt_and_keep(&Code::in_revm(), seed, TRACES * depth, STEPS);
     println!("{tally}");
     let (calls, successes) = tally.total();
     assert!(
@@ -43,7 +36,7 @@ fn rounds_end_alike() {
     if setting("PIECEWORK_DEPTH") == 1 {
         return;
     }
-    let mut world = World::new(1, &Code::under_test()).expect("a market");
+    let mut world = World::new(1, &Code::in_revm()).expect("a market");
     let client = world.people[2].address;
     let now = world.block.time;
     let job = IMarket::Job {

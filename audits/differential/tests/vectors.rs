@@ -7,6 +7,7 @@
 )]
 
 use alloy_primitives::hex;
+use piecework_differential::code::Code;
 use piecework_differential::world::World;
 use piecework_protocol::hash;
 use piecework_protocol::result::{depth, leaf, root_of, verify};
@@ -16,7 +17,7 @@ use serde_json::Value;
 
 /// A host that stands where the vectors were made.
 fn host(chain_id: u64, market: Address) -> impl Host {
-    let world = World::new(0, &piecework_differential::world::Code::committed()).expect("a market");
+    let world = World::new(0, &Code::in_revm()).expect("a market");
     let mut host = world.sides.model.host;
     host.block.chain_id = chain_id;
     host.market = market;

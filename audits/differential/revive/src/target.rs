@@ -12,10 +12,9 @@ use frame_support::storage::{TransactionOutcome, with_transaction};
 use frame_support::traits::fungible::Mutate;
 use frame_support::weights::Weight;
 use pallet_revive::genesis::{Account, ContractData};
-use pallet_revive::{
-    AccountId32Mapper, AddressMapper, Code, EthTxInfo, ExecConfig, TransactionLimits,
-};
+use pallet_revive::{AccountId32Mapper, AddressMapper, EthTxInfo, ExecConfig, TransactionLimits};
 use piecework_differential::chain::Block;
+use piecework_differential::code::{Code, solidity};
 use piecework_differential::target::{Answer, Message, Plan, Target, Venue};
 use piecework_differential::{Fault, MARKET_TOKEN};
 use sp_core::{H160, H256, U256};
@@ -48,10 +47,10 @@ pub struct InRevive {
 
 impl InRevive {
     /// The Solidity market, as its EVM bytecode.
-    pub fn solidity(code: Vec<u8>) -> Self {
+    pub fn solidity() -> Self {
         Self {
             name: "the bytecode in pallet-revive",
-            code,
+            code: solidity(),
             counts_gas: true,
         }
     }
@@ -71,7 +70,10 @@ impl InRevive {
         });
         let code = match std::fs::read(&path) {
             Ok(code) => code,
-            Err(_) if std::env::var_os("PIECEWORK_WITHOUT_INK").is_some() => return None,
+            Err(_) if std::env::var_os("PIECEWORK_WITHOUT_INK").is_some() => {
+                eprintln!("WITHOUT ink!: no contract was built");
+                return None;
+            }
             Err(error) => panic!(
                 "the ink! contract is not there ({}: {error}): make ink, or set PIECEWORK_WITHOUT_INK=1 to test without it",
                 path.display()
@@ -90,6 +92,15 @@ impl InRevive {
             code,
             counts_gas: false,
         })
+    }
+}
+
+/// Everywhere that the market runs: its bytecode in revm and in pallet-revive, and ink! (see [`InRevive::ink`]).
+pub fn everywhere() -> Code {
+    let code = Code::in_revm().and(InRevive::solidity());
+    match InRevive::ink() {
+        Some(ink) => code.and(ink),
+        None => code,
     }
 }
 
@@ -258,7 +269,7 @@ impl Chain {
                 origin,
                 U256::zero(),
                 limits(false),
-                Code::Upload(code),
+                pallet_revive::Code::Upload(code),
                 data,
                 None,
                 &ExecConfig::new_substrate_tx_without_bump(),

@@ -11,26 +11,39 @@ use alloy_sol_types::{SolCall, SolError};
 use piecework_differential::bindings::IMarket::IMarketCalls;
 use piecework_differential::bindings::{Call, Constructor, IMarket, multicallCall};
 use piecework_differential::chain::Block;
+use piecework_differential::code::{Code, solidity, token as token_code};
 use piecework_differential::evm::Revm;
 use piecework_differential::target::{Message, Plan, Target, Venue};
-use piecework_differential::world::{CONTRACTS, Code, World, bytecode};
+use piecework_differential::world::{CONTRACTS, World};
 use piecework_differential::{Fault, MARKET_TOKEN};
 use piecework_revive::target::{InRevive, RANDOMNESS};
 
 /// Where there is a contract that returns `block.prevrandao`.
 const ASKS: Address = Address::repeat_byte(0x77);
 
-/// The market's bytecode in revm and in pallet-revive.
-fn both() -> [Box<dyn Target>; 2] {
-    let code = |json: &str| bytecode(json);
-    let market = code(include_str!("../../../../contracts/abi/Market.json"));
-    let token = code(include_str!("../../../../contracts/abi/DevToken.json"));
+/// A token that does what the comment there says.
+const CALLS_BACK: Address = Address::repeat_byte(0x78);
+
+/// Calls `burned()` of its caller, reverts with nothing if that fails, and says 1.
+const CALL_BACK: [u8; 34] = [
+    0x63, 0x73, 0xf4, 0x25, 0x61, 0x60, 0xe0, 0x1b, 0x5f, 0x52, // mstore(0, burned() << 224)
+    0x5f, 0x5f, 0x60, 0x04, 0x5f, 0x5f, 0x33, 0x5a,
+    0xf1, // call(gas(), caller(), 0, 0, 4, 0, 0)
+    0x60, 0x19, 0x57, 0x5f, 0x5f, 0xfd, // if not, revert(0, 0)
+    0x5b, 0x60, 0x01, 0x5f, 0x52, 0x60, 0x20, 0x5f, 0xf3, // return(1)
+];
+
+/// A market with `DevToken`, or with the token at this address.
+fn deploy(venue: &dyn Venue, token: Option<Address>) -> Box<dyn Target> {
     let plan = Plan {
         deployer: Address::repeat_byte(0xdd),
-        token: Ok(token.into()),
-        odd: vec![(ASKS, vec![0x44, 0x5f, 0x52, 0x60, 0x20, 0x5f, 0xf3])],
+        token: token.map_or_else(|| Ok(token_code().into()), Err),
+        odd: vec![
+            (ASKS, vec![0x44, 0x5f, 0x52, 0x60, 0x20, 0x5f, 0xf3]),
+            (CALLS_BACK, CALL_BACK.to_vec()),
+        ],
         arguments: Constructor {
-            token: MARKET_TOKEN,
+            token: token.unwrap_or(MARKET_TOKEN),
             feeGovernor: Address::repeat_byte(1),
             feeRecipient: Address::repeat_byte(1),
             feeBps: 0,
@@ -44,12 +57,12 @@ fn both() -> [Box<dyn Target>; 2] {
         },
         block: block(),
     };
-    let revm: Box<dyn Venue> = Box::new(Revm(market.clone()));
-    [revm, Box::new(InRevive::solidity(market))].map(|venue| {
-        let market = venue.deploy(&plan).expect("a place for it");
-        market.expect("a market")
-    })
+    let market = venue.deploy(&plan).expect("a place for it");
+    market.expect("a market")
 }
+
+/// OpenZeppelin's `FailedCall()`.
+const FAILED_CALL: [u8; 4] = [0xd6, 0xbd, 0xa2, 0x75];
 
 fn block() -> Block {
     Block {
@@ -62,8 +75,10 @@ fn block() -> Block {
 
 #[test]
 fn randomness_is_a_constant_in_pallet_revive() {
-    let said = both().map(|mut target| {
-        let answer = target.send(ASKS, Message::default(), &block(), false);
+    let (revm, revive) = (Revm(solidity()), InRevive::solidity());
+    let venues: [&dyn Venue; 2] = [&revm, &revive];
+    let said = venues.map(|venue| {
+        let answer = deploy(venue, None).send(ASKS, Message::default(), &block(), false);
         answer.expect("an answer").outcome.expect("a word")
     });
     let mut constant = [0; 32];
@@ -71,24 +86,34 @@ fn randomness_is_a_constant_in_pallet_revive() {
     assert_eq!(said, [vec![7; 32], constant.to_vec()]);
 }
 
+/// Both kinds of contract in pallet-revive, as far as there are both.
+fn on_polkadot() -> impl Iterator<Item = Box<dyn Target>> {
+    let ink = InRevive::ink().map(|ink| deploy(&ink, None));
+    [Some(deploy(&InRevive::solidity(), None)), ink]
+        .into_iter()
+        .flatten()
+}
+
 #[test]
 fn calldata_of_more_than_128_kib_is_not_taken_by_pallet_revive() {
-    let [mut revm, mut revive] = both();
-    for (length, taken) in [(130_000, true), (131_000, false)] {
-        let data = IMarket::setProfileCall {
-            nodeId: B256::ZERO,
-            capabilities: B256::ZERO,
-            endpoint: "x".repeat(length),
-        }
-        .abi_encode();
-        assert_eq!(data.len() <= 128 * 1024, taken);
-        let on_revm = revm.view(data.clone(), &block()).expect("an answer");
-        let too_long = on_revm.as_ref().expect_err("an endpoint of that size");
-        assert!(too_long.starts_with(&IMarket::EndpointTooLong::SELECTOR));
-        match revive.view(data, &block()) {
-            Ok(answer) => assert_eq!((answer, taken), (on_revm, true)),
-            Err(Fault(text)) => {
-                assert!(!taken && text.contains("CallDataTooLarge"), "{text}");
+    let mut revm = deploy(&Revm(solidity()), None);
+    for mut there in on_polkadot() {
+        for (length, taken) in [(130_000, true), (131_000, false)] {
+            let data = IMarket::setProfileCall {
+                nodeId: B256::ZERO,
+                capabilities: B256::ZERO,
+                endpoint: "x".repeat(length),
+            }
+            .abi_encode();
+            assert_eq!(data.len() <= 128 * 1024, taken);
+            let on_revm = revm.view(data.clone(), &block()).expect("an answer");
+            let too_long = on_revm.as_ref().expect_err("an endpoint of that size");
+            assert!(too_long.starts_with(&IMarket::EndpointTooLong::SELECTOR));
+            match there.view(data, &block()) {
+                Ok(answer) => assert_eq!((answer, taken), (on_revm, true)),
+                Err(Fault(text)) => {
+                    assert!(!taken && text.contains("CallDataTooLarge"), "{text}");
+                }
             }
         }
     }
@@ -97,32 +122,64 @@ fn calldata_of_more_than_128_kib_is_not_taken_by_pallet_revive() {
 #[test]
 fn one_transaction_does_less_in_pallet_revive() {
     let balance: Bytes = IMarket::balanceOfCall { account: ASKS }.abi_encode().into();
-    let [mut revm, mut revive] = both();
-    for (calls, fits) in [(200, true), (1_000, false)] {
-        let data = multicallCall {
-            data: vec![balance.clone(); calls],
-        }
-        .abi_encode();
-        let on_revm = revm.view(data.clone(), &block()).expect("an answer");
-        assert!(on_revm.is_ok());
-        let on_revive = revive.view(data, &block()).expect("an answer");
-        if fits {
-            assert_eq!(on_revive, on_revm);
+    let mut revm = deploy(&Revm(solidity()), None);
+    for mut there in on_polkadot() {
+        // A PolkaVM contract is loaded once more for each call of its own.
+        let (few, many) = if there.has_gas() {
+            (200, 1_000)
         } else {
-            // OpenZeppelin's FailedCall(): one of them had no gas left.
-            assert_eq!(on_revive, Err(vec![0xd6, 0xbd, 0xa2, 0x75]));
+            (50, 100)
+        };
+        for calls in [few, many] {
+            let data = multicallCall {
+                data: vec![balance.clone(); calls],
+            }
+            .abi_encode();
+            let on_revm = revm.view(data.clone(), &block()).expect("an answer");
+            assert!(on_revm.is_ok());
+            match there.view(data, &block()) {
+                Ok(Ok(answer)) => assert_eq!((Ok(answer), calls), (on_revm, few)),
+                // One of them had no gas left.
+                Ok(Err(data)) => assert_eq!((data, calls), (FAILED_CALL.to_vec(), many)),
+                Err(Fault(text)) => assert!(calls == many && text.contains("OutOfGas"), "{text}"),
+            }
         }
     }
+}
+
+/// As ERC-777's hooks may. No token that is meant for this market does.
+#[test]
+fn ink_does_not_answer_a_token_that_calls_it_while_it_moves() {
+    let Some(ink) = InRevive::ink() else {
+        return;
+    };
+    let (revm, revive) = (Revm(solidity()), InRevive::solidity());
+    let venues: [&dyn Venue; 3] = [&revm, &revive, &ink];
+    let said = venues.map(|venue| {
+        let mut target = deploy(venue, Some(CALLS_BACK));
+        let message = Message {
+            caller: Address::repeat_byte(0x66),
+            data: IMarket::stakeCall { amount: 5 }.abi_encode(),
+            ..Message::default()
+        };
+        let answer = target.call(message, &block()).expect("an answer");
+        answer
+            .outcome
+            .expect_err("a deposit of a token that moves nothing")
+    });
+    // All of them heard its balance; in ink! it could not say that it moved.
+    let [revm, revive, ink] = said;
+    assert!(revm.starts_with(&IMarket::DepositShort::SELECTOR));
+    assert_eq!((revive, ink), (revm, Vec::new()));
 }
 
 /// A wallet's gas is a price in pallet-revive, and a PolkaVM contract cannot see how much is left for a call.
 #[test]
 fn ink_asks_a_verifier_whatever_gas_is_left() {
     let Some(ink) = InRevive::ink() else {
-        return println!("WITHOUT ink!: no contract was built");
+        return;
     };
-    let solidity = bytecode(include_str!("../../../../contracts/abi/Market.json"));
-    let code = Code::committed().and(InRevive::solidity(solidity)).and(ink);
+    let code = Code::in_revm().and(InRevive::solidity()).and(ink);
     let mut world = World::new(1, &code).expect("a market");
     let (client, provider) = (world.people[2].address, world.people[0].address);
     let now = world.block.time;

@@ -1,35 +1,16 @@
 //! What no random trace reaches, wherever the market runs: odd tokens, constructors that refuse, a verifier that reads the
-//! market, and a lease as large as one can be.
-#![allow(
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::print_stdout
-)]
+//! market.
+#![allow(clippy::expect_used)]
 
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use alloy_sol_types::SolCall;
 use piecework_differential::MARKET_TOKEN;
 use piecework_differential::bindings::{Constructor, DevToken, IMarket};
+use piecework_differential::code::{solidity, token};
 use piecework_differential::evm::Revm;
 use piecework_differential::odd;
 use piecework_differential::target::{Message, Plan, Target, Venue};
-use piecework_differential::world::{Code, World, bytecode};
-use piecework_protocol::result::root_of;
-use piecework_revive::target::InRevive;
-
-fn solidity() -> Vec<u8> {
-    bytecode(include_str!("../../../../contracts/abi/Market.json"))
-}
-
-/// The bytecode in revm and in pallet-revive, and ink!.
-fn everywhere() -> Code {
-    let code = Code::committed().and(InRevive::solidity(solidity()));
-    match InRevive::ink() {
-        Some(ink) => code.and(ink),
-        None => code,
-    }
-}
+use piecework_revive::target::{InRevive, everywhere};
 
 #[test]
 fn constructors_refuse_the_same() {
@@ -41,15 +22,15 @@ fn odd_tokens_are_refused_the_same() {
     odd::odd_tokens_are_refused_the_same(&everywhere());
 }
 
-/// A job of one lease, whose work is free of charge.
-fn job(client: Address, tasks: u32, jury_fee: u128, verifier: Address, now: u64) -> IMarket::Job {
+/// A job of one task, whose work is free of charge.
+fn job(client: Address, verifier: Address, now: u64) -> IMarket::Job {
     IMarket::Job {
         terms: IMarket::Terms {
             client,
             nonce: 0,
             spec: keccak256(b""),
-            tasks,
-            maxLease: tasks,
+            tasks: 1,
+            maxLease: 1,
             replicas: 1,
             quorum: 1,
             providers: B256::ZERO,
@@ -59,7 +40,7 @@ fn job(client: Address, tasks: u32, jury_fee: u128, verifier: Address, now: u64)
             minPrice: 0,
             maxPrice: 0,
             bond: 0,
-            juryFee: jury_fee,
+            juryFee: 0,
         },
         timing: IMarket::Timing {
             opensAt: now,
@@ -92,7 +73,7 @@ fn a_verifier_may_read_the_market() {
     };
     let plan = Plan {
         deployer: Address::repeat_byte(0xdd),
-        token: Ok(bytecode(include_str!("../../../../contracts/abi/DevToken.json")).into()),
+        token: Ok(token().into()),
         odd: vec![(verifier, READS.to_vec())],
         arguments: Constructor {
             token: MARKET_TOKEN,
@@ -109,10 +90,8 @@ fn a_verifier_may_read_the_market() {
         },
         block,
     };
-    let mut venues: Vec<Box<dyn Venue>> = vec![
-        Box::new(Revm(solidity())),
-        Box::new(InRevive::solidity(solidity())),
-    ];
+    let mut venues: Vec<Box<dyn Venue>> =
+        vec![Box::new(Revm(solidity())), Box::new(InRevive::solidity())];
     venues.extend(InRevive::ink().map(|ink| -> Box<dyn Venue> { Box::new(ink) }));
     for venue in venues {
         let mut target: Box<dyn Target> = venue.deploy(&plan).expect("a place").expect("a market");
@@ -128,7 +107,7 @@ fn a_verifier_may_read_the_market() {
             let answer = target.token_call(provider, data, &block);
             assert!(answer.expect("an answer").outcome.is_ok());
         }
-        let job = job(provider, 1, 0, verifier, block.time);
+        let job = job(provider, verifier, block.time);
         let calls = [
             IMarket::stakeCall { amount: 1 }.abi_encode(),
             IMarket::postCall {
@@ -166,69 +145,5 @@ fn a_verifier_may_read_the_market() {
                 answer.outcome
             );
         }
-    }
-}
-
-/// A provider that cannot answer a demand loses its bond: so the largest answer must fit into a transaction everywhere.
-#[test]
-fn all_digests_of_the_largest_lease_fit_into_a_transaction() {
-    const TASKS: u32 = 2_048;
-    let mut world = World::new(1, &everywhere()).expect("a market");
-    let (client, provider) = (world.people[2].address, world.people[0].address);
-    let block = world.block;
-    for account in [client, provider] {
-        world
-            .sides
-            .give(account, U256::from(1_000), U256::from(1_000), &block)
-            .expect("alike");
-    }
-    let job = job(client.into(), TASKS, 1, Address::ZERO, block.time);
-    let digests: Vec<[u8; 32]> = (0..TASKS)
-        .map(|task| keccak256(task.to_be_bytes()).0)
-        .collect();
-    let root = root_of(&world.sides.model.host, 0, &digests).expect("a root");
-    let first = 0;
-    let stake = IMarket::stakeCall { amount: 100 };
-    let deposit = IMarket::depositCall {
-        account: client.into(),
-        amount: 100,
-    };
-    let post = IMarket::postCall {
-        job: job.clone(),
-        spec: Bytes::new(),
-    };
-    let claim = IMarket::claimCall {
-        job: job.clone(),
-        provider: provider.into(),
-        count: TASKS,
-    };
-    let submit = IMarket::submitCall {
-        job: job.clone(),
-        first,
-        provider: provider.into(),
-        root: root.into(),
-        manifest: B256::ZERO,
-    };
-    let demand = IMarket::demandCall {
-        job: job.clone(),
-        first,
-    };
-    let respond = IMarket::respondCall {
-        job,
-        first,
-        provider: provider.into(),
-        digests: digests.into_iter().map(B256::from).collect(),
-    };
-    let calls = [
-        (provider, stake.into()),
-        (client, deposit.into()),
-        (client, post.into()),
-        (provider, claim.into()),
-        (provider, submit.into()),
-        (client, demand.into()),
-        (provider, respond.into()),
-    ];
-    for (caller, call) in calls {
-        assert!(world.make(caller, call).expect("alike"));
     }
 }

@@ -2,35 +2,21 @@
 //! ink! contract in pallet-revive answer alike.
 #![allow(clippy::print_stdout)]
 
+use piecework_differential::code::setting;
 use piecework_differential::replay::hunt_and_keep;
-use piecework_differential::world::{Code, bytecode};
-use piecework_revive::target::InRevive;
+use piecework_revive::target::everywhere;
 
 /// Steps of a trace.
 const STEPS: u64 = 1_000;
 /// Traces at a depth of 1.
 const TRACES: u64 = 3;
 
-/// A number from the environment.
-fn setting(name: &str) -> u64 {
-    std::env::var(name)
-        .ok()
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(1)
-}
-
 /// `PIECEWORK_DEPTH` times as many traces; from `PIECEWORK_SEED` on. The ink! contract is where `PIECEWORK_INK` says, or
 /// in `target/ink`; without it this fails, unless `PIECEWORK_WITHOUT_INK` is set.
 #[test]
 fn all_answer_alike() {
     let (seed, depth) = (setting("PIECEWORK_SEED"), setting("PIECEWORK_DEPTH"));
-    let solidity = bytecode(include_str!("../../../../contracts/abi/Market.json"));
-    let mut code = Code::committed().and(InRevive::solidity(solidity));
-    match InRevive::ink() {
-        Some(ink) => code = code.and(ink),
-        None => println!("WITHOUT ink!: no contract was built"),
-    }
-    let tally = hunt_and_keep(&code, seed, TRACES * depth, STEPS);
+    let tally = hunt_and_keep(&everywhere(), seed, TRACES * depth, STEPS);
     println!("{tally}");
     let (calls, successes) = tally.total();
     assert!(
