@@ -266,9 +266,12 @@ pub fn replay_kept(code: &Code, directory: &Path) -> Result<usize, Fault> {
 /// sides differ, shortened.
 pub fn hunt(code: &Code, seed: u64, traces: u64, steps: u64) -> Result<Tally, Box<Failure>> {
     let mut tally = Tally::default();
-    for seed in seed..seed + traces {
+    for trace in 0..traces {
+        let seed = seed + trace;
         let mut world = World::new(seed, code).expect("a market");
         if let Err(fault) = world.run(steps) {
+            let after = trace * steps + world.steps;
+            eprintln!("seed {seed}: the sides differ, after {after} steps; the trace is shortened");
             let failure = Failure {
                 seed,
                 fee_bps: world.fee_bps,
@@ -294,7 +297,7 @@ pub fn hunt_and_keep(code: &Code, seed: u64, traces: u64, steps: u64) -> Tally {
         std::fs::write(&path, text + "\n").expect("a file");
         let names: Vec<&str> = failure.steps.iter().map(Step::name).collect();
         panic!(
-            "seed {}: the sides differ after {} steps ({}), kept in {}:\n{}",
+            "seed {}: the sides differ; shortened to {} steps ({}), kept in {}:\n{}",
             failure.seed,
             names.len(),
             names.join(", "),
