@@ -179,6 +179,11 @@ impl Service {
                     };
                     // Nobody works here now, and the cache is everybody's: what is needed again is fetched again.
                     self.shelf.keep(&Default::default());
+                    // What is bonded here can go on when the chain is back: no other one takes its room.
+                    let renewed = self.promised.renew(&self.store, &self.common.capacity);
+                    if let Err(error) = renewed.await {
+                        tracing::warn!(%error, "no room is kept for what is unfinished on this chain");
+                    }
                     let (service, times, last) = (end.service, end.times, end.why.clone());
                     self.common
                         .fates

@@ -44,29 +44,15 @@ struct Kept {
 impl Promised {
     /// Takes room for one task at a time of everything that is unfinished in a store.
     pub(crate) async fn of(store: &Store, capacity: &Capacity) -> Result<Self, StoreError> {
-        let mut rooms = Rooms::default();
-        for (key, first, count) in unfinished(store).await? {
-            let known = store.tasks(key.lease.job, first, count).await?.len();
-            let done = u32::try_from(known).is_ok_and(|known| known >= count);
-            if !done && let Some(kept) = keep(store, capacity, key.lease.job).await? {
-                rooms.works.insert(key, kept);
-            }
-        }
-        for intent in store.open_intents().await? {
-            // One in a young block as well: the process may have died before it read that block. If it had
-            // read it, room is kept twice until the chain is read, rather than not at all.
-            let may_bind = intent.state != IntentState::Failed;
-            let Some((job, wish)) = wished(&intent.new.id).filter(|_| may_bind) else {
-                continue;
-            };
-            if matches!(wish, Wish::Seal(_) | Wish::Settle(_)) {
-                continue;
-            }
-            if let Some(kept) = keep(store, capacity, job).await? {
-                rooms.claims.insert(intent.new.id, kept);
-            }
-        }
+        let rooms = Rooms::of(store, capacity).await?;
         Ok(Self(Arc::new(Mutex::new(rooms))))
+    }
+
+    /// The same again, for whoever is started again: to be called before it lets go of what it has.
+    pub(crate) async fn renew(&self, store: &Store, capacity: &Capacity) -> Result<(), StoreError> {
+        let rooms = Rooms::of(store, capacity).await?;
+        *self.lock() = rooms;
+        Ok(())
     }
 
     /// The room of a lease or a seat; it is the caller's from now on.
@@ -94,6 +80,34 @@ impl Promised {
 
     fn lock(&self) -> MutexGuard<'_, Rooms> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Rooms {
+    async fn of(store: &Store, capacity: &Capacity) -> Result<Self, StoreError> {
+        let mut rooms = Self::default();
+        for (key, first, count) in unfinished(store).await? {
+            let known = store.tasks(key.lease.job, first, count).await?.len();
+            let done = u32::try_from(known).is_ok_and(|known| known >= count);
+            if !done && let Some(kept) = keep(store, capacity, key.lease.job).await? {
+                rooms.works.insert(key, kept);
+            }
+        }
+        for intent in store.open_intents().await? {
+            // One in a young block as well: the process may have died before it read that block. If it had
+            // read it, room is kept twice until the chain is read, rather than not at all.
+            let may_bind = intent.state != IntentState::Failed;
+            let Some((job, wish)) = wished(&intent.new.id).filter(|_| may_bind) else {
+                continue;
+            };
+            if matches!(wish, Wish::Seal(_) | Wish::Settle(_)) {
+                continue;
+            }
+            if let Some(kept) = keep(store, capacity, job).await? {
+                rooms.claims.insert(intent.new.id, kept);
+            }
+        }
+        Ok(rooms)
     }
 }
 
@@ -348,6 +362,21 @@ mod tests {
             claim(&store, format!("{id}/{JOB}/0/1/0")).await;
             assert_eq!(owes(&store).await.unwrap(), expected, "{phase}, {id}");
         }
+    }
+
+    #[tokio::test]
+    async fn who_is_started_again_finds_room_that_nobody_could_take_meanwhile() {
+        let (store, _dir) = store().await;
+        lease(&store, 0, "running").await;
+        let capacity = capacity();
+        let each = JobSpec::parse(&spec()).unwrap().resources;
+        let promised = Promised::of(&store, &capacity).await.unwrap();
+        let room = promised.take(key(0)).unwrap();
+        promised.renew(&store, &capacity).await.unwrap();
+        drop(room);
+        assert_eq!(capacity.fits_now(each), 3);
+        assert!(promised.take(key(0)).is_some());
+        assert_eq!(capacity.fits_now(each), 4);
     }
 
     #[tokio::test]

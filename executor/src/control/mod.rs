@@ -189,7 +189,22 @@ pub(crate) struct Control {
 impl Control {
     /// Reads the state and works until the store fails.
     pub(crate) async fn run(tools: Tools, inbox: &mut Inbox) -> Result<(), ControlError> {
-        let mut control = Self::load(tools, inbox.synced).await?;
+        let (promised, store) = (tools.promised.clone(), tools.store.clone());
+        let capacity = tools.capacity.clone();
+        let mut control = Self::load(tools, inbox.synced).await;
+        let ended = match &mut control {
+            Ok(control) => control.serve(inbox).await,
+            Err(_) => Ok(()),
+        };
+        // It is started again in a while: no other chain takes the room of what is bonded here.
+        if control.is_err() || ended.is_err() {
+            promised.renew(&store, &capacity).await?;
+        }
+        control.and(ended)
+    }
+
+    async fn serve(&mut self, inbox: &mut Inbox) -> Result<(), ControlError> {
+        let control = self;
         let mut tick =
             tokio::time::interval(control.tools.timing.poll.max(Duration::from_millis(100)));
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);

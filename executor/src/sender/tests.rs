@@ -207,12 +207,13 @@ async fn a_stuck_transaction_is_raised_and_whichever_attempt_is_mined_counts() {
     tokio::time::sleep(Duration::from_millis(2_100)).await;
     sender.pass().await.unwrap();
     let attempts = sender.0.store.attempts("allow/1".to_owned()).await.unwrap();
-    assert_eq!(attempts.len(), 2);
-    assert_eq!(attempts[0].nonce, attempts[1].nonce);
-    assert!(
-        attempts[1].max_fee * 8 >= attempts[0].max_fee * 9
-            && attempts[1].tip * 8 >= attempts[0].tip * 9
-    );
+    // Once, or more often on a slow machine.
+    assert!(attempts.len() > 1);
+    for pair in attempts.windows(2) {
+        let [old, new] = pair else { unreachable!() };
+        assert_eq!(old.nonce, new.nonce);
+        assert!(new.max_fee * 8 >= old.max_fee * 9 && new.tip * 8 >= old.tip * 9);
+    }
     // The node takes the replacement; but the miner had the first attempt.
     provider.anvil_drop_all_transactions().await.unwrap();
     let _ = provider
