@@ -65,6 +65,12 @@ impl Promised {
         self.lock().claims.remove(id).map(|kept| kept.room)
     }
 
+    /// Gives back the room of claims, once the blocks that hold them are read: what they got is a lease or a seat, with a
+    /// room of its own.
+    pub(crate) fn give_back_claims(&self) {
+        self.lock().claims.clear();
+    }
+
     /// Gives back what nobody has taken by now.
     pub(crate) fn give_back(&self) {
         *self.lock() = Rooms::default();
@@ -344,8 +350,10 @@ mod tests {
                 .unwrap();
             let capacity = capacity();
             let each = JobSpec::parse(&spec()).unwrap().resources;
-            let _promised = Promised::of(&store, &capacity).await.unwrap();
+            let promised = Promised::of(&store, &capacity).await.unwrap();
             assert_eq!(capacity.fits_now(each), 4 - kept, "{state:?}, {is_final}");
+            promised.give_back_claims();
+            assert_eq!(capacity.fits_now(each), 4);
         }
     }
 

@@ -118,6 +118,8 @@ impl Control {
         if std::mem::replace(&mut self.synced, true) {
             return Ok(());
         }
+        // Before leases grow into what is free.
+        self.tools.promised.give_back_claims();
         for job in self.tools.store.job_ids().await? {
             self.refresh(job).await?;
         }
