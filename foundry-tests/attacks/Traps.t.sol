@@ -92,6 +92,26 @@ contract TrapsAttack is AttackBase {
         assertPhase(id, 0, IMarket.Phase.Challenged);
     }
 
+    /// P-32: nor a seat of a redundant lease, neither by joining nor by committing.
+    function test_P32_noSeatForWhoIsNotOnTheList() public {
+        IMarket.Job memory job = aRedundantJob();
+        bytes32 list = _list();
+        job.terms.providers = list;
+        bytes32 id = postSealed(job);
+        bytes memory refused = abi.encodeWithSelector(IMarket.NotAdmitted.selector, list, mallory);
+        bytes32 commitment = commitmentFor(job, 0, mallory, LIE);
+        vm.startPrank(mallory);
+        vm.expectRevert(refused);
+        market.join(job, 0, 1, mallory);
+        vm.expectRevert(refused);
+        market.commit(job, 0, 1, mallory, commitment);
+        vm.stopPrank();
+        join(job, 0, alice);
+        commit(job, 0, crew[0], RIGHT);
+        assertEq(market.leaseOf(id, 0).seats, 2);
+        assertUnharmed(mallory);
+    }
+
     /// P-33: a verifier that says no, fails, burns all its gas, answers with a flood, or calls back, harms who chose it: the lease
     /// stays as it was, its holder can still leave it for nothing, and the money of the others is untouched.
     function test_P33_maliciousVerifier() public {
