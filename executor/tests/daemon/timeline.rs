@@ -1,6 +1,7 @@
 //! When containers ran, as the engine tells it.
 
 use std::{
+    collections::HashSet,
     fs::File,
     process::{Child, Command},
 };
@@ -25,7 +26,7 @@ impl Timeline {
             .args(["--filter", "event=start", "--filter", "event=die"])
             .args([
                 "--format",
-                "{{.TimeNano}} {{.Action}} {{index .Actor.Attributes \"piecework.job\"}}",
+                "{{.TimeNano}} {{.Action}} {{.ID}} {{index .Actor.Attributes \"piecework.job\"}}",
             ])
             .stdout(File::create(said.path()).unwrap())
             .spawn()
@@ -43,18 +44,24 @@ impl Timeline {
         self.child.wait().unwrap();
         let said = std::fs::read_to_string(self.said.path()).unwrap();
         let mut events: Vec<(u64, bool, u32)> = Vec::new();
+        // What was there before has no start here.
+        let (mut seen, mut before) = (HashSet::new(), 0);
         for line in said.lines() {
-            let [time, action, job] = line.split(' ').collect::<Vec<_>>()[..] else {
+            let [time, action, container, job] = line.split(' ').collect::<Vec<_>>()[..] else {
                 panic!("{line}");
             };
             let of_job = |(id, _): &&(B256, u32)| format!("{id:x}") == job;
             if let Some((_, cores)) = jobs.iter().find(of_job) {
+                let starts = action == "start";
+                if seen.insert(container) && !starts {
+                    before += cores;
+                }
                 // Of the same moment the end comes first.
-                events.push((time.parse().unwrap(), action == "start", *cores));
+                events.push((time.parse().unwrap(), starts, *cores));
             }
         }
         events.sort_unstable();
-        let (mut started, mut now, mut most) = (0, 0, 0);
+        let (mut started, mut now, mut most) = (0, before, before);
         for (_, starts, cores) in events {
             match starts {
                 true => (started, now) = (started + 1, now + cores),
