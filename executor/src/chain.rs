@@ -179,11 +179,6 @@ impl Service {
                     };
                     // Nobody works here now, and the cache is everybody's: what is needed again is fetched again.
                     self.shelf.keep(&Default::default());
-                    // What is bonded here can go on when the chain is back: no other one takes its room.
-                    let renewed = self.promised.renew(&self.store, &self.common.capacity);
-                    if let Err(error) = renewed.await {
-                        tracing::warn!(%error, "no room is kept for what is unfinished on this chain");
-                    }
                     let (service, times, last) = (end.service, end.times, end.why.clone());
                     self.common
                         .fates
@@ -248,6 +243,12 @@ impl Service {
         tokio::select! {
             () = one_failed => {}
             () = cancelled => {}
+        }
+        if !self.common.cancel.is_cancelled() {
+            // What is bonded here can go on when the chain is back: no other one takes its room.
+            self.promised
+                .renew(&self.store, &self.common.capacity)
+                .await;
         }
         ended.cancel();
         for service in services {

@@ -1,5 +1,6 @@
-//! Room for bonded work that a process before this one began. It is taken for all chains before any of them takes new
-//! work: a chain whose node answers late, or not yet, finds the machine it had promised on.
+//! Room for bonded work that is begun, kept while nobody does it: after a start, for all chains before any of them takes
+//! new work; and while a chain's control is started again. A chain whose node answers late, or not yet, finds the machine
+//! it had promised on.
 
 use std::{
     collections::HashMap,
@@ -8,16 +9,14 @@ use std::{
 };
 
 use alloy::{primitives::B256, sol_types::SolValue as _};
-use piecework::{
-    chain::IMarket,
-    spec::{JobSpec, Resources},
-};
+use piecework::{chain::IMarket, spec::JobSpec};
 use tokio::time::Instant;
 
 use crate::{
     capacity::{Capacity, Reservation},
     control::{Wish, wished},
-    lease, seat,
+    lease::{self, view::JobView},
+    seat,
     store::{Intent, IntentState, Store, StoreError},
 };
 
@@ -28,47 +27,49 @@ const OWED: [&str; 3] = ["running", "submitting", "releasing"];
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Promised(Arc<Mutex<Rooms>>);
 
-#[derive(Debug, Default)]
-struct Rooms {
-    works: HashMap<seat::Key, Kept>,
-    claims: HashMap<String, Kept>,
+/// What room is kept for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum What {
+    /// A lease or a seat.
+    Work(seat::Key),
+    /// A claim on its way, by its intent.
+    Claim(String),
 }
 
-#[derive(Debug)]
-struct Kept {
-    room: Reservation,
-    /// Whatever it is for is over then.
-    until: Instant,
+#[derive(Debug, Default)]
+struct Rooms {
+    kept: HashMap<What, Reservation>,
+    /// When each of them is of no use any more; also of what was taken since, which may come back.
+    until: HashMap<What, Instant>,
 }
 
 impl Promised {
     /// Takes room for one task at a time of everything that is unfinished in a store.
     pub(crate) async fn of(store: &Store, capacity: &Capacity) -> Result<Self, StoreError> {
-        let rooms = Rooms::of(store, capacity).await?;
+        let rooms = Rooms::of(store, capacity, HashMap::new()).await?;
         Ok(Self(Arc::new(Mutex::new(rooms))))
     }
 
-    /// The same again, for whoever is started again: to be called before it lets go of what it has.
-    pub(crate) async fn renew(&self, store: &Store, capacity: &Capacity) -> Result<(), StoreError> {
-        let rooms = Rooms::of(store, capacity).await?;
-        *self.lock() = rooms;
-        Ok(())
+    /// The same again, before a control that will be started again lets go of what it has. No room is kept longer for that.
+    pub(crate) async fn renew(&self, store: &Store, capacity: &Capacity) {
+        let until = self.lock().until.clone();
+        match Rooms::of(store, capacity, until).await {
+            Ok(rooms) => *self.lock() = rooms,
+            Err(error) => tracing::warn!(%error, "no room is kept for what is unfinished"),
+        }
     }
 
     /// The room of a lease or a seat; it is the caller's from now on.
     pub(crate) fn take(&self, key: seat::Key) -> Option<Reservation> {
-        self.lock().works.remove(&key).map(|kept| kept.room)
+        self.lock().kept.remove(&What::Work(key))
     }
 
-    /// The room of a claim on its way.
-    pub(crate) fn take_claim(&self, id: &str) -> Option<Reservation> {
-        self.lock().claims.remove(id).map(|kept| kept.room)
-    }
-
-    /// Gives back the room of claims, once the blocks that hold them are read: what they got is a lease or a seat, with a
-    /// room of its own.
-    pub(crate) fn give_back_claims(&self) {
-        self.lock().claims.clear();
+    /// The room of a claim on its way, and when it is of no use any more.
+    pub(crate) fn take_claim(&self, id: &str) -> Option<(Reservation, Instant)> {
+        let mut rooms = self.lock();
+        let what = What::Claim(id.to_owned());
+        let room = rooms.kept.remove(&what)?;
+        Some((room, *rooms.until.get(&what)?))
     }
 
     /// Gives back what nobody has taken by now.
@@ -80,8 +81,8 @@ impl Promised {
     pub(crate) fn give_back_late(&self) {
         let now = Instant::now();
         let mut rooms = self.lock();
-        rooms.works.retain(|_, kept| now < kept.until);
-        rooms.claims.retain(|_, kept| now < kept.until);
+        let Rooms { kept, until } = &mut *rooms;
+        kept.retain(|what, _| until.get(what).is_some_and(|until| now < *until));
     }
 
     fn lock(&self) -> MutexGuard<'_, Rooms> {
@@ -90,30 +91,49 @@ impl Promised {
 }
 
 impl Rooms {
-    async fn of(store: &Store, capacity: &Capacity) -> Result<Self, StoreError> {
-        let mut rooms = Self::default();
+    async fn of(
+        store: &Store,
+        capacity: &Capacity,
+        until: HashMap<What, Instant>,
+    ) -> Result<Self, StoreError> {
+        let kept = HashMap::new();
+        let mut rooms = Self { kept, until };
         for (key, first, count) in unfinished(store).await? {
-            let known = store.tasks(key.lease.job, first, count).await?.len();
+            let job = key.lease.job;
+            let known = store.tasks(job, first, count).await?.len();
             let done = u32::try_from(known).is_ok_and(|known| known >= count);
-            if !done && let Some(kept) = keep(store, capacity, key.lease.job).await? {
-                rooms.works.insert(key, kept);
+            if !done {
+                rooms.keep(store, capacity, What::Work(key), job).await?;
             }
         }
-        for intent in store.open_intents().await? {
-            // One in a young block as well: the process may have died before it read that block. If it had
-            // read it, room is kept twice until the chain is read, rather than not at all.
-            let may_bind = intent.state != IntentState::Failed;
-            let Some((job, wish)) = wished(&intent.new.id).filter(|_| may_bind) else {
-                continue;
-            };
-            if matches!(wish, Wish::Seal(_) | Wish::Settle(_)) {
-                continue;
-            }
-            if let Some(kept) = keep(store, capacity, job).await? {
-                rooms.claims.insert(intent.new.id, kept);
-            }
+        for (id, job) in claims(store).await? {
+            rooms.keep(store, capacity, What::Claim(id), job).await?;
         }
         Ok(rooms)
+    }
+
+    async fn keep(
+        &mut self,
+        store: &Store,
+        capacity: &Capacity,
+        what: What,
+        job: B256,
+    ) -> Result<(), StoreError> {
+        let Some(row) = store.job(job).await? else {
+            return Ok(());
+        };
+        let (Ok(spec), Ok(job)) = (
+            JobSpec::parse(&row.spec),
+            IMarket::Job::abi_decode(&row.abi),
+        ) else {
+            return Ok(());
+        };
+        let now = Instant::now();
+        let until = self.until.entry(what.clone());
+        if now < *until.or_insert_with(|| now + longest(&job.timing)) {
+            self.kept.insert(what, capacity.force(spec.resources));
+        }
+        Ok(())
     }
 }
 
@@ -127,7 +147,8 @@ pub(crate) async fn owes(store: &Store) -> Result<bool, StoreError> {
     let leases = store.leases().await?;
     Ok(leases.iter().any(|row| OWED.contains(&row.phase.as_str()))
         || store.seats().await?.iter().any(|row| row.end.is_none())
-        || store.open_intents().await?.iter().any(asks_for_work))
+        || store.open_intents().await?.iter().any(asks_for_work)
+        || !claims(store).await?.is_empty())
 }
 
 /// Whether an intent on its way may bind stake when it is mined.
@@ -162,21 +183,45 @@ async fn unfinished(store: &Store) -> Result<Vec<(seat::Key, u32, u32)>, StoreEr
     Ok(found)
 }
 
-async fn keep(store: &Store, capacity: &Capacity, job: B256) -> Result<Option<Kept>, StoreError> {
-    let Some(row) = store.job(job).await? else {
-        return Ok(None);
+/// Claims that got something which is not written down, or may get something: their intents and jobs.
+async fn claims(store: &Store) -> Result<Vec<(String, B256)>, StoreError> {
+    let mut found = Vec::new();
+    for intent in store.open_intents().await? {
+        let Some((job, wish)) = wished(&intent.new.id) else {
+            continue;
+        };
+        let open = match (intent.state, wish) {
+            (_, Wish::Seal(_) | Wish::Settle(_)) | (IntentState::Failed, _) => false,
+            (IntentState::Queued | IntentState::Sent, _) => true,
+            // The process may have died before it read the claim's block.
+            (IntentState::Mined, Wish::Seat(key)) => store.seat(key).await?.is_none(),
+            (IntentState::Mined, _) => !is_written(store, job, intent.mined).await?,
+        };
+        if open {
+            found.push((intent.new.id, job));
+        }
+    }
+    Ok(found)
+}
+
+/// Whether the lease that was claimed in this transaction is written down.
+async fn is_written(
+    store: &Store,
+    job: B256,
+    mined: Option<(u64, B256, B256)>,
+) -> Result<bool, StoreError> {
+    let view = JobView::fold(&store.events_of(job).await?);
+    let claimed = view
+        .leases
+        .iter()
+        .find(|(_, seen)| mined.is_some_and(|(_, _, tx)| seen.claim_tx == tx));
+    let Some((first, seen)) = claimed else {
+        return Ok(false);
     };
-    let (Ok(spec), Ok(job)) = (
-        JobSpec::parse(&row.spec),
-        IMarket::Job::abi_decode(&row.abi),
-    ) else {
-        return Ok(None);
-    };
-    let each: Resources = spec.resources;
-    Ok(Some(Kept {
-        room: capacity.force(each),
-        until: Instant::now() + longest(&job.timing),
-    }))
+    let rows = store.leases().await?;
+    Ok(rows
+        .iter()
+        .any(|row| (row.job, row.first, row.round) == (job, *first, seen.round)))
 }
 
 #[cfg(test)]
@@ -267,6 +312,19 @@ mod tests {
         store.put_lease(row).await.unwrap();
     }
 
+    fn seat(first: u32) -> SeatRow {
+        SeatRow {
+            job: JOB,
+            first,
+            round: 1,
+            challenge: 0,
+            task: first,
+            count: 1,
+            tries: 0,
+            end: None,
+        }
+    }
+
     async fn claim(store: &Store, id: String) {
         let intent = NewIntent {
             id,
@@ -297,17 +355,7 @@ mod tests {
             log: Vec::new(),
         };
         store.put_task(JOB, done, 0).await.unwrap();
-        let seat = SeatRow {
-            job: JOB,
-            first: 4,
-            round: 1,
-            challenge: 0,
-            task: 4,
-            count: 1,
-            tries: 0,
-            end: None,
-        };
-        store.put_seat(seat).await.unwrap();
+        store.put_seat(seat(4)).await.unwrap();
         let sent = format!("claim/{JOB}/7-1-00000000");
         claim(&store, sent.clone()).await;
         claim(&store, format!("submit/{JOB}/2/1/0")).await;
@@ -350,11 +398,29 @@ mod tests {
                 .unwrap();
             let capacity = capacity();
             let each = JobSpec::parse(&spec()).unwrap().resources;
-            let promised = Promised::of(&store, &capacity).await.unwrap();
+            let _promised = Promised::of(&store, &capacity).await.unwrap();
             assert_eq!(capacity.fits_now(each), 4 - kept, "{state:?}, {is_final}");
-            promised.give_back_claims();
-            assert_eq!(capacity.fits_now(each), 4);
         }
+    }
+
+    #[tokio::test]
+    async fn a_claim_and_the_seat_that_it_got_have_one_room() {
+        let (store, _dir) = store().await;
+        let id = format!("join/{JOB}/0/1/0");
+        claim(&store, id.clone()).await;
+        let mined = Some((2, B256::ZERO, B256::ZERO));
+        let state = IntentState::Mined;
+        store
+            .set_intent(id.clone(), state, mined, None, false)
+            .await
+            .unwrap();
+        let capacity = capacity();
+        let promised = Promised::of(&store, &capacity).await.unwrap();
+        assert!(promised.take_claim(&id).is_some());
+        store.put_seat(seat(0)).await.unwrap();
+        let promised = Promised::of(&store, &capacity).await.unwrap();
+        assert!(promised.take_claim(&id).is_none());
+        assert!(promised.take(key(0)).is_some());
     }
 
     #[tokio::test]
@@ -380,10 +446,18 @@ mod tests {
         let each = JobSpec::parse(&spec()).unwrap().resources;
         let promised = Promised::of(&store, &capacity).await.unwrap();
         let room = promised.take(key(0)).unwrap();
-        promised.renew(&store, &capacity).await.unwrap();
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_secs(100)).await;
+        promised.renew(&store, &capacity).await;
+        assert_eq!(capacity.fits_now(each), 2);
         drop(room);
         assert_eq!(capacity.fits_now(each), 3);
-        assert!(promised.take(key(0)).is_some());
+        let room = promised.take(key(0));
+        assert!(room.is_some());
+        // Not longer than without that.
+        tokio::time::advance(Duration::from_secs(21)).await;
+        promised.renew(&store, &capacity).await;
+        drop(room);
         assert_eq!(capacity.fits_now(each), 4);
     }
 

@@ -89,7 +89,7 @@ impl Control {
             lease: key,
             challenge: 0,
         };
-        let room = room.unwrap_or_else(|| self.room_for(whose, spec.resources, count));
+        let room = self.room_for(whose, room, spec.resources, count);
         self.tidied = false;
         let order = Order {
             key: whose,

@@ -11,7 +11,7 @@ use super::{Claim, Control, ControlError, JobEntry, Tools, Wish, stake::Stake, t
 use crate::{
     capacity::Reservation,
     lease::{End, Event, Key, Lease, Phase, Roots, Seen, view::JobView},
-    promise::longest,
+    promise::{longest, owes},
     seat::{self, Vote},
     status::{LeaseStatus, SkippedJob},
     store::IntentState,
@@ -23,7 +23,7 @@ use crate::{
 pub(super) struct Held {
     pub(super) lease: Lease,
     pub(super) work: Option<CancellationToken>,
-    pub(super) room: Option<Arc<Reservation>>,
+    pub(super) room: Option<Reservation>,
     pub(super) done: u32,
     pub(super) published: bool,
 }
@@ -56,12 +56,16 @@ impl Control {
             let on_its_way = matches!(intent.state, IntentState::Queued | IntentState::Sent);
             if let (true, Some((job, wish))) = (on_its_way, wished(&intent.new.id)) {
                 control.job(job).await?;
+                let (room, room_until) = match control.tools.promised.take_claim(&intent.new.id) {
+                    Some((room, until)) => (Some(room), until),
+                    None => (None, Instant::now()),
+                };
                 let claim = Claim {
                     job,
                     wish,
                     bond: 0,
-                    room: control.tools.promised.take_claim(&intent.new.id),
-                    room_until: control.room_until(job),
+                    room,
+                    room_until,
                 };
                 control.claims.insert(intent.new.id, claim);
             }
@@ -118,10 +122,17 @@ impl Control {
         if std::mem::replace(&mut self.synced, true) {
             return Ok(());
         }
-        // Before leases grow into what is free.
-        self.tools.promised.give_back_claims();
         for job in self.tools.store.job_ids().await? {
             self.refresh(job).await?;
+        }
+        // Those that were mined before: what came of them is found by now.
+        let ids: Vec<String> = self.claims.keys().cloned().collect();
+        for id in ids {
+            let intent = self.tools.store.intent(id.clone()).await?;
+            let open = [IntentState::Queued, IntentState::Sent];
+            if !intent.is_some_and(|intent| open.contains(&intent.state)) {
+                self.claims.remove(&id);
+            }
         }
         let keys: Vec<Key> = self.leases.keys().copied().collect();
         for key in keys {
@@ -187,7 +198,7 @@ impl Control {
                     Lease::new(key, seen.count, 0, timing.runWindow, timing.challengeWindow);
                 // It is found by what the chain says of it next.
                 lease.phase = Phase::Absent;
-                let room = room.take().map(Arc::new);
+                let room = room.take();
                 // Some may have been run in a round that was reorganized away.
                 let tasks = self.tools.store.tasks(job, *first, seen.count).await?;
                 self.trials.forgive();
@@ -238,22 +249,35 @@ impl Control {
         if lease.provider != self.tools.provider {
             return Ok(false);
         }
-        let intent = self.tools.store.intent_of_tx(lease.claim_tx).await?;
-        if let Some(claim) = intent.as_ref().and_then(|id| self.claims.remove(id)) {
-            *room = room.take().or(claim.room);
-        }
-        Ok(intent.is_some())
+        self.is_ours(lease.claim_tx, room).await
     }
 
-    /// The room of bonded work that has none: what was kept for it, or else what it takes; and what else is free.
+    /// Whether a transaction is one of this very machine; the room of its claim comes along.
+    pub(super) async fn is_ours(
+        &mut self,
+        tx: B256,
+        room: &mut Option<Reservation>,
+    ) -> Result<bool, ControlError> {
+        let Some(intent) = self.tools.store.intent_of_tx(tx).await? else {
+            return Ok(false);
+        };
+        let claimed = self.claims.remove(&intent).and_then(|claim| claim.room);
+        let kept = || self.tools.promised.take_claim(&intent);
+        let found = claimed.or_else(|| kept().map(|(room, _)| room));
+        *room = room.take().or(found);
+        Ok(true)
+    }
+
+    /// Room for bonded work: its claim's, or what was kept for it, or else what it takes; and what else is free.
     pub(super) fn room_for(
         &self,
         key: seat::Key,
+        room: Option<Reservation>,
         each: Resources,
         wanted: u32,
     ) -> Arc<Reservation> {
-        let kept = self.tools.promised.take(key);
-        let mut room = kept.unwrap_or_else(|| self.tools.capacity.force(each));
+        let room = room.or_else(|| self.tools.promised.take(key));
+        let mut room = room.unwrap_or_else(|| self.tools.capacity.force(each));
         room.grow(each, wanted);
         Arc::new(room)
     }
@@ -308,19 +332,26 @@ impl Control {
         for claim in self.claims.values_mut() {
             claim.room.take_if(|_| now > claim.room_until);
         }
-        let needs_us = self.seats.values().any(|held| held.seat.needs_us());
-        let busy = needs_us
-            || self.owes_an_answer()
-            || self.leases.values().any(|held| {
-                matches!(
-                    held.lease.phase,
-                    Phase::Running | Phase::Submitting | Phase::Releasing
-                )
-            });
-        self.tools
-            .idle
-            .send_replace(!busy && self.claims.is_empty());
+        let busy = if self.synced {
+            self.is_busy()
+        } else {
+            owes(&self.tools.store).await?
+        };
+        self.tools.idle.send_replace(!busy);
         Ok(())
+    }
+
+    fn is_busy(&self) -> bool {
+        let owed = |held: &Held| {
+            matches!(
+                held.lease.phase,
+                Phase::Running | Phase::Submitting | Phase::Releasing
+            )
+        };
+        !self.claims.is_empty()
+            || self.owes_an_answer()
+            || self.seats.values().any(|held| held.seat.needs_us())
+            || self.leases.values().any(owed)
     }
 
     async fn tick_all(&mut self) -> Result<(), ControlError> {

@@ -190,51 +190,51 @@ impl Control {
     /// Reads the state and works until the store fails.
     pub(crate) async fn run(tools: Tools, inbox: &mut Inbox) -> Result<(), ControlError> {
         let (promised, store) = (tools.promised.clone(), tools.store.clone());
-        let capacity = tools.capacity.clone();
-        let mut control = Self::load(tools, inbox.synced).await;
-        let ended = match &mut control {
-            Ok(control) => control.serve(inbox).await,
-            Err(_) => Ok(()),
+        let (capacity, mut control) = (tools.capacity.clone(), None);
+        let ended = async {
+            let control = control.insert(Self::load(tools, inbox.synced).await?);
+            control.serve(inbox).await
         };
-        // It is started again in a while: no other chain takes the room of what is bonded here.
-        if control.is_err() || ended.is_err() {
-            promised.renew(&store, &capacity).await?;
+        let ended = ended.await;
+        if ended.is_err() {
+            // It is started again in a while: no other chain takes the room of what is bonded here.
+            promised.renew(&store, &capacity).await;
         }
-        control.and(ended)
+        drop(control);
+        ended
     }
 
     async fn serve(&mut self, inbox: &mut Inbox) -> Result<(), ControlError> {
-        let control = self;
         let mut tick =
-            tokio::time::interval(control.tools.timing.poll.max(Duration::from_millis(100)));
+            tokio::time::interval(self.tools.timing.poll.max(Duration::from_millis(100)));
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
-        let mut stopping = control.tools.stopping.clone();
+        let mut stopping = self.tools.stopping.clone();
         loop {
             tokio::select! {
                 message = inbox.messages.recv() => match message {
                     Some(message) => {
                         inbox.synced |= matches!(message, Message::Synced);
-                        control.message(message).await?;
+                        self.message(message).await?;
                     }
                     None => return Ok(()),
                 },
                 outcome = inbox.outcomes.recv() => match outcome {
-                    Some(outcome) => control.outcome(outcome).await?,
+                    Some(outcome) => self.outcome(outcome).await?,
                     None => return Ok(()),
                 },
                 _ = stopping.changed() => {}
-                _ = tick.tick() => control.tick().await?,
+                _ = tick.tick() => self.tick().await?,
             }
             // What else is there already is taken together: one look at all jobs for all of it.
             while let Ok(outcome) = inbox.outcomes.try_recv() {
-                control.outcome(outcome).await?;
+                self.outcome(outcome).await?;
             }
             while let Ok(message) = inbox.messages.try_recv() {
                 inbox.synced |= matches!(message, Message::Synced);
-                control.message(message).await?;
+                self.message(message).await?;
             }
-            control.take_work().await?;
-            control.report();
+            self.take_work().await?;
+            self.report();
         }
     }
 
@@ -274,7 +274,11 @@ impl Control {
     async fn outcome(&mut self, outcome: Outcome) -> Result<(), ControlError> {
         match outcome {
             Outcome::Mined { id, receipt } => {
-                let claim = self.claims.remove(&id);
+                // Before the chain is read nothing is made of it, and it keeps its room.
+                let claim = match self.synced {
+                    true => self.claims.remove(&id),
+                    false => None,
+                };
                 let events: Vec<EventAt> = receipt
                     .logs()
                     .iter()

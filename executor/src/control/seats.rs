@@ -1,7 +1,5 @@
 //! Seats: found in events, stepped, written down; what their state machine asks for is done here.
 
-use std::sync::Arc;
-
 use alloy::{primitives::B256, sol_types::SolCall as _};
 use futures::future::try_join_all;
 use piecework::chain::IMarket;
@@ -27,7 +25,7 @@ pub(super) struct HeldSeat {
     pub(super) seat: Seat,
     pub(super) bond: u128,
     work: Option<CancellationToken>,
-    room: Option<Arc<Reservation>>,
+    room: Option<Reservation>,
     /// The seed under which a juror works.
     keyed: Option<B256>,
     done: u32,
@@ -35,7 +33,7 @@ pub(super) struct HeldSeat {
 }
 
 impl HeldSeat {
-    fn new(seat: Seat, room: Option<Arc<Reservation>>) -> Self {
+    fn new(seat: Seat, room: Option<Reservation>) -> Self {
         Self {
             seat,
             bond: 0,
@@ -129,7 +127,7 @@ impl Control {
             let Some(taken) = panel.seat_of(provider) else {
                 continue;
             };
-            if self.seats.contains_key(&key) || !self.taken_here(taken.tx, room).await? {
+            if self.seats.contains_key(&key) || !self.is_ours(taken.tx, room).await? {
                 continue;
             }
             let over = self.tools.store.seat(key).await?.and_then(|row| row.end);
@@ -142,7 +140,7 @@ impl Control {
             };
             let mut seat = Seat::new(key, work);
             seat.vote = self.tools.store.vote(key).await?.map(|row| row.vote);
-            let room = room.take().map(Arc::new);
+            let room = room.take();
             self.seats.insert(key, HeldSeat::new(seat, room));
         }
         let keys: Vec<Key> = self
@@ -196,7 +194,7 @@ impl Control {
         let taken = found.and_then(|(panel, _)| panel.seat_of(provider));
         // A provider may have several machines: what another of them took is not ours.
         let ours = match taken {
-            Some(taken) if self.taken_here(taken.tx, room).await? => Some(taken.bond),
+            Some(taken) if self.is_ours(taken.tx, room).await? => Some(taken.bond),
             _ => None,
         };
         let Some(held) = self.seats.get_mut(&key) else {
@@ -214,19 +212,6 @@ impl Control {
                 block,
             },
         })
-    }
-
-    /// Whether a transaction is one of this very machine; the room of its claim comes along.
-    async fn taken_here(
-        &mut self,
-        tx: B256,
-        room: &mut Option<Reservation>,
-    ) -> Result<bool, ControlError> {
-        let intent = self.tools.store.intent_of_tx(tx).await?;
-        if let Some(claim) = intent.as_ref().and_then(|id| self.claims.remove(id)) {
-            *room = room.take().or(claim.room);
-        }
-        Ok(intent.is_some())
     }
 
     /// Steps one seat, writes it down, then carries the effects out.
@@ -276,6 +261,9 @@ impl Control {
             return;
         };
         let Ok(spec) = entry.spec.clone() else { return };
+        if held.work.is_some() {
+            return;
+        }
         let keyed = seed_of(entry, key);
         if key.is_jurors() && keyed.is_none() {
             return;
@@ -284,7 +272,7 @@ impl Control {
         let (wanted, room) = (held.seat.work.count, held.room.take());
         (held.work, held.keyed) = (Some(cancel.clone()), keyed);
         let (work, commit_by) = (held.seat.work, held.seat.round.commit_by);
-        let room = room.unwrap_or_else(|| self.room_for(key, spec.resources, wanted));
+        let room = self.room_for(key, room, spec.resources, wanted);
         self.tidied = false;
         let order = Order {
             key,

@@ -331,3 +331,46 @@ async fn a_broken_state_of_one_chain_is_told_and_is_nothing_to_the_other() {
     assert!(blocked.is_empty(), "{blocked:?}");
     executor.kill().await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chain_that_is_started_again_finds_the_machine_it_promised() {
+    let (here, there) = two().await;
+    let executor = Executor::start(both(&here, &there)).await.unwrap();
+    let job = |scene: &Scene, nap: &str, cpu_millis| {
+        let mut spec = scene.spec(&["nap", nap], 1);
+        spec.resources.cpu_millis = cpu_millis;
+        spec
+    };
+    let half = there.post(&job(&there, "6000", 1_000)).await;
+    says(&executor, "its task runs", |status| {
+        status.chains[1].running_tasks == 1
+    })
+    .await;
+    // As on a full disk: no lease can be written down.
+    let database = here.state_dir(ME).join("chains/there/executor.sqlite");
+    let database = rusqlite::Connection::open(database).unwrap();
+    database.busy_timeout(Duration::from_secs(10)).unwrap();
+    let full = "BEFORE INSERT ON leases BEGIN SELECT raise(ABORT, 'no space'); END";
+    database
+        .execute_batch(&format!("CREATE TRIGGER full {full}"))
+        .unwrap();
+    let small = there.post(&job(&there, "10", 500)).await;
+    eventually("it is told", || async {
+        let (_, why) = page(&executor, "readyz").await;
+        why.contains("there: control failed: the database failed: no space")
+    })
+    .await;
+    // Half of the machine is still promised: what needs all of it waits.
+    let all = here.post(&job(&here, "10", 2_000)).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(here.count(all, "Claimed").await, 0);
+    database.execute_batch("DROP TRIGGER full").unwrap();
+    there.settled(half, 1).await;
+    there.settled(small, 1).await;
+    here.settled(all, 1).await;
+    for scene in [&here, &there] {
+        let me = scene.net.key(ME).address();
+        assert_eq!(scene.free_stake(me).await, PURSE);
+    }
+    executor.stop().await.unwrap();
+}
