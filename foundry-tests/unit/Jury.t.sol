@@ -2,6 +2,7 @@
 pragma solidity 0.8.34;
 
 import {DisputeBase} from "../helpers/DisputeBase.sol";
+import {Hashes} from "@openzeppelin/contracts/utils/cryptography/Hashes.sol";
 import {IMarket} from "piecework/IMarket.sol";
 
 /// `sealJury`, the draw, `joinJury` and `commitVote`.
@@ -141,6 +142,39 @@ contract JuryTest is DisputeBase {
         for (uint256 step; step < 4; ++step) {
             assertGt(met[step], 0, "a step was never met");
         }
+    }
+
+    /// The draw of a list's jury goes on, however small a part of all stake the list has. (P-21)
+    function test_draw_ofAList() public {
+        stakeOf(bob, 500_000 * UNIT);
+        vm.warp(time() + 1 days);
+        bytes32[2] memory leaves;
+        address[2] memory listed = [alice, jurors[0]];
+        for (uint256 i; i < 2; ++i) {
+            leaves[i] = keccak256(bytes.concat(keccak256(abi.encode(listed[i]))));
+        }
+        IMarket.Job memory j = aJob();
+        (j.terms.nonce, j.terms.providers) = (100, Hashes.commutativeKeccak256(leaves[0], leaves[1]));
+        for (uint256 i; i < 2; ++i) {
+            bytes32[] memory proof = new bytes32[](1);
+            proof[0] = leaves[1 - i];
+            market.admit(j.terms.providers, listed[i], proof);
+        }
+        start(j);
+        open(RIGHT);
+        (bytes32 seed, uint128 total, uint64 sealedAt) = market.sealOf(_key());
+        uint256 lot = uint256(keccak256(abi.encode(seed, _key(), jurors[0]))) >> 192;
+        uint64 steps;
+        while (lot * total / 2 ** 64 >= S * 3 * 2 ** steps) {
+            ++steps;
+        }
+        assertGt(steps, 2, "an open jury would not be drawn so far");
+        uint64 from = sealedAt + steps * 15;
+        vm.warp(from - 1);
+        _expectNotDrawn(jurors[0], from);
+        vm.warp(from);
+        joinJury(jurors[0]);
+        assertEq(uint8(market.seatOf(jobId, 0, round, number, jurors[0])), uint8(IMarket.Seat.Joined));
     }
 
     /// A stake that grew less than a day before `post` does not count. (P-21)

@@ -137,6 +137,22 @@ contract RedundantDrawTest is RedundantBase {
         _notDrawn(0, anyone, NEVER);
     }
 
+    /// P-21: all stake is the smaller of two sums, at `post` and at the seal: what left does not make the shares of
+    /// those who stayed smaller, nor does what came.
+    function test_P21_seal_smallerSum() public {
+        _postRedundant(3, 2);
+        vm.prank(alice);
+        market.unstake(alice, STAKE);
+        _seal();
+        (, uint128 total,) = market.sealOf(jobId);
+        assertEq(total, 5 * STAKE);
+        _postRedundant(3, 2);
+        stakeOf(alice, 7 * STAKE);
+        _seal();
+        (, total,) = market.sealOf(jobId);
+        assertEq(total, 5 * STAKE);
+    }
+
     /// P-21: stake that last grew less than a day before `post` does not count at all.
     function test_P21_stakeAge() public {
         vm.warp(time() + 1 days);
