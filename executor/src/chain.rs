@@ -138,7 +138,7 @@ pub(crate) struct Service {
     pub(crate) private: DirStore,
     pub(crate) http: HttpClient,
     pub(crate) shelf: Shelf,
-    /// Room for what a process before this one began.
+    /// Room for what is begun, while nobody does it.
     pub(crate) promised: Promised,
     pub(crate) place: Place,
     /// Told when nothing bonded is unfinished here.

@@ -122,7 +122,7 @@ pub(crate) struct Tools {
     pub(crate) watch: crate::config::Watch,
     pub(crate) clock: ChainClock,
     pub(crate) capacity: Capacity,
-    /// Room for what a process before this one began.
+    /// Room for what is begun, while nobody did it.
     pub(crate) promised: Promised,
     pub(crate) lease_tasks: u32,
     pub(crate) policy: Policy,

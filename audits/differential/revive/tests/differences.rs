@@ -21,17 +21,25 @@ use piecework_revive::target::{InRevive, RANDOMNESS};
 /// Where there is a contract that returns `block.prevrandao`.
 const ASKS: Address = Address::repeat_byte(0x77);
 
-/// A token that does what the comment there says.
-const CALLS_BACK: Address = Address::repeat_byte(0x78);
+/// Tokens that call `burned()` of who calls them, and then say 1; if they were not answered, the first one reverts with the
+/// selector of what it was asked.
+const CALL_BACK: [Address; 2] = [Address::repeat_byte(0x78), Address::repeat_byte(0x79)];
 
-/// Calls `burned()` of its caller, reverts with nothing if that fails, and says 1.
-const CALL_BACK: [u8; 34] = [
-    0x63, 0x73, 0xf4, 0x25, 0x61, 0x60, 0xe0, 0x1b, 0x5f, 0x52, // mstore(0, burned() << 224)
-    0x5f, 0x5f, 0x60, 0x04, 0x5f, 0x5f, 0x33, 0x5a,
-    0xf1, // call(gas(), caller(), 0, 0, 4, 0, 0)
-    0x60, 0x19, 0x57, 0x5f, 0x5f, 0xfd, // if not, revert(0, 0)
-    0x5b, 0x60, 0x01, 0x5f, 0x52, 0x60, 0x20, 0x5f, 0xf3, // return(1)
-];
+/// The code of such a token.
+fn calling_back(insists: bool) -> Vec<u8> {
+    let mut code = vec![
+        0x63, 0x73, 0xf4, 0x25, 0x61, 0x60, 0xe0, 0x1b, 0x5f,
+        0x52, // mstore(0, burned() << 224)
+        0x5f, 0x5f, 0x60, 0x04, 0x5f, 0x5f, 0x33, 0x5a,
+        0xf1, // call(gas(), caller(), 0, 0, 4, 0, 0)
+    ];
+    if insists {
+        code.extend([0x60, 0x1e, 0x57]); // if so, go on
+        code.extend([0x5f, 0x35, 0x5f, 0x52, 0x60, 0x04, 0x5f, 0xfd]); // revert with the selector
+    }
+    code.extend([0x5b, 0x60, 0x01, 0x5f, 0x52, 0x60, 0x20, 0x5f, 0xf3]); // return(1)
+    code
+}
 
 /// A market with `DevToken`, or with the token at this address.
 fn deploy(venue: &dyn Venue, token: Option<Address>) -> Box<dyn Target> {
@@ -40,7 +48,8 @@ fn deploy(venue: &dyn Venue, token: Option<Address>) -> Box<dyn Target> {
         token: token.map_or_else(|| Ok(token_code().into()), Err),
         odd: vec![
             (ASKS, vec![0x44, 0x5f, 0x52, 0x60, 0x20, 0x5f, 0xf3]),
-            (CALLS_BACK, CALL_BACK.to_vec()),
+            (CALL_BACK[0], calling_back(true)),
+            (CALL_BACK[1], calling_back(false)),
         ],
         arguments: Constructor {
             token: token.unwrap_or(MARKET_TOKEN),
@@ -147,7 +156,7 @@ fn one_transaction_does_less_in_pallet_revive() {
     }
 }
 
-/// As ERC-777's hooks may. No token that is meant for this market does.
+/// Hooks of ERC-777 may do that. No token that is meant for this market does.
 #[test]
 fn ink_does_not_answer_a_token_that_calls_it_while_it_moves() {
     let Some(ink) = InRevive::ink() else {
@@ -155,22 +164,28 @@ fn ink_does_not_answer_a_token_that_calls_it_while_it_moves() {
     };
     let (revm, revive) = (Revm(solidity()), InRevive::solidity());
     let venues: [&dyn Venue; 3] = [&revm, &revive, &ink];
-    let said = venues.map(|venue| {
-        let mut target = deploy(venue, Some(CALLS_BACK));
-        let message = Message {
-            caller: Address::repeat_byte(0x66),
-            data: IMarket::stakeCall { amount: 5 }.abi_encode(),
-            ..Message::default()
-        };
-        let answer = target.call(message, &block()).expect("an answer");
-        answer
-            .outcome
-            .expect_err("a deposit of a token that moves nothing")
-    });
-    // All of them heard its balance; in ink! it could not say that it moved.
-    let [revm, revive, ink] = said;
-    assert!(revm.starts_with(&IMarket::DepositShort::SELECTOR));
-    assert_eq!((revive, ink), (revm, Vec::new()));
+    for (token, insists) in CALL_BACK.into_iter().zip([true, false]) {
+        let [revm, revive, ink] = venues.map(|venue| {
+            let mut target = deploy(venue, Some(token));
+            let message = Message {
+                caller: Address::repeat_byte(0x66),
+                data: IMarket::stakeCall { amount: 5 }.abi_encode(),
+                ..Message::default()
+            };
+            let answer = target.call(message, &block()).expect("an answer");
+            answer
+                .outcome
+                .expect_err("a deposit of a token that moves nothing")
+        });
+        assert!(revm.starts_with(&IMarket::DepositShort::SELECTOR));
+        assert_eq!(revive, revm);
+        if insists {
+            // Its balance it could tell (that is no move); then it gave up.
+            assert_eq!(ink, keccak256("transferFrom(address,address,uint256)")[..4]);
+        } else {
+            assert_eq!(ink, revm);
+        }
+    }
 }
 
 /// A wallet's gas is a price in pallet-revive, and a PolkaVM contract cannot see how much is left for a call.

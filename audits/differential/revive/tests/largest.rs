@@ -3,12 +3,15 @@
 #![allow(clippy::expect_used)]
 
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
-use piecework_differential::bindings::IMarket;
+use piecework_differential::bindings::Call;
+use piecework_differential::bindings::IMarket::{self, IMarketCalls};
 use piecework_differential::model::job_of;
 use piecework_differential::world::World;
 use piecework_protocol::Store;
 use piecework_protocol::hash::{self, Ballot};
 use piecework_protocol::result::root_of;
+use piecework_protocol::rules::MAX_SPEC;
+use piecework_protocol::types::Phase;
 use piecework_revive::target;
 
 /// Who posts.
@@ -128,19 +131,27 @@ fn all_digests_of_the_largest_lease_fit_into_a_transaction() {
 /// With more seats than this a job is not posted (`BadQuorum`).
 const SEATS: u8 = 15;
 
+/// Apart, and with the last reveal.
 #[test]
 fn a_round_of_the_most_seats_settles_in_one_transaction() {
     let providers: Vec<[u8; 20]> = (1..=SEATS).map(|number| [0xb0 + number; 20]).collect();
     let mut world = everywhere(&providers);
-    let job = job(1, 1, SEATS, world.block.time);
-    assert!(world.make(CLIENT, post(&job).into()).expect("alike"));
+    for (nonce, apart) in [(0, true), (1, false)] {
+        let mut job = job(1, 1, SEATS, world.block.time);
+        job.terms.nonce = nonce;
+        settles(&mut world, &providers, &job, apart);
+    }
+}
+
+fn settles(world: &mut World, providers: &[[u8; 20]], job: &IMarket::Job, apart: bool) {
+    assert!(world.make(CLIENT, post(job).into()).expect("alike"));
     world.pass(5, 3);
     let seal = IMarket::sealCall { job: job.clone() };
     assert!(world.make(CLIENT, seal.into()).expect("alike"));
     world.pass(45, 1);
 
     let (first, round) = (0, 1);
-    let job_id = world.sides.model.hash_job(&job_of(&job));
+    let job_id = world.sides.model.hash_job(&job_of(job));
     let ballot = |provider: [u8; 20]| Ballot {
         job_id,
         first,
@@ -150,7 +161,7 @@ fn a_round_of_the_most_seats_settles_in_one_transaction() {
         vote: [1; 32],
         salt: [2; 32],
     };
-    for provider in &providers {
+    for provider in providers {
         let commitment = hash::commitment(&world.sides.model.host, &ballot(*provider));
         let commit = IMarket::commitCall {
             job: job.clone(),
@@ -161,8 +172,15 @@ fn a_round_of_the_most_seats_settles_in_one_transaction() {
         };
         assert!(world.make(*provider, commit.into()).expect("alike"));
     }
-    for provider in &providers {
+    let store = &world.sides.model.store;
+    let mut panel: Vec<u32> = providers
+        .iter()
+        .map(|account| store.number(account))
+        .collect();
+    panel.sort_unstable();
+    for (place, provider) in providers.iter().enumerate() {
         let ballot = ballot(*provider);
+        let last = place + 1 == providers.len();
         let reveal = IMarket::revealCall {
             job: job.clone(),
             first,
@@ -170,37 +188,77 @@ fn a_round_of_the_most_seats_settles_in_one_transaction() {
             root: ballot.vote.into(),
             manifest: B256::ZERO,
             salt: ballot.salt.into(),
-            panel: Vec::new(),
+            panel: if last && !apart {
+                panel.clone()
+            } else {
+                Vec::new()
+            },
         };
         assert!(world.make(*provider, reveal.into()).expect("alike"));
     }
-    let store = &world.sides.model.store;
-    let mut panel: Vec<u32> = providers
-        .iter()
-        .map(|account| store.number(account))
-        .collect();
-    panel.sort_unstable();
-    let settle = IMarket::settleCall {
-        job,
-        first,
-        root: B256::repeat_byte(1),
-        panel,
-    };
-    assert!(world.make(CLIENT, settle.into()).expect("alike"));
+    if apart {
+        let settle = IMarket::settleCall {
+            job: job.clone(),
+            first,
+            root: B256::repeat_byte(1),
+            panel,
+        };
+        assert!(world.make(CLIENT, settle.into()).expect("alike"));
+    }
+    assert_eq!(
+        world.sides.model.store.lease(&job_id, first).phase,
+        Phase::Settled
+    );
 }
 
 /// As many as the client of this repository closes with one call.
 const LEASES: u32 = 100;
 
+/// Those that never had a round; and those whose providers are late, each of whom loses a part of its bond by it.
 #[test]
 fn a_hundred_leases_close_in_one_transaction() {
+    let provider = [0xb0; 20];
+    let mut world = everywhere(&[provider]);
+    for (nonce, seats) in [(0, 3), (1, 1)] {
+        let mut job = job(LEASES, 1, seats, world.block.time);
+        job.terms.nonce = nonce;
+        assert!(world.make(CLIENT, post(&job).into()).expect("alike"));
+        for _ in 0..if seats == 1 { LEASES } else { 0 } {
+            let claim = IMarket::claimCall {
+                job: job.clone(),
+                provider: provider.into(),
+                count: 1,
+            };
+            assert!(world.make(provider, claim.into()).expect("alike"));
+        }
+        world.pass(1_001, 1);
+        let close = IMarket::closeCall {
+            job,
+            firsts: (0..LEASES).collect(),
+        };
+        assert!(world.make(CLIENT, close.into()).expect("alike"));
+    }
+}
+
+/// The longest spec (`SpecTooLong`), and as many of them in one `multicall` as calldata of 128 KiB holds: they fit into an
+/// ink! contract's memory, too.
+#[test]
+fn the_longest_specs_are_posted_in_one_transaction() {
     let mut world = everywhere(&[]);
-    let job = job(LEASES, 1, 3, world.block.time);
-    assert!(world.make(CLIENT, post(&job).into()).expect("alike"));
-    world.pass(1_001, 1);
-    let close = IMarket::closeCall {
-        job,
-        firsts: (0..LEASES).collect(),
-    };
-    assert!(world.make(CLIENT, close.into()).expect("alike"));
+    let spec = vec![7; MAX_SPEC];
+    let calls = (0..7).map(|nonce| {
+        let mut job = job(1, 1, 1, world.block.time);
+        (job.terms.nonce, job.terms.spec) = (nonce, keccak256(&spec));
+        let spec = Bytes::from(spec.clone());
+        IMarketCalls::post(IMarket::postCall { job, spec })
+    });
+    let calls: Vec<IMarketCalls> = calls.collect();
+    let (block, all) = (world.block, Call::All(calls));
+    assert!(all.encode().len() > 112 * 1024);
+    assert!(
+        world
+            .sides
+            .step(CLIENT, &all, &block, false)
+            .expect("alike")
+    );
 }
