@@ -124,6 +124,10 @@ async fn killed_in_the_middle_of_a_lease_and_restarted_it_settles_and_nothing_is
     // Killed again after the end, restarted again: still nothing is sent twice.
     daemon.kill();
     let daemon = Daemon::start(&scene, 2);
+    eventually("its endpoint is sent", || async {
+        scene.sent(2).await - before >= 6
+    })
+    .await;
     tokio::time::sleep(Duration::from_secs(1)).await;
     daemon.terminate();
     for name in ["Claimed", "Submitted", "Settled"] {
