@@ -110,12 +110,10 @@ async fn an_images_healthcheck_is_not_run() {
         .sandbox
         .run(&prepared, "0xjob", 0, &bench.work, &cancel);
     let look = async {
-        tokio::time::sleep(std::time::Duration::from_millis(1_500)).await;
-        let label = format!("piecework.executor={}", bench.config.instance);
-        let [container] = &bench.engine.containers(&label).await.unwrap()[..] else {
-            panic!("not one container");
-        };
-        bench.engine.inspect(container).await.unwrap()
+        let container = bench.running().await;
+        // Time for a check, which would be made ten times a second.
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        bench.engine.inspect(&container).await.unwrap()
     };
     let (result, state) = tokio::join!(run, look);
     assert_eq!(result.unwrap().outcome, Outcome::Timeout);

@@ -1,6 +1,6 @@
 //! A sandbox on the real engine, a job around the workload, and the proof that nothing stays.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use alloy::primitives::B256;
 use piecework::{
@@ -114,6 +114,21 @@ impl Bench {
     pub(crate) fn stdout(&self, result: &TaskResult) -> String {
         let stdout = result.manifest.stdout().unwrap();
         String::from_utf8(self.work.read(&stdout.digest, 1 << 20).unwrap()).unwrap()
+    }
+
+    /// Waits until a container of this sandbox runs.
+    pub(crate) async fn running(&self) -> String {
+        let label = format!("{LABEL_EXECUTOR}={}", self.config.instance);
+        for _ in 0..200 {
+            for container in self.engine.containers(&label).await.unwrap() {
+                let state = self.engine.inspect(&container).await;
+                if state.is_ok_and(|state| state.running) {
+                    return container;
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("no container runs within ten seconds");
     }
 
     /// Ends the sandbox; then everything must be gone.

@@ -184,11 +184,8 @@ async fn a_task_that_somebody_kills_is_run_again() {
         .sandbox
         .run(&prepared, "0xjob", 0, &bench.work, &cancel);
     let kill = async {
-        tokio::time::sleep(Duration::from_millis(1_200)).await;
-        let label = format!("{LABEL_EXECUTOR}={}", bench.config.instance);
-        for container in bench.engine.containers(&label).await.unwrap() {
-            bench.engine.kill(&container).await.unwrap();
-        }
+        let container = bench.running().await;
+        bench.engine.kill(&container).await.unwrap();
     };
     let (result, ()) = tokio::join!(run, kill);
     assert_eq!(result.unwrap().outcome, Outcome::Timeout);

@@ -130,7 +130,7 @@ async fn what_was_there_before_what_has_a_name_and_what_runs_stays() {
     let sandbox = bench.sandbox.clone();
     let (work, token) = (bench.work.clone(), cancel.clone());
     let run = tokio::spawn(async move { sandbox.run(&prepared, "0xjob", 0, &work, &token).await });
-    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    bench.running().await;
     // A sandbox with the same notes that knows of no run.
     let mut config = bench.config.clone();
     config.instance = format!("{}-b", config.instance);
