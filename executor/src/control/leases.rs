@@ -39,6 +39,7 @@ impl Control {
             seats: std::collections::BTreeMap::new(),
             watching: super::watcher::Watching::default(),
             claims: std::collections::HashMap::new(),
+            mined_early: Vec::new(),
             head,
             synced: false,
             stake: Stake::default(),
@@ -125,14 +126,9 @@ impl Control {
         for job in self.tools.store.job_ids().await? {
             self.refresh(job).await?;
         }
-        // Those that were mined before: what came of them is found by now.
-        let ids: Vec<String> = self.claims.keys().cloned().collect();
-        for id in ids {
-            let intent = self.tools.store.intent(id.clone()).await?;
-            let open = [IntentState::Queued, IntentState::Sent];
-            if !intent.is_some_and(|intent| open.contains(&intent.state)) {
-                self.claims.remove(&id);
-            }
+        // What came of those is found by now.
+        for id in std::mem::take(&mut self.mined_early) {
+            self.claims.remove(&id);
         }
         let keys: Vec<Key> = self.leases.keys().copied().collect();
         for key in keys {
@@ -335,7 +331,8 @@ impl Control {
         let busy = if self.synced {
             self.is_busy()
         } else {
-            owes(&self.tools.store).await?
+            // Nobody asks before it is to stop.
+            !self.is_stopping() || owes(&self.tools.store).await?
         };
         self.tools.idle.send_replace(!busy);
         Ok(())

@@ -167,6 +167,8 @@ pub(crate) struct Control {
     seats: BTreeMap<seat::Key, HeldSeat>,
     watching: watcher::Watching,
     claims: HashMap<String, Claim>,
+    /// Those of them that were found mined before the chain was read.
+    mined_early: Vec<String>,
     head: Option<Block>,
     synced: bool,
     stake: stake::Stake,
@@ -274,10 +276,12 @@ impl Control {
     async fn outcome(&mut self, outcome: Outcome) -> Result<(), ControlError> {
         match outcome {
             Outcome::Mined { id, receipt } => {
-                // Before the chain is read nothing is made of it, and it keeps its room.
-                let claim = match self.synced {
-                    true => self.claims.remove(&id),
-                    false => None,
+                let claim = if self.synced {
+                    self.claims.remove(&id)
+                } else {
+                    // Before the chain is read nothing is made of it, and it keeps its room.
+                    self.mined_early.push(id);
+                    None
                 };
                 let events: Vec<EventAt> = receipt
                     .logs()
