@@ -228,17 +228,22 @@ async fn is_written(
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use alloy::primitives::Address;
+    use alloy::primitives::{Address, IntoLogData as _};
     use serde_json::json;
     use tempfile::TempDir;
 
     use super::*;
     use crate::{
         config,
-        store::{Block, JobRow, LeaseRow, Lock, NewIntent, SeatRow, TaskRow},
+        store::{Block, JobRow, LeaseRow, Lock, NewIntent, SeatRow, StoredEvent, TaskRow},
     };
 
     const JOB: B256 = B256::repeat_byte(1);
+    const BLOCK: Block = Block {
+        number: 1,
+        hash: B256::ZERO,
+        time: 1,
+    };
 
     fn capacity() -> Capacity {
         Capacity::new(config::Capacity {
@@ -275,12 +280,7 @@ mod tests {
             spec: spec(),
             fee_bps: 0,
         };
-        let block = Block {
-            number: 1,
-            hash: B256::ZERO,
-            time: 1,
-        };
-        store.set_head(block, vec![], vec![row]).await.unwrap();
+        store.set_head(BLOCK, vec![], vec![row]).await.unwrap();
         (store, dir)
     }
 
@@ -418,6 +418,43 @@ mod tests {
         let promised = Promised::of(&store, &capacity).await.unwrap();
         assert!(promised.take_claim(&id).is_some());
         store.put_seat(seat(0)).await.unwrap();
+        let promised = Promised::of(&store, &capacity).await.unwrap();
+        assert!(promised.take_claim(&id).is_none());
+        assert!(promised.take(key(0)).is_some());
+    }
+
+    #[tokio::test]
+    async fn a_claim_and_the_lease_that_it_got_have_one_room() {
+        let (store, _dir) = store().await;
+        let (id, tx) = (format!("claim/{JOB}/0-1-00000000"), B256::repeat_byte(9));
+        claim(&store, id.clone()).await;
+        let (mined, state) = (Some((1, B256::ZERO, tx)), IntentState::Mined);
+        store
+            .set_intent(id.clone(), state, mined, None, false)
+            .await
+            .unwrap();
+        let claimed = IMarket::Claimed {
+            jobId: JOB,
+            first: 0,
+            provider: Address::ZERO,
+            count: 1,
+            round: 1,
+            price: 0,
+            bond: 0,
+        };
+        let event = StoredEvent {
+            block: BLOCK,
+            log_index: 0,
+            tx,
+            job: JOB,
+            log: claimed.to_log_data(),
+        };
+        store.add_events(vec![event]).await.unwrap();
+        let capacity = capacity();
+        // Read, but not written down.
+        let promised = Promised::of(&store, &capacity).await.unwrap();
+        assert!(promised.take_claim(&id).is_some());
+        lease(&store, 0, "running").await;
         let promised = Promised::of(&store, &capacity).await.unwrap();
         assert!(promised.take_claim(&id).is_none());
         assert!(promised.take(key(0)).is_some());

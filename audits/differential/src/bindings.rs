@@ -1,6 +1,7 @@
 //! The ABI, as the Rust bindings of the SDK have it, and what the deployed contracts have beside it.
 #![allow(missing_docs, clippy::too_many_arguments)] // generated
 
+use alloy_primitives::{Address, B256, keccak256};
 use alloy_sol_types::sol;
 
 sol!(
@@ -159,4 +160,34 @@ calls! {
     fee: feeCall,
     setFee: setFeeCall,
     burned: burnedCall,
+}
+
+/// A job of one task, open for a thousand seconds, whose work is free of charge. Tests change what they are about.
+pub fn free_job(client: Address, now: u64) -> IMarket::Job {
+    IMarket::Job {
+        terms: IMarket::Terms {
+            client,
+            nonce: 0,
+            spec: keccak256(b""),
+            tasks: 1,
+            maxLease: 1,
+            replicas: 1,
+            quorum: 1,
+            providers: B256::ZERO,
+            verifier: Address::ZERO,
+        },
+        price: IMarket::Price {
+            minPrice: 0,
+            maxPrice: 0,
+            bond: 0,
+            juryFee: 0,
+        },
+        timing: IMarket::Timing {
+            opensAt: now,
+            ramp: 0,
+            closesAt: now + 1_000,
+            runWindow: 100,
+            challengeWindow: 100,
+        },
+    }
 }

@@ -7,7 +7,7 @@
     clippy::print_stdout
 )]
 
-use piecework_differential::bindings::IMarket;
+use piecework_differential::bindings::{IMarket, free_job};
 use piecework_differential::code::{Code, setting};
 use piecework_differential::replay::hunt_and_keep;
 use piecework_differential::world::World;
@@ -39,32 +39,8 @@ fn rounds_end_alike() {
     let mut world = World::new(1, &Code::in_revm()).expect("a market");
     let client = world.people[2].address;
     let now = world.block.time;
-    let job = IMarket::Job {
-        terms: IMarket::Terms {
-            client: client.into(),
-            nonce: 0,
-            spec: alloy_primitives::keccak256(b""),
-            tasks: 1,
-            maxLease: 1,
-            replicas: 1,
-            quorum: 1,
-            providers: alloy_primitives::B256::ZERO,
-            verifier: alloy_primitives::Address::ZERO,
-        },
-        price: IMarket::Price {
-            minPrice: 0,
-            maxPrice: 0,
-            bond: 0,
-            juryFee: 0,
-        },
-        timing: IMarket::Timing {
-            opensAt: now,
-            ramp: 0,
-            closesAt: now + 1_000_000,
-            runWindow: 1,
-            challengeWindow: 0,
-        },
-    };
+    let mut job = free_job(client.into(), now);
+    (job.timing.closesAt, job.timing.runWindow) = (now + 1_000_000, 1);
     let post = IMarket::postCall {
         job: job.clone(),
         spec: Vec::new().into(),

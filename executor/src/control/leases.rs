@@ -258,8 +258,7 @@ impl Control {
             return Ok(false);
         };
         let claimed = self.claims.remove(&intent).and_then(|claim| claim.room);
-        let kept = || self.tools.promised.take_claim(&intent);
-        let found = claimed.or_else(|| kept().map(|(room, _)| room));
+        let found = claimed.or_else(|| Some(self.tools.promised.take_claim(&intent)?.0));
         *room = room.take().or(found);
         Ok(true)
     }

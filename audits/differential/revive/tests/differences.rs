@@ -9,7 +9,7 @@
 use alloy_primitives::{Address, B256, Bytes, keccak256};
 use alloy_sol_types::{SolCall, SolError};
 use piecework_differential::bindings::IMarket::IMarketCalls;
-use piecework_differential::bindings::{Call, Constructor, IMarket, multicallCall};
+use piecework_differential::bindings::{Call, Constructor, IMarket, free_job, multicallCall};
 use piecework_differential::chain::Block;
 use piecework_differential::code::{Code, solidity, token as token_code};
 use piecework_differential::evm::Revm;
@@ -198,32 +198,8 @@ fn ink_asks_a_verifier_whatever_gas_is_left() {
     let mut world = World::new(1, &code).expect("a market");
     let (client, provider) = (world.people[2].address, world.people[0].address);
     let now = world.block.time;
-    let job = IMarket::Job {
-        terms: IMarket::Terms {
-            client: client.into(),
-            nonce: 0,
-            spec: keccak256(b""),
-            tasks: 1,
-            maxLease: 1,
-            replicas: 1,
-            quorum: 1,
-            providers: B256::ZERO,
-            verifier: CONTRACTS[1].into(),
-        },
-        price: IMarket::Price {
-            minPrice: 0,
-            maxPrice: 0,
-            bond: 0,
-            juryFee: 0,
-        },
-        timing: IMarket::Timing {
-            opensAt: now,
-            ramp: 0,
-            closesAt: now + 1_000,
-            runWindow: 100,
-            challengeWindow: 0,
-        },
-    };
+    let mut job = free_job(client.into(), now);
+    job.terms.verifier = CONTRACTS[1].into();
     let post = IMarket::postCall {
         job: job.clone(),
         spec: Bytes::new(),

@@ -2,9 +2,10 @@
 //! whoever must make that call would lose a bond, or wait for money for ever.
 #![allow(clippy::expect_used)]
 
-use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
+use alloy_primitives::{B256, Bytes, U256, keccak256};
 use piecework_differential::bindings::Call;
 use piecework_differential::bindings::IMarket::{self, IMarketCalls};
+use piecework_differential::bindings::free_job;
 use piecework_differential::model::job_of;
 use piecework_differential::world::World;
 use piecework_protocol::Store;
@@ -47,32 +48,12 @@ fn everywhere(providers: &[[u8; 20]]) -> World {
 
 /// A job of the client.
 fn job(tasks: u32, lease: u32, seats: u8, now: u64) -> IMarket::Job {
-    IMarket::Job {
-        terms: IMarket::Terms {
-            client: CLIENT.into(),
-            nonce: 0,
-            spec: keccak256(b""),
-            tasks,
-            maxLease: lease,
-            replicas: seats,
-            quorum: seats / 2 + 1,
-            providers: B256::ZERO,
-            verifier: Address::ZERO,
-        },
-        price: IMarket::Price {
-            minPrice: 5,
-            maxPrice: 5,
-            bond: 3,
-            juryFee: if seats == 1 { 1 } else { 0 },
-        },
-        timing: IMarket::Timing {
-            opensAt: now,
-            ramp: 0,
-            closesAt: now + 1_000,
-            runWindow: 100,
-            challengeWindow: 100,
-        },
-    }
+    let mut job = free_job(CLIENT.into(), now);
+    (job.terms.tasks, job.terms.maxLease) = (tasks, lease);
+    (job.terms.replicas, job.terms.quorum) = (seats, seats / 2 + 1);
+    (job.price.minPrice, job.price.maxPrice, job.price.bond) = (5, 5, 3);
+    job.price.juryFee = u128::from(seats == 1);
+    job
 }
 
 fn post(job: &IMarket::Job) -> IMarket::postCall {

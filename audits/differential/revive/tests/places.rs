@@ -2,15 +2,14 @@
 //! market.
 #![allow(clippy::expect_used)]
 
-use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
+use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_sol_types::SolCall;
 use piecework_differential::MARKET_TOKEN;
-use piecework_differential::bindings::{Constructor, DevToken, IMarket};
-use piecework_differential::code::{solidity, token};
-use piecework_differential::evm::Revm;
+use piecework_differential::bindings::{Constructor, DevToken, IMarket, free_job};
+use piecework_differential::code::token;
 use piecework_differential::odd;
-use piecework_differential::target::{Message, Plan, Target, Venue};
-use piecework_revive::target::{InRevive, everywhere};
+use piecework_differential::target::{Message, Plan};
+use piecework_revive::target::everywhere;
 
 #[test]
 fn constructors_refuse_the_same() {
@@ -20,36 +19,6 @@ fn constructors_refuse_the_same() {
 #[test]
 fn odd_tokens_are_refused_the_same() {
     odd::odd_tokens_are_refused_the_same(&everywhere());
-}
-
-/// A job of one task, whose work is free of charge.
-fn job(client: Address, verifier: Address, now: u64) -> IMarket::Job {
-    IMarket::Job {
-        terms: IMarket::Terms {
-            client,
-            nonce: 0,
-            spec: keccak256(b""),
-            tasks: 1,
-            maxLease: 1,
-            replicas: 1,
-            quorum: 1,
-            providers: B256::ZERO,
-            verifier,
-        },
-        price: IMarket::Price {
-            minPrice: 0,
-            maxPrice: 0,
-            bond: 0,
-            juryFee: 0,
-        },
-        timing: IMarket::Timing {
-            opensAt: now,
-            ramp: 0,
-            closesAt: now + 1_000,
-            runWindow: 100,
-            challengeWindow: 100,
-        },
-    }
 }
 
 /// Asks its caller how much was burned, and says yes if it was answered.
@@ -90,11 +59,8 @@ fn a_verifier_may_read_the_market() {
         },
         block,
     };
-    let mut venues: Vec<Box<dyn Venue>> =
-        vec![Box::new(Revm(solidity())), Box::new(InRevive::solidity())];
-    venues.extend(InRevive::ink().map(|ink| -> Box<dyn Venue> { Box::new(ink) }));
-    for venue in venues {
-        let mut target: Box<dyn Target> = venue.deploy(&plan).expect("a place").expect("a market");
+    for venue in everywhere().venues {
+        let mut target = venue.deploy(&plan).expect("a place").expect("a market");
         let mint = DevToken::mintCall {
             to: provider,
             amount: U256::from(1),
@@ -107,7 +73,8 @@ fn a_verifier_may_read_the_market() {
             let answer = target.token_call(provider, data, &block);
             assert!(answer.expect("an answer").outcome.is_ok());
         }
-        let job = job(provider, verifier, block.time);
+        let mut job = free_job(provider, block.time);
+        job.terms.verifier = verifier;
         let calls = [
             IMarket::stakeCall { amount: 1 }.abi_encode(),
             IMarket::postCall {
