@@ -146,23 +146,6 @@ fn measure(recorder: &PrometheusRecorder, status: &ChainStatus) {
     };
     counter("piecework_leases_settled_total", status.settled);
     counter("piecework_leases_lost_total", status.lost);
-    let watch = &status.watch;
-    plain("piecework_watch_ledger", watch.balance as f64);
-    plain("piecework_watch_at_stake", watch.at_stake as f64);
-    plain("piecework_watch_paid_out", watch.paid_out as f64);
-    plain("piecework_watch_paid_in", watch.paid_in as f64);
-    counter("piecework_watch_results_total", watch.results);
-    counter("piecework_watch_reruns_total", watch.reruns);
-    counter("piecework_watch_differences_total", watch.differences);
-    for (verdict, count) in [
-        ("open", watch.open),
-        ("won", watch.won),
-        ("lost", watch.lost),
-        ("inconclusive", watch.inconclusive),
-    ] {
-        let label = Label::new("verdict", verdict);
-        gauge("piecework_watch_challenges", Some(label), count as f64);
-    }
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use piecework::{
     chain::{ChainError, ChainOptions, IMarket, check_market, connect, keys},
 };
 use tokio::{
-    sync::{Mutex as AsyncMutex, Semaphore, mpsc, watch},
+    sync::{Mutex as AsyncMutex, mpsc, watch},
     task::JoinHandle,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -33,7 +33,6 @@ use crate::{
     sender::Sender,
     store::{NewIntent, Store},
     supervise::{GivenUp, supervise},
-    watch::rerun::Rerunner,
     work::{Shelf, Workshop},
 };
 
@@ -153,10 +152,8 @@ pub(crate) struct Common {
     pub(crate) depot: Depot,
     pub(crate) capacity: Capacity,
     pub(crate) lease_tasks: u32,
-    /// For outputs of re-runs, until their digest is known.
+    /// For outputs of trials, until they are compared.
     pub(crate) scratch: std::path::PathBuf,
-    /// Results of others that are looked at together.
-    pub(crate) places: Arc<Semaphore>,
     pub(crate) retention: Retention,
     pub(crate) blob_url: Url,
     pub(crate) stopping: watch::Receiver<Stopping>,
@@ -291,27 +288,17 @@ impl Service {
         if self.signer.address() == config.provider {
             self.publish_endpoint(&rpc, &sender).await?;
         }
-        let rerunner = Rerunner {
-            shop: shop.clone(),
-            rpc: rpc.clone(),
-            market: config.market,
-            capacity: common.capacity.clone(),
-            scratch: common.scratch.clone(),
-            places: common.places.clone(),
-        };
         let tools = Tools {
             provider: config.provider,
             operator: self.signer.address(),
             market: config.market,
-            chain_id: config.chain_id,
             times,
             rpc: rpc.clone(),
             link: link.clone(),
             store: self.store.clone(),
             sender: sender.clone(),
             shop,
-            rerunner,
-            watch: config.watch,
+            scratch: common.scratch.clone(),
             clock: clock.clone(),
             capacity: common.capacity.clone(),
             promised: self.promised.clone(),
@@ -349,19 +336,19 @@ impl Service {
                 place.write(|status| status.blocked = vec![why]);
             }
         };
-        let watched = (ended.clone(), given_up.clone(), failed("follower"));
+        let parts = (ended.clone(), given_up.clone(), failed("follower"));
         let follower = async move {
-            let (ended, given_up, failed) = watched;
+            let (ended, given_up, failed) = parts;
             supervise("follower", ended, given_up, failed, || follow.run()).await;
         };
-        let watched = (ended.clone(), given_up.clone(), failed("sender"));
+        let parts = (ended.clone(), given_up.clone(), failed("sender"));
         let sending = async move {
-            let (ended, given_up, failed) = watched;
+            let (ended, given_up, failed) = parts;
             supervise("sender", ended, given_up, failed, || sender.run()).await;
         };
-        let watched = (ended.clone(), given_up.clone(), failed("control"));
+        let parts = (ended.clone(), given_up.clone(), failed("control"));
         let control = async move {
-            let (ended, given_up, failed) = watched;
+            let (ended, given_up, failed) = parts;
             let control = || async {
                 let mut inbox = inbox.lock().await;
                 Control::run(tools.clone(), &mut inbox).await

@@ -6,7 +6,7 @@ use piecework::chain::{ChainError, IMarket};
 use crate::{
     ChainConfig, Config, Error,
     chain::{Reached, operator_key, reach},
-    control, start,
+    start,
 };
 
 /// One thing that was looked at.
@@ -14,7 +14,7 @@ use crate::{
 pub struct Finding {
     /// Of which chain; `None` for what all share.
     pub chain: Option<String>,
-    /// What: `chain`, `key`, `stake`, `gas`, `endpoint`, `watch`, `engine`.
+    /// What: `chain`, `key`, `stake`, `gas`, `endpoint`, `engine`.
     pub what: &'static str,
     /// Whether it is as it must be.
     pub ok: bool,
@@ -123,19 +123,6 @@ async fn look(
         !gas.is_zero(),
         format!("{operator} has {gas} wei for gas"),
     ));
-
-    if config.watch.share > 0.0 {
-        let ledger = market.balanceOf(operator).call().await;
-        let ledger = ledger.map_err(|error| ChainError::from_contract("balanceOf", error))?;
-        findings.push(match ledger {
-            0 => finding("watch", false, control::unfunded(operator)),
-            _ => finding(
-                "watch",
-                true,
-                format!("the ledger of {operator} has {ledger} units for challenges"),
-            ),
-        });
-    }
 
     let profile = market.profileOf(config.provider).call().await;
     let profile = profile.map_err(|error| ChainError::from_contract("profileOf", error))?;

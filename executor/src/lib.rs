@@ -1,5 +1,5 @@
 //! The provider's daemon: takes leases, and seats of redundant leases and of juries, runs their tasks in
-//! a sandbox, submits results. If its owner wants, it watches others' results and challenges wrong ones.
+//! a sandbox, submits results.
 //!
 //! [`Executor::start`] runs everything inside the caller's runtime; several executors can live in
 //! one process, each with a state directory of its own. Data flows one way:
@@ -36,7 +36,6 @@ mod status;
 pub mod store;
 mod supervise;
 mod trial;
-mod watch;
 mod work;
 
 #[cfg(test)]
@@ -51,7 +50,7 @@ use url::Url;
 pub use check::{Finding, check};
 pub use config::{ChainConfig, Config, Flags};
 pub use error::Error;
-pub use status::{ChainStatus, LeaseStatus, SkippedJob, Status, WatchStatus};
+pub use status::{ChainStatus, LeaseStatus, SkippedJob, Status};
 
 use control::Stopping;
 use start::Running;

@@ -8,10 +8,7 @@ use piecework::{
     blobs::{BoundedListener, DirStore, HttpClient, HttpPolicy, StoreLimits},
     digest::Digest,
 };
-use tokio::{
-    net::TcpListener,
-    sync::{Semaphore, watch},
-};
+use tokio::{net::TcpListener, sync::watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument as _;
 use url::Url;
@@ -89,9 +86,6 @@ pub(crate) async fn start(config: Config) -> Result<Running, Error> {
         capacity: Capacity::new(config.capacity),
         lease_tasks: config.capacity.lease_tasks,
         scratch: empty_dir(dir.join("reruns"))?,
-        places: Arc::new(Semaphore::new(
-            usize::try_from(config.capacity.tasks).unwrap_or(1).max(1),
-        )),
         retention: config.retention,
         blob_url: blob_url.clone(),
         stopping: stopping_seen,

@@ -53,51 +53,6 @@ pub struct ChainStatus {
     pub settled: u64,
     /// Leases lost (expired, or released) since then.
     pub lost: u64,
-    /// What was watched of others' results since then.
-    pub watch: WatchStatus,
-}
-
-/// Others' results that were watched since the state directory was made, and what came of it.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct WatchStatus {
-    /// Share of a result's tasks that is run again; 0 if nothing is watched.
-    pub share: f64,
-    /// Units in the ledger of the key that signs: what challenges are paid from, and rewards go to.
-    pub balance: u128,
-    /// Units of it in open challenges, those on their way included.
-    pub at_stake: u128,
-    /// Results of which a sample was drawn.
-    pub results: u64,
-    /// Those that are being checked now.
-    pub working: u64,
-    /// Tasks run again, each time counted.
-    pub reruns: u64,
-    /// Results whose sample was as their provider says.
-    pub same: u64,
-    /// Results with a wrong output.
-    pub differences: u64,
-    /// Results of specs that are not deterministic.
-    pub unsteady: u64,
-    /// Results whose digests their provider does not serve.
-    pub unserved: u64,
-    /// Results whose image or input cannot be had.
-    pub unobtainable: u64,
-    /// Results for which time or room did not suffice.
-    pub unfinished: u64,
-    /// Challenges that wait for their jury.
-    pub open: u64,
-    /// Challenges that convicted the provider, with a reward.
-    pub won: u64,
-    /// Challenges whose deposit is gone.
-    pub lost: u64,
-    /// Challenges without a verdict.
-    pub inconclusive: u64,
-    /// Units put down in challenges.
-    pub paid_out: u128,
-    /// Units that came back, rewards included.
-    pub paid_in: u128,
-    /// What keeps it from challenging, and what to do.
-    pub trouble: Option<String>,
 }
 
 /// One lease.

@@ -406,10 +406,10 @@ fn read_manifest(
 }
 
 /// Counts a running task, also when its future is dropped.
-pub(crate) struct Counted(Arc<AtomicU32>);
+struct Counted(Arc<AtomicU32>);
 
 impl Counted {
-    pub(crate) fn new(running: &Arc<AtomicU32>) -> Self {
+    fn new(running: &Arc<AtomicU32>) -> Self {
         running.fetch_add(1, Ordering::Relaxed);
         Self(running.clone())
     }

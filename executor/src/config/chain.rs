@@ -100,26 +100,6 @@ pub struct ChainTiming {
     pub from_block: u64,
 }
 
-/// How much of others' results is run again, and challenged if it is wrong.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Watch {
-    /// Share of the tasks of each result (0 to 1) that is run again, at least one; 0 watches nothing.
-    pub share: f64,
-    /// Most units of the operator's ledger in open challenges at the same time. Nothing is watched without it.
-    pub max_deposit: Option<u128>,
-    /// Most challenges that are open at the same time.
-    pub max_open: u32,
-}
-
-impl Watch {
-    /// Watches nothing.
-    pub const OFF: Self = Self {
-        share: 0.0,
-        max_deposit: None,
-        max_open: 8,
-    };
-}
-
 /// One chain that is served: a market, and the provider that works there.
 #[derive(Clone, Debug)]
 pub struct ChainConfig {
@@ -138,8 +118,6 @@ pub struct ChainConfig {
     pub operator: OperatorKey,
     /// What is worth taking.
     pub policy: Policy,
-    /// What is watched of others' results.
-    pub watch: Watch,
     /// How the chain is followed.
     pub timing: ChainTiming,
 }
@@ -165,7 +143,6 @@ impl ChainConfig {
                 try_seconds: 600,
                 allow_private_sources: true,
             },
-            watch: Watch::OFF,
             timing: ChainTiming {
                 poll: Duration::from_millis(50),
                 confirmations: 8,
@@ -211,20 +188,6 @@ impl ChainConfig {
             ));
         }
         zero("chain.policy.max_leases", self.policy.max_leases.into())?;
-        zero("chain.watch.max_open", self.watch.max_open.into())?;
-        if !(0.0..=1.0).contains(&self.watch.share) {
-            return Err(self.invalid(
-                "chain.watch.share",
-                format!("{} is not between 0 and 1", self.watch.share),
-            ));
-        }
-        if self.watch.share > 0.0 && self.watch.max_deposit.is_none() {
-            return Err(self.invalid(
-                "chain.watch.max_deposit",
-                "must be set where chain.watch.share is above 0: a challenge that a jury does not follow loses its \
-                 deposit, so say how much of the operator's ledger may be in challenges at the same time",
-            ));
-        }
         if !matches!(self.rpc_url.scheme(), "http" | "https") {
             return Err(self.invalid(
                 "chain.rpc_url",

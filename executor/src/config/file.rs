@@ -6,7 +6,7 @@ use alloy::signers::local::PrivateKeySigner;
 
 use super::{
     Capacity, ChainConfig, ChainTiming, Config, ConfigError, Flags, OperatorKey, Password, Policy,
-    Retention, Watch,
+    Retention,
     old_form::edits,
     sections::{ChainSection, File},
 };
@@ -174,16 +174,6 @@ fn chain(section: ChainSection, flags: &Flags, place: &Place) -> Result<ChainCon
             min_jury_fee: policy.min_jury_fee.map_or(min_price, |amount| amount.0),
             try_seconds: policy.try_seconds.unwrap_or(600),
             allow_private_sources: policy.allow_private_sources.unwrap_or(false),
-        },
-        watch: Watch {
-            share: flags
-                .watch_share
-                .or(section.watch.share)
-                .unwrap_or(Watch::OFF.share),
-            max_deposit: flags
-                .watch_max_deposit
-                .or(section.watch.max_deposit.map(|amount| amount.0)),
-            max_open: section.watch.max_open.unwrap_or(Watch::OFF.max_open),
         },
         timing: ChainTiming {
             poll: Duration::from_millis(section.poll_millis.unwrap_or(1_000)),

@@ -58,12 +58,6 @@ pub struct Flags {
     /// Least price of a task after the fee, in the token's smallest unit
     #[arg(long, env = "PIECEWORK_MIN_PRICE", value_name = "AMOUNT")]
     pub min_price: Option<u128>,
-    /// Share of the tasks of others' results to run again, 0 to 1
-    #[arg(long, env = "PIECEWORK_WATCH_SHARE", value_name = "SHARE")]
-    pub watch_share: Option<f64>,
-    /// Most of the operator's ledger in open challenges, in the token's smallest unit
-    #[arg(long, env = "PIECEWORK_WATCH_MAX_DEPOSIT", value_name = "AMOUNT")]
-    pub watch_max_deposit: Option<u128>,
 }
 
 impl Flags {
@@ -85,14 +79,6 @@ impl Flags {
             (
                 "--min-price (PIECEWORK_MIN_PRICE)",
                 self.min_price.is_some(),
-            ),
-            (
-                "--watch-share (PIECEWORK_WATCH_SHARE)",
-                self.watch_share.is_some(),
-            ),
-            (
-                "--watch-max-deposit (PIECEWORK_WATCH_MAX_DEPOSIT)",
-                self.watch_max_deposit.is_some(),
             ),
         ]
         .into_iter()

@@ -20,7 +20,7 @@ use alloy::{primitives::Address, signers::local::PrivateKeySigner};
 use piecework::rules::{MAX_ENDPOINT, MAX_OPTIMISTIC_LEASE};
 use url::Url;
 
-pub use chain::{ChainConfig, ChainTiming, OperatorKey, Password, Policy, Watch};
+pub use chain::{ChainConfig, ChainTiming, OperatorKey, Password, Policy};
 pub use flags::Flags;
 
 /// Chain id of local development chains, where a raw key is accepted.

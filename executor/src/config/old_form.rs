@@ -3,7 +3,7 @@
 use toml::{Table, Value};
 
 /// Sections that are about one chain, and stood beside `[chain]`.
-const OF_THE_CHAIN: [&str; 3] = ["provider", "policy", "watch"];
+const OF_THE_CHAIN: [&str; 2] = ["provider", "policy"];
 
 /// The lines to change in such a file, each with what it becomes; `None` if it is of today's form, or no TOML.
 pub(super) fn edits(text: &str) -> Option<String> {
@@ -19,5 +19,9 @@ pub(super) fn edits(text: &str) -> Option<String> {
     }
     edits.extend(beside.map(|name| (format!("[{name}]"), format!("[chain.{name}]"))));
     let line = |(from, to)| format!("    {from:<10}  becomes  {to}\n");
-    (!edits.is_empty()).then(|| edits.into_iter().map(line).collect())
+    let mut lines: Vec<String> = edits.into_iter().map(line).collect();
+    if table.contains_key("watch") {
+        lines.push("    [watch]     is removed with all its keys: watching is gone\n".to_owned());
+    }
+    (!lines.is_empty()).then(|| lines.concat())
 }

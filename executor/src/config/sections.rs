@@ -37,7 +37,16 @@ pub(super) struct ChainSection {
     pub(super) margin_seconds: Option<u64>,
     pub(super) provider: ProviderSection,
     pub(super) policy: PolicySection,
-    pub(super) watch: WatchSection,
+    #[serde(rename = "watch", deserialize_with = "no_watching")]
+    _watch: (),
+}
+
+/// Refuses a table of the time when executors watched other providers.
+fn no_watching<'de, D: Deserializer<'de>>(_: D) -> Result<(), D::Error> {
+    Err(D::Error::custom(
+        "watching is gone: executors no longer run results of other providers again. Nothing was started. Remove the \
+         table [chain.watch] and all its keys",
+    ))
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -77,14 +86,6 @@ pub(super) struct PolicySection {
     pub(super) min_jury_fee: Option<Amount>,
     pub(super) try_seconds: Option<u64>,
     pub(super) allow_private_sources: Option<bool>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct WatchSection {
-    pub(super) share: Option<f64>,
-    pub(super) max_deposit: Option<Amount>,
-    pub(super) max_open: Option<u32>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -82,7 +82,6 @@ fn unknown_and_missing_and_impossible_keys_are_named() {
             "chain.policy.strangers_percent",
         ),
         ("keystore = ", "key = ", "chain.provider.key"),
-        ("#share = 0.05", "share = 0.05", "chain.watch.max_deposit"),
     ] {
         assert!(text.contains(from), "the example has no {from}");
         let error = load(&text.replacen(from, to, 1)).unwrap_err();
@@ -248,7 +247,11 @@ fn a_file_of_the_older_form_is_answered_with_the_lines_to_change() {
     let old = example_text()
         .replace("[[chain]]", "[chain]")
         .replace("name = \"sepolia\"\n", "")
-        .replace("[chain.", "[");
+        .replace("[chain.", "[")
+        .replace(
+            "# A second chain",
+            "[watch]\nshare = 0.05\n# A second chain",
+        );
     let error = load(&old).unwrap_err();
     assert_eq!(error.code(), "config-old-form");
     let text = error.to_string();
@@ -260,7 +263,7 @@ fn a_file_of_the_older_form_is_answered_with_the_lines_to_change() {
          [chain]     becomes  [[chain]] and, below it, name = \"main\" (or any other short word)\n    \
          [provider]  becomes  [chain.provider]\n    \
          [policy]    becomes  [chain.policy]\n    \
-         [watch]     becomes  [chain.watch]\n\
+         [watch]     is removed with all its keys: watching is gone\n\
          What the executor remembers of that chain is found again by its id and market."
     );
     // Done as it says, it is read.
@@ -268,6 +271,19 @@ fn a_file_of_the_older_form_is_answered_with_the_lines_to_change() {
         .replace("\n[chain]\n", "\n[[chain]]\nname = \"main\"\n")
         .replace("\n[provider]\n", "\n[chain.provider]\n")
         .replace("\n[policy]\n", "\n[chain.policy]\n")
-        .replace("\n[watch]\n", "\n[chain.watch]\n");
+        .replace("\n[watch]\nshare = 0.05\n", "\n");
     assert_eq!(load(&new).unwrap().chains[0].name, "main");
+}
+
+#[test]
+fn a_table_of_the_watch_mode_is_refused_and_said_to_be_removed() {
+    for keys in ["", "share = 0.05\nmax_deposit = 7\n"] {
+        let table = format!("[chain.watch]\n{keys}# A second chain");
+        let error = load(&example_text().replace("# A second chain", &table)).unwrap_err();
+        assert_eq!(error.code(), "config-parse");
+        let text = error.to_string();
+        for said in ["[chain.watch]", "watching is gone", "Remove the table"] {
+            assert!(text.contains(said), "{text} does not say {said}");
+        }
+    }
 }

@@ -140,7 +140,7 @@ impl Control {
                 };
                 let me = self.tools.provider;
                 // The market bars the challenger; that we do not judge a challenge of our own is up to us.
-                let own = self.watching.ours.get(&dispute.challenger) != Some(&false);
+                let own = !self.challengers.is_other(dispute.challenger);
                 let barred = contested.provider == me || own;
                 let taken = dispute.panel.is_full() || dispute.panel.seat_of(me).is_some();
                 let worth = evaluate::juror(entry.offer(0), self.means(entry), place);

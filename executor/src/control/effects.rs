@@ -337,7 +337,6 @@ impl Control {
             .chain(wanted.map(|(job, _)| *job))
             .chain(self.claims.values().map(|claim| claim.job))
             .chain(self.trials.job())
-            .chain(self.watching.jobs_at_work())
             .collect()
     }
 }

@@ -37,7 +37,7 @@ impl Control {
             jobs: std::collections::HashMap::new(),
             leases: std::collections::BTreeMap::new(),
             seats: std::collections::BTreeMap::new(),
-            watching: super::watcher::Watching::default(),
+            challengers: super::challengers::Challengers::default(),
             claims: std::collections::HashMap::new(),
             mined_early: Vec::new(),
             head,
@@ -111,7 +111,6 @@ impl Control {
             }
         }
         control.load_seats().await?;
-        control.load_watched().await?;
         if synced {
             control.sync().await?;
         }
@@ -227,8 +226,7 @@ impl Control {
             }
             self.step(key, Event::Chain { seen, block }).await?;
         }
-        self.refresh_seats(job, &view, room).await?;
-        self.refresh_watched(job, &view).await
+        self.refresh_seats(job, &view, room).await
     }
 
     /// Whether the present round was claimed by a transaction of this very machine. The room of a claim that is not
@@ -345,7 +343,6 @@ impl Control {
             )
         };
         !self.claims.is_empty()
-            || self.owes_an_answer()
             || self.seats.values().any(|held| held.seat.needs_us())
             || self.leases.values().any(owed)
     }
@@ -359,7 +356,6 @@ impl Control {
         for key in keys {
             self.step_seat(key, seat::Event::Tick).await?;
         }
-        self.tick_watched().await?;
         self.keep_house().await
     }
 
@@ -407,10 +403,6 @@ impl Control {
         if let Some((key, act, attempt)) = super::seats::act_of_intent(id) {
             tracing::warn!(intent = id, why, "a transaction came to nothing");
             return self.act_failed(key, act, attempt).await;
-        }
-        if let Some((key, act, attempt)) = super::challenges::watched_act_of_intent(id) {
-            tracing::warn!(intent = id, why, "a transaction came to nothing");
-            return self.watched_act_failed(key, act, attempt).await;
         }
         match super::effects::lease_of_intent(id) {
             Some((key, attempt)) => self.send_failed(key, attempt, id, why).await,
@@ -471,7 +463,6 @@ impl Control {
             status.running_tasks = running;
             status.settled = self.settled;
             status.lost = self.lost;
-            status.watch = self.watch_status();
             if let Some(head) = self.head {
                 status.head_block = head.number;
                 status.head_time = head.time;

@@ -1,9 +1,9 @@
-//! The shell around the state machines of leases, seats and watched results: carries events in and effects out.
+//! The shell around the state machines of leases and seats: carries events in and effects out.
 //!
 //! One task owns them all. The store is the truth: after any failure the state is read again
 //! and every machine asks again for the effects of its phase.
 
-mod challenges;
+mod challengers;
 mod draws;
 mod effects;
 mod jobs;
@@ -11,10 +11,10 @@ mod leases;
 mod seats;
 mod stake;
 mod trials;
-mod watcher;
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
+    path::PathBuf,
     sync::Arc,
     time::Duration,
 };
@@ -42,7 +42,6 @@ use crate::{
     sender::{Outcome, Sender},
     store::{Block, JobRow, Store, StoreError, StoredEvent},
     trial::Tried,
-    watch::{self as watched, rerun::Rerunner},
     work::{Failure, Workshop},
 };
 
@@ -50,7 +49,6 @@ use jobs::JobEntry;
 use leases::Held;
 use seats::HeldSeat;
 
-pub(crate) use challenges::unfunded;
 pub(crate) use leases::wished;
 
 /// What reaches the control task.
@@ -78,13 +76,6 @@ pub(crate) enum Message {
         key: seat::Key,
         result: Result<Vote, Failure>,
     },
-    /// A task of a watched result was run again.
-    Rerun,
-    /// A watched result's sample was, or cannot be.
-    Watched {
-        key: watched::Key,
-        finding: watched::Finding,
-    },
 }
 
 /// What the owner asked for.
@@ -110,7 +101,6 @@ pub(crate) struct Tools {
     pub(crate) provider: Address,
     pub(crate) operator: Address,
     pub(crate) market: Address,
-    pub(crate) chain_id: u64,
     pub(crate) times: IMarket::Times,
     pub(crate) rpc: DynProvider,
     /// How the endpoint does.
@@ -118,8 +108,8 @@ pub(crate) struct Tools {
     pub(crate) store: Store,
     pub(crate) sender: Sender,
     pub(crate) shop: Workshop,
-    pub(crate) rerunner: Rerunner,
-    pub(crate) watch: crate::config::Watch,
+    /// For outputs of trials, until they are compared.
+    pub(crate) scratch: PathBuf,
     pub(crate) clock: ChainClock,
     pub(crate) capacity: Capacity,
     /// Room for what is begun, while nobody did it.
@@ -165,7 +155,7 @@ pub(crate) struct Control {
     jobs: HashMap<B256, JobEntry>,
     leases: BTreeMap<Key, Held>,
     seats: BTreeMap<seat::Key, HeldSeat>,
-    watching: watcher::Watching,
+    challengers: challengers::Challengers,
     claims: HashMap<String, Claim>,
     /// Those of them that were found mined before the chain was read.
     mined_early: Vec<String>,
@@ -267,8 +257,6 @@ impl Control {
             Message::TaskDone { key } => self.task_done(key),
             Message::Tried(tried) => self.tried(tried).await?,
             Message::Worked { key, result } => self.worked(key, result).await?,
-            Message::Rerun => self.watching.reruns += 1,
-            Message::Watched { key, finding } => self.found(key, finding).await?,
         }
         Ok(())
     }

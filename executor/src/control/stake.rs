@@ -37,12 +37,6 @@ impl Control {
                 return Ok(());
             }
         };
-        if self.tools.watch.share > 0.0 || !self.watching.held.is_empty() {
-            match market.balanceOf(self.tools.operator).call().await {
-                Ok(balance) => self.watching.balance = Some(balance),
-                Err(error) => tracing::debug!(%error, "cannot read the operator's ledger"),
-            }
-        }
         for list in &self.tools.policy.lists {
             if !self.stake.lists.contains(list)
                 && let Ok(true) = market.isAdmitted(*list, provider).call().await

@@ -165,7 +165,7 @@ impl Control {
             spec,
             digest: entry.job.terms.spec,
             room,
-            scratch: self.tools.rerunner.scratch.clone(),
+            scratch: self.tools.scratch.clone(),
         };
         self.tools.shop.try_out(trial, work);
     }

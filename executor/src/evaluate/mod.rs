@@ -1,7 +1,6 @@
 //! Which work is worth taking: a pure function of a job, the machine, the stake and the time.
 
 mod seats;
-mod watch;
 
 use alloy::primitives::{Address, B256};
 use piecework::{chain::IMarket, rules, spec::JobSpec};
@@ -13,7 +12,6 @@ use crate::{
 };
 
 pub(crate) use seats::{Cost, Place, juror, seat};
-pub(crate) use watch::watchable;
 
 /// Why a lease or a seat is not taken whose bond is too high.
 const NOT_COVERED: &str = "the stake that is free, or that may be locked for its client (policy.max_exposure, \

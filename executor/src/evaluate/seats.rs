@@ -61,7 +61,7 @@ pub(crate) fn juror(offer: Offer<'_>, means: Means<'_>, place: Place) -> Result<
     cost(spec, means, place, 1, bond.unwrap_or(u128::MAX))
 }
 
-pub(super) fn spec<'a>(offer: Offer<'a>, means: Means<'_>) -> Result<&'a JobSpec, String> {
+fn spec<'a>(offer: Offer<'a>, means: Means<'_>) -> Result<&'a JobSpec, String> {
     runnable(offer, means).map_err(|decision| match decision {
         Decision::Skip { why } | Decision::Later { why, .. } => why,
         // Never said of what cannot run.

@@ -179,20 +179,10 @@ pub(crate) struct DisputeView {
     pub(crate) opened: u64,
     /// The seed of its draw, and the key of its keyed digests.
     pub(crate) seed: Option<B256>,
-    /// The challenger's commitment to the right digest.
-    pub(crate) answer: B256,
     pub(crate) answered: bool,
     pub(crate) panel: Panel,
-    pub(crate) judged: Option<Judgement>,
-}
-
-/// How a dispute ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Judgement {
-    pub(crate) verdict: IMarket::Verdict,
-    /// What the challenger got beyond its deposit, and of it.
-    pub(crate) reward: u128,
-    pub(crate) returned: u128,
+    /// Whether it ended with a verdict.
+    pub(crate) judged: bool,
 }
 
 /// All seats of a job.
@@ -242,23 +232,8 @@ impl SeatViews {
 
     /// Disputes that wait for a verdict: first task, round, number of the challenge.
     pub(crate) fn open_disputes(&self) -> impl Iterator<Item = ((u32, u16, u8), &DisputeView)> {
-        let open = self
-            .disputes
-            .iter()
-            .filter(|(_, view)| view.judged.is_none());
+        let open = self.disputes.iter().filter(|(_, view)| !view.judged);
         open.map(|(key, view)| (*key, view))
-    }
-
-    /// All disputes over a round of a lease, by their numbers.
-    pub(crate) fn disputes_of(
-        &self,
-        first: u32,
-        round: u16,
-    ) -> impl Iterator<Item = (u8, &DisputeView)> {
-        let disputes = self
-            .disputes
-            .range((first, round, 0)..=(first, round, u8::MAX));
-        disputes.map(|((.., number), view)| (*number, view))
     }
 
     /// All seats there ever were: of which round or jury, and the panel.
@@ -375,10 +350,9 @@ impl SeatViews {
                     task: event.task,
                     opened: at.block.time,
                     seed: None,
-                    answer: event.answer,
                     answered: false,
                     panel: Panel::default(),
-                    judged: None,
+                    judged: false,
                 };
                 let key = (event.first, round_of(event.first), event.challenge);
                 self.disputes.insert(key, view);
@@ -409,12 +383,8 @@ impl SeatViews {
                 view.panel.block = at.block.number;
             }
             E::SeatClosed(event) => view.panel.close(at, event),
-            E::Judged(event) => {
-                view.judged = Some(Judgement {
-                    verdict: event.verdict,
-                    reward: event.reward,
-                    returned: event.returned,
-                });
+            E::Judged(_) => {
+                view.judged = true;
                 view.panel.block = at.block.number;
             }
             _ => {}

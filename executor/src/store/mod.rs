@@ -11,7 +11,6 @@ mod lock;
 mod retention;
 mod seats;
 mod trials;
-mod watched;
 
 use std::path::{Path, PathBuf};
 
@@ -25,7 +24,6 @@ pub(crate) use leases::{LeaseRow, TaskRow};
 pub use lock::Lock;
 pub(crate) use seats::{SeatRow, VoteRow};
 pub(crate) use trials::TrialRow;
-pub(crate) use watched::{ChallengeRow, ChallengeState, WatchedRow};
 
 /// Schema changes, in order; the database's `user_version` says how many were applied.
 const MIGRATIONS: &[&str] = &[
@@ -34,6 +32,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema/0003.sql"),
     include_str!("schema/0004.sql"),
     include_str!("schema/0005.sql"),
+    include_str!("schema/0006.sql"),
 ];
 /// Name of the database in its directory.
 const DATABASE: &str = "executor.sqlite";

@@ -117,9 +117,67 @@ async fn a_database_of_version_1_is_carried_over() {
     store.put_trial(again, 10).await.unwrap();
     assert_eq!(store.trial(trial.spec).await.unwrap(), Some(trial));
     assert_eq!(store.trial(JOB).await.unwrap(), None);
-    // And what version 5 brought.
-    store.put_watched(watched_row()).await.unwrap();
-    assert_eq!(store.watched().await.unwrap(), vec![watched_row()]);
+}
+
+/// A database as the program of that version left it.
+fn of_version(version: usize, dir: &Path) -> Connection {
+    let connection = Connection::open(dir.join(DATABASE)).unwrap();
+    for sql in &MIGRATIONS[..version] {
+        connection.execute_batch(sql).unwrap();
+    }
+    connection
+        .pragma_update(None, "application_id", APPLICATION_ID)
+        .unwrap();
+    connection
+        .pragma_update(None, "user_version", version as i64)
+        .unwrap();
+    connection
+}
+
+#[tokio::test]
+async fn version_6_drops_what_was_watched_and_sends_no_challenge() {
+    let dir = tempfile::tempdir().unwrap();
+    of_version(5, dir.path())
+        .execute_batch(
+            "INSERT INTO jobs VALUES (zeroblob(32), x'', x'', 0);
+             INSERT INTO watched VALUES (zeroblob(32), 0, 1, zeroblob(32), x'', NULL, NULL, NULL, x'', NULL, 0, 0);
+             INSERT INTO reruns VALUES (zeroblob(32), 0, 1, zeroblob(32));
+             INSERT INTO challenges VALUES (zeroblob(32), 0, 1, zeroblob(32), 1, 0, zeroblob(32), zeroblob(32),
+                zeroblob(32), zeroblob(32), '30', 'open', '0', '0');
+             INSERT INTO trials VALUES (zeroblob(32), 0, 0, 9);
+             INSERT INTO intents (id, data, repeatable, state) VALUES
+                ('watch-challenge/0x1/0/1/0x2/1/0', x'01', 1, 'queued'),
+                ('watch-challenge/0x1/4/1/0x2/1/0', x'01', 1, 'queued'),
+                ('watch-challenge/0x1/8/1/0x2/1/0', x'01', 1, 'sent'),
+                ('watch-answer/0x1/0/1/0x2/1/0', x'01', 1, 'queued'),
+                ('submit/0x1/0/1/0', x'01', 1, 'queued');
+             INSERT INTO attempts VALUES (zeroblob(32), 'watch-challenge/0x1/4/1/0x2/1/0', 7, x'01', 1, 1, 1);",
+        )
+        .unwrap();
+    let store = open(dir.path()).unwrap();
+    let tables: i64 = store
+        .call(|tx| {
+            let named = "SELECT count(*) FROM sqlite_schema WHERE name IN ('watched', 'reruns', 'challenges')";
+            Ok(tx.query_row(named, [], |row| row.get(0))?)
+        })
+        .await
+        .unwrap();
+    assert_eq!(tables, 0);
+    // A spec that was found to be unsteady stays so.
+    let trial = store.trial(B256::ZERO).await.unwrap();
+    assert!(trial.is_some_and(|trial| !trial.same));
+    // What was signed is followed to its end.
+    let open = store.open_intents().await.unwrap();
+    let open: Vec<&str> = open.iter().map(|intent| intent.new.id.as_str()).collect();
+    assert_eq!(
+        open,
+        [
+            "watch-challenge/0x1/4/1/0x2/1/0",
+            "watch-challenge/0x1/8/1/0x2/1/0",
+            "watch-answer/0x1/0/1/0x2/1/0",
+            "submit/0x1/0/1/0"
+        ]
+    );
 }
 
 fn seat_row() -> SeatRow {
@@ -380,139 +438,4 @@ async fn a_blob_of_two_leases_goes_with_the_last() {
     assert_eq!(store.published_bytes().await.unwrap(), 12);
     assert_eq!(store.unpublish(JOB, 0).await.unwrap(), vec![own]);
     assert_eq!(store.unpublish(JOB, 4).await.unwrap(), vec![shared]);
-}
-
-fn watched_row() -> WatchedRow {
-    WatchedRow {
-        job: JOB,
-        first: 4,
-        round: 2,
-        root: B256::repeat_byte(3),
-        sample: vec![4, 70_000],
-        finding: None,
-        task: None,
-        theirs: None,
-        proof: vec![],
-        right: None,
-        tries: 0,
-        ended: false,
-    }
-}
-
-#[tokio::test]
-async fn a_sample_stays_as_it_was_drawn_and_what_was_found_is_kept_with_it() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = open(dir.path()).unwrap();
-    let job = JobRow {
-        id: JOB,
-        abi: vec![],
-        spec: vec![],
-        fee_bps: 0,
-    };
-    store
-        .set_head(block(5, 5), vec![], vec![job])
-        .await
-        .unwrap();
-    store.put_watched(watched_row()).await.unwrap();
-    let found = WatchedRow {
-        finding: Some("differs".to_owned()),
-        task: Some(70_000),
-        theirs: Some(B256::repeat_byte(4)),
-        proof: vec![B256::repeat_byte(5), B256::repeat_byte(6)],
-        right: Some(B256::repeat_byte(7)),
-        tries: 2,
-        ..watched_row()
-    };
-    // Another sample is not believed.
-    let other = WatchedRow {
-        sample: vec![5],
-        ..found.clone()
-    };
-    store.put_watched(other).await.unwrap();
-    assert_eq!(
-        store
-            .put_rerun(JOB, 4, 1, B256::repeat_byte(1))
-            .await
-            .unwrap(),
-        B256::repeat_byte(1)
-    );
-    // What a run found, it found once.
-    let again = store.put_rerun(JOB, 4, 1, B256::repeat_byte(2));
-    assert_eq!(again.await.unwrap(), B256::repeat_byte(1));
-    store
-        .put_rerun(JOB, 4, 2, B256::repeat_byte(2))
-        .await
-        .unwrap();
-    drop(store);
-    let store = open(dir.path()).unwrap();
-    assert_eq!(store.watched().await.unwrap(), vec![found]);
-    assert_eq!(store.reruns().await.unwrap(), 2);
-    assert_eq!(
-        store.rerun(JOB, 4, 2).await.unwrap(),
-        Some(B256::repeat_byte(2))
-    );
-    assert_eq!(store.rerun(JOB, 5, 1).await.unwrap(), None);
-    // They are no outcomes.
-    assert!(store.tasks(JOB, 0, 100).await.unwrap().is_empty());
-}
-
-fn challenge_row(tag: u8) -> ChallengeRow {
-    ChallengeRow {
-        key: watched_row().key(),
-        number: 1,
-        task: 5,
-        theirs: B256::repeat_byte(1),
-        right: B256::repeat_byte(2),
-        salt: B256::repeat_byte(tag),
-        answer: B256::repeat_byte(tag.wrapping_add(1)),
-        // More than SQLite's integers hold.
-        deposit: 1 << 96,
-        state: ChallengeState::Stored,
-        reward: 0,
-        returned: 0,
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_challenge_has_one_salt_whoever_asks_and_after_every_restart() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = open(dir.path()).unwrap();
-    let tries = (0..64u8).map(|tag| {
-        let store = store.clone();
-        tokio::spawn(async move { store.put_challenge(challenge_row(tag)).await.unwrap() })
-    });
-    let mut kept = Vec::new();
-    for task in tries.collect::<Vec<_>>() {
-        kept.push(task.await.unwrap());
-    }
-    kept.dedup();
-    assert_eq!(kept.len(), 1);
-    drop(store);
-    let store = open(dir.path()).unwrap();
-    let again = store.put_challenge(challenge_row(99)).await.unwrap();
-    assert_eq!(again, kept[0]);
-    let other = ChallengeRow {
-        right: B256::repeat_byte(9),
-        ..challenge_row(99)
-    };
-    let error = store.put_challenge(other).await.unwrap_err();
-    assert!(
-        matches!(&error, StoreError::Contradiction(found) if found.bound == kept[0].answer && found.phase == "challenge"),
-        "{error}"
-    );
-    // Another number is another challenge; what became of it changes nothing else.
-    let next = ChallengeRow {
-        number: 2,
-        ..challenge_row(99)
-    };
-    store.put_challenge(next).await.unwrap();
-    let won = ChallengeRow {
-        state: ChallengeState::Won,
-        reward: 3,
-        returned: 1 << 96,
-        ..kept[0]
-    };
-    store.set_challenge(won).await.unwrap();
-    assert_eq!(store.challenges().await.unwrap(), vec![won, next]);
-    assert_eq!(store.put_challenge(challenge_row(7)).await.unwrap(), won);
 }

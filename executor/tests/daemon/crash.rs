@@ -26,36 +26,20 @@ impl Daemon {
     }
 
     fn start_with(scene: &Scene, index: usize, margin: u64, log: Stdio) -> Self {
-        Self::start_as(scene, (index, index), margin, 0.0, log)
-    }
-
-    /// Watches every task of every result, with the key of account `operator`.
-    pub(crate) fn watching(scene: &Scene, index: usize, operator: usize) -> Self {
-        Self::start_as(scene, (index, operator), 2, 1.0, Stdio::inherit())
-    }
-
-    fn start_as(
-        scene: &Scene,
-        (index, operator): (usize, usize),
-        margin: u64,
-        share: f64,
-        log: Stdio,
-    ) -> Self {
         let config = scene.folder.path().join("executor.toml");
-        let (provider, key) = (scene.net.key(index), scene.net.key(operator));
+        let key = scene.net.key(index);
         let text = format!(
             "state_dir = {:?}\n[engine]\ndocker = {:?}\n\
              [capacity]\nmemory_bytes = 1073741824\ndisk_bytes = 1073741824\ntasks = 2\n\
              [serve]\nbind = \"127.0.0.1:0\"\n[admin]\nenabled = false\n\
              [[chain]]\nname = \"devnet\"\nrpc_url = {:?}\nid = 31337\nmarket = \"{}\"\npoll_millis = 50\n\
              margin_seconds = {margin}\nconfirmations = 8\n[chain.provider]\naddress = \"{}\"\n\
-             [chain.policy]\nmin_price = 0\ntry_seconds = 0\nallow_private_sources = true\n\
-             [chain.watch]\nshare = {share:.1}\nmax_deposit = 100\n",
+             [chain.policy]\nmin_price = 0\ntry_seconds = 0\nallow_private_sources = true\n",
             scene.state_dir(index),
             docker(),
             scene.net.anvil.url(),
             scene.net.market,
-            provider.address(),
+            key.address(),
         );
         std::fs::write(&config, text).unwrap();
         let child = Command::new(env!("CARGO_BIN_EXE_piecework-executor"))

@@ -168,6 +168,47 @@ async fn a_jury_convicts_the_provider_of_a_wrong_output_and_the_lease_is_run_aga
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_juror_does_not_judge_a_challenge_of_its_own_operator() {
+    let scene = Scene::new().await;
+    for index in [2, 3, 4, 5, 7] {
+        scene.net.stake(index).await;
+    }
+    // The challenger signs for account 7. The market would draw account 7 all the same.
+    let allow = IMarket::setOperatorCall {
+        operator: scene.client.address(),
+        allowed: true,
+    };
+    let own = scene.net.sender(7);
+    own.call(scene.net.market, &allow).await.unwrap();
+    let spec = scene.spec(&["nap", "10"], 2);
+    let wrong = [honest(0), Digest::of(b"made up")];
+    let contested = scene.submitted_by_hand(&spec, wrong, 600).await;
+    let mut executors = scene.executors([7, 2, 3]).await;
+    scene.challenge(&contested, honest(1)).await;
+    eventually("two seats are taken", || async {
+        scene.count(contested.id, "JurorJoined").await == 2
+    })
+    .await;
+    // The third seat stays empty until somebody else comes.
+    executors.extend(scene.executors([4]).await);
+    scene.answer(&contested, honest(1)).await;
+    let verdict = scene.verdict(contested.id).await;
+    assert_eq!(verdict.verdict, IMarket::Verdict::ProviderWrong);
+    for at in scene.events(contested.id).await {
+        if let MarketEvent::JurorJoined(joined) = at.event {
+            assert_ne!(
+                joined.provider,
+                own.address(),
+                "it judged its own challenge"
+            );
+        }
+    }
+    for executor in executors {
+        executor.stop().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_jury_acquits_a_right_output_and_its_window_begins_anew() {
     let scene = Scene::new().await;
     for index in [2, 3, 4, 5] {

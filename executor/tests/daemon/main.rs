@@ -30,4 +30,3 @@ mod scene;
 mod timeline;
 mod trials;
 mod unreadable;
-mod watch;

@@ -419,9 +419,6 @@ pub(crate) enum WalletCommand {
         /// Tokens
         #[arg(value_name = "TOKENS")]
         amount: Amount,
-        /// Whose ledger; yours otherwise. An operator key that watches others' results needs some
-        #[arg(long, value_name = "ADDRESS")]
-        account: Option<Address>,
     },
     /// Move tokens out of the market's ledger
     #[command(after_help = "Example:\n  piecework wallet withdraw 12.5 --to 0xAb…")]

@@ -69,14 +69,12 @@ impl Challenge {
 
     /// Units that a challenge puts down in a round with so many earlier ones: three jurors' fees, and twice as much
     /// for each ([`rules::deposit_of`]). What is too large for a market, and the market refuses, is the greatest number.
-    #[must_use]
-    pub fn deposit_of(jury_fee: u128, earlier: u8) -> u128 {
+    fn deposit_of(jury_fee: u128, earlier: u8) -> u128 {
         rules::deposit_of(jury_fee, earlier).unwrap_or(u128::MAX)
     }
 
     /// The call that opens it.
-    #[must_use]
-    pub fn call(&self, job: IMarket::Job) -> IMarket::challengeCall {
+    fn call(&self, job: IMarket::Job) -> IMarket::challengeCall {
         IMarket::challengeCall {
             job,
             first: self.first,
@@ -90,8 +88,7 @@ impl Challenge {
     }
 
     /// The call that reveals its answer.
-    #[must_use]
-    pub fn reveal(&self, job: IMarket::Job) -> IMarket::revealAnswerCall {
+    fn reveal(&self, job: IMarket::Job) -> IMarket::revealAnswerCall {
         IMarket::revealAnswerCall {
             job,
             first: self.first,

@@ -138,19 +138,6 @@ impl Market {
     /// # Errors
     /// [`Error::InsufficientFunds`], [`Error::NoKey`], [`Error::Chain`].
     pub async fn deposit(&self, amount: u128) -> Result<Vec<TransactionReceipt>, Error> {
-        self.deposit_for(self.account()?, amount).await
-    }
-
-    /// As [`Market::deposit`], into the ledger of `beneficiary`: of a provider's operator key that watches others'
-    /// results, for instance. What is there is that account's.
-    ///
-    /// # Errors
-    /// [`Error::InsufficientFunds`], [`Error::NoKey`], [`Error::Chain`].
-    pub async fn deposit_for(
-        &self,
-        beneficiary: Address,
-        amount: u128,
-    ) -> Result<Vec<TransactionReceipt>, Error> {
         let sender = self.sender()?;
         let account = sender.address();
         let balances = self.balances(account).await?;
@@ -164,17 +151,10 @@ impl Market {
             });
         }
         if let Some(permit) = self.permit(account, amount).await? {
-            let permit = IMarket::depositWithPermitCall {
-                account: beneficiary,
-                ..permit
-            };
             return Ok(vec![sender.call(self.address(), &permit).await?]);
         }
         let mut receipts = self.approve(amount).await?;
-        let call = IMarket::depositCall {
-            account: beneficiary,
-            amount,
-        };
+        let call = IMarket::depositCall { account, amount };
         receipts.push(sender.call(self.address(), &call).await?);
         Ok(receipts)
     }

@@ -44,9 +44,8 @@ pub use predict::{Eligibility, Posting, Prediction, Predictor};
 pub use progress::Progress;
 pub use run::{Done, Run};
 pub use sign::SignedJob;
-pub use spot::{Checked, sample};
+pub use spot::Checked;
 pub use step::Step;
-pub use verify::Committed;
 pub use view::{DemandView, DisputeView, JobView, LeaseView, SeatView, Tally};
 
 use crate::Error;

@@ -96,8 +96,7 @@ impl Run {
 
 /// A random part of `0..length`, ascending: `share` (0 to 1) of it, rounded up by chance in proportion to the rest,
 /// at least one unless the share is 0. Drawn from a generator that the operating system seeds: nobody can foresee it.
-#[must_use]
-pub fn sample(length: usize, share: f64) -> Vec<usize> {
+fn sample(length: usize, share: f64) -> Vec<usize> {
     if length == 0 || share == 0.0 {
         return Vec::new();
     }

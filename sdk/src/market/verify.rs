@@ -32,17 +32,16 @@ pub(super) struct Verified {
 
 /// A result as a provider committed to it on chain, and so must serve it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Committed {
-    /// The provider.
-    pub provider: Address,
+struct Committed {
+    provider: Address,
     /// The lease's first task.
-    pub first: u32,
+    first: u32,
     /// Tasks in the lease.
-    pub count: u32,
+    count: u32,
     /// Root of the result's tree.
-    pub root: B256,
+    root: B256,
     /// Address of the list of output digests, as the provider says.
-    pub manifest: B256,
+    manifest: B256,
 }
 
 impl Committed {
@@ -52,7 +51,7 @@ impl Committed {
     ///
     /// # Errors
     /// [`Error::Download`] if it is not served, [`Error::WrongRoot`] if it is another result's.
-    pub async fn digests(&self, source: &dyn BlobSource) -> Result<Vec<Digest>, Error> {
+    async fn digests(&self, source: &dyn BlobSource) -> Result<Vec<Digest>, Error> {
         let Self {
             provider, first, ..
         } = *self;

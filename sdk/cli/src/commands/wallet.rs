@@ -25,9 +25,7 @@ pub(crate) async fn run(
             output.result(&json!({ "address": address }), || address.to_string())
         }
         WalletCommand::Balance { account } => balance(globals, output, account).await,
-        WalletCommand::Deposit { amount, account } => {
-            deposit(globals, output, &amount, account).await
-        }
+        WalletCommand::Deposit { amount } => deposit(globals, output, &amount).await,
         WalletCommand::Withdraw { amount, to } => withdraw(globals, output, &amount, to).await,
     }
 }
@@ -109,17 +107,11 @@ async fn balance(globals: &Globals, output: Output, who: Option<Address>) -> Res
     })
 }
 
-async fn deposit(
-    globals: &Globals,
-    output: Output,
-    amount: &Amount,
-    account: Option<Address>,
-) -> Result<(), Failure> {
+async fn deposit(globals: &Globals, output: Output, amount: &Amount) -> Result<(), Failure> {
     let market = market(globals, Key::Needed).await?;
     let units = amount.units(market.token().decimals)?;
-    let account = account.map_or_else(|| market.account(), Ok)?;
-    let receipts = market.deposit_for(account, units).await?;
-    say!("Deposited {} for {account}.", market.token().format(units));
+    let receipts = market.deposit(units).await?;
+    say!("Deposited {}.", market.token().format(units));
     sent(output, units, receipts.last())
 }
 
