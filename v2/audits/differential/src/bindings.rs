@@ -27,6 +27,10 @@ sol! {
     /// OpenZeppelin's `Multicall`.
     function multicall(bytes[] data) returns (bytes[] results);
 
+    /// OpenZeppelin's, of a call that reverted without a word.
+    #[derive(Debug)]
+    error FailedCall();
+
     /// ERC-1271.
     function isValidSignature(bytes32 hash, bytes signature) returns (bytes4);
 

@@ -1,7 +1,7 @@
 //! The specification's side: each call of the ABI as a call of the crate.
 
 use alloy_primitives::{Address as EthAddress, B256, FixedBytes};
-use alloy_sol_types::SolCall;
+use alloy_sol_types::{SolCall, SolError};
 use piecework_protocol::hash::Round;
 use piecework_protocol::types::{
     Address, Assurance, Bytes32, Job, Opening, Price, Terms, Times, Timing,
@@ -9,7 +9,7 @@ use piecework_protocol::types::{
 use piecework_protocol::{Error, Permit};
 
 use crate::bindings::IMarket::{self, IMarketCalls};
-use crate::bindings::{Call, multicallCall};
+use crate::bindings::{Call, FailedCall, multicallCall};
 use crate::chain::Chain;
 use crate::memory::Memory;
 
@@ -112,7 +112,11 @@ pub fn apply(model: &mut Model, call: &Call) -> Outcome {
                 match dispatch(model, call) {
                     Ok(result) => results.push(result.into()),
                     Err(error) => {
-                        let data = revert_data(model, &error);
+                        // OpenZeppelin's `Multicall` speaks for a call that reverts without a word.
+                        let data = match revert_data(model, &error) {
+                            data if data.is_empty() => FailedCall {}.abi_encode(),
+                            data => data,
+                        };
                         model.store.undo_to(writes);
                         model.host = host;
                         return Err(data);
