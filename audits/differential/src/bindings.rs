@@ -9,27 +9,19 @@ sol!(
     "../../contracts/evm/IMarket.sol"
 );
 
-sol!("../../contracts/evm/IBeacon.sol");
-
 sol! {
     /// The constructor's arguments.
     #[derive(Debug)]
     struct Constructor {
         address token;
-        address beacon;
         address feeGovernor;
         address feeRecipient;
         uint16 feeBps;
         IMarket.Times times;
-        bool devnet;
     }
 
     /// OpenZeppelin's `Multicall`.
     function multicall(bytes[] data) returns (bytes[] results);
-
-    /// OpenZeppelin's, of a call that reverted without a word.
-    #[derive(Debug)]
-    error FailedCall();
 
     /// ERC-1271.
     function isValidSignature(bytes32 hash, bytes signature) returns (bytes4);
@@ -122,8 +114,6 @@ calls! {
     providerOf: providerOfCall,
     profileOf: profileOfCall,
     isOperator: isOperatorCall,
-    weightAt: weightAtCall,
-    totalWeightAt: totalWeightAtCall,
     post: postCall,
     postFor: postForCall,
     revoke: revokeCall,
@@ -136,26 +126,35 @@ calls! {
     priceAt: priceAtCall,
     claim: claimCall,
     takeover: takeoverCall,
-    leave: leaveCall,
     submit: submitCall,
     prove: proveCall,
-    expire: expireCall,
+    accept: acceptCall,
+    acceptFor: acceptForCall,
     finalize: finalizeCall,
+    expire: expireCall,
+    release: releaseCall,
     leaseOf: leaseOfCall,
     resultRoot: resultRootCall,
+    seal: sealCall,
     join: joinCall,
     commit: commitCall,
+    reveal: revealCall,
     settle: settleCall,
-    renew: renewCall,
-    joinJury: joinJuryCall,
-    commitVote: commitVoteCall,
-    judge: judgeCall,
-    auditOf: auditOfCall,
+    sealOf: sealOfCall,
     seatOf: seatOfCall,
     commitmentOf: commitmentOfCall,
+    challenge: challengeCall,
+    sealJury: sealJuryCall,
+    joinJury: joinJuryCall,
+    commitVote: commitVoteCall,
+    revealVote: revealVoteCall,
+    revealAnswer: revealAnswerCall,
+    judge: judgeCall,
+    demand: demandCall,
+    respond: respondCall,
+    forfeit: forfeitCall,
+    disputeOf: disputeOfCall,
     times: timesCall,
-    isDevnet: isDevnetCall,
-    beacon: beaconCall,
     totalStake: totalStakeCall,
     token: tokenCall,
     fee: feeCall,
@@ -171,15 +170,10 @@ pub fn free_job(client: Address, now: u64) -> IMarket::Job {
             nonce: 0,
             spec: keccak256(b""),
             tasks: 1,
-            minLease: 1,
             maxLease: 1,
-            providers: B256::ZERO,
-        },
-        assurance: IMarket::Assurance {
             replicas: 1,
             quorum: 1,
-            auditBps: 0,
-            refund: false,
+            providers: B256::ZERO,
             verifier: Address::ZERO,
         },
         price: IMarket::Price {
@@ -193,7 +187,7 @@ pub fn free_job(client: Address, now: u64) -> IMarket::Job {
             ramp: 0,
             closesAt: now + 1_000,
             runWindow: 100,
-            auditWindow: 0,
+            challengeWindow: 100,
         },
     }
 }

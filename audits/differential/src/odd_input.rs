@@ -162,16 +162,10 @@ impl World {
                 jobId: job_id,
                 first: 0,
                 round: 1,
-                kind: 0,
-                number: 1,
-                value: list,
-                proof: job_id,
-                salt: list,
-            }
-            .into(),
-            IMarket::weightAtCall {
+                challenge: 0,
                 provider: one,
-                time: 5,
+                vote: list,
+                salt: list,
             }
             .into(),
             IMarket::burnedCall {}.into(),

@@ -3,22 +3,19 @@
 use std::sync::Arc;
 
 use alloy::primitives::B256;
-use piecework::{rules::draw, spec::Resources};
+use piecework::spec::Resources;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{Claim, Control, ControlError, JobEntry, Tools, Wish, stake::Stake, trials::Trials};
 use crate::{
     capacity::Reservation,
-    lease::{
-        Audit, End, Event, Key, Lease, Phase, Roots, Seen,
-        view::{JobView, LeaseView, State},
-    },
+    lease::{End, Event, Key, Lease, Phase, Roots, Seen, view::JobView},
     promise::{longest, owes},
     seat::{self, Vote},
     status::{LeaseStatus, SkippedJob},
     store::IntentState,
-    work::{Failure, Reach},
+    work::Failure,
 };
 
 /// A lease of ours.
@@ -28,7 +25,7 @@ pub(super) struct Held {
     pub(super) work: Option<CancellationToken>,
     pub(super) room: Option<Reservation>,
     pub(super) done: u32,
-    pub(super) published: Option<Reach>,
+    pub(super) published: bool,
 }
 
 impl Control {
@@ -40,9 +37,7 @@ impl Control {
             jobs: std::collections::HashMap::new(),
             leases: std::collections::BTreeMap::new(),
             seats: std::collections::BTreeMap::new(),
-            points: super::points::Points::default(),
-            leaves: super::votes::Leaves::default(),
-            numbers: std::collections::HashMap::new(),
+            challengers: super::challengers::Challengers::default(),
             claims: std::collections::HashMap::new(),
             mined_early: Vec::new(),
             head,
@@ -81,7 +76,8 @@ impl Control {
                 continue;
             };
             let (client, timing) = (entry.job.terms.client, &entry.job.timing);
-            let Some(lease) = Lease::from_row(&row, timing.runWindow) else {
+            let Some(lease) = Lease::from_row(&row, timing.runWindow, timing.challengeWindow)
+            else {
                 tracing::error!(
                     phase = row.phase,
                     "a lease of the store is in an unknown phase"
@@ -108,7 +104,7 @@ impl Control {
                         work: None,
                         room: None,
                         done,
-                        published: None,
+                        published: false,
                     };
                     control.leases.insert(held.lease.key, held);
                 }
@@ -193,7 +189,8 @@ impl Control {
                 if self.is_over(key).await? {
                     continue;
                 }
-                let mut lease = Lease::new(key, seen.count, 0, timing.runWindow);
+                let mut lease =
+                    Lease::new(key, seen.count, 0, timing.runWindow, timing.challengeWindow);
                 // It is found by what the chain says of it next.
                 lease.phase = Phase::Absent;
                 let room = room.take();
@@ -207,7 +204,7 @@ impl Control {
                         work: None,
                         room,
                         done: u32::try_from(tasks.len()).unwrap_or(u32::MAX),
-                        published: None,
+                        published: false,
                     },
                 );
             }
@@ -220,81 +217,16 @@ impl Control {
             .collect();
         for key in keys {
             let ours = self.claimed_here(&view, key.first, room).await?;
-            let (seen, block) = self.seen(&view, key, ours);
+            let (mut seen, block) = view.round(key.first, key.round, ours);
+            if let Seen::Challenged { challenge, jury } = &mut seen {
+                let place = (key.first, key.round, *challenge);
+                let (me, times) = (self.tools.provider, &self.tools.times);
+                let found = view.seats.round(place, me, timing.runWindow, times);
+                *jury = found.map(|(_, round)| round);
+            }
             self.step(key, Event::Chain { seen, block }).await?;
         }
         self.refresh_seats(job, &view, room).await
-    }
-
-    /// What the chain says of one round, and since which block. `ours` tells whether the present round was claimed by this
-    /// very machine: a provider may have several.
-    fn seen(&self, view: &JobView, key: Key, ours: bool) -> (Seen, u64) {
-        let Some(lease) = view.leases.get(&key.first) else {
-            return (Seen::Absent, 0);
-        };
-        let seen = match lease.state {
-            // A later round: ours was freed, by its taker.
-            _ if lease.round > key.round => Seen::Lost,
-            _ if lease.round < key.round || !ours => Seen::Absent,
-            State::Running => Seen::Running { started: lease.at },
-            State::Submitted | State::Undecided => Seen::Submitted {
-                from: self.final_from(key, lease),
-            },
-            State::Audited(jury) => {
-                let place = (key.first, key.round, jury);
-                let me = self.tools.provider;
-                let found = view.seats.round(place, me, &self.tools.times);
-                let audit = found.map(|(_, votes)| Audit {
-                    jury,
-                    votes,
-                    leaf_missed: view
-                        .seats
-                        .jury(place)
-                        .is_some_and(|jury| jury.leaf_by.is_some()),
-                });
-                match audit {
-                    Some(audit) => Seen::Audited(audit),
-                    None => Seen::Submitted { from: u64::MAX },
-                }
-            }
-            State::Settled => Seen::Settled,
-            State::Void | State::Freed | State::Refunded => Seen::Lost,
-        };
-        (seen, lease.block)
-    }
-
-    /// From when on a submitted lease can be finalized: at once if chance says that it is not audited, otherwise when the
-    /// time for juries is over.
-    fn final_from(&self, key: Key, lease: &LeaseView) -> u64 {
-        let Some(job) = self.jobs.get(&key.job).map(|entry| &entry.job) else {
-            return u64::MAX;
-        };
-        if lease.state == State::Undecided {
-            let time = self.points.time(lease.point).unwrap_or(u64::MAX);
-            let due = time.saturating_add(self.tools.times.retryWindow);
-            return due.saturating_add(1);
-        }
-        let seed = self.points.seed(lease.point);
-        let seed = seed.filter(|_| self.is_final(lease.submitted_block));
-        let round = self.draw_round(key);
-        match seed.map(|seed| round.is_audited(seed, job.assurance.auditBps)) {
-            Some(false) => 0,
-            _ => {
-                let until = lease.at.saturating_add(job.timing.auditWindow);
-                until.saturating_add(1)
-            }
-        }
-    }
-
-    /// A round, as draws and commitments name it.
-    pub(super) fn draw_round(&self, key: Key) -> draw::Round {
-        draw::Round {
-            chain_id: self.tools.chain_id,
-            market: self.tools.market,
-            job_id: key.job,
-            first: key.first,
-            round: key.round,
-        }
     }
 
     /// Whether the present round was claimed by a transaction of this very machine. The room of a claim that is not
@@ -407,7 +339,7 @@ impl Control {
         let owed = |held: &Held| {
             matches!(
                 held.lease.phase,
-                Phase::Running | Phase::Submitting | Phase::Leaving
+                Phase::Running | Phase::Submitting | Phase::Releasing
             )
         };
         !self.claims.is_empty()
@@ -424,7 +356,6 @@ impl Control {
         for key in keys {
             self.step_seat(key, seat::Event::Tick).await?;
         }
-        self.mind_points().await?;
         self.keep_house().await
     }
 
@@ -453,7 +384,7 @@ impl Control {
             Ok(result) => {
                 let roots = Roots {
                     root: result.value,
-                    list: result.proof,
+                    manifest: result.proof,
                 };
                 self.step(key, Event::Finished(roots)).await
             }
@@ -476,30 +407,6 @@ impl Control {
         match super::effects::lease_of_intent(id) {
             Some((key, attempt)) => self.send_failed(key, attempt, id, why).await,
             None => Ok(()),
-        }
-    }
-
-    /// A transaction that was mined and did nothing is asked for again in a while: `finalize` passes over what is not due,
-    /// and a call that records openings may decide nothing.
-    pub(super) async fn came_to_nothing(&mut self, id: &str) -> Result<(), ControlError> {
-        if !self.synced {
-            return Ok(());
-        }
-        let why = "it was mined and changed nothing";
-        if let Some((key, act, attempt)) = super::seats::act_of_intent(id) {
-            return self.act_failed(key, act, attempt).await;
-        }
-        let Some((key, attempt)) = super::effects::lease_of_intent(id) else {
-            return Ok(());
-        };
-        let waits = self
-            .leases
-            .get(&key)
-            .is_some_and(|held| matches!(held.lease.phase, Phase::Finalizing | Phase::Judging));
-        let decides = id.starts_with("finalize/") || id.starts_with("judge-");
-        match waits && decides {
-            true => self.send_failed(key, attempt, id, why).await,
-            false => Ok(()),
         }
     }
 
@@ -529,7 +436,7 @@ impl Control {
             first: held.lease.key.first,
             count: held.lease.count,
             round: held.lease.key.round,
-            kind: 0,
+            challenge: 0,
             phase: held.lease.phase.name(),
             tasks_done: held.done,
             deadline: held.lease.deadline(),

@@ -5,17 +5,17 @@
 //! Effects are idempotent: those of a state can be asked for again after a restart.
 //!
 //! ```text
-//!            Running ──finished──► Submitting ──seen──► Submitted ──chance, or time over──► Finalizing
-//!               │ failed, or too late                     │    ▲                              │ seen
-//!               ▼                                 a juror │    │ no verdict                   ▼
-//!            Leaving ────seen────► Lost ──final──► ...    ▼    │                Done(Paid) ◄─final─ Settled
-//!               │ deadline over     ▲                   Audited ──votes committed──► Answering ──due──► Judging
-//!               ▼                   │
-//!           Expiring ──────seen─────┘                     any ──claim gone──► Absent ──final──► Done(Vanished)
+//!            Running ──finished──► Submitting ──seen──► Submitted ──window over──► Finalizing
+//!               │ failed, or too late                                                  │ seen
+//!               ▼                                                                      ▼
+//!           Releasing ───seen───► Lost ──final──► Done(Lost)       Done(Paid) ◄─final─ Settled
+//!               │ deadline over     ▲
+//!               ▼                   │                     any ──claim gone──► Absent ──final──► Done(Vanished)
+//!           Expiring ──────seen─────┘
 //! ```
 //!
-//! Once a jury's votes are committed, its list of digests is everybody's, and its leaf is brought. A jury's verdict makes
-//! the round Settled or Lost.
+//! A result that is Challenged waits for the verdict; one that is Demanded is answered. Either comes back Submitted, its
+//! window anew, or is Lost.
 
 mod row;
 pub(crate) mod view;
@@ -36,8 +36,7 @@ pub(crate) struct Key {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Roots {
     pub(crate) root: B256,
-    /// The address of the digest list.
-    pub(crate) list: B256,
+    pub(crate) manifest: B256,
 }
 
 /// Where a round stands for us.
@@ -45,22 +44,21 @@ pub(crate) struct Roots {
 pub(crate) enum Phase {
     Running,
     Submitting,
-    /// It waits for chance, or for a second jury.
     Submitted,
-    /// A jury runs a task of it again.
-    Audited,
-    /// The jury has committed: our list of digests is everybody's.
-    Answering,
-    /// Nothing is to be waited for: we have the audit judged, and bring the leaf.
+    /// A jury decides about our result.
+    Challenged,
+    /// Nothing is to be waited for: we have the dispute judged.
     Judging,
+    /// All our digests were demanded, and must be given.
+    Demanded,
     Finalizing,
-    Leaving,
+    Releasing,
     Expiring,
     /// The claim was reorganized away; it may come back.
     Absent,
     /// Paid, in a block that is not final yet.
     Settled,
-    /// Freed, convicted or another's, in a block that is not final yet.
+    /// Freed or another's, in a block that is not final yet.
     Lost,
     Done(End),
 }
@@ -73,16 +71,6 @@ pub(crate) enum End {
     Vanished,
 }
 
-/// A jury over our result.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Audit {
-    /// 1 or 2.
-    pub(crate) jury: u8,
-    pub(crate) votes: Round,
-    /// Whether two of its votes agree, and only our leaf is missing.
-    pub(crate) leaf_missed: bool,
-}
-
 /// What the chain says now of a round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Seen {
@@ -92,15 +80,22 @@ pub(crate) enum Seen {
     Running {
         started: u64,
     },
-    /// Our result was submitted, or waits for a second jury; it can be finalized from this time on.
+    /// Our result was submitted at this time, or its challenge window began anew then.
     Submitted {
-        from: u64,
+        at: u64,
     },
-    /// It is with a jury.
-    Audited(Audit),
+    /// It waits for a jury's verdict, in the challenge of this number.
+    Challenged {
+        challenge: u8,
+        jury: Option<Round>,
+    },
+    /// Its digests were demanded at this time.
+    Demanded {
+        at: u64,
+    },
     Settled,
-    /// It was left or expired, or a jury convicted it.
-    Lost,
+    /// It was freed: released or expired, lost to a jury, or withheld.
+    Freed,
 }
 
 /// What happened.
@@ -131,7 +126,7 @@ pub(crate) enum Effect {
         roots: Roots,
         attempt: u32,
     },
-    Leave {
+    Release {
         attempt: u32,
     },
     Finalize {
@@ -140,17 +135,17 @@ pub(crate) enum Effect {
     Expire {
         attempt: u32,
     },
-    /// Have the audit judged, and bring the leaf.
-    Judge {
-        jury: u8,
+    /// Give all output digests, which were demanded.
+    Respond {
         attempt: u32,
     },
-    /// Serve the outputs to the client.
+    /// Have the dispute judged, whoever sat on its jury, if anyone did.
+    Judge {
+        challenge: u8,
+        attempt: u32,
+    },
+    /// Serve the outputs.
     Publish,
-    /// Serve the list of digests to everybody.
-    OpenList,
-    /// Serve the outputs to everybody.
-    Open,
     /// Nothing more will happen.
     Forget(End),
 }
@@ -179,16 +174,22 @@ pub(crate) struct Lease {
     pub(crate) tries: u32,
     pub(crate) roots: Option<Roots>,
     pub(crate) run_window: u64,
-    /// From when on it can be finalized.
-    final_from: u64,
-    /// The last audit.
-    audit: Option<Audit>,
+    pub(crate) challenge_window: u64,
+    submitted: u64,
+    /// The last challenge, and its jury.
+    dispute: Option<(u8, Round)>,
     retry_at: Option<u64>,
 }
 
 impl Lease {
     /// A round whose claim was just seen.
-    pub(crate) fn new(key: Key, count: u32, started: u64, run_window: u64) -> Self {
+    pub(crate) fn new(
+        key: Key,
+        count: u32,
+        started: u64,
+        run_window: u64,
+        challenge_window: u64,
+    ) -> Self {
         Self {
             key,
             count,
@@ -198,8 +199,9 @@ impl Lease {
             tries: 0,
             roots: None,
             run_window,
-            final_from: u64::MAX,
-            audit: None,
+            challenge_window,
+            submitted: 0,
+            dispute: None,
             retry_at: None,
         }
     }
@@ -211,10 +213,7 @@ impl Lease {
 
     /// Last second in which giving up costs nothing.
     pub(crate) fn free_until(&self) -> u64 {
-        match self.key.round {
-            1 => piecework::rules::leave_free_by(self.run_window, self.started),
-            _ => 0,
-        }
+        piecework::rules::free_release_by(self.run_window, self.started)
     }
 
     /// Whether it locks stake, as far as we know.
@@ -222,15 +221,6 @@ impl Lease {
         !matches!(
             self.phase,
             Phase::Settled | Phase::Lost | Phase::Absent | Phase::Done(_)
-        )
-    }
-
-    /// Whether its result is on the chain, so that its client may fetch it.
-    pub(crate) fn has_result(&self) -> bool {
-        use Phase::{Answering, Audited, Finalizing, Judging, Settled, Submitted};
-        matches!(
-            self.phase,
-            Submitted | Audited | Answering | Judging | Finalizing | Settled
         )
     }
 
@@ -256,7 +246,7 @@ impl Lease {
                 self.retry_at = Some(now.time.saturating_add(1));
                 match self.phase {
                     Phase::Finalizing => self.phase = Phase::Submitted,
-                    Phase::Judging => self.phase = Phase::Answering,
+                    Phase::Judging => self.phase = Phase::Challenged,
                     _ => {}
                 }
             }
@@ -266,10 +256,10 @@ impl Lease {
     }
 
     fn wants_to_send(&self) -> bool {
-        use Phase::{Expiring, Finalizing, Judging, Leaving, Submitting};
+        use Phase::{Demanded, Expiring, Finalizing, Judging, Releasing, Submitting};
         matches!(
             self.phase,
-            Submitting | Leaving | Expiring | Finalizing | Judging
+            Submitting | Releasing | Expiring | Finalizing | Demanded | Judging
         )
     }
 
@@ -279,40 +269,40 @@ impl Lease {
             (Seen::Running { started }, phase) => {
                 self.started = started;
                 match (phase, self.roots) {
-                    (Phase::Running | Phase::Submitting | Phase::Leaving | Phase::Expiring, _) => {}
+                    (
+                        Phase::Running | Phase::Submitting | Phase::Releasing | Phase::Expiring,
+                        _,
+                    ) => {}
                     (_, Some(_)) => self.enter(Phase::Submitting, now, effects),
                     (_, None) => self.enter(Phase::Running, now, effects),
                 }
             }
-            (Seen::Submitted { from }, phase) => {
-                self.final_from = from;
+            (Seen::Submitted { at }, phase) => {
+                self.submitted = at;
+                let early = now.time <= at.saturating_add(self.challenge_window);
                 match phase {
                     Phase::Submitted => {}
-                    Phase::Finalizing if now.time < from => self.phase = Phase::Submitted,
+                    Phase::Finalizing if early => self.phase = Phase::Submitted,
                     Phase::Finalizing => {}
                     _ => self.enter(Phase::Submitted, now, effects),
                 }
             }
-            (Seen::Audited(audit), phase) => {
-                let same = self.audit.is_some_and(|before| before.jury == audit.jury);
-                // Word of a missing leaf ends the patience with whom we let go first.
-                if audit.leaf_missed && self.audit.is_some_and(|before| !before.leaf_missed) {
-                    self.retry_at = None;
-                }
-                self.audit = Some(audit);
+            (Seen::Challenged { challenge, jury }, phase) => {
+                self.dispute = jury.map(|jury| (challenge, jury));
                 match phase {
-                    Phase::Audited if same => {}
-                    // A reorganization may take votes back.
-                    Phase::Answering if same && self.have_committed(now) => {}
-                    Phase::Judging if same && self.judge_from(now).is_some() => {}
-                    _ => self.enter(Phase::Audited, now, effects),
+                    Phase::Challenged => {}
+                    Phase::Judging if self.judge_from(now).is_some() => {}
+                    _ => self.enter(Phase::Challenged, now, effects),
                 }
             }
-            (Seen::Settled, Phase::Settled)
-            | (Seen::Lost, Phase::Lost)
-            | (Seen::Absent, Phase::Absent) => {}
-            (Seen::Settled, _) => self.enter(Phase::Settled, now, effects),
-            (Seen::Lost, _) => {
+            (Seen::Demanded { .. }, Phase::Demanded) => {}
+            (Seen::Demanded { at }, _) => {
+                self.submitted = at;
+                self.enter(Phase::Demanded, now, effects);
+            }
+            (Seen::Settled, _) => self.phase = Phase::Settled,
+            (Seen::Freed, Phase::Lost) | (Seen::Absent, Phase::Absent) => {}
+            (Seen::Freed, _) => {
                 self.phase = Phase::Lost;
                 effects.push(Effect::StopWork);
             }
@@ -339,7 +329,7 @@ impl Lease {
 
     fn give_up(&mut self, now: Now, effects: &mut Vec<Effect>) {
         effects.push(Effect::StopWork);
-        self.enter(Phase::Leaving, now, effects);
+        self.enter(Phase::Releasing, now, effects);
     }
 
     fn enter(&mut self, phase: Phase, now: Now, effects: &mut Vec<Effect>) {
@@ -357,54 +347,51 @@ impl Lease {
             (Phase::Submitting, Some(roots)) if in_time => {
                 effects.push(Effect::Submit { roots, attempt })
             }
-            (Phase::Leaving, _) if in_time => effects.push(Effect::Leave { attempt }),
+            (Phase::Releasing, _) if in_time => effects.push(Effect::Release { attempt }),
             (Phase::Expiring, _) if !in_time => effects.push(Effect::Expire { attempt }),
-            (Phase::Submitted | Phase::Audited, _) => effects.push(Effect::Publish),
             (Phase::Finalizing, _) => {
                 effects.extend([Effect::Publish, Effect::Finalize { attempt }])
             }
-            // Jurors bring the leaf that they find in it.
-            (Phase::Answering, _) => effects.extend([Effect::Publish, Effect::OpenList]),
             (Phase::Judging, _) => {
-                effects.extend([Effect::Publish, Effect::OpenList]);
-                if let Some(Audit { jury, .. }) = self.audit {
-                    effects.push(Effect::Judge { jury, attempt });
+                if let Some((challenge, _)) = self.dispute {
+                    effects.push(Effect::Judge { challenge, attempt });
                 }
             }
-            (Phase::Settled, _) => effects.push(Effect::Open),
+            // Jurors and challengers need the outputs too.
+            (Phase::Submitted | Phase::Challenged, _) => effects.push(Effect::Publish),
+            // Who does not answer loses the whole bond: asked for until the chain says that it is over.
+            (Phase::Demanded, _) => effects.extend([Effect::Publish, Effect::Respond { attempt }]),
             _ => {}
         }
     }
 
     fn pass_time(&mut self, now: Now, effects: &mut Vec<Effect>) {
         let is_final = now.block >= self.since.saturating_add(now.confirmations);
-        let may_send = self.retry_at.is_none_or(|at| now.time >= at);
+        let retry = self.retry_at.is_some_and(|at| now.time >= at);
         match self.phase {
-            Phase::Running | Phase::Submitting | Phase::Leaving
+            Phase::Running | Phase::Submitting | Phase::Releasing
                 if now.time > self.deadline().saturating_add(now.margin) =>
             {
                 effects.push(Effect::StopWork);
                 self.enter(Phase::Expiring, now, effects);
             }
-            // Leaving late burns less than an expiry.
+            // A late release burns less than an expiry.
             Phase::Running if now.time.saturating_add(now.margin) >= self.deadline() => {
                 self.give_up(now, effects)
             }
-            Phase::Submitted if now.time >= self.final_from && may_send => {
+            Phase::Submitted
+                if now.time > self.submitted.saturating_add(self.challenge_window)
+                    && (retry || self.retry_at.is_none()) =>
+            {
                 self.enter(Phase::Finalizing, now, effects);
             }
-            Phase::Audited if self.have_committed(now) => {
-                self.enter(Phase::Answering, now, effects);
-                self.pass_time(now, effects);
-            }
-            Phase::Answering
-                if self.judge_from(now).is_some_and(|from| now.time >= from) && may_send =>
+            Phase::Challenged
+                if self.judge_from(now).is_some_and(|from| now.time >= from)
+                    && (retry || self.retry_at.is_none()) =>
             {
                 self.enter(Phase::Judging, now, effects);
             }
-            Phase::Submitting | Phase::Leaving | Phase::Expiring
-                if self.retry_at.is_some() && may_send =>
-            {
+            Phase::Submitting | Phase::Releasing | Phase::Expiring | Phase::Demanded if retry => {
                 self.retry_at = None;
                 self.again(now, effects);
             }
@@ -415,17 +402,10 @@ impl Lease {
         }
     }
 
-    /// Whether no juror can commit any longer.
-    fn have_committed(&self, now: Now) -> bool {
-        let stage = self.audit.map(|audit| audit.votes.stage(now.time));
-        !matches!(stage, None | Some(Stage::Commit))
-    }
-
-    /// When we have the audit judged, if it is due. The jurors are let go first, unless they wait for our leaf.
+    /// When we have the dispute judged, if it is due: the jurors are let go first.
     fn judge_from(&self, now: Now) -> Option<u64> {
-        let audit = self.audit?;
-        match audit.votes.stage(now.time) {
-            Stage::Due { since } if audit.leaf_missed => Some(since),
+        let (_, jury) = self.dispute?;
+        match jury.stage(now.time) {
             Stage::Due { since } => Some(since.saturating_add(now.margin)),
             Stage::Commit | Stage::Reveal { .. } => None,
         }

@@ -66,8 +66,7 @@ async fn a_lease_that_a_reorganization_gives_to_another_is_let_go_without_a_loss
     let claim = IMarket::claimCall {
         job,
         provider: rival,
-        least: 1,
-        most: 4,
+        count: 4,
     };
     let rich = alloy::rpc::types::TransactionRequest::default()
         .from(rival)

@@ -1,7 +1,6 @@
 //! The `piecework` command.
 
 mod amount;
-mod assured;
 mod bench;
 mod cli;
 mod commands;
@@ -11,7 +10,6 @@ mod demo;
 mod devnet;
 mod fail;
 mod file;
-mod outlook;
 mod output;
 mod progress;
 mod signals;

@@ -5,16 +5,14 @@
 //!    └──── attach(id) ──►
 //! ```
 
-mod assurance;
+mod challenge;
 mod check;
 mod config;
-mod deterrence;
 mod download;
 mod explain;
-pub mod fetch_auth;
 mod funds;
 mod job;
-mod outlook;
+mod level;
 pub mod predict;
 mod progress;
 mod provider;
@@ -24,7 +22,7 @@ mod sign;
 mod spot;
 mod step;
 mod submit;
-mod upkeep;
+mod tend;
 mod verify;
 mod view;
 
@@ -35,26 +33,23 @@ use alloy::primitives::Address;
 use alloy::providers::{DynProvider, Provider};
 use tokio::sync::{Mutex, OnceCell};
 
-pub use assurance::{Assurance, AssuranceError, DEFAULT_AUDIT_BPS};
+pub use challenge::Challenge;
 pub use config::{KeySource, MarketConfig};
-pub use deterrence::Deterrence;
 pub use download::{Basis, Downloaded, TaskResult};
 pub use explain::{Cause, Entry, Explanation};
 pub use funds::{Balances, TokenInfo};
 pub use job::{Job, Quote, Windows};
-pub use outlook::Outlook;
+pub use level::{Level, LevelError};
 pub use predict::{Eligibility, Posting, Prediction, Predictor};
 pub use progress::Progress;
 pub use run::{Done, Run};
 pub use sign::SignedJob;
-pub use spot::{AvoidList, Checked, sample};
+pub use spot::Checked;
 pub use step::Step;
-pub use verify::Committed;
-pub use view::{AuditView, JobView, LeaseView, Money, SeatView, Tally};
+pub use view::{DemandView, DisputeView, JobView, LeaseView, SeatView, Tally};
 
 use crate::Error;
 use crate::blobs::{DirStore, HttpClient, HttpPolicy};
-use crate::chain::beacon::Beacon;
 use crate::chain::{self, ChainError, ChainOptions, IMarket, Sender};
 use serve::BlobServer;
 
@@ -77,7 +72,6 @@ struct Inner {
     http: HttpClient,
     server: Mutex<Weak<BlobServer>>,
     times: OnceCell<IMarket::Times>,
-    beacon: OnceCell<Beacon>,
     /// Numbers that the market gave to providers; they never change.
     numbers: Mutex<HashMap<Address, u32>>,
 }
@@ -141,7 +135,6 @@ impl Market {
             http,
             server,
             times: OnceCell::new(),
-            beacon: OnceCell::new(),
             numbers: Mutex::default(),
         };
         Ok(Self {
@@ -174,15 +167,6 @@ impl Market {
             times.map_err(|error| ChainError::from_contract("times", error))
         };
         Ok(self.inner.times.get_or_try_init(read).await?)
-    }
-
-    /// The beacon that the market's seeds come from.
-    ///
-    /// # Errors
-    /// [`Error::Chain`].
-    pub async fn beacon(&self) -> Result<&Beacon, Error> {
-        let probe = || Beacon::probe(self.inner.provider.clone(), self.address());
-        Ok(self.inner.beacon.get_or_try_init(probe).await?)
     }
 
     /// The node.

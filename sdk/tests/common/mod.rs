@@ -10,16 +10,14 @@
 
 use std::collections::BTreeMap;
 
-use alloy::primitives::{Address, B256, Bytes};
+use alloy::primitives::{Address, B256, Bytes, keccak256};
 use alloy::providers::DynProvider;
 use alloy::providers::ext::AnvilApi as _;
 use alloy::rpc::types::TransactionReceipt;
-use alloy::sol_types::SolCall;
+use alloy::sol_types::{SolCall, SolValue as _};
 use piecework::blobs::{DirStore, blob_router};
-use piecework::chain::IMarket::Opening;
 use piecework::chain::deploy::{
-    DEV_BLOCKS, DEV_MARGIN, MarketDeployment, deploy_block_beacon, deploy_dev_token, deploy_market,
-    mint,
+    DEV_TIMES, MarketDeployment, deploy_dev_token, deploy_market, mint,
 };
 use piecework::chain::{ChainError, ChainOptions, IMarket, Sender, connect};
 use piecework::devnet::{Anvil, AnvilOptions};
@@ -38,7 +36,6 @@ pub struct Devnet {
     pub anvil: Anvil,
     pub provider: DynProvider,
     pub token: Address,
-    pub beacon: Address,
     pub market: Address,
 }
 
@@ -52,12 +49,10 @@ impl Devnet {
         let (provider, chain_id) = connect(&ChainOptions::new(anvil.url())).await.unwrap();
         let deployer = Sender::new(provider.clone(), chain_id, anvil.key(0).unwrap());
         let (token, _) = deploy_dev_token(&deployer).await.unwrap();
-        let (beacon, _) = deploy_block_beacon(&deployer, DEV_BLOCKS, DEV_MARGIN)
-            .await
-            .unwrap();
         let deployment = MarketDeployment {
+            times: DEV_TIMES,
             code: market_code(),
-            ..MarketDeployment::devnet(token, beacon)
+            ..MarketDeployment::new(token)
         };
         let (market, _) = deploy_market(&deployer, deployment).await.unwrap();
         for account in anvil.addresses().into_iter().take(8) {
@@ -67,7 +62,6 @@ impl Devnet {
             anvil,
             provider,
             token,
-            beacon,
             market,
         }
     }
@@ -89,13 +83,8 @@ impl Devnet {
     }
 }
 
-/// A job without audits that needs no engine: its image is named by a registry reference that nobody resolves.
+/// A job that needs no engine: its image is named by a registry reference that nobody resolves.
 pub fn job(tasks: u32) -> Job {
-    audited(tasks).unaudited()
-}
-
-/// As [`job`], with audits.
-pub fn audited(tasks: u32) -> Job {
     let manifest = format!("sha256:{}", "11".repeat(32));
     Job::pinned(ImageSpec {
         manifest: manifest.parse().unwrap(),
@@ -136,51 +125,63 @@ impl Provider {
         }
     }
 
-    /// Takes at most so many tasks.
-    pub async fn claim(&self, run: &Run, most: u32) -> (u32, u32) {
+    pub async fn claim(&self, run: &Run, count: u32) -> (u32, u32) {
         let call = IMarket::claimCall {
             job: run.job().clone(),
             provider: self.address,
-            least: 1,
-            most,
+            count,
         };
         // The job opens in the second in which it was described; the chain's last block may be older.
-        let receipt = self.call_after(&call, &["TooEarly"]).await;
+        let receipt = loop {
+            match self.call(&call).await {
+                Err(error)
+                    if error
+                        .revert()
+                        .is_some_and(|revert| revert.name == "TooEarly") =>
+                {
+                    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+                }
+                done => break done.unwrap(),
+            }
+        };
         let claimed = receipt.decoded_log::<IMarket::Claimed>().unwrap();
         (claimed.first, claimed.count)
     }
 
-    /// Puts the results' blobs into the store; returns root and digest list.
+    /// Puts the results' blobs into the store; returns root and manifest.
     pub fn publish(&self, first: u32, results: &[ResultManifest]) -> (B256, Digest) {
         let digests: Vec<Digest> = results
             .iter()
             .map(|result| self.store.put_bytes(&result.to_bytes()).unwrap())
             .collect();
-        let list = self.store.put_bytes(&lease::encode(&digests)).unwrap();
-        (tree::root(first, &digests).unwrap(), list)
+        let manifest = self.store.put_bytes(&lease::encode(&digests)).unwrap();
+        (tree::root(first, &digests).unwrap(), manifest)
     }
 
-    /// Submits in the lease's present round.
-    pub async fn submit(&self, run: &Run, first: u32, root: B256, list: Digest) {
+    pub async fn submit(&self, run: &Run, first: u32, root: B256, manifest: Digest) {
         let call = IMarket::submitCall {
             job: run.job().clone(),
             first,
-            round: self.round(run, first).await,
             provider: self.address,
             root,
-            digestList: list.into(),
+            manifest: manifest.into(),
         };
-        self.call(&call).await.unwrap();
+        self.market
+            .sender()
+            .unwrap()
+            .call(self.market.address(), &call)
+            .await
+            .unwrap();
     }
 
     /// Claims, "runs" and submits.
-    pub async fn work(&self, run: &Run, most: u32) -> (u32, u32) {
-        let (first, count) = self.claim(run, most).await;
+    pub async fn work(&self, run: &Run, count: u32) -> (u32, u32) {
+        let (first, count) = self.claim(run, count).await;
         let results: Vec<_> = (first..first + count)
             .map(|task| self.result(task))
             .collect();
-        let (root, list) = self.publish(first, &results);
-        self.submit(run, first, root, list).await;
+        let (root, manifest) = self.publish(first, &results);
+        self.submit(run, first, root, manifest).await;
         (first, count)
     }
 
@@ -237,8 +238,11 @@ pub fn ticking() -> AnvilOptions {
     }
 }
 
-/// Refusals that end when a seed is published and the provider is drawn.
-const NOT_YET: [&str; 3] = ["TooEarly", "SeedUnknown", "NotDrawn"];
+/// A provider's seat of a redundant lease, or of a jury.
+pub struct Held {
+    pub vote: B256,
+    pub salt: B256,
+}
 
 impl Devnet {
     /// Lets `seconds` pass at once.
@@ -255,15 +259,15 @@ impl Provider {
         sender.call(self.market.address(), call).await
     }
 
-    /// As [`Provider::call`], tried again while it is refused for one of these reasons.
-    pub async fn call_after<C: SolCall>(&self, call: &C, reasons: &[&str]) -> TransactionReceipt {
+    /// As [`Provider::call`], tried until the provider is drawn.
+    pub async fn call_when_drawn<C: SolCall>(&self, call: &C) {
         let started = std::time::Instant::now();
         loop {
             match self.call(call).await {
-                Ok(receipt) => return receipt,
+                Ok(_) => return,
                 Err(error) => {
                     let revert = error.revert().unwrap_or_else(|| panic!("{error}"));
-                    assert!(reasons.contains(&revert.name), "{revert}");
+                    assert!(matches!(revert.name, "NotDrawn" | "NotSealed"), "{revert}");
                     assert!(started.elapsed().as_secs() < 60, "{revert}");
                 }
             }
@@ -271,49 +275,27 @@ impl Provider {
         }
     }
 
-    /// The lease's present round, 1 for one that nobody touched.
-    pub async fn round(&self, run: &Run, first: u32) -> u16 {
+    /// The present round (a first one begins with the call), and the commitment for it.
+    async fn commitment(&self, run: &Run, first: u32, held: &Held, challenge: u8) -> (u16, B256) {
         let contract = self.market.contract();
         let lease = contract.leaseOf(run.id(), first).call().await.unwrap();
-        lease.round.max(1)
+        let round = lease.round.max(1);
+        let (provider, vote, salt) = (self.address, held.vote, held.salt);
+        let commitment = contract
+            .commitmentOf(run.id(), first, round, challenge, provider, vote, salt)
+            .call()
+            .await
+            .unwrap();
+        (round, commitment)
     }
 
-    /// What the provider commits to, with a salt, and its commitment: 0 for a lease, 1 or 2 for a jury.
-    async fn secret(
-        &self,
-        run: &Run,
-        first: u32,
-        kind: u8,
-        (value, proof): (B256, B256),
-    ) -> (u16, B256, Opening) {
-        let round = self.round(run, first).await;
-        let opening = Opening {
-            number: self.number().await,
-            value,
-            proof,
+    /// Commits to a root of the lease, in its first round or in the one that runs.
+    pub async fn commit(&self, run: &Run, first: u32, root: B256) -> Held {
+        let held = Held {
+            vote: root,
             salt: rand::random::<[u8; 32]>().into(),
         };
-        let Opening { number, salt, .. } = opening;
-        let contract = self.market.contract();
-        let call = contract.commitmentOf(run.id(), first, round, kind, number, value, proof, salt);
-        (round, call.call().await.unwrap(), opening)
-    }
-
-    /// Reserves a seat of the lease as soon as the provider is drawn.
-    pub async fn join(&self, run: &Run, first: u32) {
-        let call = IMarket::joinCall {
-            job: run.job().clone(),
-            first,
-            round: self.round(run, first).await,
-            provider: self.address,
-        };
-        self.call_after(&call, &NOT_YET).await;
-    }
-
-    /// Commits to a root of the lease as soon as it is drawn. The result is what opens it.
-    pub async fn commit(&self, run: &Run, first: u32, root: B256, list: Digest) -> Opening {
-        let pair = (root, list.into());
-        let (round, commitment, opening) = self.secret(run, first, 0, pair).await;
+        let (round, commitment) = self.commitment(run, first, &held, 0).await;
         let call = IMarket::commitCall {
             job: run.job().clone(),
             first,
@@ -321,53 +303,61 @@ impl Provider {
             provider: self.address,
             commitment,
         };
-        self.call_after(&call, &NOT_YET).await;
-        opening
+        self.call_when_drawn(&call).await;
+        held
     }
 
-    /// Opens commitments of the lease: the provider's own, or all.
-    pub async fn open(&self, run: &Run, first: u32, openings: &[Opening]) {
-        let call = IMarket::settleCall {
+    /// Reveals; with a panel it also settles, if it can.
+    pub async fn reveal(
+        &self,
+        run: &Run,
+        first: u32,
+        held: &Held,
+        manifest: Digest,
+        panel: Vec<u32>,
+    ) {
+        let call = IMarket::revealCall {
             job: run.job().clone(),
             first,
-            round: self.round(run, first).await,
-            openings: ascending(openings),
+            provider: self.address,
+            root: held.vote,
+            manifest: manifest.into(),
+            salt: held.salt,
+            panel,
         };
         self.call(&call).await.unwrap();
     }
 
-    /// Commits to a vote in a jury over the lease as soon as it is drawn.
-    pub async fn vote(&self, run: &Run, first: u32, jury: u8, pair: (B256, B256)) -> Opening {
-        let (round, commitment, opening) = self.secret(run, first, jury, pair).await;
+    /// Commits to a vote in the jury over a lease.
+    pub async fn vote(&self, run: &Run, first: u32, digest: B256, keyed: B256) -> Held {
+        let held = Held {
+            vote: keccak256((digest, keyed).abi_encode()),
+            salt: rand::random::<[u8; 32]>().into(),
+        };
+        let contract = self.market.contract();
+        let lease = contract.leaseOf(run.id(), first).call().await.unwrap();
+        let number = lease.challenges;
+        let (round, commitment) = self.commitment(run, first, &held, number).await;
         let call = IMarket::commitVoteCall {
             job: run.job().clone(),
             first,
             round,
-            jury,
+            number,
             provider: self.address,
             commitment,
         };
-        self.call_after(&call, &NOT_YET).await;
-        opening
+        self.call_when_drawn(&call).await;
+        held
     }
 
-    /// Opens votes: the provider's own, or all, with the accused's leaf and its proof.
-    pub async fn judge(
-        &self,
-        run: &Run,
-        first: u32,
-        jury: u8,
-        openings: &[Opening],
-        (leaf, proof): (B256, Vec<B256>),
-    ) {
-        let call = IMarket::judgeCall {
+    pub async fn reveal_vote(&self, run: &Run, first: u32, digest: B256, keyed: B256, held: &Held) {
+        let call = IMarket::revealVoteCall {
             job: run.job().clone(),
             first,
-            round: self.round(run, first).await,
-            jury,
-            openings: ascending(openings),
-            leaf,
-            proof,
+            provider: self.address,
+            digest,
+            keyed,
+            salt: held.salt,
         };
         self.call(&call).await.unwrap();
     }
@@ -382,14 +372,7 @@ impl Provider {
     }
 }
 
-/// Openings as the market wants them.
-fn ascending(openings: &[Opening]) -> Vec<Opening> {
-    let mut openings = openings.to_vec();
-    openings.sort_unstable_by_key(|opening| opening.number);
-    openings
-}
-
-/// The market's code: that of PIECEWORK_MARKET_CODE (the ink! contract's, where PIECEWORK_ANVIL is a node of pallet-revive), otherwise
+/// The market's code: that of PIECEWORK_MARKET_CODE (the ink! contract's, where PIECEWORK_ANVIL is a node of pallet-revive), else
 /// the Solidity one.
 pub fn market_code() -> Option<Bytes> {
     let path = std::env::var_os("PIECEWORK_MARKET_CODE")?;

@@ -1,5 +1,6 @@
 //! The commands, one a file.
 
+mod contest;
 mod devnet;
 mod explain;
 mod job;

@@ -33,9 +33,6 @@ use record::Record;
 use scenes::Stage;
 use story::Story;
 
-/// Honest providers: three jurors, and one that they audit.
-const HONEST: u32 = 4;
-
 pub(crate) async fn run(output: Output, args: DemoArgs) -> Result<(), Failure> {
     let mut interrupt = Interrupt::listen()?;
     let interrupted = || {
@@ -44,10 +41,10 @@ pub(crate) async fn run(output: Output, args: DemoArgs) -> Result<(), Failure> {
     };
     // Before anything starts: what is missing should show at once.
     let scene = scene(args.scene.as_deref())?;
-    say!("-- a devnet of four honest providers, and one that is not");
-    let shapes: Vec<Shape> = shapes(HONEST)
+    say!("-- a devnet of three honest providers, and one that is not");
+    let shapes: Vec<Shape> = shapes(3)
         .into_iter()
-        .map(|shape| shape.working_for(scenes::HONEST_PRICE).with_room(scenes::LEASE))
+        .map(|shape| shape.working_for(scenes::HONEST_PRICE))
         .collect();
     let devnet = tokio::select! {
         devnet = Devnet::start(&shapes, 0, &args.tools) => devnet?,
@@ -124,12 +121,10 @@ async fn play(devnet: &Devnet, args: &DemoArgs, scene: &Scene) -> Result<Story, 
 
     let small = small(scene);
     say!(
-        "-- the same in small, {} tasks, by one provider, and {name} is quick, for the job is cheap at first: it hands in negatives. Chance draws a task and three jurors",
+        "-- the same in small, {} tasks, each by one provider, and a jury for what is contested; {name} is quick, for it is cheap",
         scenes::TASKS
     );
-    let second = Box::pin(stage.falsified(&small)).await?;
-    say!("-- {name} is convicted, and its client has no picture: the same job again, at a better price, and audited again");
-    let (third, picture) = Box::pin(stage.again(&small)).await?;
+    let (second, picture) = Box::pin(stage.contested(&small)).await?;
     if !picture.is_painted_well() {
         return Err(Failure::new(
             "demo-picture",
@@ -145,14 +140,7 @@ async fn play(devnet: &Devnet, args: &DemoArgs, scene: &Scene) -> Result<Story, 
         name: name.to_owned(),
         address: cheat.address(),
     };
-    let leases = timeline::leases(&record);
-    let taken = leases
-        .iter()
-        .find(|lease| lease.job == 2)
-        .map_or((0, 0), |lease| (lease.count, lease.price));
-    let forgone = new.forfeited - old.forfeited;
-    let runs = [&first, &second];
-    let losses = Losses::read(party, &runs, taken, forgone, &parties).await?;
+    let losses = Losses::read(party, &[&first, &second], &parties).await?;
     let mut audit = audit(parties, before, after, &old, &new);
     let (_, lost) = new.account(cheat.address());
     if losses.lost != lost {
@@ -164,8 +152,8 @@ async fn play(devnet: &Devnet, args: &DemoArgs, scene: &Scene) -> Result<Story, 
     Ok(Story {
         picture: file,
         seconds: [painted, ended],
-        tasks: first.tasks() + second.tasks() + third.tasks(),
-        leases,
+        tasks: args.tasks + scenes::TASKS,
+        leases: timeline::leases(&record),
         gas: gas::by_kind(&record.txs),
         audit,
         cheat: losses,

@@ -7,7 +7,7 @@
     missing_docs
 )]
 
-mod audits;
+mod contest;
 mod demo;
 mod devnet;
 mod harness;

@@ -1,0 +1,145 @@
+//! What no random trace reaches: odd tokens, constructors that refuse. The same wherever the market runs.
+
+use crate::MARKET_TOKEN;
+use crate::bindings::{Call, Constructor, IMarket};
+use crate::chain::{BEACON, TokenKind};
+use crate::code::Code;
+use crate::sides::error_name;
+use crate::world::deploy;
+use alloy_primitives::Address;
+
+const MONTH: u64 = 30 * 86_400;
+
+fn arguments() -> Constructor {
+    let times = IMarket::Times {
+        stakeAge: 0,
+        leaseStep: 1,
+        juryStep: 1,
+        juryTime: 1,
+        revealWindow: 1,
+        respondWindow: 1,
+        retryWindow: 1,
+        leastAuditWindow: 1,
+        leastRunWindow: 1,
+    };
+    let (governor, recipient) = (Address::repeat_byte(3), Address::repeat_byte(4));
+    Constructor {
+        token: MARKET_TOKEN,
+        beacon: BEACON.into(),
+        feeGovernor: governor,
+        feeRecipient: recipient,
+        feeBps: 1,
+        times,
+        devnet: true,
+    }
+}
+
+/// Least times of a market that is not a devnet's, in the order of the ABI.
+const LEAST: [u64; 9] = [86_400, 60, 300, 1_800, 3_600, 21_600, 21_600, 3_600, 60];
+
+/// Each of the times, to be changed.
+fn each(times: &mut IMarket::Times) -> [&mut u64; 9] {
+    [
+        &mut times.stakeAge,
+        &mut times.leaseStep,
+        &mut times.juryStep,
+        &mut times.juryTime,
+        &mut times.revealWindow,
+        &mut times.respondWindow,
+        &mut times.retryWindow,
+        &mut times.leastAuditWindow,
+        &mut times.leastRunWindow,
+    ]
+}
+
+/// What all constructors revert with; panics if they differ.
+fn refused(code: &Code, arguments: &Constructor) -> Option<String> {
+    let deployed = deploy(code, arguments, TokenKind::Honest).expect("they differ");
+    deployed.err().map(|data| error_name(&data))
+}
+
+/// Constructors refuse the same, with the same words; panics if not.
+pub fn constructors_refuse_the_same(code: &Code) {
+    type Change = fn(&mut Constructor);
+    let cases: [(Change, Option<&str>); 9] = [
+        (|_| {}, None),
+        (|c| c.token = Address::ZERO, Some("ZeroAddress")),
+        (|c| c.beacon = Address::ZERO, Some("ZeroAddress")),
+        (|c| c.feeBps = 501, Some("FeeTooHigh")),
+        (|c| c.feeRecipient = Address::ZERO, Some("ZeroAddress")),
+        (|c| (c.feeRecipient, c.feeBps) = (Address::ZERO, 0), None),
+        (|c| c.feeBps = 0, None),
+        // The first of two is told.
+        (
+            |c| (c.feeBps, c.times.leaseStep) = (501, 0),
+            Some("FeeTooHigh"),
+        ),
+        (
+            |c| (c.token, c.feeBps) = (Address::ZERO, 501),
+            Some("ZeroAddress"),
+        ),
+    ];
+    for (place, (change, expected)) in cases.into_iter().enumerate() {
+        let mut arguments = arguments();
+        change(&mut arguments);
+        assert_eq!(
+            refused(code, &arguments).as_deref(),
+            expected,
+            "case {place}"
+        );
+    }
+    for (place, sane) in LEAST.into_iter().enumerate() {
+        for (devnet, least) in [(true, u64::from(place != 0)), (false, sane)] {
+            for (time, good) in [
+                (least.wrapping_sub(1), false),
+                (least, true),
+                (MONTH, true),
+                (MONTH + 1, false),
+            ] {
+                let mut arguments = arguments();
+                arguments.devnet = devnet;
+                if !devnet {
+                    each(&mut arguments.times)
+                        .into_iter()
+                        .zip(LEAST)
+                        .for_each(|(time, least)| *time = least);
+                }
+                *each(&mut arguments.times)[place] = time;
+                let expected = (!good).then_some("BadWindow");
+                assert_eq!(
+                    refused(code, &arguments).as_deref(),
+                    expected,
+                    "time {place}: {time}"
+                );
+            }
+        }
+    }
+}
+
+/// Tokens that say `false`, or anything but `true`, or move nothing, are refused the same; panics if not.
+pub fn odd_tokens_are_refused_the_same(code: &Code) {
+    for (word, error) in [
+        (1, "DepositShort"),
+        (0, "SafeERC20FailedOperation"),
+        (2, "SafeERC20FailedOperation"),
+    ] {
+        let deployed = deploy(code, &arguments(), TokenKind::Says(word)).expect("they differ");
+        let mut sides = deployed.expect("a market");
+        let block = sides.model.host.block;
+        let calls = [
+            IMarket::depositCall {
+                account: Address::repeat_byte(1),
+                amount: 5,
+            }
+            .into(),
+            IMarket::stakeCall { amount: 5 }.into(),
+        ];
+        for call in calls {
+            let done = sides
+                .step([9; 20], &Call::One(call), &block, false)
+                .expect("they differ");
+            assert!(!done);
+        }
+        assert_eq!(sides.tally.errors.get(error), Some(&2));
+    }
+}
