@@ -27,14 +27,10 @@ test: ## all tests: contracts, gas snapshot, Rust with real anvil and real Docke
 	# A forge that hides failures, or passes over tests, has been seen: see this one fail first.
 	if CANARY=true forge test --match-contract Canary >/dev/null 2>&1; then echo "forge does not report a failing test" >&2; exit 1; fi
 	forge test
-	# Protocol 2, which the Rust below does not speak yet: v2/README.md.
-	ln -sfn ../node_modules v2/node_modules
-	(cd v2 && forge test)
-	target=$$(realpath -m $(TARGET))
-	(cd v2 && cargo test --locked --target-dir "$$target/v2")
 	$(WORKLOAD)
 	PIECEWORK_WORKLOAD=$$(realpath $(TARGET)/workload/release/piecework-render) cargo test --locked --workspace --all-features
 	# 3: its compiler cannot be had on this system, which was said. Then the rest is tested without it.
+	target=$$(realpath -m $(TARGET))
 	(cd contracts/ink && cargo test --locked --target-dir "$$target/ink")
 	ink=0; scripts/ink || ink=$$?
 	case $$ink in 0) ;; 3) export PIECEWORK_WITHOUT_INK=1 ;; *) exit $$ink ;; esac
@@ -44,11 +40,6 @@ test-deep: ## the contracts' fuzz and invariant tests, and the differential trac
 	@$(call ENV,test)
 	FOUNDRY_PROFILE=deep forge test
 	PIECEWORK_DEPTH=50 cargo test --locked -p piecework-differential -- --nocapture
-	ln -sfn ../node_modules v2/node_modules
-	target=$$(realpath -m $(TARGET))
-	cd v2
-	FOUNDRY_PROFILE=deep forge test
-	PIECEWORK_DEPTH=50 cargo test --locked -p piecework-differential --target-dir "$$target/v2" -- --nocapture
 
 ink: ## the market as an ink! contract: its tests, and its PolkaVM blob, compared with the committed digest
 	@ink=$$(realpath -m $(TARGET))/ink

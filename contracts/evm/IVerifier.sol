@@ -14,7 +14,7 @@ interface IVerifier {
     /// @param count tasks in the lease
     /// @param provider who holds the lease and will be paid
     /// @param root positional Merkle root over the output digests (`JobResult`), not zero
-    /// @param manifest content address of the list of output digests. The market does not keep it and cannot
+    /// @param digestList content address of the list of output digests. The market does not keep it and cannot
     /// check it against `root`
     /// @param proof whatever the verifier asks for
     /// @return this function's selector, if so; anything else, and a revert, means no
@@ -25,7 +25,7 @@ interface IVerifier {
         uint32 count,
         address provider,
         bytes32 root,
-        bytes32 manifest,
+        bytes32 digestList,
         bytes calldata proof
     ) external view returns (bytes4);
 }

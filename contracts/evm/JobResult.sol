@@ -2,7 +2,6 @@
 pragma solidity 0.8.34;
 
 import {IMarket} from "./IMarket.sol";
-import {Hashes} from "@openzeppelin/contracts/utils/cryptography/Hashes.sol";
 
 /// @title Proofs of single outputs, for any contract
 /// @notice The tree over a lease's output digests is positional: leaf
@@ -43,38 +42,17 @@ library JobResult {
         return node == root;
     }
 
-    /// @notice The root over `digests`, the outputs of the tasks from `first` on; not empty. Each level takes the
-    /// place of the one below, so memory is linear in the leaves.
-    function rootOf(uint32 first, bytes32[] calldata digests) internal pure returns (bytes32) {
-        // forge-lint: disable-next-line(unsafe-typecast)
-        uint256 width = uint256(1) << depth(uint32(digests.length));
-        bytes32[] memory level = new bytes32[](width);
-        for (uint256 i = 0; i < digests.length; ++i) {
-            bytes32 inner = Hashes.efficientKeccak256(bytes32(first + i), digests[i]);
-            level[i] = keccak256(bytes.concat(inner));
-        }
-        while (width > 1) {
-            width /= 2;
-            for (uint256 i = 0; i < width; ++i) {
-                level[i] = Hashes.efficientKeccak256(level[2 * i], level[2 * i + 1]);
-            }
-        }
-        return level[0];
-    }
-
-    /// @notice Whether `digest` is the final output of `task` of exactly this job, settled on
-    /// `market` at least as surely as `minimum`. One call to the market; no callback.
+    /// @notice Whether `digest` is the final output of `task` of exactly this job, with an acceptable grade. One call to the
+    /// market; no callback.
     /// @param market the market that the caller trusts
     /// @param jobId the job; every term of it is bound by the id
     /// @param first first task of the lease that holds `task`
     /// @param task the task
     /// @param digest its output digest
     /// @param proof its path in the lease's tree
-    /// @param minimum the least assurance: Accepted < Unchallenged < Quorum < Proven. `Accepted`
-    /// is the client's word alone; a contract that does not trust the client asks for more, and for
-    /// jobs whose terms it knows: `Unchallenged` is worth what the job's `challengeWindow`, `bond` and
-    /// `juryFee` make it (all may be 0, and client and provider one and the same), and the client can
-    /// `accept` first, so a result need not ever become `Unchallenged`
+    /// @param grades the acceptable grades: the sum of `gradeBit` of each. `Audited` means that a jury agreed on one task
+    /// of the lease, which need not be this one. `Unaudited` is worth what the job's chance of an audit, bond and jury fee
+    /// make it, `Listed` what the client's own list is, and client and provider may be one and the same
     function isFinal(
         IMarket market,
         bytes32 jobId,
@@ -82,9 +60,15 @@ library JobResult {
         uint32 task,
         bytes32 digest,
         bytes32[] memory proof,
-        IMarket.How minimum
+        uint256 grades
     ) internal view returns (bool) {
-        (bytes32 root, uint32 count, IMarket.How how) = market.resultRoot(jobId, first);
-        return how != IMarket.How.None && how >= minimum && verify(root, first, count, task, digest, proof);
+        (bytes32 root, uint32 count, IMarket.Grade grade) = market.resultRoot(jobId, first);
+        bool acceptable = grade != IMarket.Grade.None && grades & gradeBit(grade) != 0;
+        return acceptable && verify(root, first, count, task, digest, proof);
+    }
+
+    /// @notice The bit of a grade in a set of grades.
+    function gradeBit(IMarket.Grade grade) internal pure returns (uint256) {
+        return 1 << uint256(grade);
     }
 }

@@ -1,133 +1,119 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.34;
 
-import {Books} from "./Books.sol";
 import {IMarket} from "./IMarket.sol";
-import {JobRules} from "./JobRules.sol";
-import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
-import {IERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Permit.sol";
-import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
+import {MarketStorage} from "./MarketStorage.sol";
+import {ProviderSlot} from "./Slots.sol";
+import {Checkpoints} from "@openzeppelin/contracts/utils/structs/Checkpoints.sol";
 
-/// @title The border that tokens cross, and the fee
-/// @notice Tokens move only in `_pull` and `_push`; everything between is bookkeeping (`Books`).
-/// `deposit`, `depositWithPermit`, `withdraw`, `stake` and `unstake` are their only callers.
-/// @dev No re-entrancy guard: `_push` comes after all bookkeeping, and what `_pull` brings in is
-/// credited after it arrived, whole, and counts for one call only.
-abstract contract Ledger is IMarket, Books {
-    using SafeERC20 for IERC20;
+/// @title The ledger: every move of money inside the market
+/// @notice Balances, stakes, bonds, burns. No token moves here (`Vault` has that border), and nothing else
+/// writes an amount.
+/// @dev `stake - free` of a provider is the sum of the bonds of its unfinished leases and seats: `_lockForLease`,
+/// `_lockForJury`, `_unlock`, `_earn` and `_reward` move `free` alone; `_slash` takes from locked stake alone.
+abstract contract Ledger is MarketStorage {
+    using Checkpoints for Checkpoints.Trace208;
 
-    /// @notice Hard cap of the protocol fee, in basis points.
-    uint16 internal constant MAX_FEE_BPS = 500;
+    // ------------------------------------------------------------------ balances
 
-    IERC20 private immutable _TOKEN;
-    address private immutable _FEE_GOVERNOR;
-
-    /// @param token_ the token of payments and stakes
-    /// @param feeGovernor who may change the fee; 0 fixes it for ever
-    /// @param feeRecipient who receives the fee; 0 only while the fee is 0
-    /// @param feeBps the fee, at most 500
-    constructor(address token_, address feeGovernor, address feeRecipient, uint16 feeBps) {
-        if (token_ == address(0)) revert ZeroAddress();
-        _TOKEN = IERC20(token_);
-        _FEE_GOVERNOR = feeGovernor;
-        if (feeBps != 0 || feeRecipient != address(0)) _setFee(feeBps, feeRecipient);
+    /// @dev Adds `amount` to the account's balance.
+    function _credit(address account, uint256 amount) internal {
+        if (amount != 0) _balances[account] += amount;
     }
 
-    // ------------------------------------------------------------------ in and out
-
-    /// @inheritdoc IMarket
-    function deposit(address account, uint128 amount) public {
-        if (account == address(0)) revert ZeroAddress();
-        _credit(account, _pull(amount));
-        emit Deposited(account, msg.sender, amount);
-    }
-
-    /// @inheritdoc IMarket
-    function depositWithPermit(
-        address account,
-        uint128 amount,
-        uint256 deadline,
-        uint8 v,
-        bytes32 r,
-        bytes32 s
-    ) external {
-        // Whoever sees the permit can use it first; then the allowance is there, which is enough.
-        try IERC20Permit(address(_TOKEN)).permit(msg.sender, address(this), amount, deadline, v, r, s) {}
-            catch {}
-        deposit(account, amount);
-    }
-
-    /// @inheritdoc IMarket
-    function withdraw(address to, uint128 amount) external {
-        if (to == address(0)) revert ZeroAddress();
-        if (amount == 0) revert ZeroAmount();
-        _debit(msg.sender, amount);
-        emit Withdrawn(msg.sender, to, amount);
-        _push(to, JobRules.amountOf(amount));
-    }
-
-    /// @dev Takes `amount` tokens from the caller; they must arrive whole.
-    function _pull(uint256 amount) internal returns (uint96) {
-        if (amount == 0) revert ZeroAmount();
-        _held = JobRules.amountOf(_held + amount);
-
-        uint256 before = _TOKEN.balanceOf(address(this));
-        _TOKEN.safeTransferFrom(msg.sender, address(this), amount);
-        uint256 afterwards = _TOKEN.balanceOf(address(this));
-        if (afterwards != before + amount) {
-            revert DepositShort(amount, afterwards > before ? afterwards - before : 0);
+    /// @dev Takes `amount` out of the account's balance; if that does not suffice, its earnings as a
+    /// provider and as the fee's recipient are moved to the balance first.
+    function _debit(address account, uint256 amount) internal {
+        uint256 balance = _balances[account];
+        if (balance < amount) {
+            uint32 number = _numbers[account];
+            ProviderSlot record = _providers[number];
+            if (number != 0) {
+                balance += record.earned();
+                _providers[number] = record.drawn();
+            }
+            if (account == _feeRecipient) {
+                balance += _feeEarned;
+                _feeEarned = 0;
+            }
+            if (balance < amount) revert IMarket.InsufficientBalance(account, balance, amount);
         }
-        return JobRules.amountOf(amount);
+        _balances[account] = balance - amount;
     }
 
-    /// @dev Sends `amount` tokens out: the last act of a call.
-    function _push(address to, uint96 amount) internal {
-        _held -= amount;
-        _TOKEN.safeTransfer(to, amount);
+    /// @dev Pays the protocol's fee.
+    function _creditFee(uint96 amount) internal {
+        if (amount != 0) _feeEarned += amount;
     }
 
-    /// @inheritdoc IMarket
-    function balanceOf(address account) external view returns (uint128) {
-        uint32 number = _numbers[account];
-        uint256 balance = _ledger[account];
-        if (number != 0) balance += _providers[number].earned();
-        if (account == _feeRecipient) balance += _feeEarned;
-        return JobRules.amountOf(balance);
+    /// @dev Makes `amount`, taken from a bond or an escrow, nobody's permanently.
+    function _burn(uint96 amount) internal {
+        if (amount != 0) _burned += amount;
     }
 
-    // ------------------------------------------------------------------ the fee
+    // ------------------------------------------------------------------ stakes
 
-    /// @inheritdoc IMarket
-    function setFee(uint16 feeBps, address recipient) external {
-        if (msg.sender != _FEE_GOVERNOR) revert NotGovernor(_FEE_GOVERNOR, msg.sender);
-        _setFee(feeBps, recipient);
+    /// @dev Reverts unless the caller may act for `provider`. Its number, 0 if it has none.
+    function _authorize(address provider) internal view returns (uint32 number) {
+        if (msg.sender == provider) return _numbers[provider];
+        number = _operators[provider][msg.sender];
+        if (number == 0) revert IMarket.NotOperator(provider, msg.sender);
     }
 
-    /// @dev What the fee earned so far stays with its old recipient.
-    function _setFee(uint16 feeBps, address recipient) private {
-        if (feeBps > MAX_FEE_BPS) revert FeeTooHigh(feeBps, MAX_FEE_BPS);
-        if (recipient == address(0)) revert ZeroAddress();
-        if (recipient != _feeRecipient) {
-            _credit(_feeRecipient, _feeEarned);
-            _feeEarned = 0;
-            _feeRecipient = recipient;
+    /// @dev Locks `bond` for a lease or a seat of one: a quarter of all the provider's stake, which is `total`, stays free
+    /// for juries.
+    function _lockForLease(uint32 number, address provider, uint96 bond, uint256 total) internal {
+        _lock(number, provider, bond, (total + 3) / 4);
+    }
+
+    /// @dev Locks `bond` for a juror's seat.
+    function _lockForJury(uint32 number, address provider, uint96 bond) internal {
+        _lock(number, provider, bond, 0);
+    }
+
+    /// @dev Locks `bond` of the provider's free stake, of which `kept` stays free.
+    function _lock(uint32 number, address provider, uint96 bond, uint256 kept) private {
+        ProviderSlot record = _providers[number];
+        uint256 free = record.free();
+        uint256 available = free > kept ? free - kept : 0;
+        // Without a number it never staked, and could not be named in a lease.
+        if (available < bond || number == 0) revert IMarket.InsufficientStake(provider, available, bond);
+        _providers[number] = record.minusFree(bond);
+    }
+
+    /// @dev A bond returns whole.
+    function _unlock(uint32 number, uint96 bond) internal {
+        _providers[number] = _providers[number].plusFree(bond);
+    }
+
+    /// @dev Pays a provider `amount` and unlocks its `bond`. Juries do not count as completed leases.
+    function _reward(uint32 number, uint96 amount, uint96 bond, bool completed) internal {
+        _providers[number] = _providers[number].rewarded(amount, bond, completed);
+    }
+
+    /// @dev Unlocks `bond` less `slash`, which is burned. Counts it as a whole bond lost or as a partial loss.
+    function _slash(uint32 number, uint96 bond, uint96 slash, bool whole) internal {
+        if (bond != slash) _unlock(number, bond - slash);
+        Stake storage held = _stakes[number];
+        if (whole) {
+            if (held.slashed != type(uint32).max) ++held.slashed;
+        } else {
+            if (held.late != type(uint32).max) ++held.late;
         }
-        _feeBps = feeBps;
-        emit FeeSet(feeBps, recipient);
+        if (slash == 0) return;
+        _takeStake(number, slash);
+        _burn(slash);
     }
 
-    /// @inheritdoc IMarket
-    function fee() external view returns (uint16 feeBps, address recipient) {
-        return (_feeBps, _feeRecipient);
+    /// @dev A provider's stake shrinks, and with it all stake.
+    function _takeStake(uint32 number, uint96 amount) internal {
+        _setStake(number, _stakes[number].total - amount);
+        _setStake(ALL, _stakes[ALL].total - amount);
     }
 
-    /// @inheritdoc IMarket
-    function token() external view returns (address) {
-        return address(_TOKEN);
-    }
-
-    /// @inheritdoc IMarket
-    function burned() external view returns (uint128) {
-        return _burned;
+    /// @dev Keeps the stake of a provider, or of `ALL`, with its history.
+    function _setStake(uint32 number, uint96 total) internal {
+        _stakes[number].total = total;
+        _stakeHistory[number].push(_now(), total);
     }
 }

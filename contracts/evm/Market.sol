@@ -3,11 +3,11 @@ pragma solidity 0.8.34;
 
 import {Drawn} from "./Drawn.sol";
 import {IMarket} from "./IMarket.sol";
-import {Ledger} from "./Ledger.sol";
 import {Proofs} from "./Proofs.sol";
 import {Records} from "./Records.sol";
-import {SeatViews} from "./SeatViews.sol";
 import {Signatures} from "./Signatures.sol";
+import {Vault} from "./Vault.sol";
+import {Views} from "./Views.sol";
 import {IERC5267} from "@openzeppelin/contracts/interfaces/IERC5267.sol";
 import {Multicall} from "@openzeppelin/contracts/utils/Multicall.sol";
 import {MessageHashUtils} from "@openzeppelin/contracts/utils/cryptography/MessageHashUtils.sol";
@@ -16,27 +16,34 @@ import {MessageHashUtils} from "@openzeppelin/contracts/utils/cryptography/Messa
 /// @notice A market of batch compute: clients post arrays of container tasks, staked providers take
 /// and run them, and are paid for results that stand. See `IMarket` for every call.
 /// @dev Immutable: no proxy, no owner, no pause, and no key that can move anyone's money. Two contracts hold its
-/// code, for one holds at most 24,576 bytes (EIP-170): this one money, jobs and optimistic leases, `Drawn` all
+/// code, for one holds at most 24,576 bytes (EIP-170): this one money, jobs and ordinary leases, `Drawn` all
 /// that providers are drawn for. The constructor makes `Drawn`, nothing can replace it, and its code
 /// runs here, in this contract's storage.
-contract Market is Signatures, Proofs, SeatViews, Multicall, IERC5267 {
+contract Market is Signatures, Proofs, Views, Multicall, IERC5267 {
     string private constant NAME = "Piecework";
-    string private constant VERSION = "1";
+    string private constant VERSION = "2";
     /// @dev EIP-5267: name, version, chainId and verifyingContract.
     bytes1 private constant DOMAIN_FIELDS = 0x0f;
 
     address private immutable _DRAWN;
 
     /// @param token_ the token of payments and stakes: no fee on transfer, no rebasing
-    /// @param feeGovernor who may change the fee of jobs still to be posted; 0 fixes it for ever
+    /// @param beacon_ where seeds come from (`IBeacon`)
+    /// @param feeGovernor who may change the fee of jobs still to be posted; 0 fixes it permanently
     /// @param feeRecipient who receives the fee; 0 only while there is none
     /// @param feeBps the fee in basis points, at most 500
     /// @param times_ the times that hold for all jobs
-    constructor(address token_, address feeGovernor, address feeRecipient, uint16 feeBps, Times memory times_)
-        Ledger(token_, feeGovernor, feeRecipient, feeBps)
-        Records(_domain(), times_)
-    {
-        _DRAWN = address(new Drawn(_domain(), times_));
+    /// @param devnet whether they may be shorter than is sane
+    constructor(
+        address token_,
+        address beacon_,
+        address feeGovernor,
+        address feeRecipient,
+        uint16 feeBps,
+        IMarket.Times memory times_,
+        bool devnet
+    ) Vault(token_, feeGovernor, feeRecipient, feeBps) Records(_domain(), beacon_, times_, devnet) {
+        _DRAWN = address(new Drawn(_domain(), beacon_, times_, devnet));
     }
 
     function _domain() private view returns (bytes32) {
@@ -61,92 +68,11 @@ contract Market is Signatures, Proofs, SeatViews, Multicall, IERC5267 {
         return (DOMAIN_FIELDS, NAME, VERSION, _CHAIN_ID, address(this), 0, new uint256[](0));
     }
 
-    // ------------------------------------------------------------------ redundant leases: in `Drawn`
-
-    /// @inheritdoc IMarket
-    function seal(Job calldata) external {
-        _drawn();
-    }
-
-    /// @inheritdoc IMarket
-    function join(Job calldata, uint32, uint16, address) external {
-        _drawn();
-    }
-
-    /// @inheritdoc IMarket
-    function commit(Job calldata, uint32, uint16, address, bytes32) external {
-        _drawn();
-    }
-
-    /// @inheritdoc IMarket
-    function reveal(Job calldata, uint32, address, bytes32, bytes32, bytes32, uint32[] calldata) external {
-        _drawn();
-    }
-
-    /// @inheritdoc IMarket
-    function settle(Job calldata, uint32, bytes32, uint32[] calldata) external {
-        _drawn();
-    }
-
-    // ------------------------------------------------------------------ disputes: in `Drawn`
-
-    /// @inheritdoc IMarket
-    function challenge(Job calldata, uint32, uint16, uint8, uint32, bytes32, bytes32[] calldata, bytes32)
-        external
-    {
-        _drawn();
-    }
-
-    /// @inheritdoc IMarket
-    function sealJury(Job calldata, uint32) external {
-        _drawn();
-    }
-
-    /// @inheritdoc IMarket
-    function joinJury(Job calldata, uint32, uint16, uint8, address) external {
-        _drawn();
-    }
-
-    /// @inheritdoc IMarket
-    function commitVote(Job calldata, uint32, uint16, uint8, address, bytes32) external {
-        _drawn();
-    }
-
-    /// @inheritdoc IMarket
-    function revealVote(Job calldata, uint32, address, bytes32, bytes32, bytes32) external {
-        _drawn();
-    }
-
-    /// @inheritdoc IMarket
-    function revealAnswer(Job calldata, uint32, bytes32, bytes32) external {
-        _drawn();
-    }
-
-    /// @inheritdoc IMarket
-    function judge(Job calldata, uint32, bytes32, bytes32, uint32[] calldata) external {
-        _drawn();
-    }
-
-    /// @inheritdoc IMarket
-    function demand(Job calldata, uint32) external {
-        _drawn();
-    }
-
-    /// @inheritdoc IMarket
-    function respond(Job calldata, uint32, address, bytes32[] calldata) external {
-        _drawn();
-    }
-
-    /// @inheritdoc IMarket
-    function forfeit(Job calldata, uint32) external {
-        _drawn();
-    }
-
-    /// @dev Runs this very call with the code of `Drawn`, which has a function of the same signature, and ends it.
-    function _drawn() private {
+    /// @dev Every other call runs with the code of `Drawn`, which has the rest of `IMarket`. It comes there as it is, and
+    /// what it returns or reverts with goes back as it is.
+    fallback() external {
         address drawn = _DRAWN;
-        // The call as it came; what it returns or reverts with goes back as it is. Nothing runs after this, so
-        // all memory is free to use.
+        // Nothing runs after this, so all memory is free to use.
         assembly ("memory-safe") {
             let at := mload(0x40)
             calldatacopy(at, 0, calldatasize())

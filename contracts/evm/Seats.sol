@@ -1,125 +1,213 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.34;
 
+import {Draw} from "./Draw.sol";
 import {IMarket} from "./IMarket.sol";
 import {JobRules} from "./JobRules.sol";
-import {Records} from "./Records.sol";
-import {JobSlot, LeaseSlot, SealSlot, SealSlots, SeatSlot, SeatSlots} from "./Slots.sol";
-import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
+import {SeatSlot, SeatSlots} from "./Slots.sol";
 
-/// @title Drawn seats, and what their holders commit to and reveal
-/// @notice What redundant leases and juries share. Nobody takes a seat without being drawn, with a
-/// chance in proportion to its stake; a provider has at most one seat in a round; and nobody can reveal
-/// what another committed to.
-abstract contract Seats is Records {
-    /// @dev Doublings after which everyone with stake is drawn (for any share of 2^-64 and more).
-    uint256 internal constant MAX_STEPS = 64;
-    /// @dev Doublings of a jury's draw: its growth stops at four times. A jury's whose jurors must be on a list, which may
-    /// hold a small part of all stake, does not stop: whom that list admits is the client's choice.
-    uint256 internal constant JURY_STEPS = 2;
-    /// @dev Blocks from a post or a challenge to its seal: the seed block, and one whose builder adds to the
-    /// randomness of the next (EIP-4399) and cannot be the seed block's.
-    uint256 private constant SEAL_DELAY = 3;
-    /// @dev A blockhash is known for this many blocks.
-    uint256 private constant SEED_BLOCKS = 256;
+/// @title Seats: what their holders commit to, how commitments are opened, and what a seat ends with
+/// @notice What redundant leases and juries share. A provider has at most one seat in a round, and nobody can open what
+/// another committed to.
+abstract contract Seats is Draw {
+    /// @dev A round of seats, as a call finds it.
+    /// @param kind LEASE, FIRST_JURY or SECOND_JURY
+    /// @param key of its seats
+    /// @param seats seats taken
+    /// @param commits how many of them committed
+    /// @param opened how many commitments were opened by earlier calls
+    /// @param full whether no further commitment can come, though time is left
+    /// @param quorum commitments without which the round lapses, and equal openings that decide it
+    /// @param commitBy last second of committing
+    /// @param revealBy last second of opening
+    struct Round {
+        bytes32 jobId;
+        uint32 first;
+        uint16 number;
+        uint8 kind;
+        bytes32 key;
+        uint256 seats;
+        uint256 commits;
+        uint256 opened;
+        bool full;
+        uint256 quorum;
+        uint64 commitBy;
+        uint64 revealBy;
+    }
 
-    // ------------------------------------------------------------------ the draw
+    /// @dev What the openings of a call come to.
+    /// @param ends whether the call ends the round
+    /// @param seats the named seats as they are after this call
+    /// @param marks what each of them opened: the same mark means the same root, or the same pair of digests. 0 where nothing
+    /// is open, and for an abstention: that agrees with nobody
+    /// @param fresh commitments that this call opens
+    /// @param opened all commitments that are open
+    /// @param winner if at least a quorum agrees: the first opening of theirs
+    /// @param votes how many of them there are; 0 if no quorum agrees
+    struct Ballot {
+        bool ends;
+        SeatSlot[] seats;
+        bytes32[] marks;
+        uint256 fresh;
+        uint256 opened;
+        uint256 winner;
+        uint256 votes;
+    }
 
-    /// @dev Fixes the seed and the total stake of a draw. The seed is made of the hash of the seed block, the one
-    /// after `fromBlock` (or every 256th later one, if that is no longer known), and of the randomness of the
-    /// present block. The seed block's builder can try many hashes, but knows that randomness only if it builds the
-    /// block before the present one too; who builds the present block can only leave the call out, and let the next
-    /// block decide.
-    /// Stake that came after `post` is never drawn, so it does not make the others' share smaller: who stakes a loan,
-    /// seals and unstakes it would else leave a jury, whose draw does not grow for long, without jurors.
-    function _seal(bytes32 key, bytes32 jobId, uint32 first, uint256 fromBlock)
+    /// @dev Reads the openings of a call: refuses those that are not due or not what the seat committed to, and says whether
+    /// the round ends. Writes nothing.
+    function _read(Round memory round, IMarket.Opening[] calldata openings)
         internal
-        returns (SealSlot sealing)
+        returns (Ballot memory ballot)
     {
-        if (_seals[key].sealedAt() != 0) revert IMarket.SealedAlready(jobId, first);
-        if (block.number < fromBlock + SEAL_DELAY) {
-            // forge-lint: disable-next-line(unsafe-typecast)
-            revert IMarket.TooEarlyToSeal(uint64(fromBlock + SEAL_DELAY), uint64(block.number));
+        bool lapsed = round.commits < round.quorum;
+        if (!round.full || lapsed) _requireOver(round.commitBy);
+        ballot.seats = new SeatSlot[](openings.length);
+        ballot.marks = new bytes32[](openings.length);
+        uint256 last = 0;
+        for (uint256 i = 0; i < openings.length; ++i) {
+            IMarket.Opening calldata opening = openings[i];
+            uint32 number = opening.number;
+            SeatSlot seat = _seats[round.key][number];
+            bool none = seat.isIn(IMarket.Seat.None) || seat.isIn(IMarket.Seat.Left);
+            if (number <= last || none) revert IMarket.WrongPanel(i);
+            last = number;
+            if (seat.isIn(IMarket.Seat.Opened)) {
+                _requireEqual(round, number, seat, SeatSlots.opened(opening.value, opening.proof));
+                ballot.marks[i] = _markOf(round.kind, opening.value, seat);
+            } else if (seat.isIn(IMarket.Seat.Committed) && opening.salt != 0) {
+                _requireInTime(lapsed ? round.commitBy : round.revealBy);
+                seat = _openSeat(round, number, opening, seat);
+                ballot.marks[i] = _markOf(round.kind, opening.value, seat);
+                ++ballot.fresh;
+            }
+            ballot.seats[i] = seat;
         }
-        uint256 seedBlock = fromBlock + 1;
-        seedBlock += (block.number - 1 - seedBlock) / SEED_BLOCKS * SEED_BLOCKS;
-        bytes32 seed = keccak256(abi.encode(blockhash(seedBlock), block.prevrandao));
-        JobSlot record = _jobs[jobId];
-        uint96 total = record.totalStake();
-        if (total > _totalStake) total = _totalStake;
-        sealing = SealSlots.sealed_(seed, total, record.postedAt(), block.timestamp);
-        _seals[key] = sealing;
+        ballot.opened = round.opened + ballot.fresh;
+        ballot.ends = lapsed || ballot.opened == round.commits || block.timestamp > round.revealBy;
+        if (ballot.ends) {
+            if (openings.length != round.seats) revert IMarket.WrongPanel(openings.length);
+            _count(ballot, round.quorum);
+        } else if (ballot.fresh == 0) {
+            revert IMarket.OpeningsMissing(round.revealBy, _now());
+        }
     }
 
-    /// @dev When a provider can take one of `places` seats, the greatest time if never. From the k-th step on it
-    /// can iff `H(seed, seats, provider) / 2^64 < stake / totalStake * places * 2^k`, with 64 bits of the hash. A stake that
-    /// grew less than the market's stake age before `post` does not count.
-    /// @param sealing the draw
-    /// @param start when step 0 began
-    /// @param maxSteps doublings that there are
-    function _drawnFrom(
-        SealSlot sealing,
-        bytes32 seatsKey,
-        address provider,
-        uint32 number,
-        uint256 places,
-        uint256 start,
-        uint256 maxSteps
-    ) internal view returns (uint64) {
-        Stake storage held = _stakes[number];
-        uint256 weight = held.total;
-        if (weight == 0 || held.stakedAt + _STAKE_AGE > sealing.postedAt()) return type(uint64).max;
-        uint256 lot = uint256(keccak256(abi.encode(sealing.seed(), seatsKey, provider))) >> 192;
-        // 64 + 96 bits; 96 + 4 + 64 + 64 bits.
-        uint256 line = lot * sealing.totalStake();
-        uint256 reach = weight * places << 64;
-        uint256 steps = 0;
-        while (line >= reach << steps) {
-            if (++steps > maxSteps) return type(uint64).max;
-        }
-        // forge-lint: disable-next-line(unsafe-typecast)
-        return uint64(start + steps * _DRAW_STEP);
-    }
-
-    /// @dev Step 0 of the draw of a free lease's next round begins when the job is open and sealed, and the lease free.
-    function _drawStart(IMarket.Job calldata job, SealSlot sealing, LeaseSlot lease)
-        internal
-        pure
-        returns (uint256)
+    /// @dev Reverts unless the opening is what the seat committed to; says what it was. Returns the opened seat.
+    function _openSeat(Round memory round, uint32 number, IMarket.Opening calldata opening, SeatSlot seat)
+        private
+        returns (SeatSlot)
     {
-        return Math.max(Math.max(job.timing.opensAt, sealing.sealedAt()), lease.startedAt());
-    }
-
-    /// @dev When the provider can take a seat of the lease's round: drawn from the job's seal.
-    function _drawnForLease(
-        IMarket.Job calldata job,
-        bytes32 jobId,
-        LeaseSlot lease,
-        bytes32 seatsKey,
-        address provider,
-        uint32 number
-    ) internal view returns (uint64) {
-        return _drawnFrom(
-            _seals[jobId],
-            seatsKey,
-            provider,
-            number,
-            job.terms.replicas,
-            lease.startedAt() - lease.waited(),
-            MAX_STEPS
+        (bytes32 value, bytes32 proof) = (opening.value, opening.proof);
+        if (value == 0 && round.kind == LEASE) revert IMarket.ZeroRoot();
+        bytes32 committed = _commitmentOf(
+            round.jobId, round.first, round.number, round.kind, number, value, proof, opening.salt
         );
+        // There is one vote that says nothing.
+        SeatSlot due = value == 0 && proof != 0 ? SeatSlot.wrap(0) : SeatSlots.committed(committed);
+        _requireEqual(round, number, seat, due);
+        emit IMarket.Opened(
+            round.jobId, round.first, number, round.number, round.kind, value, proof
+        );
+        return SeatSlots.opened(value, proof);
     }
 
-    /// @dev When the provider can take a seat of a sealed jury: step 0 begins with its seal.
-    function _drawnForJury(
-        IMarket.Job calldata job,
-        bytes32 seatsKey,
-        SealSlot sealing,
-        address provider,
-        uint32 number
-    ) internal view returns (uint64) {
-        uint256 steps = job.terms.providers == 0 ? JURY_STEPS : MAX_STEPS;
-        return _drawnFrom(sealing, seatsKey, provider, number, JobRules.JURY, sealing.sealedAt(), steps);
+    /// @dev Reverts unless a seat is as its opening says.
+    function _requireEqual(Round memory round, uint32 number, SeatSlot seat, SeatSlot due) private pure {
+        if (!seat.equals(due)) revert IMarket.WrongOpening(round.jobId, round.first, number);
+    }
+
+    /// @dev See `Ballot.marks`.
+    function _markOf(uint8 kind, bytes32 value, SeatSlot seat) private pure returns (bytes32) {
+        return kind == LEASE || value == 0 ? value : bytes32(SeatSlot.unwrap(seat));
+    }
+
+    /// @dev Keeps what is open, for a later call to end the round with.
+    function _record(Round memory round, Ballot memory ballot, IMarket.Opening[] calldata openings) internal {
+        for (uint256 i = 0; i < openings.length; ++i) {
+            SeatSlot seat = ballot.seats[i];
+            if (seat.isIn(IMarket.Seat.Opened)) _seats[round.key][openings[i].number] = seat;
+        }
+    }
+
+    /// @dev Finds the mark with which at least `quorum` agree. There is at most one: a quorum is more than half.
+    function _count(Ballot memory ballot, uint256 quorum) private pure {
+        bytes32[] memory marks = ballot.marks;
+        for (uint256 i = 0; i < marks.length; ++i) {
+            bytes32 mark = marks[i];
+            if (mark == 0) continue;
+            uint256 votes = 0;
+            for (uint256 j = i; j < marks.length; ++j) {
+                if (marks[j] == mark) ++votes;
+            }
+            if (votes >= quorum) {
+                (ballot.winner, ballot.votes) = (i, votes);
+                return;
+            }
+        }
+    }
+
+    /// @dev Ends all seats of a round.
+    /// @param decided whether those that agree are paid
+    /// @param bond what each seat locked
+    /// @param share what a seat loses that opened without being paid, and that is not outvoted
+    /// @param pay what each seat of the majority is paid
+    function _closeSeats(
+        Round memory round,
+        Ballot memory ballot,
+        IMarket.Opening[] calldata openings,
+        bool decided,
+        uint96 bond,
+        uint96 share,
+        uint96 pay
+    ) internal {
+        for (uint256 i = 0; i < openings.length; ++i) {
+            IMarket.SeatEnd end = _endOf(ballot, decided, i);
+            _closeSeat(round, openings[i].number, end, bond, share, pay);
+        }
+    }
+
+    /// @dev Ends a seat.
+    function _closeSeat(
+        Round memory round,
+        uint32 number,
+        IMarket.SeatEnd end,
+        uint96 bond,
+        uint96 burned,
+        uint96 paid
+    ) private {
+        bool late = end == IMarket.SeatEnd.Late;
+        bool ofLease = round.kind == LEASE;
+        // A redundant lease remembers a late one for the next round.
+        _seats[round.key][number] = late && ofLease ? SeatSlots.left() : SeatSlot.wrap(0);
+        if (end == IMarket.SeatEnd.Paid) {
+            burned = 0;
+            _reward(number, paid, bond, ofLease);
+        } else {
+            paid = 0;
+            bool whole = end == IMarket.SeatEnd.Outvoted || end == IMarket.SeatEnd.Silent;
+            if (whole) burned = bond;
+            else if (late) burned = JobRules.tenthOf(bond);
+            else if (end == IMarket.SeatEnd.Released) burned = 0;
+            if (end == IMarket.SeatEnd.Released) _unlock(number, bond);
+            else _slash(number, bond, burned, whole);
+        }
+        emit IMarket.SeatClosed(round.jobId, round.first, number, round.number, round.kind, end, paid, burned);
+    }
+
+    /// @dev How a seat ends.
+    function _endOf(Ballot memory ballot, bool decided, uint256 i) private pure returns (IMarket.SeatEnd) {
+        SeatSlot seat = ballot.seats[i];
+        if (seat.isIn(IMarket.Seat.Joined)) return IMarket.SeatEnd.Late;
+        if (seat.isIn(IMarket.Seat.Committed)) {
+            // Commitments that nobody could open, or nobody opened, are nobody's fault.
+            return ballot.opened == 0 ? IMarket.SeatEnd.Released : IMarket.SeatEnd.Silent;
+        }
+        bytes32 mark = ballot.marks[i];
+        if (mark == 0) return IMarket.SeatEnd.Abstained;
+        if (ballot.votes == 0) return IMarket.SeatEnd.Undecided;
+        if (mark != ballot.marks[ballot.winner]) return IMarket.SeatEnd.Outvoted;
+        return decided ? IMarket.SeatEnd.Paid : IMarket.SeatEnd.Undecided;
     }
 
     /// @dev Reverts before `from`, when the provider is drawn.
@@ -127,47 +215,26 @@ abstract contract Seats is Records {
         if (block.timestamp < from) revert IMarket.NotDrawn(jobId, first, provider, from);
     }
 
-    // ------------------------------------------------------------------ commit and reveal
+    /// @dev The key of the seats of a round: of the lease (kind 0) or of one of its juries.
+    function _seatsKey(bytes32 jobId, uint32 first, uint16 round, uint8 kind)
+        internal
+        pure
+        returns (bytes32)
+    {
+        return keccak256(abi.encode(jobId, first, round, kind));
+    }
 
     /// @dev What a seat commits to: see `IMarket.commitmentOf`.
     function _commitmentOf(
         bytes32 jobId,
         uint32 first,
         uint16 round,
-        uint8 challenge,
-        address provider,
-        bytes32 vote,
+        uint8 kind,
+        uint32 number,
+        bytes32 value,
+        bytes32 proof,
         bytes32 salt
     ) internal pure returns (bytes32) {
-        return keccak256(abi.encode(jobId, first, round, challenge, provider, vote, salt));
-    }
-
-    /// @dev The vote that at least `quorum` seats of the panel revealed, as a seat that revealed it; else 0. There
-    /// is at most one: a quorum is more than half. A panel names all seats of a round once: its numbers
-    /// ascend, each has a seat, and there are as many as seats.
-    /// @return seats the panel's seats
-    /// @return winner the seat of the majority
-    function _count(bytes32 seatsKey, uint32[] calldata panel, uint256 seatCount, uint256 quorum)
-        internal
-        view
-        returns (SeatSlot[] memory seats, SeatSlot winner)
-    {
-        if (panel.length != seatCount) revert IMarket.WrongPanel(panel.length);
-        seats = new SeatSlot[](seatCount);
-        uint32 last = 0;
-        for (uint256 i = 0; i < seatCount; ++i) {
-            uint32 number = panel[i];
-            SeatSlot seat = _seats[seatsKey][number];
-            if (seat.state() == IMarket.Seat.None || number <= last) revert IMarket.WrongPanel(i);
-            (seats[i], last) = (seat, number);
-        }
-        for (uint256 i = 0; i + quorum <= seatCount; ++i) {
-            if (seats[i].state() != IMarket.Seat.Revealed) continue;
-            uint256 votes = 1;
-            for (uint256 j = i + 1; j < seatCount; ++j) {
-                if (seats[j].equals(seats[i])) ++votes;
-            }
-            if (votes >= quorum) return (seats, seats[i]);
-        }
+        return keccak256(abi.encode(jobId, first, round, kind, number, value, proof, salt));
     }
 }

@@ -3,48 +3,51 @@ pragma solidity 0.8.34;
 
 import {IMarket} from "./IMarket.sol";
 
-// The three records that every lease touches fill one storage slot each. They are read once, changed
+// The records that every lease touches fill one storage slot each. They are read once, changed
 // as a value, and written once: the compiler's own packing of structs reads and writes a slot for
 // each field (some 10,000 gas over a lease).
 
-/// @dev bits 0 status (8), 8 feeBps (16), 24 next (32), 56 postedAt (40), 96 postedBlock (40), 136 all stake
-/// at `post` (96), 232 to 255 unused. Never returns to zero: that is the replay guard.
+/// @dev bits 0 status (8), 8 feeBps (16), 24 next (32), 56 postedAt (40), 96 point (64), 160 agedStake (96). Never returns to zero: that is
+/// the replay guard.
 type JobSlot is uint256;
 
-/// @dev bits 0 provider number (32), 32 phase (8), 40 how (8), 48 round (16), 64 count (32),
-/// 96 feeBps (16), 112 startedAt (40), 152 submittedAt (40), 192 seats (8), 200 commits (8), 208 reveals (8),
-/// 216 challenges (8), 224 demanded (8), 232 waited (24).
+/// @dev bits 0 phase (8), 8 grade (8), 16 round (16), 32 count (32), 64 feeBps (15), 79 redundant (1), 80 since (40), 120 origin (40),
+/// 160 point (64); then of an ordinary lease 224 provider number (32), of a redundant one 224 seats (8), 232 commits (8),
+/// 240 opened (8).
 type LeaseSlot is uint256;
 
-/// @dev bits 0 earned (96), 96 free stake (96), 192 completed (32), 224 to 255 unused.
+/// @dev bits 0 jury (8), 8 seats (8), 16 commits (8), 24 opened (8), 32 task (32), 64 since (40), 104 due (40), 144 point (64).
+type AuditSlot is uint256;
+
+/// @dev bits 0 earned (96), 96 free stake (96), 192 completed (32).
 type ProviderSlot is uint256;
 
-/// @dev bits 0 total stake (96), 96 sealedAt (40), 136 postedAt (40), 176 the highest 80 bits of the seed.
-type SealSlot is uint256;
-
-/// @dev bits 0 `IMarket.Seat` (8), 8 the highest 248 bits of a commitment or of the hash of what was revealed.
+/// @dev bits 0 `IMarket.Seat` (8), 8 the highest 248 bits of a commitment or of the hash of what was opened.
 type SeatSlot is uint256;
 
 using JobSlots for JobSlot global;
 using LeaseSlots for LeaseSlot global;
+using AuditSlots for AuditSlot global;
 using ProviderSlots for ProviderSlot global;
-using SealSlots for SealSlot global;
 using SeatSlots for SeatSlot global;
 
 // A cast to n bits below is how the lowest n bits of a word are read.
 // forge-lint: disable-start(unsafe-typecast)
 
 /// @title The state of a job in one slot
-/// @notice Its escrow is not stored: it is `maxPrice` for each seat of the tasks from `next` on and of
-/// the leases that are neither settled nor refunded.
+/// @notice Its escrow is not stored: it is the worst case of the tasks from `next` on and of the leases that have not ended.
 library JobSlots {
-    /// @notice A job posted now, with the fee and all stake of this moment, all tasks before `task` not to be claimed.
-    function posted(uint16 fee, uint32 task, uint96 totalStake_) internal view returns (JobSlot) {
+    /// @notice A job posted now: its fee, the first task from which on nothing is taken, the point of its draws.
+    function posted(uint16 fee, uint32 task, uint64 point_) internal view returns (JobSlot) {
         return JobSlot.wrap(
             uint8(IMarket.JobStatus.Posted) | uint256(fee) << 8 | uint256(task) << 24
-                | uint256(uint40(block.timestamp)) << 56 | uint256(uint40(block.number)) << 96
-                | uint256(totalStake_) << 136
+                | uint256(uint40(block.timestamp)) << 56 | uint256(point_) << 96
         );
+    }
+
+    /// @notice The job, which keeps what all stake was at the time that counts in its draws.
+    function withAgedStake(JobSlot slot, uint96 total) internal pure returns (JobSlot) {
+        return JobSlot.wrap(JobSlot.unwrap(slot) | uint256(total) << 160);
     }
 
     /// @notice The job, cancelled.
@@ -77,65 +80,97 @@ library JobSlots {
         return uint40(JobSlot.unwrap(slot) >> 56);
     }
 
-    /// @notice Block of `post`.
-    function postedBlock(JobSlot slot) internal pure returns (uint40) {
-        return uint40(JobSlot.unwrap(slot) >> 96);
+    /// @notice The beacon's point of its draws, or 0.
+    function point(JobSlot slot) internal pure returns (uint64) {
+        return uint64(JobSlot.unwrap(slot) >> 96);
     }
 
-    /// @notice All stake when it was posted.
-    function totalStake(JobSlot slot) internal pure returns (uint96) {
-        return uint96(JobSlot.unwrap(slot) >> 136);
+    /// @notice What all stake was at the time that counts in its draws, so that each seat need not look it up; 0 if that was
+    /// not settled yet at `post`.
+    function agedStake(JobSlot slot) internal pure returns (uint96) {
+        return uint96(JobSlot.unwrap(slot) >> 160);
     }
 }
 
 /// @title The state of a lease in one slot
 library LeaseSlots {
-    uint256 private constant PHASE = uint256(0xff) << 32;
-    uint256 private constant PHASE_AND_HOW = uint256(0xffff) << 32;
-    uint256 private constant SUBMITTED_AT = uint256(type(uint40).max) << 152;
-    uint256 private constant ONE_SEAT = uint256(1) << 192;
-    uint256 private constant ONE_COMMIT = uint256(1) << 200;
-    uint256 private constant ONE_REVEAL = uint256(1) << 208;
-    uint256 private constant ONE_CHALLENGE = uint256(1) << 216;
-    /// @dev Provider, phase, how, round, count and fee: what outlives a round.
-    uint256 private constant OF_A_FREE_LEASE = (uint256(1) << 112) - 1;
+    uint256 private constant PHASE = 0xff;
+    uint256 private constant ROUND = uint256(0xffff) << 16;
+    uint256 private constant REDUNDANT = uint256(1) << 79;
+    uint256 private constant SINCE = uint256(type(uint40).max) << 80;
+    uint256 private constant ORIGIN = uint256(type(uint40).max) << 120;
+    uint256 private constant POINT = uint256(type(uint64).max) << 160;
+    uint256 private constant LAST = uint256(type(uint32).max) << 224;
+    uint256 private constant ONE_SEAT = uint256(1) << 224;
+    uint256 private constant ONE_COMMIT = uint256(1) << 232;
+    uint256 private constant ONE_OPENED = uint256(1) << 240;
 
-    /// @notice A fixed part of a redundant job that never had a round.
-    function untouched(uint32 count_, uint16 fee) internal pure returns (LeaseSlot) {
-        return LeaseSlot.wrap(uint256(IMarket.Phase.Free) << 32 | uint256(count_) << 64 | uint256(fee) << 96);
-    }
-
-    /// @notice A redundant lease whose draw began `waited_` seconds ago, and whose round begins at `time`.
-    function drawing(LeaseSlot slot, uint256 time, uint256 waited_) internal pure returns (LeaseSlot) {
-        uint256 most = type(uint24).max;
-        return LeaseSlot.wrap(
-            LeaseSlot.unwrap(running(0, round(slot) + 1, count(slot), feeBps(slot), time))
-                | (waited_ < most ? waited_ : most) << 232
-        );
-    }
-
-    /// @notice A round that begins at `time`.
-    function running(uint32 provider_, uint16 round_, uint32 count_, uint16 fee, uint256 time)
+    /// @notice An ordinary lease that is claimed at `time`.
+    function claimed(uint32 number, uint32 count_, uint16 fee, uint256 time)
         internal
         pure
         returns (LeaseSlot)
     {
         return LeaseSlot.wrap(
-            provider_ | uint256(IMarket.Phase.Running) << 32 | uint256(round_) << 48 | uint256(count_) << 64
-                | uint256(fee) << 96 | uint256(uint40(time)) << 112
+            uint8(IMarket.Phase.Running) | uint256(1) << 16 | uint256(count_) << 32 | uint256(fee) << 64
+                | uint256(uint40(time)) << 80 | uint256(uint40(time)) << 120 | uint256(number) << 224
         );
     }
 
-    /// @notice The running lease, its result submitted at `time`.
-    function submitted(LeaseSlot slot, uint256 time) internal pure returns (LeaseSlot) {
-        return
-            LeaseSlot.wrap(LeaseSlot.unwrap(to(slot, IMarket.Phase.Submitted)) | uint256(uint40(time)) << 152);
+    /// @notice A redundant lease that opens at `time`.
+    function opened(uint32 count_, uint16 fee, uint256 time, uint64 point_)
+        internal
+        pure
+        returns (LeaseSlot)
+    {
+        return LeaseSlot.wrap(
+            uint8(IMarket.Phase.Free) | uint256(1) << 16 | uint256(count_) << 32 | uint256(fee) << 64
+                | REDUNDANT | uint256(uint40(time)) << 80 | uint256(uint40(time)) << 120 | uint256(point_)
+                << 160
+        );
     }
 
-    /// @notice The lease, freed at `time`, which takes the place of its round's beginning.
+    /// @notice The free lease, taken over at `time`: its ramp goes on from where it stood still.
+    function takenOver(LeaseSlot slot, uint32 number, uint256 time) internal pure returns (LeaseSlot) {
+        uint256 origin_ = origin(slot) + (time - since(slot));
+        uint256 word = LeaseSlot.unwrap(to(slot, IMarket.Phase.Running, time)) & ~(ORIGIN | LAST);
+        return LeaseSlot.wrap(word | uint256(uint40(origin_)) << 120 | uint256(number) << 224);
+    }
+
+    /// @notice The lease, free since `time` for its next round (the last one repeats, and takes nobody).
     function freed(LeaseSlot slot, uint256 time) internal pure returns (LeaseSlot) {
-        uint256 kept = LeaseSlot.unwrap(to(slot, IMarket.Phase.Free)) & OF_A_FREE_LEASE;
-        return LeaseSlot.wrap(kept | uint256(uint40(time)) << 112);
+        uint256 round_ = round(slot);
+        if (round_ != type(uint16).max) ++round_;
+        uint256 word = LeaseSlot.unwrap(to(slot, IMarket.Phase.Free, time)) & ~ROUND;
+        return LeaseSlot.wrap(word | round_ << 16);
+    }
+
+    /// @notice The redundant lease, free since `time` for its next round, whose point is `point_`.
+    function lapsed(LeaseSlot slot, uint256 time, uint64 point_) internal pure returns (LeaseSlot) {
+        return LeaseSlot.wrap(LeaseSlot.unwrap(withPoint(freed(slot, time), point_)) & ~LAST);
+    }
+
+    /// @notice The lease in another phase, which begins at `time`.
+    function to(LeaseSlot slot, IMarket.Phase phase_, uint256 time) internal pure returns (LeaseSlot) {
+        uint256 word = LeaseSlot.unwrap(slot) & ~(PHASE | SINCE);
+        return LeaseSlot.wrap(word | uint8(phase_) | uint256(uint40(time)) << 80);
+    }
+
+    /// @notice The lease in another phase, with its clock as it is.
+    function to(LeaseSlot slot, IMarket.Phase phase_) internal pure returns (LeaseSlot) {
+        return LeaseSlot.wrap(LeaseSlot.unwrap(slot) & ~PHASE | uint8(phase_));
+    }
+
+    /// @notice The lease, settled.
+    function settled(LeaseSlot slot, IMarket.Grade grade_) internal pure returns (LeaseSlot) {
+        return LeaseSlot.wrap(
+            LeaseSlot.unwrap(to(slot, IMarket.Phase.Settled)) & ~uint256(0xff00) | uint256(grade_) << 8
+        );
+    }
+
+    /// @notice The lease with another point.
+    function withPoint(LeaseSlot slot, uint64 point_) internal pure returns (LeaseSlot) {
+        return LeaseSlot.wrap(LeaseSlot.unwrap(slot) & ~POINT | uint256(point_) << 160);
     }
 
     /// @notice The lease with one more seat taken.
@@ -143,127 +178,184 @@ library LeaseSlots {
         return LeaseSlot.wrap(LeaseSlot.unwrap(slot) + ONE_SEAT);
     }
 
+    /// @notice The lease with one seat less, of which there must be one.
+    function minusSeat(LeaseSlot slot) internal pure returns (LeaseSlot) {
+        assert(seats(slot) != 0);
+        return LeaseSlot.wrap(LeaseSlot.unwrap(slot) - ONE_SEAT);
+    }
+
     /// @notice The lease with one more commitment.
     function plusCommit(LeaseSlot slot) internal pure returns (LeaseSlot) {
         return LeaseSlot.wrap(LeaseSlot.unwrap(slot) + ONE_COMMIT);
     }
 
-    /// @notice The lease with one more commitment revealed.
-    function plusReveal(LeaseSlot slot) internal pure returns (LeaseSlot) {
-        return LeaseSlot.wrap(LeaseSlot.unwrap(slot) + ONE_REVEAL);
+    /// @notice The lease with one commitment less, of which there must be one.
+    function minusCommit(LeaseSlot slot) internal pure returns (LeaseSlot) {
+        assert(commits(slot) != 0);
+        return LeaseSlot.wrap(LeaseSlot.unwrap(slot) - ONE_COMMIT);
     }
 
-    /// @notice The submitted lease, challenged once more (the count saturates).
-    function challenged(LeaseSlot slot) internal pure returns (LeaseSlot) {
-        uint256 word = LeaseSlot.unwrap(to(slot, IMarket.Phase.Challenged));
-        if (challenges(slot) != type(uint8).max) word += ONE_CHALLENGE;
-        return LeaseSlot.wrap(word);
-    }
-
-    /// @notice The submitted lease, its digests demanded at `time`, which takes the place of its window's beginning.
-    function demandedAt(LeaseSlot slot, uint256 time) internal pure returns (LeaseSlot) {
-        uint256 word = LeaseSlot.unwrap(windowFrom(to(slot, IMarket.Phase.Demanded), time));
-        return LeaseSlot.wrap(word | uint256(1) << 224);
-    }
-
-    /// @notice The lease as it is, but with its window (or its reveal) beginning at `time`.
-    function windowFrom(LeaseSlot slot, uint256 time) internal pure returns (LeaseSlot) {
-        return LeaseSlot.wrap(LeaseSlot.unwrap(slot) & ~SUBMITTED_AT | uint256(uint40(time)) << 152);
-    }
-
-    /// @notice The lease, settled.
-    function settled(LeaseSlot slot, IMarket.How how_) internal pure returns (LeaseSlot) {
-        return LeaseSlot.wrap(
-            LeaseSlot.unwrap(slot) & ~PHASE_AND_HOW | uint256(IMarket.Phase.Settled) << 32 | uint256(how_)
-                << 40
-        );
-    }
-
-    /// @notice The redundant lease, settled by a quorum to which `provider_`'s seat belongs.
-    function settledBy(LeaseSlot slot, uint32 provider_) internal pure returns (LeaseSlot) {
-        return LeaseSlot.wrap(LeaseSlot.unwrap(settled(slot, IMarket.How.Quorum)) | provider_);
-    }
-
-    /// @notice The lease in another phase.
-    function to(LeaseSlot slot, IMarket.Phase phase_) internal pure returns (LeaseSlot) {
-        return LeaseSlot.wrap(LeaseSlot.unwrap(slot) & ~PHASE | uint256(phase_) << 32);
-    }
-
-    /// @notice Number of who holds it; of a free lease, of who left it; of a quorum, of one of its seats.
-    function provider(LeaseSlot slot) internal pure returns (uint32) {
-        return uint32(LeaseSlot.unwrap(slot));
+    /// @notice The lease with `more` commitments opened.
+    function plusOpened(LeaseSlot slot, uint256 more) internal pure returns (LeaseSlot) {
+        return LeaseSlot.wrap(LeaseSlot.unwrap(slot) + more * ONE_OPENED);
     }
 
     /// @notice Where it stands.
     function phase(LeaseSlot slot) internal pure returns (IMarket.Phase) {
-        return IMarket.Phase(uint8(LeaseSlot.unwrap(slot) >> 32));
+        return IMarket.Phase(uint8(LeaseSlot.unwrap(slot)));
     }
 
-    /// @notice How it was settled.
-    function how(LeaseSlot slot) internal pure returns (IMarket.How) {
-        return IMarket.How(uint8(LeaseSlot.unwrap(slot) >> 40));
+    /// @notice How sure its root is.
+    function grade(LeaseSlot slot) internal pure returns (IMarket.Grade) {
+        return IMarket.Grade(uint8(LeaseSlot.unwrap(slot) >> 8));
     }
 
-    /// @notice 1 for the first holder, one more for each takeover.
+    /// @notice 1 for the first.
     function round(LeaseSlot slot) internal pure returns (uint16) {
-        return uint16(LeaseSlot.unwrap(slot) >> 48);
+        return uint16(LeaseSlot.unwrap(slot) >> 16);
     }
 
     /// @notice Tasks in it.
     function count(LeaseSlot slot) internal pure returns (uint32) {
-        return uint32(LeaseSlot.unwrap(slot) >> 64);
+        return uint32(LeaseSlot.unwrap(slot) >> 32);
     }
 
     /// @notice The job's fee, so that settling need not read the job.
     function feeBps(LeaseSlot slot) internal pure returns (uint16) {
-        return uint16(LeaseSlot.unwrap(slot) >> 96);
+        return uint16(LeaseSlot.unwrap(slot) >> 64) & 0x7fff;
     }
 
-    /// @notice When its round began; fixes its price and its deadline. Of a free lease that was
-    /// released, when that was.
-    function startedAt(LeaseSlot slot) internal pure returns (uint40) {
-        return uint40(LeaseSlot.unwrap(slot) >> 112);
+    /// @notice Whether it has seats, and no holder.
+    function isRedundant(LeaseSlot slot) internal pure returns (bool) {
+        return LeaseSlot.unwrap(slot) & REDUNDANT != 0;
     }
 
-    /// @notice When its challenge window, its reveal, or the time to answer a demand began.
-    function submittedAt(LeaseSlot slot) internal pure returns (uint40) {
-        return uint40(LeaseSlot.unwrap(slot) >> 152);
+    /// @notice When its phase began: see `IMarket.LeaseState`.
+    function since(LeaseSlot slot) internal pure returns (uint40) {
+        return uint40(LeaseSlot.unwrap(slot) >> 80);
     }
 
-    /// @notice Seats taken in its round.
+    /// @notice Of an ordinary lease the time on the ramp that prices its round; of a redundant one when it opened.
+    function origin(LeaseSlot slot) internal pure returns (uint40) {
+        return uint40(LeaseSlot.unwrap(slot) >> 120);
+    }
+
+    /// @notice The beacon's point of its audit, or of its round's draw.
+    function point(LeaseSlot slot) internal pure returns (uint64) {
+        return uint64(LeaseSlot.unwrap(slot) >> 160);
+    }
+
+    /// @notice Number of an ordinary lease's holder; if the lease is free: of its last holder.
+    function provider(LeaseSlot slot) internal pure returns (uint32) {
+        return uint32(LeaseSlot.unwrap(slot) >> 224);
+    }
+
+    /// @notice Seats taken in a redundant lease's round.
     function seats(LeaseSlot slot) internal pure returns (uint8) {
-        return uint8(LeaseSlot.unwrap(slot) >> 192);
+        return uint8(LeaseSlot.unwrap(slot) >> 224);
     }
 
     /// @notice Seats that committed.
     function commits(LeaseSlot slot) internal pure returns (uint8) {
-        return uint8(LeaseSlot.unwrap(slot) >> 200);
+        return uint8(LeaseSlot.unwrap(slot) >> 232);
     }
 
-    /// @notice Commitments that were revealed.
-    function reveals(LeaseSlot slot) internal pure returns (uint8) {
-        return uint8(LeaseSlot.unwrap(slot) >> 208);
+    /// @notice Commitments that were opened and recorded.
+    function openings(LeaseSlot slot) internal pure returns (uint8) {
+        return uint8(LeaseSlot.unwrap(slot) >> 240);
+    }
+}
+
+/// @title The state of an audit in one slot
+library AuditSlots {
+    uint256 private constant SINCE = uint256(type(uint40).max) << 64;
+    uint256 private constant DUE = uint256(type(uint40).max) << 104;
+
+    /// @notice An audit whose time to commit counts from `time`.
+    function opened(uint8 jury_, uint32 task_, uint256 time, uint64 point_)
+        internal
+        pure
+        returns (AuditSlot)
+    {
+        return AuditSlot.wrap(
+            jury_ | uint256(task_) << 32 | uint256(uint40(time)) << 64 | uint256(point_) << 144
+        );
     }
 
-    /// @notice Challenges in its round.
-    function challenges(LeaseSlot slot) internal pure returns (uint8) {
-        return uint8(LeaseSlot.unwrap(slot) >> 216);
+    /// @notice The first jury found no verdict: a second one over the same task can be opened until `due_`.
+    function undecided(AuditSlot slot, uint256 due_, uint64 point_) internal pure returns (AuditSlot) {
+        return withDue(opened(jury(slot), task(slot), 0, point_), due_);
     }
 
-    /// @notice How long before its round its draw began.
-    function waited(LeaseSlot slot) internal pure returns (uint24) {
-        return uint24(LeaseSlot.unwrap(slot) >> 232);
+    /// @notice The audit with one more juror.
+    function plusSeat(AuditSlot slot) internal pure returns (AuditSlot) {
+        return AuditSlot.wrap(AuditSlot.unwrap(slot) + (1 << 8));
     }
 
-    /// @notice Whether its digests were demanded in this round.
-    function demanded(LeaseSlot slot) internal pure returns (bool) {
-        return uint8(LeaseSlot.unwrap(slot) >> 224) != 0;
+    /// @notice The audit with one more commitment.
+    function plusCommit(AuditSlot slot) internal pure returns (AuditSlot) {
+        return AuditSlot.wrap(AuditSlot.unwrap(slot) + (1 << 16));
+    }
+
+    /// @notice The audit with `more` votes opened.
+    function plusOpened(AuditSlot slot, uint256 more) internal pure returns (AuditSlot) {
+        return AuditSlot.wrap(AuditSlot.unwrap(slot) + (more << 24));
+    }
+
+    /// @notice The audit whose votes can be opened since `time`.
+    function from(AuditSlot slot, uint256 time) internal pure returns (AuditSlot) {
+        return AuditSlot.wrap(AuditSlot.unwrap(slot) & ~SINCE | uint256(uint40(time)) << 64);
+    }
+
+    /// @notice The audit with another `due`.
+    function withDue(AuditSlot slot, uint256 time) internal pure returns (AuditSlot) {
+        return AuditSlot.wrap(AuditSlot.unwrap(slot) & ~DUE | uint256(uint40(time)) << 104);
+    }
+
+    /// @notice 1 or 2; 0 if there was no audit.
+    function jury(AuditSlot slot) internal pure returns (uint8) {
+        return uint8(AuditSlot.unwrap(slot));
+    }
+
+    /// @notice Jurors.
+    function seats(AuditSlot slot) internal pure returns (uint8) {
+        return uint8(AuditSlot.unwrap(slot) >> 8);
+    }
+
+    /// @notice Jurors that committed.
+    function commits(AuditSlot slot) internal pure returns (uint8) {
+        return uint8(AuditSlot.unwrap(slot) >> 16);
+    }
+
+    /// @notice Votes that were opened and recorded.
+    function openings(AuditSlot slot) internal pure returns (uint8) {
+        return uint8(AuditSlot.unwrap(slot) >> 24);
+    }
+
+    /// @notice The drawn task.
+    function task(AuditSlot slot) internal pure returns (uint32) {
+        return uint32(AuditSlot.unwrap(slot) >> 32);
+    }
+
+    /// @notice See `IMarket.AuditState`.
+    function since(AuditSlot slot) internal pure returns (uint40) {
+        return uint40(AuditSlot.unwrap(slot) >> 64);
+    }
+
+    /// @notice See `IMarket.AuditState`.
+    function due(AuditSlot slot) internal pure returns (uint40) {
+        return uint40(AuditSlot.unwrap(slot) >> 104);
+    }
+
+    /// @notice The beacon's point that draws the jury.
+    function point(AuditSlot slot) internal pure returns (uint64) {
+        return uint64(AuditSlot.unwrap(slot) >> 144);
     }
 }
 
 /// @title What a lease that goes well changes of its provider, in one slot
 /// @notice Amounts are added to the word where they stand: no sum of amounts of one market reaches
-/// 2^96 (`Ledger._pull`), so none runs over into its neighbour.
+/// 2^96 (`Vault._pull`), so none runs over into its neighbour.
 library ProviderSlots {
     uint256 private constant ONE_COMPLETED = 1 << 192;
 
@@ -277,21 +369,20 @@ library ProviderSlots {
         return ProviderSlot.wrap(ProviderSlot.unwrap(slot) + (uint256(amount) << 96));
     }
 
-    /// @notice The record with more earned.
-    function plusEarned(ProviderSlot slot, uint96 amount) internal pure returns (ProviderSlot) {
-        return ProviderSlot.wrap(ProviderSlot.unwrap(slot) + amount);
-    }
-
     /// @notice The record with less free stake, of which there must be `amount`.
     function minusFree(ProviderSlot slot, uint96 amount) internal pure returns (ProviderSlot) {
         assert(amount <= free(slot));
         return ProviderSlot.wrap(ProviderSlot.unwrap(slot) - (uint256(amount) << 96));
     }
 
-    /// @notice The record after a lease that paid `amount` and locked `bond` (the count saturates).
-    function rewarded(ProviderSlot slot, uint96 amount, uint96 bond) internal pure returns (ProviderSlot) {
+    /// @notice The record after `amount` was paid and `bond` unlocked, and maybe a lease `done` (the count saturates).
+    function rewarded(ProviderSlot slot, uint96 amount, uint96 bond, bool done)
+        internal
+        pure
+        returns (ProviderSlot)
+    {
         uint256 word = ProviderSlot.unwrap(slot) + amount + (uint256(bond) << 96);
-        if (completed(slot) != type(uint32).max) word += ONE_COMPLETED;
+        if (done && completed(slot) != type(uint32).max) word += ONE_COMPLETED;
         return ProviderSlot.wrap(word);
     }
 
@@ -300,7 +391,7 @@ library ProviderSlots {
         return uint96(ProviderSlot.unwrap(slot));
     }
 
-    /// @notice Stake that no lease locks; all stake less this is the sum of its bonds.
+    /// @notice Stake that no bond locks; all stake less this is the sum of its bonds.
     function free(ProviderSlot slot) internal pure returns (uint96) {
         return uint96(ProviderSlot.unwrap(slot) >> 96);
     }
@@ -308,42 +399,6 @@ library ProviderSlots {
     /// @notice Leases settled in its favour.
     function completed(ProviderSlot slot) internal pure returns (uint32) {
         return uint32(ProviderSlot.unwrap(slot) >> 192);
-    }
-}
-
-/// @title The seed of a draw, and what it is drawn from, in one slot
-/// @notice 80 bits are enough: nobody can prepare for 2^80 seeds, nor try that many blocks.
-library SealSlots {
-    /// @notice A draw sealed at `time`, for a job posted at `postedAt_`.
-    function sealed_(bytes32 seed_, uint96 totalStake_, uint40 postedAt_, uint256 time)
-        internal
-        pure
-        returns (SealSlot)
-    {
-        return SealSlot.wrap(
-            uint256(totalStake_) | uint256(uint40(time)) << 96 | uint256(postedAt_) << 136
-                | (uint256(seed_) >> 176) << 176
-        );
-    }
-
-    /// @notice The seed: its 80 bits, in the lowest place.
-    function seed(SealSlot slot) internal pure returns (bytes32) {
-        return bytes32(SealSlot.unwrap(slot) >> 176);
-    }
-
-    /// @notice All stake when it was sealed.
-    function totalStake(SealSlot slot) internal pure returns (uint96) {
-        return uint96(SealSlot.unwrap(slot));
-    }
-
-    /// @notice When it was sealed, 0 if it was not.
-    function sealedAt(SealSlot slot) internal pure returns (uint40) {
-        return uint40(SealSlot.unwrap(slot) >> 96);
-    }
-
-    /// @notice When the job was posted: stake that grew too late for it does not count.
-    function postedAt(SealSlot slot) internal pure returns (uint40) {
-        return uint40(SealSlot.unwrap(slot) >> 136);
     }
 }
 
@@ -359,9 +414,15 @@ library SeatSlots {
         return SeatSlot.wrap(uint256(commitment) >> 8 << 8 | uint8(IMarket.Seat.Committed));
     }
 
-    /// @notice A seat that revealed `vote`: kept as a hash, so that no vote looks like another state.
-    function revealed(bytes32 vote) internal pure returns (SeatSlot) {
-        return SeatSlot.wrap(uint256(keccak256(abi.encode(vote))) >> 8 << 8 | uint8(IMarket.Seat.Revealed));
+    /// @notice A seat that opened these two values: kept as a hash, so that none looks like another state.
+    function opened(bytes32 value, bytes32 proof) internal pure returns (SeatSlot) {
+        uint256 hash = uint256(keccak256(abi.encode(value, proof)));
+        return SeatSlot.wrap(hash >> 8 << 8 | uint8(IMarket.Seat.Opened));
+    }
+
+    /// @notice A seat whose holder left, or was late.
+    function left() internal pure returns (SeatSlot) {
+        return SeatSlot.wrap(uint8(IMarket.Seat.Left));
     }
 
     /// @notice What it did last.
@@ -369,7 +430,12 @@ library SeatSlots {
         return IMarket.Seat(uint8(SeatSlot.unwrap(slot)));
     }
 
-    /// @notice Whether two seats are the same, commitment or vote included.
+    /// @notice Whether it did this last.
+    function isIn(SeatSlot slot, IMarket.Seat seat) internal pure returns (bool) {
+        return uint8(SeatSlot.unwrap(slot)) == uint8(seat);
+    }
+
+    /// @notice Whether two seats are the same, commitment or opening included.
     function equals(SeatSlot slot, SeatSlot other) internal pure returns (bool) {
         return SeatSlot.unwrap(slot) == SeatSlot.unwrap(other);
     }

@@ -9,7 +9,11 @@ use std::{
 use alloy::{providers::DynProvider, signers::local::PrivateKeySigner, sol_types::SolCall as _};
 use piecework::{
     blobs::{DirStore, HttpClient},
-    chain::{ChainError, ChainOptions, IMarket, check_market, connect, keys},
+    chain::{
+        ChainError, ChainOptions, IMarket,
+        beacon::{Beacon, BeaconKind},
+        check_market, connect, keys,
+    },
 };
 use tokio::{
     sync::{Mutex as AsyncMutex, mpsc, watch},
@@ -31,9 +35,10 @@ use crate::{
     promise::{Promised, owes},
     sandbox::Sandbox,
     sender::Sender,
+    serve::NodeId,
     store::{NewIntent, Store},
     supervise::{GivenUp, supervise},
-    work::{Shelf, Workshop},
+    work::{Machine, Shelf, Workshop},
 };
 
 /// First wait after a chain could not be reached; it doubles up to [`LONGEST_WAIT`].
@@ -46,6 +51,7 @@ const IDLE_PAUSE: Duration = Duration::from_millis(250);
 pub(crate) struct Reached {
     pub(crate) rpc: DynProvider,
     pub(crate) times: IMarket::Times,
+    pub(crate) beacon: Beacon,
 }
 
 /// Makes sure that chain and market are the right ones, and that the key may act.
@@ -66,7 +72,8 @@ pub(crate) async fn reach(
     }
     let times = market.times().call().await;
     let times = times.map_err(|error| ChainError::from_contract("times", error))?;
-    Ok(Reached { rpc, times })
+    let beacon = Beacon::probe(rpc.clone(), config.market).await?;
+    Ok(Reached { rpc, times, beacon })
 }
 
 /// Opens the key of a chain.
@@ -137,6 +144,8 @@ pub(crate) struct Service {
     pub(crate) private: DirStore,
     pub(crate) http: HttpClient,
     pub(crate) shelf: Shelf,
+    /// The node id in the provider's profile, once it was read.
+    pub(crate) node_id: NodeId,
     /// Room for what is begun, while nobody does it.
     pub(crate) promised: Promised,
     pub(crate) place: Place,
@@ -155,6 +164,8 @@ pub(crate) struct Common {
     /// For outputs of trials, until they are compared.
     pub(crate) scratch: std::path::PathBuf,
     pub(crate) retention: Retention,
+    /// What runs on all chains.
+    pub(crate) machine: Machine,
     pub(crate) blob_url: Url,
     pub(crate) stopping: watch::Receiver<Stopping>,
     pub(crate) fates: Fates,
@@ -257,11 +268,15 @@ impl Service {
 
     async fn start(
         &self,
-        Reached { rpc, times }: Reached,
+        Reached { rpc, times, beacon }: Reached,
         ended: &CancellationToken,
         given_up: &watch::Sender<Option<GivenUp>>,
     ) -> Result<[JoinHandle<()>; 3], Error> {
         let (config, common) = (&self.config, &self.common);
+        if beacon.kind() != BeaconKind::Block {
+            let beacon = beacon.address();
+            tracing::warn!(%beacon, "this market's seeds are published by others: this program cannot");
+        }
         let (inbox, messages) = mpsc::unbounded_channel();
         let (clock, link) = (ChainClock::default(), Link::default());
         let shop = Workshop {
@@ -273,6 +288,8 @@ impl Service {
             clock: clock.clone(),
             inbox: inbox.clone(),
             running: Arc::new(AtomicU32::new(0)),
+            machine: common.machine.clone(),
+            scratch: common.scratch.clone(),
             tracker: common.tracker.clone(),
             shelf: self.shelf.clone(),
         };
@@ -285,14 +302,20 @@ impl Service {
             clock.clone(),
             config.timing.clone(),
         );
+        let market = IMarket::new(config.market, &rpc);
+        let profile = market.profileOf(config.provider).call().await;
+        let profile = profile.map_err(|error| ChainError::from_contract("profileOf", error))?;
+        self.node_id.set(profile.nodeId);
         if self.signer.address() == config.provider {
-            self.publish_endpoint(&rpc, &sender).await?;
+            self.publish_endpoint(profile, &sender).await?;
         }
         let tools = Tools {
             provider: config.provider,
             operator: self.signer.address(),
             market: config.market,
+            chain_id: config.chain_id,
             times,
+            beacon,
             rpc: rpc.clone(),
             link: link.clone(),
             store: self.store.clone(),
@@ -364,11 +387,12 @@ impl Service {
     }
 
     /// Only the provider's own key can say where its outputs are.
-    async fn publish_endpoint(&self, rpc: &DynProvider, sender: &Sender) -> Result<(), Error> {
+    async fn publish_endpoint(
+        &self,
+        profile: IMarket::profileOfReturn,
+        sender: &Sender,
+    ) -> Result<(), Error> {
         let url = &self.common.blob_url;
-        let market = IMarket::new(self.config.market, rpc);
-        let profile = market.profileOf(self.config.provider).call().await;
-        let profile = profile.map_err(|error| ChainError::from_contract("profileOf", error))?;
         if profile.endpoint == url.as_str() {
             return Ok(());
         }
@@ -380,6 +404,7 @@ impl Service {
         let unique: u64 = rand::random();
         let intent = NewIntent {
             id: format!("profile/{unique:016x}"),
+            to: None,
             data: call.abi_encode().into(),
             not_after: None,
             repeatable: true,

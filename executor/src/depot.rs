@@ -1,4 +1,4 @@
-//! Blobs of all chains: what is served, and what clients' images and inputs are kept in. Each chain promises its own;
+//! Blobs of all chains: what is served, to everybody or to a client alone, and what clients' images and inputs are kept in. Each chain promises its own;
 //! none may take away what another one still needs.
 
 use std::sync::{
@@ -123,7 +123,7 @@ impl Depot {
 
     async fn remove(&self, digest: B256) -> Result<(), StoreError> {
         for store in self.stores.iter() {
-            if store.publishes(digest, None).await? {
+            if store.publishes(digest).await? {
                 return Ok(());
             }
         }
@@ -184,7 +184,10 @@ mod tests {
     async fn publish(depot: &Depot, store: &Store, first: u32, bytes: &[u8]) -> Digest {
         let digest = depot.published.put_bytes(bytes).unwrap();
         let blob = (B256::from(digest.0), bytes.len() as u64);
-        store.put_published(JOB, first, vec![blob]).await.unwrap();
+        store
+            .put_published(JOB, first, vec![blob], true)
+            .await
+            .unwrap();
         digest
     }
 

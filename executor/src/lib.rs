@@ -115,7 +115,7 @@ impl Executor {
     }
 
     /// Stops taking work, finishes what is bonded (at most `stop_grace`), then stops everything.
-    /// Results in their challenge window are not waited for. What is not finished continues when an
+    /// Results that wait for chance or a jury are not waited for. What is not finished continues when an
     /// executor starts on the same state directory.
     ///
     /// # Errors

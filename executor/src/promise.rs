@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// Phases of a lease in which something is owed to the chain, so that nobody stops without it.
-const OWED: [&str; 3] = ["running", "submitting", "releasing"];
+const OWED: [&str; 3] = ["running", "submitting", "leaving"];
 
 /// The rooms of one chain; clones share them.
 #[derive(Clone, Debug, Default)]
@@ -167,10 +167,7 @@ async fn unfinished(store: &Store) -> Result<Vec<(seat::Key, u32, u32)>, StoreEr
                 first: row.first,
                 round: row.round,
             };
-            let key = seat::Key {
-                lease,
-                challenge: 0,
-            };
+            let key = seat::Key { lease, kind: 0 };
             found.push((key, row.first, row.count));
         }
     }
@@ -191,7 +188,7 @@ async fn claims(store: &Store) -> Result<Vec<(String, B256)>, StoreError> {
             continue;
         };
         let open = match (intent.state, wish) {
-            (_, Wish::Seal(_) | Wish::Settle(_)) | (IntentState::Failed, _) => false,
+            (_, Wish::Renew(_) | Wish::Settle(_)) | (IntentState::Failed, _) => false,
             (IntentState::Queued | IntentState::Sent, _) => true,
             // The process may have died before it read the claim's block.
             (IntentState::Mined, Wish::Seat(key)) => store.seat(key).await?.is_none(),
@@ -290,10 +287,7 @@ mod tests {
             first,
             round: 1,
         };
-        seat::Key {
-            lease,
-            challenge: 0,
-        }
+        seat::Key { lease, kind: 0 }
     }
 
     async fn lease(store: &Store, first: u32, phase: &str) {
@@ -307,7 +301,7 @@ mod tests {
             since: 0,
             tries: 0,
             root: None,
-            manifest: None,
+            list: None,
         };
         store.put_lease(row).await.unwrap();
     }
@@ -317,7 +311,7 @@ mod tests {
             job: JOB,
             first,
             round: 1,
-            challenge: 0,
+            kind: 0,
             task: first,
             count: 1,
             tries: 0,
@@ -328,6 +322,7 @@ mod tests {
     async fn claim(store: &Store, id: String) {
         let intent = NewIntent {
             id,
+            to: None,
             data: Vec::new().into(),
             not_after: None,
             repeatable: false,
@@ -440,7 +435,6 @@ mod tests {
             count: 1,
             round: 1,
             price: 0,
-            bond: 0,
         };
         let event = StoredEvent {
             block: BLOCK,

@@ -27,7 +27,7 @@ use crate::{
     state::StateDir,
     status::ChainStatus,
     supervise::GivenUp,
-    work::Shelf,
+    work::{Machine, Shelf},
 };
 
 /// What a running executor holds on to.
@@ -79,7 +79,14 @@ pub(crate) async fn start(config: Config) -> Result<Running, Error> {
 
     let depot = depot(&config, dir, stores.clone())?;
     let published = depot.published.clone();
-    let readers = stores.iter().map(|store| store.for_reading()).collect();
+    let mut shops = Vec::new();
+    for store in &stores {
+        shops.push(serve::Shop {
+            store: store.for_reading(),
+            node_id: serve::NodeId::default(),
+        });
+    }
+    let node_ids: Vec<_> = shops.iter().map(|shop| shop.node_id.clone()).collect();
     let common = Common {
         sandbox: sandbox.clone(),
         depot,
@@ -87,6 +94,7 @@ pub(crate) async fn start(config: Config) -> Result<Running, Error> {
         lease_tasks: config.capacity.lease_tasks,
         scratch: empty_dir(dir.join("reruns"))?,
         retention: config.retention,
+        machine: Machine::default(),
         blob_url: blob_url.clone(),
         stopping: stopping_seen,
         fates,
@@ -104,8 +112,9 @@ pub(crate) async fn start(config: Config) -> Result<Running, Error> {
         .into_iter()
         .zip(signers)
         .zip(stores)
-        .zip(promised);
-    for (index, (((chain, signer), store), promised)) in chains.enumerate() {
+        .zip(promised)
+        .zip(node_ids);
+    for (index, ((((chain, signer), store), promised), node_id)) in chains.enumerate() {
         let http = HttpClient::new(&HttpPolicy {
             allow_private: chain.policy.allow_private_sources,
             ..HttpPolicy::default()
@@ -123,6 +132,7 @@ pub(crate) async fn start(config: Config) -> Result<Running, Error> {
             store,
             http,
             shelf,
+            node_id,
             promised,
             idle: Arc::new(told),
             common: common.clone(),
@@ -132,7 +142,7 @@ pub(crate) async fn start(config: Config) -> Result<Running, Error> {
         let span = tracing::info_span!("serve", chain = service.config.name);
         tracker.spawn(service.run(reached).instrument(span));
     }
-    let blob_router = serve::router(published, readers);
+    let blob_router = serve::router(published, shops);
     spawn_server(&tracker, &cancel, blobs.0, blob_router);
     if let Some((listener, _)) = admin {
         spawn_server(&tracker, &cancel, listener, admin::router(board.clone()));

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use crate::{
     Error,
     config::ChainConfig,
-    store::{Lock, Store, StoreError, relocate, whose},
+    store::{Lock, Store, StoreError, whose},
 };
 
 /// The state directory, which is ours while this lives.
@@ -48,50 +48,13 @@ impl StateDir {
 
     /// Opens the stores of all chains, in their order, once it is clear that each market has one state and no other.
     pub(crate) fn stores(&self, chains: &[ChainConfig]) -> Result<Vec<Store>, StoreError> {
-        self.adopt(chains)?;
+        // A database beside the directory of the chains is of protocol 1, and says so.
+        whose(&self.path)?;
         self.look_for_others(chains)?;
         let open = |chain: &ChainConfig| {
             Store::open(&self.lock, &self.of(chain), chain.chain_id, chain.market)
         };
         chains.iter().map(open).collect()
-    }
-
-    /// Gives the state of the time when an executor served one chain to the chain it is of.
-    fn adopt(&self, chains: &[ChainConfig]) -> Result<(), StoreError> {
-        let Some((chain_id, market)) = whose(&self.path)? else {
-            return Ok(());
-        };
-        let mut owners = chains.iter();
-        let owner = owners.find(|chain| (chain.chain_id, chain.market) == (chain_id, market));
-        let Some(owner) = owner else {
-            return Err(StoreError::Unclaimed {
-                path: self.path.clone(),
-                chain: chain_id,
-                market,
-            });
-        };
-        let home = self.of(owner);
-        // Never over another state: which of the two is true nobody could say.
-        if whose(&home)?.is_some() {
-            return Err(StoreError::Damaged(format!(
-                "{} and {} both hold a state for chain {:?}; move the one away that is not in use",
-                self.path.display(),
-                home.display(),
-                owner.name
-            )));
-        }
-        std::fs::create_dir_all(&home).map_err(io(&home))?;
-        let (old, new) = (self.path.join("private"), home.join("private"));
-        if old.exists() {
-            std::fs::rename(&old, &new).map_err(io(&old))?;
-        }
-        // Last: as long as it is here, all of this is done again.
-        relocate(&self.path, &home)?;
-        tracing::info!(
-            chain = owner.name,
-            "took over the state of an executor of one chain"
-        );
-        Ok(())
     }
 
     /// Finds states of configured markets under other names, and tells of those of no market that is configured.
@@ -137,6 +100,7 @@ mod tests {
     };
 
     use super::*;
+    use crate::{lease, seat};
 
     const JOB: B256 = B256::repeat_byte(1);
 
@@ -150,9 +114,14 @@ mod tests {
     }
 
     async fn bind(store: &Store, digest: u8) -> Result<(), StoreError> {
-        let lease = "0+4/1".to_owned();
+        let lease = lease::Key {
+            job: JOB,
+            first: 0,
+            round: 1,
+        };
+        let key = seat::Key { lease, kind: 0 };
         store
-            .bind_digest(JOB, lease, "submit", B256::repeat_byte(digest))
+            .bind_digest(key, 4, "submit", B256::repeat_byte(digest))
             .await
     }
 
@@ -240,31 +209,22 @@ mod tests {
         drop(open(dir.path(), &[chain("base", 10, 2), chain("l2", 10, 1)]).unwrap());
     }
 
-    #[tokio::test]
-    async fn the_state_of_an_executor_of_one_chain_goes_to_that_chain_or_nothing_is_started() {
-        let dir = tempfile::tempdir().unwrap();
-        let lock = Lock::take(dir.path()).unwrap();
-        let old = Store::open(&lock, dir.path(), 10, Address::repeat_byte(1)).unwrap();
-        std::fs::create_dir(dir.path().join("private")).unwrap();
-        std::fs::write(dir.path().join("private/blob"), "secret").unwrap();
-        bind(&old, 1).await.unwrap();
-        drop((old, lock));
-        let error = open(dir.path(), &[chain("l2", 10, 2)]).unwrap_err();
-        let market = Address::repeat_byte(1);
-        let said = format!(
-            "{} is the state of chain id 10, market {market}, which no [[chain]] table names: its leases would be left to \
-             expire. Nothing was started. Add that chain, or move the file away if nothing of it is bonded any more",
-            dir.path().display()
-        );
-        assert_eq!(error.to_string(), said);
-        let stores = open(dir.path(), &[chain("l2", 10, 2), chain("l1", 10, 1)]).unwrap();
-        assert_eq!(
-            bind(&stores[1], 2).await.unwrap_err().code(),
-            "contradiction"
-        );
-        bind(&stores[0], 2).await.unwrap();
-        let blob = dir.path().join("chains/l1/private/blob");
-        assert_eq!(std::fs::read_to_string(blob).unwrap(), "secret");
-        assert!(!dir.path().join("executor.sqlite").exists());
+    #[test]
+    fn a_state_of_protocol_1_is_refused_in_words_wherever_it_is() {
+        for home in ["", "chains/l2", "chains/gone"] {
+            let dir = tempfile::tempdir().unwrap();
+            let home = dir.path().join(home);
+            std::fs::create_dir_all(&home).unwrap();
+            let old = include_bytes!("store/fixtures/v1.sqlite");
+            std::fs::write(home.join("executor.sqlite"), old).unwrap();
+            let error = open(dir.path(), &[chain("l2", 10, 1)]).unwrap_err();
+            assert_eq!(error.code(), "store-protocol-1");
+            let said = format!(
+                "{} is of protocol 1, which this program does not speak. Nothing was started. Let the executor that made \
+                 it finish what is bonded there, then choose another state_dir, or move the file away",
+                home.join("executor.sqlite").display()
+            );
+            assert_eq!(error.to_string(), said);
+        }
     }
 }

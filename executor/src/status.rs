@@ -51,7 +51,7 @@ pub struct ChainStatus {
     pub skipped: Vec<SkippedJob>,
     /// Leases settled for us since the state directory was made.
     pub settled: u64,
-    /// Leases lost (expired, or released) since then.
+    /// Leases lost (left, expired or convicted) and seats that cost a part of their bond since then.
     pub lost: u64,
 }
 
@@ -66,10 +66,10 @@ pub struct LeaseStatus {
     pub count: u32,
     /// Its round, from 1.
     pub round: u16,
-    /// 0 for a lease, or a seat of a redundant one; of a juror's seat the number of the challenge.
-    pub challenge: u8,
-    /// Where it stands: running, submitting, submitted, challenged, judging, demanded, finalizing, releasing,
-    /// settled, absent, lost; of a seat also committing, committed, revealing, revealed, settling, failed,
+    /// 0 for a lease, or a seat of a redundant one; 1 or 2 for a seat of its first or second jury.
+    pub kind: u8,
+    /// Where it stands: running, submitting, submitted, audited, answering, judging, finalizing, leaving, expiring,
+    /// settled, absent, lost; of a seat also joined, committing, committed, opening, opened, settling, failed,
     /// released.
     pub phase: &'static str,
     /// Tasks whose outcome is known.

@@ -2,9 +2,10 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    path::PathBuf,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicU32, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -15,7 +16,7 @@ use piecework::{
     blobs::{BlobError, BlobSource, DirStore, HttpClient},
     digest::{
         Digest, lease as lease_manifest,
-        manifest::{MAX_MANIFEST_BYTES, ResultManifest},
+        manifest::{BlobRef, MAX_MANIFEST_BYTES, Outcome, ResultManifest},
         tree,
     },
     spec::JobSpec,
@@ -36,6 +37,8 @@ use crate::{
 
 /// First wait after a failure of ours; it doubles up to a minute.
 const RETRY: Duration = Duration::from_secs(1);
+/// How often a machine is looked at that has to be idle.
+const IDLE_PAUSE: Duration = Duration::from_millis(250);
 
 /// Why a lease's work does not go on. Never the job's doing.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +51,9 @@ pub(crate) enum WorkError {
     Blobs(#[from] BlobError),
     #[error("a result is damaged: {0}")]
     Damaged(String),
+    /// Another machine may see another outcome: nobody can vote for it.
+    #[error("the task ended with \"{0}\", which may come of this machine")]
+    Unsure(Outcome),
 }
 
 /// Work that was given up, or that cannot be begun.
@@ -56,8 +62,10 @@ pub(crate) struct Failure {
     pub(crate) why: String,
     /// The job is to blame: trying again is of no use.
     pub(crate) of_the_job: bool,
-    /// Image or input cannot be had, or are not what they should be: jurors vote so.
+    /// Image or input cannot be had, or are not what they should be: a juror with a seat abstains.
     pub(crate) of_the_input: bool,
+    /// The outcome may come of this machine: a juror with a seat abstains.
+    pub(crate) unsure: bool,
 }
 
 impl From<SandboxError> for Failure {
@@ -67,6 +75,7 @@ impl From<SandboxError> for Failure {
             why: error.to_string(),
             of_the_job: error.is_of_the_job(),
             of_the_input: matches!(error, Unobtainable { .. } | Input(_) | Image(_)),
+            unsure: false,
         }
     }
 }
@@ -79,6 +88,7 @@ impl From<WorkError> for Failure {
                 why: error.to_string(),
                 of_the_job: false,
                 of_the_input: false,
+                unsure: matches!(error, WorkError::Unsure(_)),
             },
         }
     }
@@ -87,11 +97,13 @@ impl From<WorkError> for Failure {
 /// Tasks to run, of a lease, of a seat, or of a jury.
 #[derive(Debug)]
 pub(crate) struct Order {
-    /// For whom: of an optimistic lease the key of its one seat.
+    /// For whom: of an ordinary lease the key of its one seat.
     pub(crate) key: Key,
     pub(crate) work: Work,
     /// A juror's key for the second digest of its one task.
     pub(crate) keyed: Option<B256>,
+    /// Whether a juror votes for no outcome that may come of the machine, however often it sees it.
+    pub(crate) strict: bool,
     pub(crate) spec: Arc<JobSpec>,
     pub(crate) seed: B256,
     pub(crate) room: Arc<Reservation>,
@@ -113,6 +125,10 @@ pub(crate) struct Workshop {
     pub(crate) clock: ChainClock,
     pub(crate) inbox: mpsc::UnboundedSender<Message>,
     pub(crate) running: Arc<AtomicU32>,
+    /// What runs on all chains.
+    pub(crate) machine: Machine,
+    /// For outputs that are only compared.
+    pub(crate) scratch: PathBuf,
     pub(crate) tracker: TaskTracker,
     /// Jobs of this chain whose image and input are here.
     pub(crate) shelf: Shelf,
@@ -233,7 +249,10 @@ impl Workshop {
             let failure = Failure::from(error);
             // A juror takes its time before it says that an input cannot be had.
             let for_good = failure.of_the_job && !(order.keyed.is_some() && failure.of_the_input);
-            if for_good || now.saturating_add(wait.as_secs()).saturating_add(1) >= limit {
+            if for_good
+                || failure.unsure
+                || now.saturating_add(wait.as_secs()).saturating_add(1) >= limit
+            {
                 return Err(failure);
             }
             tracing::warn!(of = ?order.key, why = failure.why, "the work failed; trying again");
@@ -259,7 +278,10 @@ impl Workshop {
         }
         match order.keyed {
             None => self.result(job, order.work).await,
-            Some(key) => self.verdict(job, first, key).await,
+            Some(key) => {
+                self.be_sure(order, first, cancel).await?;
+                self.verdict(job, first, key).await
+            }
         }
     }
 
@@ -305,6 +327,7 @@ impl Workshop {
         cancel: &CancellationToken,
     ) -> Result<TaskResult, WorkError> {
         let _counted = Counted::new(&self.running);
+        let _started = self.machine.start();
         let name = format!("{job:x}");
         let result = self
             .sandbox
@@ -314,7 +337,7 @@ impl Workshop {
         Ok(result)
     }
 
-    /// Root and manifest of a lease's outputs.
+    /// Root and digest list of a lease's outputs.
     async fn result(&self, job: B256, work: Work) -> Result<Vote, WorkError> {
         let first = work.first;
         let digests = self.digests(job, first, work.count).await?;
@@ -329,16 +352,84 @@ impl Workshop {
         })
     }
 
+    /// Refuses an outcome that may come of the machine, unless a second run, alone on it, has the same.
+    async fn be_sure(
+        &self,
+        order: &Order,
+        task: u32,
+        cancel: &CancellationToken,
+    ) -> Result<(), WorkError> {
+        let job = order.key.lease.job;
+        let row = self.store.task(job, task).await?;
+        let Some(outcome) = row.and_then(|row| row.outcome.parse::<Outcome>().ok()) else {
+            return Ok(());
+        };
+        if !matches!(outcome, Outcome::Timeout | Outcome::Memory) {
+            return Ok(());
+        }
+        let again = match order.strict {
+            true => None,
+            false => self.run_alone(order, task, cancel).await?,
+        };
+        match again {
+            Some(again) if again == outcome => Ok(()),
+            _ => Err(WorkError::Unsure(outcome)),
+        }
+    }
+
+    /// How a task ends that runs alone on the machine; `None` if that could not be had in time.
+    async fn run_alone(
+        &self,
+        order: &Order,
+        task: u32,
+        cancel: &CancellationToken,
+    ) -> Result<Option<Outcome>, WorkError> {
+        let job = order.key.lease.job;
+        let needs = order.spec.resources.timeout_seconds.saturating_add(1);
+        let prepared = self.ready(job, &order.spec, order.seed).await?;
+        let damaged = |error: std::io::Error| WorkError::Damaged(error.to_string());
+        while self.clock.now().saturating_add(needs) <= order.deadline {
+            if self.machine.is_busy() {
+                tokio::time::sleep(IDLE_PAUSE).await;
+                continue;
+            }
+            let before = self.machine.started();
+            let scratch = tempfile::tempdir_in(&self.scratch).map_err(damaged)?;
+            let outputs = DirStore::open(scratch.path())?;
+            let result = self
+                .run_task(job, task, &prepared, &outputs, cancel)
+                .await?;
+            if self.machine.started() == before.wrapping_add(1) {
+                return Ok(Some(result.outcome));
+            }
+        }
+        Ok(None)
+    }
+
     /// Both digests of a task's output.
     async fn verdict(&self, job: B256, task: u32, key: B256) -> Result<Vote, WorkError> {
         let digests = self.digests(job, task, 1).await?;
         let digest = digests.first().copied();
         let digest = digest.ok_or_else(|| WorkError::Damaged(format!("no outcome of {task}")))?;
         let (private, published) = (self.private.clone(), self.depot.published.clone());
-        let bytes = background(move || read_manifest(&private, &published, &digest)).await?;
+        let proof = background(move || {
+            let damaged = |why: String| WorkError::Damaged(why);
+            let bytes = read_manifest(&private, &published, &digest)?;
+            let result =
+                ResultManifest::parse(&bytes).map_err(|error| damaged(error.to_string()))?;
+            let keyed = |blob: BlobRef| -> std::io::Result<Digest> {
+                let source = holder(&private, &published, &blob.digest);
+                let opened = source.open_blob(&blob.digest);
+                let (file, _) = opened.map_err(std::io::Error::other)?;
+                Digest::keyed_of(key, file)
+            };
+            let digest = result.keyed_digest(key, keyed);
+            digest.map_err(|error| damaged(error.to_string()))
+        })
+        .await?;
         Ok(Vote {
             value: digest.into(),
-            proof: Digest::keyed(key, &bytes).into(),
+            proof: proof.into(),
         })
     }
 
@@ -353,14 +444,20 @@ impl Workshop {
         Ok(rows.into_iter().map(|row| Digest(row.digest.0)).collect())
     }
 
-    /// Serves a lease's outputs from now on.
-    pub(crate) async fn publish(&self, job: B256, first: u32, count: u32) -> Result<(), WorkError> {
+    /// Serves a lease's outputs from now on, to these readers.
+    pub(crate) async fn publish(
+        &self,
+        job: B256,
+        first: u32,
+        count: u32,
+        reach: Reach,
+    ) -> Result<(), WorkError> {
         let digests = self.digests(job, first, count).await?;
         let (private, published) = (self.private.clone(), self.depot.published.clone());
         let _publishing = self.depot.publishing().await;
-        let blobs = background(move || {
+        let (blobs, list) = background(move || {
             let mut blobs = Vec::new();
-            let manifest = lease_manifest::encode(&digests);
+            let list = lease_manifest::encode(&digests);
             for digest in digests {
                 let bytes = read_manifest(&private, &published, &digest)?;
                 let result = ResultManifest::parse(&bytes)
@@ -374,12 +471,15 @@ impl Workshop {
                 }
             }
             // Last: who finds the list finds all that it names.
-            let list = published.put_bytes(&manifest)?;
-            blobs.push((B256::from(list.0), manifest.len() as u64));
-            Ok(blobs)
+            let digest = published.put_bytes(&list)?;
+            Ok((blobs, (B256::from(digest.0), list.len() as u64)))
         })
         .await?;
-        Ok(self.store.put_published(job, first, blobs).await?)
+        let store = &self.store;
+        let all = reach == Reach::Everybody;
+        store.put_published(job, first, blobs, all).await?;
+        let all = reach != Reach::Client;
+        Ok(store.put_published(job, first, vec![list], all).await?)
     }
 
     /// Forgets what no lease of this chain needs: private copies of published blobs; images and inputs, unless another
@@ -397,12 +497,48 @@ fn read_manifest(
     published: &DirStore,
     digest: &Digest,
 ) -> Result<Vec<u8>, WorkError> {
-    let source = if private.contains(digest) {
-        private
-    } else {
-        published
-    };
+    let source = holder(private, published, digest);
     Ok(source.read(digest, MAX_MANIFEST_BYTES as u64)?)
+}
+
+/// The store that has a blob of ours.
+fn holder<'a>(private: &'a DirStore, published: &'a DirStore, digest: &Digest) -> &'a DirStore {
+    match private.contains(digest) {
+        true => private,
+        false => published,
+    }
+}
+
+/// Who may have a lease's outputs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Reach {
+    /// The job's client.
+    Client,
+    /// The same; and everybody its list of digests.
+    List,
+    Everybody,
+}
+
+/// What runs on all chains together; clones share it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Machine {
+    running: Arc<AtomicU32>,
+    started: Arc<AtomicU64>,
+}
+
+impl Machine {
+    fn start(&self) -> Counted {
+        self.started.fetch_add(1, Ordering::Relaxed);
+        Counted::new(&self.running)
+    }
+
+    fn started(&self) -> u64 {
+        self.started.load(Ordering::Relaxed)
+    }
+
+    fn is_busy(&self) -> bool {
+        self.running.load(Ordering::Relaxed) > 0
+    }
 }
 
 /// Counts a running task, also when its future is dropped.

@@ -11,50 +11,53 @@ interface IBatch {
 /// What many calls in one can do that one after the other cannot. (Batches that reused `msg.value`, or whose delegatecall
 /// lost track of who calls, have emptied contracts.)
 contract BatchesAttack is AttackBase {
-    IMarket.Job private job;
-    bytes32 private jobId;
     bytes[] private batch;
-
-    function setUp() public override {
-        super.setUp();
-        job = aJob();
-        jobId = post(job);
-    }
 
     function _run(address who) private {
         vm.prank(who);
         IBatch(address(market)).multicall(batch);
     }
 
-    /// P-41 P-04: the same settlement, withdrawal or refund twice in one batch.
-    function test_P41_sameActTwice() public {
+    /// Tries: the same settlement, withdrawal or refund twice in one batch.
+    /// Fails: the second call finds what the first one left.
+    /// Costs: gas.
+    /// P-04
+    function test_sameActTwice() public {
+        start(auditedJob(5000));
         claim(job, alice, 4);
         submit(job, alice, 0);
-        vm.warp(time() + job.timing.challengeWindow + 1);
-        batch = [abi.encodeCall(IMarket.finalize, (job, 0)), abi.encodeCall(IMarket.finalize, (job, 0))];
-        vm.expectRevert(abi.encodeWithSelector(IMarket.WrongPhase.selector, jobId, 0, IMarket.Phase.Settled));
+        publish(market.leaseOf(jobId, 0).point, seedFor(job, 0, 1, false));
+        bytes memory act = abi.encodeCall(IMarket.finalize, (job, list(0, 0)));
+        batch = [act, act];
         _run(mallory);
-        assertPhase(jobId, 0, IMarket.Phase.Submitted);
+        assertGain(alice, plus(4 * UNIT - 4 * UNIT * FEE / 10_000));
 
         uint128 all = market.balanceOf(mallory);
-        bytes memory take = abi.encodeCall(IMarket.withdraw, (mallory, all));
-        batch = [take, take];
+        act = abi.encodeCall(IMarket.withdraw, (mallory, all));
+        batch = [act, act];
         vm.expectRevert(abi.encodeWithSelector(IMarket.InsufficientBalance.selector, mallory, 0, all));
         _run(mallory);
         assertEq(market.balanceOf(mallory), all);
-        bytes memory out = abi.encodeCall(IMarket.unstake, (mallory, STAKE));
-        batch = [out, out];
+        act = abi.encodeCall(IMarket.unstake, (mallory, STAKE));
+        batch = [act, act];
         vm.expectRevert(abi.encodeWithSelector(IMarket.InsufficientStake.selector, mallory, 0, STAKE));
         _run(mallory);
 
-        batch = [abi.encodeCall(IMarket.cancel, (job)), abi.encodeCall(IMarket.cancel, (job))];
+        act = abi.encodeCall(IMarket.cancel, (job));
+        batch = [act, act];
         vm.expectRevert(abi.encodeWithSelector(IMarket.JobIsCancelled.selector, jobId));
         _run(client);
-        assertBooks(20 * UNIT);
+        act = abi.encodeCall(IMarket.close, (job, list(0, 4)));
+        batch = [abi.encodeCall(IMarket.cancel, (job)), act, act];
+        _run(client);
+        assertGain(client, minus(4 * UNIT));
+        assertBooks(0);
     }
 
-    /// P-41: one deposit counts once, however often a batch names it: each takes its own tokens.
-    function test_P41_depositTwice() public {
+    /// Tries: one deposit counts twice in a batch.
+    /// Fails: each takes its own tokens.
+    /// Costs: gas.
+    function test_depositTwice() public {
         mint(mallory, 10 * UNIT);
         uint128 before = market.balanceOf(mallory);
         bytes memory put = abi.encodeCall(IMarket.deposit, (mallory, 10 * UNIT));
@@ -65,93 +68,42 @@ contract BatchesAttack is AttackBase {
         assertEq(token.balanceOf(mallory), 10 * UNIT);
     }
 
-    /// P-39 P-41: claim, release (free in the first eighth) and takeover by a friend in one transaction would hold a lease at no
-    /// risk and reprice it when the ramp has risen, unrivalled.
-    function test_P39_repricedInOneBatch() public {
-        vm.prank(crew[4]); // mallory's second provider
-        market.setOperator(mallory, true);
-        batch = [
-            abi.encodeCall(IMarket.claim, (job, mallory, 4)),
-            abi.encodeCall(IMarket.release, (job, 0, mallory)),
-            abi.encodeCall(IMarket.takeover, (job, crew[4], 0))
-        ];
-        vm.expectRevert(abi.encodeWithSelector(IMarket.TooEarly.selector, time() + 1, time()));
-        _run(mallory);
-        assertPhase(jobId, 0, IMarket.Phase.None);
-
-        claim(job, mallory, 4);
-        vm.warp(time() + 100);
-        batch = [
-            abi.encodeCall(IMarket.release, (job, 0, mallory)),
-            abi.encodeCall(IMarket.takeover, (job, crew[4], 0))
-        ];
-        vm.expectRevert(abi.encodeWithSelector(IMarket.TooEarly.selector, time() + 1, time()));
-        _run(mallory);
-        // After the release someone else comes first, at the price of its moment.
-        vm.prank(mallory);
-        market.release(job, 0, mallory);
-        vm.prank(mallory);
-        vm.warp(time() + 1);
-        vm.expectRevert(abi.encodeWithSelector(IMarket.BarredFromRound.selector, jobId, 0, mallory));
-        market.takeover(job, mallory, 0);
-        vm.prank(bob);
-        market.takeover(job, bob, 0);
-        vm.prank(mallory);
-        vm.expectRevert(abi.encodeWithSelector(IMarket.WrongPhase.selector, jobId, 0, IMarket.Phase.Running));
-        market.takeover(job, crew[4], 0);
-    }
-
-    /// P-39: a late lease can be taken by a friend at once, at a higher price; that costs a tenth of the bond, and the bond
-    /// belongs above the ramp's gain (the SDK's default does).
-    function test_P39_repricedByLateness() public {
-        uint256 before = worth(mallory) + worth(crew[4]);
-        claim(job, mallory, 4);
-        vm.warp(time() + job.timing.runWindow + 1);
-        vm.prank(crew[4]);
-        market.takeover(job, crew[4], 0);
-        assertEq(worth(mallory) + worth(crew[4]), before - 4 * UNIT / 10);
-        vm.prank(mallory);
-        vm.expectRevert(abi.encodeWithSelector(IMarket.WrongPhase.selector, jobId, 0, IMarket.Phase.Running));
-        market.takeover(job, mallory, 0);
-        assertBooks(20 * UNIT);
-    }
-
-    /// P-18 P-41: within a batch the caller is who called, also behind the second delegatecall of a part.
-    function test_P18_whoCallsInABatch() public {
-        claim(job, alice, 4);
-        submit(job, alice, 0);
-        uint256 before = market.balanceOf(client);
-        batch = [abi.encodeCall(IMarket.demand, (job, 0))];
-        _run(mallory);
-        assertEq(market.balanceOf(mallory), 100 * UNIT - JURY_FEE, "mallory's deposit");
-        assertEq(market.balanceOf(client), before);
-        assertEq(market.balanceOf(address(market)), 0);
-        batch = [abi.encodeCall(IMarket.respond, (job, 0, alice, new bytes32[](4)))];
+    /// Tries: within a batch, behind the second delegatecall of the part, the caller passes for another.
+    /// Fails: the caller is who called.
+    /// Costs: gas.
+    function test_whoCallsInABatch() public {
+        startDrawn(oneRedundant(3, 2));
+        batch = [abi.encodeCall(IMarket.join, (job, 0, 1, alice))];
         vm.expectRevert(abi.encodeWithSelector(IMarket.NotOperator.selector, alice, mallory));
         _run(mallory);
+        vm.expectRevert(abi.encodeWithSelector(IMarket.NotOperator.selector, alice, address(market)));
+        _run(address(market));
+        _run(operator);
+        assertEq(market.providerOf(alice).free, STAKE - BOND);
     }
 
-    /// P-41: a batch within a batch, through the parts that run by delegatecall.
-    function test_P41_nestedBatch() public {
-        IMarket.Job memory drawn = aRedundantJob();
-        drawn.terms.nonce = 8;
-        postSealed(drawn);
+    /// Tries: a batch within a batch.
+    /// Fails: what one of its calls may not do undoes all of them.
+    /// Costs: gas.
+    function test_nestedBatch() public {
+        startDrawn(oneRedundant(3, 2));
         bytes[] memory inner = new bytes[](2);
-        inner[0] = abi.encodeCall(IMarket.join, (drawn, 0, 1, mallory));
-        inner[1] = abi.encodeCall(IMarket.join, (drawn, 0, 1, alice));
+        inner[0] = abi.encodeCall(IMarket.join, (job, 0, 1, mallory));
+        inner[1] = abi.encodeCall(IMarket.join, (job, 0, 1, alice));
         batch = [abi.encodeCall(IBatch.multicall, (inner))];
         vm.expectRevert(abi.encodeWithSelector(IMarket.NotOperator.selector, alice, mallory));
         _run(mallory);
-        assertEq(market.leaseOf(market.hashJob(drawn), 0).seats, 0, "none of it was done");
-        inner[1] = abi.encodeCall(IMarket.commit, (drawn, 0, 1, mallory, SALT));
+        assertEq(market.leaseOf(jobId, 0).seats, 0, "none of it was done");
+        inner[1] = abi.encodeCall(IMarket.commit, (job, 0, 1, mallory, SALT));
         batch = [abi.encodeCall(IBatch.multicall, (inner))];
         _run(mallory);
-        assertEq(market.leaseOf(market.hashJob(drawn), 0).seats, 1, "a seat for what both calls did");
-        assertEq(market.providerOf(mallory).free, STAKE - 4 * UNIT);
+        assertEq(market.leaseOf(jobId, 0).seats, 1, "a seat for what both calls did");
+        assertEq(market.providerOf(mallory).free, STAKE - BOND);
     }
 
-    /// P-41: no batch carries value: there is no ether in the market that it could count twice.
-    function test_P41_value() public {
+    /// Tries: a batch carries value, which each call would count.
+    /// Fails: there is no ether in the market.
+    function test_value() public {
         vm.deal(mallory, 1 ether);
         batch = [abi.encodeCall(IMarket.times, ())];
         vm.prank(mallory);

@@ -4,156 +4,165 @@ pragma solidity 0.8.34;
 import {AttackBase} from "../helpers/AttackBase.sol";
 import {IMarket} from "piecework/IMarket.sol";
 
-/// Being paid without doing the work, by what others committed to, revealed or delivered; and silence, when
-/// talking would cost more.
+/// Being paid without the work, by what others committed to, opened or delivered.
 contract CommitmentsAttack is AttackBase {
-    IMarket.Job private job;
-    bytes32 private jobId;
-    uint128 private constant BOND = 4 * UNIT;
-
     function setUp() public override {
         super.setUp();
-        job = aRedundantJob();
-        jobId = postSealed(job);
+        IMarket.Job memory made = oneRedundant(3, 2);
+        made.terms.tasks = 8;
+        startDrawn(made);
     }
 
-    function _cannotReveal(address who, bytes32 root, bytes32 salt) private {
+    function _refused(IMarket.Opening memory entry) private {
+        bytes memory why = abi.encodeWithSelector(IMarket.WrongOpening.selector, jobId, 0, entry.number);
+        IMarket.Opening[] memory one = seats(entry);
+        uint16 round = roundNow();
+        vm.expectRevert(why);
+        market.settle(job, 0, round, one);
+    }
+
+    function _commitTo(address who, bytes32 hash) private {
+        uint16 round = roundNow();
         vm.prank(who);
-        vm.expectRevert(abi.encodeWithSelector(IMarket.WrongReveal.selector, jobId, 0, who));
-        market.reveal(job, 0, who, root, MANIFEST, salt, none);
+        market.commit(job, 0, round, who, hash);
     }
 
-    /// P-06: a copied commitment cannot be revealed, although its root and salt become public. (iExec's PoCo
-    /// seals each result with its worker's address for this reason.)
-    function test_P06_copiedCommitment() public {
-        uint256 before = worth(mallory);
-        bytes32 copied = commitmentFor(job, 0, alice, ROOT);
-        commit(job, 0, alice, ROOT);
+    /// Tries: mallory copies alice's commitment, and opens it with what alice opened.
+    /// Fails: a commitment names its provider. (iExec's PoCo seals each result with its worker's address for this reason.)
+    /// Costs: her bond.
+    function test_copiedCommitment_cannotBeOpened() public {
+        bytes32 copied = commitment(jobId, 0, 1, 0, alice, ROOT, DIGESTS);
+        commit(alice, ROOT);
+        _commitTo(mallory, copied);
+        commit(bob, ROOT);
+        settle(seats(rooted(alice, ROOT), rooted(bob, ROOT)));
+        _refused(rooted(mallory, ROOT));
+        vm.warp(time() + times().revealWindow + 1);
+        settle(seats(rooted(alice, ROOT), rooted(bob, ROOT), naming(mallory)));
+        assertGain(mallory, minus(BOND));
+        assertGain(alice, plus(PRICE - CUT));
+        assertBurned(BOND + PRICE);
+        assertBooks(3 * PRICE);
+    }
+
+    /// Tries: a juror copies another's commitment.
+    /// Fails: the same.
+    /// Costs: J.
+    function test_copiedVote_cannotBeOpened() public {
+        start(oneAudited());
+        submitted(alice, RIGHT);
+        toss(true);
+        vote(1, crew[0], RIGHT);
+        bytes32 copied = commitment(jobId, 0, 1, 1, crew[0], RIGHT, keyedOf(RIGHT));
         vm.prank(mallory);
-        market.commit(job, 0, 1, mallory, copied);
-        commit(job, 0, bob, ROOT);
-        reveal(job, 0, alice, ROOT);
-        reveal(job, 0, bob, ROOT);
-        _cannotReveal(mallory, ROOT, SALT);
-        vm.warp(time() + 1 hours + 1);
-        market.settle(job, 0, ROOT, panelOf(alice, bob, mallory));
-        assertEq(worth(mallory), before - BOND, "the copier lost its bond");
-        assertUnharmed(alice);
-        assertEq(market.balanceOf(alice), market.balanceOf(bob));
-        assertGt(market.balanceOf(alice), 0);
-        assertBooks(0);
+        market.commitVote(job, 0, 1, 1, mallory, copied);
+        vote(1, crew[1], RIGHT);
+        IMarket.Opening[] memory all =
+            seats(voted(crew[0], RIGHT), voted(crew[1], RIGHT), voted(mallory, RIGHT));
+        vm.expectRevert(abi.encodeWithSelector(IMarket.WrongOpening.selector, jobId, 0, numberOf(mallory)));
+        market.judge(job, 0, 1, 1, all, 0, new bytes32[](0));
+        judgeWithoutLeaf(1, seats(voted(crew[0], RIGHT), voted(crew[1], RIGHT)));
+        vm.warp(time() + times().revealWindow + 1);
+        judge(1, seats(voted(crew[0], RIGHT), voted(crew[1], RIGHT), naming(mallory)));
+        assertGrade(jobId, 0, IMarket.Grade.Audited);
+        assertGain(mallory, minus(JUROR_BOND));
+        assertBurned(JUROR_BOND);
     }
 
-    /// P-06: what a reveal shows is no reveal of another's: not with the same words, not in its name.
-    function test_P06_copiedReveal() public {
-        commit(job, 0, alice, ROOT);
-        commit(job, 0, bob, ROOT);
-        commit(job, 0, mallory, LIE);
-        reveal(job, 0, alice, ROOT);
-        _cannotReveal(mallory, ROOT, SALT);
-        vm.startPrank(mallory);
-        vm.expectRevert(abi.encodeWithSelector(IMarket.NotOperator.selector, bob, mallory));
-        market.reveal(job, 0, bob, ROOT, MANIFEST, SALT, none);
-        vm.stopPrank();
-        // Who has no seat has nothing to reveal, and alice nothing more.
-        vm.prank(eve);
-        vm.expectRevert(abi.encodeWithSelector(IMarket.WrongSeat.selector, jobId, 0, eve, IMarket.Seat.None));
-        market.reveal(job, 0, eve, ROOT, MANIFEST, SALT, none);
-        vm.prank(alice);
-        vm.expectRevert(
-            abi.encodeWithSelector(IMarket.WrongSeat.selector, jobId, 0, alice, IMarket.Seat.Revealed)
-        );
-        market.reveal(job, 0, alice, LIE, MANIFEST, SALT, none);
+    /// Tries: everything else that tells one commitment from another is exchanged.
+    /// Fails: job (and with it market and chain), lease, round, kind, provider, content and salt are in it.
+    function test_commitment_isBoundToEverything() public view {
+        bytes32 it = market.commitmentOf(jobId, 0, 1, 0, 1, ROOT, DIGESTS, SALT);
+        assertEq(it, commitment(jobId, 0, 1, 0, alice, ROOT, DIGESTS));
+        assertNotEq(it, market.commitmentOf(LIE, 0, 1, 0, 1, ROOT, DIGESTS, SALT), "job");
+        assertNotEq(it, market.commitmentOf(jobId, 4, 1, 0, 1, ROOT, DIGESTS, SALT), "lease");
+        assertNotEq(it, market.commitmentOf(jobId, 0, 2, 0, 1, ROOT, DIGESTS, SALT), "round");
+        assertNotEq(it, market.commitmentOf(jobId, 0, 1, 1, 1, ROOT, DIGESTS, SALT), "kind");
+        assertNotEq(it, market.commitmentOf(jobId, 0, 1, 0, 2, ROOT, DIGESTS, SALT), "provider");
+        assertNotEq(it, market.commitmentOf(jobId, 0, 1, 0, 1, LIE, DIGESTS, SALT), "value");
+        assertNotEq(it, market.commitmentOf(jobId, 0, 1, 0, 1, ROOT, LIE, SALT), "proof");
+        assertNotEq(it, market.commitmentOf(jobId, 0, 1, 0, 1, ROOT, DIGESTS, LIE), "salt");
     }
 
-    /// P-06: everything that tells one seat from another is in what is committed to.
-    function test_P06_boundToEverything() public view {
-        bytes32 it = market.commitmentOf(jobId, 0, 1, 0, alice, ROOT, SALT);
-        assertNotEq(it, market.commitmentOf(LIE, 0, 1, 0, alice, ROOT, SALT), "job, market, chain");
-        assertNotEq(it, market.commitmentOf(jobId, 4, 1, 0, alice, ROOT, SALT), "lease");
-        assertNotEq(it, market.commitmentOf(jobId, 0, 2, 0, alice, ROOT, SALT), "round");
-        assertNotEq(it, market.commitmentOf(jobId, 0, 1, 1, alice, ROOT, SALT), "jury");
-        assertNotEq(it, market.commitmentOf(jobId, 0, 1, 0, bob, ROOT, SALT), "provider");
-        assertNotEq(it, market.commitmentOf(jobId, 0, 1, 0, alice, LIE, SALT), "vote");
-        assertNotEq(it, market.commitmentOf(jobId, 0, 1, 0, alice, ROOT, LIE), "salt");
+    /// Tries: alice's own commitment is used for another lease of the job.
+    /// Fails: it opens in its own lease alone.
+    /// Costs: who committed so, its bond.
+    function test_replayInAnotherLease() public {
+        bytes32 other = commitment(jobId, 4, 1, 0, mallory, ROOT, DIGESTS);
+        _commitTo(mallory, other);
+        commit(alice, ROOT);
+        commit(bob, ROOT);
+        _refused(rooted(mallory, ROOT));
     }
 
-    /// Round 1 lapses with alice's commitment alone.
+    /// Round 1 lapses with alice's commitment alone, beside a reserved seat of mallory's.
     function _lapse() private {
-        commit(job, 0, alice, ROOT);
-        vm.warp(market.leaseOf(jobId, 0).startedAt + 60 + job.timing.runWindow + 1);
-        uint32[] memory panel = new uint32[](1);
-        panel[0] = market.providerOf(alice).number;
-        market.settle(job, 0, 0, panel);
+        commit(alice, ROOT);
+        join(mallory);
+        vm.warp(market.leaseOf(jobId, 0).since + job.timing.runWindow + 1);
+        settle(seats(naming(alice), naming(mallory)));
         assertUnharmed(alice);
-        vm.warp(time() + 60);
+        drawAgain();
     }
 
-    /// P-43: who holds a commitment of bob's back until its round is over, does not have him lose his bond in the next.
-    function test_P43_commitmentHeldBack() public {
-        bytes32 held = commitmentFor(job, 0, bob, ROOT);
+    /// Tries: an opening of round 1 is used in round 2, and a call for round 1 is mined there.
+    /// Fails: each act names its round, and so does a commitment.
+    /// Costs: who committed so, its bond.
+    function test_replayInAnotherRound() public {
+        bytes32 held = commitment(jobId, 0, 1, 0, bob, ROOT, DIGESTS);
         _lapse();
         bytes memory refused = abi.encodeWithSelector(IMarket.WrongRound.selector, jobId, 0, 2, 0);
+        IMarket.Opening[] memory one = seats(rooted(alice, ROOT));
         vm.startPrank(bob);
-        vm.expectRevert(refused); // of the round that would begin
+        vm.expectRevert(refused);
         market.commit(job, 0, 1, bob, held);
         vm.expectRevert(refused);
         market.join(job, 0, 1, bob);
-        vm.stopPrank();
-        commit(job, 0, crew[0], ROOT);
-        vm.startPrank(bob);
-        vm.expectRevert(refused); // of the round that runs
-        market.commit(job, 0, 1, bob, held);
         vm.expectRevert(refused);
-        market.join(job, 0, 1, bob);
-        vm.expectRevert(refused); // nor ahead of its time
         market.commit(job, 0, 3, bob, held);
         vm.stopPrank();
-        assertUnharmed(bob);
+        _commitTo(alice, commitment(jobId, 0, 1, 0, alice, ROOT, DIGESTS));
+        commit(crew[0], ROOT);
+        commit(crew[1], ROOT);
+        vm.expectRevert(refused);
+        market.settle(job, 0, 1, one);
+        _refused(rooted(alice, ROOT));
     }
 
-    /// P-06: an old commitment cannot be used again in the next round.
-    function test_P06_lastRoundsCommitment() public {
-        bytes32 old = commitmentFor(job, 0, alice, ROOT);
-        _lapse();
-        vm.prank(alice);
-        market.commit(job, 0, 2, alice, old);
-        commit(job, 0, bob, ROOT);
-        commit(job, 0, crew[0], ROOT);
-        _cannotReveal(alice, ROOT, SALT);
+    /// Tries: a vote of the first jury is opened in the second, and a lease's commitment as a vote.
+    /// Fails: the kind is in it.
+    /// Costs: who committed so, J.
+    function test_replayInAnotherKind() public {
+        start(oneAudited());
+        submitted(mallory, LIE);
+        toss(true);
+        crewJudges(1, LIE, RIGHT, RIGHT);
+        tossAgain();
+        bytes32 first = commitment(jobId, 0, 1, 1, crew[1], RIGHT, keyedOf(RIGHT));
+        bytes32 lease = commitment(jobId, 0, 1, 0, crew[2], RIGHT, keyedOf(RIGHT));
+        vm.prank(crew[1]);
+        market.commitVote(job, 0, 1, 2, crew[1], first);
+        vm.prank(crew[2]);
+        market.commitVote(job, 0, 1, 2, crew[2], lease);
+        vote(2, crew[0], RIGHT);
+        for (uint256 i = 1; i < 3; ++i) {
+            IMarket.Opening[] memory one = seats(voted(crew[i], RIGHT));
+            bytes memory why = abi.encodeWithSelector(IMarket.WrongOpening.selector, jobId, 0, one[0].number);
+            vm.expectRevert(why);
+            market.judge(job, 0, 1, 2, one, 0, new bytes32[](0));
+        }
+        vm.expectRevert(abi.encodeWithSelector(IMarket.WrongRound.selector, jobId, 0, 1, 2));
+        market.judge(job, 0, 1, 1, seats(), 0, new bytes32[](0));
     }
 
-    /// P-23: no commitment after a reveal can be made, and no reveal before all commitments are in.
-    function test_P23_voteOnPublicRoots() public {
-        commit(job, 0, alice, ROOT);
-        commit(job, 0, bob, ROOT);
-        vm.prank(alice);
-        vm.expectRevert();
-        market.reveal(job, 0, alice, ROOT, MANIFEST, SALT, none);
-        uint64 commitBy = market.leaseOf(jobId, 0).startedAt + 60 + job.timing.runWindow;
-        vm.warp(commitBy);
-        vm.prank(alice);
-        vm.expectRevert(abi.encodeWithSelector(IMarket.TooEarly.selector, commitBy + 1, commitBy));
-        market.reveal(job, 0, alice, ROOT, MANIFEST, SALT, none);
-
-        vm.warp(commitBy + 1);
-        reveal(job, 0, alice, ROOT);
-        bytes32 copy = market.commitmentOf(jobId, 0, 1, 0, mallory, ROOT, SALT);
-        vm.prank(mallory);
-        vm.expectRevert(abi.encodeWithSelector(IMarket.TooLate.selector, commitBy, commitBy + 1));
-        market.commit(job, 0, 1, mallory, copy);
-        // Nor may a seat change its mind.
-        vm.prank(bob);
-        vm.expectRevert(abi.encodeWithSelector(IMarket.TooLate.selector, commitBy, commitBy + 1));
-        market.commit(job, 0, 1, bob, copy);
-    }
-
-    /// P-22: a seat commits once.
-    function test_P22_changedCommitment() public {
-        commit(job, 0, mallory, LIE);
-        vm.startPrank(mallory);
+    /// Tries: a seat commits twice, to change its mind.
+    /// Fails: a seat commits once.
+    /// Costs: gas.
+    function test_changedCommitment() public {
+        commit(mallory, LIE);
         bytes memory refused =
             abi.encodeWithSelector(IMarket.WrongSeat.selector, jobId, 0, mallory, IMarket.Seat.Committed);
+        vm.startPrank(mallory);
         vm.expectRevert(refused);
         market.commit(job, 0, 1, mallory, SALT);
         vm.expectRevert(refused);
@@ -162,93 +171,52 @@ contract CommitmentsAttack is AttackBase {
         assertEq(market.providerOf(mallory).free, STAKE - BOND, "one bond for one seat");
     }
 
-    /// P-05 P-11: who sees that it would be outvoted saves nothing by silence (the free option of commit-reveal).
-    function test_P11_withheldReveal() public {
-        uint256 before = worth(mallory);
-        commit(job, 0, mallory, LIE);
-        commit(job, 0, alice, ROOT);
-        commit(job, 0, bob, ROOT);
-        reveal(job, 0, alice, ROOT);
-        reveal(job, 0, bob, ROOT);
-        uint64 revealBy = time() + 1 hours;
-        uint32[] memory panel = panelOf(alice, bob, mallory);
-        vm.expectRevert(abi.encodeWithSelector(IMarket.RevealsMissing.selector, revealBy, time()));
-        market.settle(job, 0, ROOT, panel);
-        vm.warp(revealBy + 1);
-        market.settle(job, 0, ROOT, panel);
-        assertEq(worth(mallory), before - BOND);
-        assertUnharmed(alice);
-        assertUnharmed(bob);
-        assertBooks(0);
+    /// Tries: the last caller settles on another root than the quorum's, or on one that nobody opened.
+    /// Fails: the market counts the openings itself.
+    /// Costs: the outvoted seat its bond.
+    function test_settledOnAnotherRoot() public {
+        commit(mallory, LIE);
+        commit(alice, ROOT);
+        commit(bob, ROOT);
+        _refused(rooted(alice, LIE));
+        _refused(rooted(bob, LIE));
+        settle(seats(rooted(mallory, LIE), rooted(alice, ROOT), rooted(bob, ROOT)));
+        (bytes32 root,, IMarket.Grade grade) = market.resultRoot(jobId, 0);
+        assertEq(root, ROOT);
+        assertEq(uint8(grade), uint8(IMarket.Grade.Quorum));
+        assertGain(mallory, minus(BOND));
     }
 
-    /// P-08 P-11: a seat that could make the quorum and does not pays its bond; the client is refunded whole, the
-    /// honest seat loses a tenth at most.
-    function test_P11_withheldQuorum() public {
-        uint256 before = worth(client) + 8 * 3 * UNIT; // escrow of 4 tasks, 3 seats, 2 tokens
-        commit(job, 0, mallory, ROOT);
-        commit(job, 0, alice, ROOT);
-        vm.warp(market.leaseOf(jobId, 0).startedAt + 60 + job.timing.runWindow + 1);
-        reveal(job, 0, alice, ROOT);
-        vm.warp(time() + 1 hours);
-        market.settle(job, 0, 0, panelOf(alice, mallory));
-        assertEq(worth(client), before);
-        assertEq(market.providerOf(mallory).stake, STAKE - BOND);
-        assertEq(market.providerOf(alice).stake, STAKE - BOND / 10);
-        (bytes32 root,, IMarket.How how) = market.resultRoot(jobId, 0);
-        assertEq(root, 0, "no outputs for a refund");
-        assertEq(uint8(how), 0);
-        assertBooks(0);
+    /// Tries: a seat opens the zero root, or a juror an abstention that carries something.
+    /// Fails: neither can be opened, so both are silent seats.
+    /// Costs: the whole bond.
+    function test_zeroRoot_isSilence() public {
+        commit(mallory, 0);
+        commit(alice, ROOT);
+        commit(bob, ROOT);
+        IMarket.Opening[] memory one = seats(rooted(mallory, 0));
+        vm.expectRevert(IMarket.ZeroRoot.selector);
+        market.settle(job, 0, 1, one);
+        settle(seats(rooted(alice, ROOT), rooted(bob, ROOT)));
+        vm.warp(time() + times().revealWindow + 1);
+        settle(seats(rooted(alice, ROOT), rooted(bob, ROOT), naming(mallory)));
+        assertGain(mallory, minus(BOND));
     }
 
-    /// P-24 P-35: the last caller cannot settle on another root, or on a panel of its choice.
-    function test_P24_settledOnAnotherRoot() public {
-        commit(job, 0, mallory, LIE);
-        commit(job, 0, alice, ROOT);
-        commit(job, 0, bob, ROOT);
-        reveal(job, 0, alice, ROOT);
-        reveal(job, 0, bob, ROOT);
-        reveal(job, 0, mallory, LIE);
-        vm.startPrank(mallory);
-        uint32[] memory panel = panelOf(alice, bob, mallory);
-        uint32[] memory two = panelOf(alice, mallory);
-        vm.expectRevert(abi.encodeWithSelector(IMarket.WrongVerdict.selector, LIE));
-        market.settle(job, 0, LIE, panel);
-        vm.expectRevert(abi.encodeWithSelector(IMarket.WrongVerdict.selector, bytes32(0)));
-        market.settle(job, 0, 0, panel);
-        // Without bob; with mallory twice; with a bystander; in another order.
-        vm.expectRevert(abi.encodeWithSelector(IMarket.WrongPanel.selector, 2));
-        market.settle(job, 0, ROOT, two);
-        (panel[0], panel[1], panel[2]) = (1, 3, 3);
-        vm.expectRevert(abi.encodeWithSelector(IMarket.WrongPanel.selector, 2));
-        market.settle(job, 0, LIE, panel);
-        (panel[0], panel[1], panel[2]) = (1, 3, 4);
-        vm.expectRevert(abi.encodeWithSelector(IMarket.WrongPanel.selector, 2));
-        market.settle(job, 0, LIE, panel);
-        (panel[0], panel[1], panel[2]) = (2, 1, 3);
-        vm.expectRevert(abi.encodeWithSelector(IMarket.WrongPanel.selector, 1));
-        market.settle(job, 0, ROOT, panel);
-        market.settle(job, 0, ROOT, panelOf(alice, bob, mallory));
-        vm.stopPrank();
-        assertEq(market.providerOf(mallory).stake, STAKE - BOND);
-        assertBooks(0);
-    }
-
-    /// P-18: who sees a submission in the mempool cannot hand it in as its own. (Boundless closed a
+    /// Tries: mallory sees a submission in the mempool and hands it in as her own, or in alice's name. (Boundless closed a
     /// front-running of copied proofs after an audit, boundless-xyz/boundless#2059.)
-    function test_P18_stolenDelivery() public {
-        IMarket.Job memory plain = aJob();
-        bytes32 id = post(plain);
-        claim(plain, alice, 4);
+    /// Fails: only the holder of the lease submits.
+    /// Costs: gas.
+    function test_stolenDelivery() public {
+        start(oneLease());
+        claim(job, alice, 4);
         vm.startPrank(mallory);
-        vm.expectRevert(abi.encodeWithSelector(IMarket.NotHolder.selector, id, 0, mallory));
-        market.submit(plain, 0, mallory, ROOT, MANIFEST);
+        vm.expectRevert(abi.encodeWithSelector(IMarket.NotHolder.selector, jobId, 0, mallory));
+        market.submit(job, 0, 1, mallory, ROOT, DIGESTS);
         vm.expectRevert(abi.encodeWithSelector(IMarket.NotOperator.selector, alice, mallory));
-        market.submit(plain, 0, alice, ROOT, MANIFEST);
+        market.submit(job, 0, 1, alice, ROOT, DIGESTS);
         vm.stopPrank();
-        submit(plain, alice, 0);
-        vm.prank(mallory);
-        vm.expectRevert(abi.encodeWithSelector(IMarket.WrongPhase.selector, id, 0, IMarket.Phase.Submitted));
-        market.submit(plain, 0, mallory, LIE, MANIFEST);
+        submit(job, alice, 0);
+        assertGain(alice, plus(PRICE - CUT));
     }
 }

@@ -2,190 +2,236 @@
 pragma solidity 0.8.34;
 
 import {AttackBase} from "../helpers/AttackBase.sol";
-import {Merkle} from "../helpers/Merkle.sol";
 import {IMarket} from "piecework/IMarket.sol";
 
-/// Sitting on the jury that should not be one's own, and profiting from what a jury takes.
+/// Keeping a jury from coming together: by price, by load, by a fee of dust, without the input, or by ending the lease first.
 contract JuriesAttack is AttackBase {
-    IMarket.Job private job;
-    bytes32 private jobId;
-    bytes32[] private digests;
-    uint128 private constant B = 4 * UNIT;
-    uint128 private constant K = 3 * JURY_FEE;
+    uint128 private constant TENTH = JUROR_BOND / 10;
 
-    function setUp() public override {
-        super.setUp();
-        job = aJob();
-        digests = Merkle.someDigests(1, 4);
-        jobId = submitted(job, digests);
-    }
-
-    function _barred(address who) private {
-        vm.prank(who);
-        vm.expectRevert(abi.encodeWithSelector(IMarket.BarredFromJury.selector, jobId, 0, who));
-        market.joinJury(job, 0, 1, 1, who);
-        vm.prank(who);
-        vm.expectRevert(abi.encodeWithSelector(IMarket.BarredFromJury.selector, jobId, 0, who));
-        market.commitVote(job, 0, 1, 1, who, SALT);
-    }
-
-    /// P-28: neither party judges itself, not by an operator either.
-    function test_P28_partiesOnTheJury() public {
-        challenge(job, mallory, digests, 2, RIGHT);
-        sealJury(job);
-        _barred(alice);
-        _barred(mallory);
-        vm.prank(operator);
-        vm.expectRevert(abi.encodeWithSelector(IMarket.BarredFromJury.selector, jobId, 0, alice));
-        market.joinJury(job, 0, 1, 1, alice);
-    }
-
-    function _notDrawn(address who) private {
-        vm.prank(who);
-        vm.expectRevert(abi.encodeWithSelector(IMarket.NotDrawn.selector, jobId, 0, who, type(uint64).max));
-        market.joinJury(job, 0, 1, 1, who);
-    }
-
-    /// P-21: stake that came after `post` sits nowhere, however much: not a rented one, nor one a day old.
-    function test_P21_rentedStake() public {
+    /// Tries: a whale's lease is so large that a part of its bond is more than any juror has (version 1: a third of it).
+    /// Fails: a juror locks 8 jury fees, whatever the lease's size.
+    /// Costs: the whale its whole bond, 240 tokens.
+    function test_hugeLease_doesNotPriceJurorsOut() public {
         address whale = makeAddr("whale");
+        stakeOf(whale, 320 * UNIT);
         people.push(whale);
-        stakeOf(whale, 10_000 * UNIT);
-        challenge(job, eve, digests, 2, RIGHT);
-        sealJury(job);
-        _notDrawn(whale);
-        // Nor does growing an old one keep its age.
-        stakeOf(mallory, UNIT);
-        _notDrawn(mallory);
-        assertBooks(20 * UNIT + K);
+        vm.warp(time() + times().stakeAge + 1);
+        IMarket.Job memory made = oneAudited();
+        made.terms.tasks = made.terms.minLease = made.terms.maxLease = 240;
+        start(made);
+        submitted(whale, LIE);
+        // Eight stakes of 100 beside one of 320: three places are drawn at 300 / 1120 and grow to more than 1.
+        toss(true);
+        crewJudges(1, RIGHT, RIGHT, RIGHT);
+        assertPhase(jobId, 0, IMarket.Phase.Void);
+        assertGain(whale, minus(240 * UNIT));
+        assertGain(crew[0], plus(JURY_FEE));
+        assertGain(client, minus(480 * UNIT + 3 * JURY_FEE));
+        assertBurned(480 * UNIT + 240 * UNIT);
+        assertBooks(0);
     }
 
-    /// P-22: the quiet hour: all seats for who comes first, but one for each address and three in all.
-    function test_P22_moreThanOneSeat() public {
-        challenge(job, eve, digests, 2, RIGHT);
-        sealJury(job);
-        vm.startPrank(mallory);
-        market.joinJury(job, 0, 1, 1, mallory);
-        bytes memory taken =
-            abi.encodeWithSelector(IMarket.WrongSeat.selector, jobId, 0, mallory, IMarket.Seat.Joined);
-        vm.expectRevert(taken);
-        market.joinJury(job, 0, 1, 1, mallory);
-        vm.stopPrank();
-        commitVote(job, crew[0], digests[2]);
-        commitVote(job, crew[1], digests[2]);
-        vm.prank(crew[2]);
-        vm.expectRevert(abi.encodeWithSelector(IMarket.SeatsTaken.selector, jobId, 0));
-        market.joinJury(job, 0, 1, 1, crew[2]);
-    }
-
-    /// P-21: a tenth of all stake on 40 addresses gets, when the draw has grown to its most, 12 tenths of a seat a
-    /// jury: splitting stake buys nothing, and waiting for a quiet hour four times the share at most.
-    function test_P21_splitStake() public {
-        address[] memory pack = new address[](40);
-        for (uint256 i; i < 40; ++i) {
-            pack[i] = makeAddr(string.concat("pack", vm.toString(i)));
-            stakeOf(pack[i], 20 * UNIT / 9); // 40 of them: a tenth of all
+    /// Tries: the whole market is busy with paid work, so that no juror has a free unit.
+    /// Fails: a lease never locks the last quarter of a stake; juries may.
+    /// Costs: the liar its bond.
+    /// P-02
+    function test_busyMarket_stillHasJurors() public {
+        IMarket.Job memory busy = oneLease();
+        busy.terms.nonce = 8;
+        busy.terms.tasks = 75 * 7 + 1;
+        (busy.terms.minLease, busy.terms.maxLease) = (1, 75);
+        busy.price.minPrice = busy.price.maxPrice = UNIT / 100;
+        busy.timing.runWindow = 30 days;
+        post(busy);
+        address[7] memory honest = [alice, bob, crew[0], crew[1], crew[2], crew[3], crew[4]];
+        for (uint256 i; i < 7; ++i) {
+            claim(busy, honest[i], 75);
+            vm.prank(honest[i]);
+            vm.expectRevert(
+                abi.encodeWithSelector(IMarket.InsufficientStake.selector, honest[i], 0, BOND / 4)
+            );
+            market.claim(busy, honest[i], 1, 1);
         }
-        vm.warp(time() + 2 days);
-        job.terms.nonce = 99;
-        job.timing.opensAt = time();
-        job.timing.closesAt = time() + 10_000;
-        jobId = submitted(job, digests);
-        challenge(job, eve, digests, 2, RIGHT);
-        uint256 opened = market.disputeOf(jobId, 0).openedBlock;
-        vm.roll(opened + 3);
-        uint256 drawn;
-        uint256 state = vm.snapshotState();
-        for (uint256 k; k < 25; ++k) {
-            vm.setBlockhash(opened + 1, keccak256(abi.encode("try", k)));
-            market.sealJury(job, 0);
-            vm.warp(time() + 600); // the quiet hour: growth has stopped long ago
-            for (uint256 i; i < 40; ++i) {
-                vm.prank(pack[i]);
-                (bool ok, bytes memory why) =
-                    address(market).call(abi.encodeCall(IMarket.joinJury, (job, 0, 1, 1, pack[i])));
-                // Not drawn, or no seat left: who was drawn counts, seated or not.
-                if (ok || errorOf(why) == IMarket.SeatsTaken.selector) ++drawn;
-            }
-            vm.revertToState(state);
-        }
-        // 25 juries of 12 * 0.1 expected each: 30, standard deviation 5.4.
-        assertGt(drawn, 0);
-        assertLt(drawn, 30 + 5 * 6);
+        start(oneAudited());
+        submitted(mallory, LIE);
+        toss(true);
+        crewJudges(1, RIGHT, RIGHT, RIGHT);
+        assertPhase(jobId, 0, IMarket.Phase.Void);
+        assertGain(mallory, minus(BOND));
+        assertGain(crew[0], plus(JURY_FEE));
     }
 
-    /// P-11 P-30: the worst that a packed jury can do to an honest provider. The bond is lost, but the pack shares in
-    /// jury fees and the flat reward alone: the rest, and so any reason to want more of it, is burned.
-    function test_P11_packedJury() public {
-        address[4] memory pack = [eve, crew[0], crew[1], crew[2]];
-        uint256 before;
-        for (uint256 i; i < 4; ++i) {
-            before += worth(pack[i]);
-        }
-        challenge(job, eve, digests, 2, LIE);
-        sealJury(job);
-        crewVotes(job, LIE);
-        revealAnswer(job, eve, LIE);
-        judge(job, LIE);
-        uint256 gain;
-        for (uint256 i; i < 4; ++i) {
-            gain += worth(pack[i]);
-        }
-        gain -= before;
-        assertEq(gain, 6 * JURY_FEE);
-        assertEq(market.burned(), B - 6 * JURY_FEE);
-        assertEq(market.providerOf(alice).stake, STAKE - B);
-        assertBooks(20 * UNIT);
+    /// Tries: a jury fee of one unit, for which no juror comes, holds an honest provider's bond and pay.
+    /// Fails: without jurors the lease is settled when the time for audits is over, and the provider is paid.
+    /// Costs: the client its price. The grade says that an audit was due and did not take place.
+    /// P-09
+    function test_dustFee_locksNothingForLong() public {
+        IMarket.Job memory made = oneAudited();
+        made.price.juryFee = 1;
+        start(made);
+        submitted(alice, RIGHT);
+        uint64 over = time() + job.timing.auditWindow;
+        toss(true);
+        vm.warp(over);
+        finalize(job, 0);
+        assertPhase(jobId, 0, IMarket.Phase.Submitted);
+        vm.warp(over + 1);
+        vm.prank(anyone);
+        finalize(job, 0);
+        assertGrade(jobId, 0, IMarket.Grade.Contested);
+        assertUnharmed(alice);
+        assertGain(alice, plus(PRICE - CUT));
+        assertGain(client, minus(PRICE));
+        assertBooks(0);
     }
 
-    /// P-21: `sealJury` is no moment at which borrowed tokens count. Stake that is put in, and taken out again in the
-    /// same transaction, would make everybody's share of all stake vanish, and the growth of a jury's draw ends at
-    /// four times: nobody honest would be drawn, and a wrong result stand for the fee of a flash loan.
-    function test_P21_flashStakeDilutesTheJury() public {
-        challenge(job, eve, digests, 2, RIGHT);
-        uint256 opened = market.disputeOf(jobId, 0).openedBlock;
-        vm.roll(opened + 3);
-        uint128 loan = 10_000_000 * UNIT;
-        mint(mallory, loan);
-        uint256 before = worth(mallory);
-        vm.startPrank(mallory);
-        market.stake(loan);
-        market.sealJury(job, 0);
-        vm.expectRevert(abi.encodeWithSelector(IMarket.TooEarly.selector, time() + 1 days, time()));
-        market.unstake(mallory, loan); // so it is no loan of a moment
-        vm.stopPrank();
-        assertEq(worth(mallory), before);
-        vm.warp(time() + 30);
-        crewVotes(job, RIGHT);
-        revealAnswer(job, eve, RIGHT);
-        judge(job, RIGHT);
-        assertEq(market.providerOf(alice).stake, STAKE - B);
+    /// Tries: with a fee of one unit, jurors of the client's own convict an honest provider for a bond of eight units.
+    /// Fails to pay: the bond and the price are burned. The loss of the provider remains; executors refuse such fees.
+    /// Costs: the client the price.
+    function test_dustFee_packedJury_paysNobody() public {
+        IMarket.Job memory made = oneAudited();
+        made.price.juryFee = 1;
+        start(made);
+        submitted(alice, RIGHT);
+        toss(true);
+        crewJudges(1, LIE, LIE, LIE);
+        assertEq(gain(client) + gain(crew[0]) + gain(crew[1]) + gain(crew[2]), minus(PRICE));
+        assertGain(alice, minus(BOND));
+        assertBurned(PRICE + BOND);
+        assertBooks(0);
     }
 
-    /// P-21: `post` is no such moment either: whoever posts for a client, or builds its block, cannot borrow stake around it, so
-    /// that the job's draws would be from stake that is not there.
-    function test_P21_loanAroundPost() public {
-        IMarket.Job memory signed = aJob();
-        signed.terms.nonce = 99;
-        (uint8 v, bytes32 r, bytes32 s) = vm.sign(clientKey, market.hashJob(signed));
-        uint128 loan = 10_000_000 * UNIT;
-        mint(mallory, loan);
-        vm.startPrank(mallory);
-        market.stake(loan);
-        market.postFor(signed, spec, abi.encodePacked(r, s, v));
-        vm.expectRevert(abi.encodeWithSelector(IMarket.TooEarly.selector, time() + 1 days, time()));
-        market.unstake(mallory, loan);
-        vm.stopPrank();
+    /// Tries: a jury fee so high that no stake covers a juror's bond: the client's friend submits a lie unaudited.
+    /// Fails: the grade is Contested, and the money only went round.
+    /// Costs: the protocol's fee.
+    /// P-20
+    function test_unaffordableFee_isContested() public {
+        IMarket.Job memory made = oneAudited();
+        made.price.juryFee = 13 * UNIT;
+        start(made);
+        submitted(mallory, LIE);
+        toss(true);
+        vm.prank(alice);
+        vm.expectRevert(
+            abi.encodeWithSelector(IMarket.InsufficientStake.selector, alice, STAKE, 8 * 13 * UNIT)
+        );
+        market.joinJury(job, 0, 1, 1, alice);
+        vm.warp(time() + 2 hours);
+        finalize(job, 0);
+        assertGrade(jobId, 0, IMarket.Grade.Contested);
+        assertEq(gain(client) + gain(mallory), minus(CUT));
+        assertBooks(0);
     }
 
-    /// P-21: nor does it help to take stake out before the seal: the share is of what was there at `post`, or less.
-    function test_P21_sharesAddUpToOne() public {
-        address whale = makeAddr("whale");
-        stakeOf(whale, 10_000 * UNIT); // too young to be drawn
-        challenge(job, eve, digests, 2, RIGHT);
-        sealJury(job);
-        bytes32 key = keccak256(abi.encode(jobId, uint32(0), uint16(1), uint8(1)));
-        (, uint128 stakes,) = market.sealOf(key);
-        assertEq(stakes, 8 * STAKE, "eight providers were there at post");
+    // ------------------------------------------------------------------ the input is withheld
+
+    /// Tries: the client serves its input to the provider, and to nobody when the jury asks.
+    /// Fails: abstentions convict nobody; the provider is paid, and the client pays the whole price for Contested.
+    /// Costs: jurors that took a seat before they had the input a tenth of J, in each jury.
+    /// P-07, P-20
+    function test_inputWithheldFromTheJury_isContested() public {
+        start(oneAudited());
+        submitted(alice, RIGHT);
+        toss(true);
+        crewJudges(1, 0, 0, 0);
+        assertPhase(jobId, 0, IMarket.Phase.Undecided);
+        tossAgain();
+        crewJudges(2, 0, 0, 0);
+        assertGrade(jobId, 0, IMarket.Grade.Contested);
+        assertUnharmed(alice);
+        assertGain(alice, plus(PRICE - CUT));
+        assertGain(client, minus(PRICE));
+        assertGain(crew[0], minus(2 * TENTH));
+        assertBurned(6 * TENTH);
+        assertBooks(0);
+    }
+
+    /// Tries: the same against jurors that fetch the input before they take a seat, as executors do.
+    /// Fails: nobody sits, nobody loses.
+    /// Costs: the client its price.
+    function test_inputWithheldFromTheJury_carefulJurorsLoseNothing() public {
+        start(oneAudited());
+        submitted(alice, RIGHT);
+        toss(true);
+        vm.warp(time() + 2 hours);
+        finalize(job, 0);
+        assertGrade(jobId, 0, IMarket.Grade.Contested);
+        assertGain(alice, plus(PRICE - CUT));
+        assertGain(client, minus(PRICE));
+        assertBurned(0);
+    }
+
+    /// Tries: the client sells its silence to a liar: it withholds the input from the jury and shares the liar's pay.
+    /// Fails: the pay is the client's own price; both together lose the protocol's fee.
+    /// Costs: that fee, and the price of a result which everybody sees is Contested.
+    /// P-06
+    function test_clientSellsTheWithholding_earnsNothing() public {
+        start(oneAudited());
+        submitted(mallory, LIE);
+        toss(true);
+        crewJudges(1, 0, 0, 0);
+        tossAgain();
+        vm.warp(time() + times().retryWindow + 1);
+        finalize(job, 0);
+        assertGrade(jobId, 0, IMarket.Grade.Contested);
+        assertEq(gain(client) + gain(mallory), minus(CUT));
+        assertBurned(3 * TENTH);
+        assertBooks(0);
+    }
+
+    // ------------------------------------------------------------------ the lease is ended first
+
+    /// Tries: the liar finalizes between the two juries, while a jury sits, or before its seed is known.
+    /// Fails: an undecided lease waits for a second jury until a day after that jury's point.
+    /// Costs: gas.
+    /// P-34
+    function test_finalizeBeforeTheSecondTry_isSkipped() public {
+        start(oneAudited());
+        submitted(mallory, LIE);
+        finalize(job, 0);
+        assertPhase(jobId, 0, IMarket.Phase.Submitted);
+        toss(true);
+        finalize(job, 0);
+        crewVotes(1, LIE, RIGHT, RIGHT);
+        finalize(job, 0);
+        assertPhase(jobId, 0, IMarket.Phase.Audited);
+        judge(1, crewOpens(LIE, RIGHT, RIGHT));
+        finalize(job, 0);
+        assertPhase(jobId, 0, IMarket.Phase.Undecided);
+        tossAgain();
+        uint64 due = market.auditOf(jobId, 0).due;
+        assertEq(due, beacon.timeOf(market.auditOf(jobId, 0).point) + times().retryWindow);
+        vm.warp(due);
+        finalize(job, 0);
+        assertPhase(jobId, 0, IMarket.Phase.Undecided);
+        vote(2, crew[3], RIGHT);
+        vm.warp(due + 1);
+        finalize(job, 0);
+        assertPhase(jobId, 0, IMarket.Phase.Audited);
+        vote(2, crew[2], RIGHT);
+        vm.warp(due + job.timing.runWindow + times().juryTime + 1);
+        judge(2, seats(voted(crew[2], RIGHT), voted(crew[3], RIGHT)));
+        assertPhase(jobId, 0, IMarket.Phase.Void);
+        assertGain(mallory, minus(BOND));
+    }
+
+    /// Tries: the liar's friend opens the audit, sits alone, and lets the time pass.
+    /// Fails: a jury of fewer than two votes is no verdict, and a second one may sit.
+    /// Costs: a tenth of J.
+    function test_friendOpensTheAuditAlone_onlyDelays() public {
+        start(oneAudited());
+        submitted(mallory, LIE);
+        toss(true);
+        joinJury(1, crew[4]);
+        vm.warp(time() + job.timing.runWindow + times().juryTime + 1);
+        judgeWithoutLeaf(1, seats(naming(crew[4])));
+        assertPhase(jobId, 0, IMarket.Phase.Undecided);
+        assertGain(crew[4], minus(TENTH));
+        tossAgain();
+        crewJudges(2, RIGHT, RIGHT, RIGHT);
+        assertGain(mallory, minus(BOND));
+        assertGain(client, minus(PRICE + 3 * JURY_FEE));
+        assertBurned(PRICE + BOND + TENTH);
+        assertBooks(0);
     }
 }

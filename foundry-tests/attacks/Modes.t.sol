@@ -4,28 +4,21 @@ pragma solidity 0.8.34;
 import {AttackBase} from "../helpers/AttackBase.sol";
 import {IMarket} from "piecework/IMarket.sol";
 
-/// Acts of the one kind of job, tried on the other. A running redundant lease has no holder: its provider's
-/// number is 0, which is also the number of everyone who never staked.
+/// Acts of the one kind of job, tried on the other. A running redundant lease has no holder: its bits for one count seats, and
+/// 0 is the number of everyone who never staked.
 contract ModesAttack is AttackBase {
-    IMarket.Job private job;
-    bytes32 private jobId;
-
     function setUp() public override {
         super.setUp();
-        job = aRedundantJob();
-        jobId = postSealed(job);
-        join(job, 0, alice);
-        commit(job, 0, bob, ROOT);
+        startDrawn(oneRedundant(3, 2));
+        join(alice);
+        commit(bob, ROOT);
     }
 
     /// Two honest seats finish the round as if nothing had been tried.
     function _endsWell() private {
-        commit(job, 0, alice, ROOT);
-        commit(job, 0, crew[0], ROOT);
-        reveal(job, 0, alice, ROOT);
-        reveal(job, 0, bob, ROOT);
-        reveal(job, 0, crew[0], ROOT);
-        market.settle(job, 0, ROOT, panelOf(alice, bob, crew[0]));
+        commit(alice, ROOT);
+        commit(crew[0], ROOT);
+        settle(seats(rooted(alice, ROOT), rooted(bob, ROOT), rooted(crew[0], ROOT)));
         assertEq(market.leaseOf(jobId, 0).root, ROOT);
         assertUnharmed(alice);
         assertUnharmed(bob);
@@ -33,103 +26,132 @@ contract ModesAttack is AttackBase {
         assertBooks(0);
     }
 
-    /// P-18 P-20: a stranger without stake must not pass for the holder of a lease that nobody holds, submit a lie,
-    /// and have it settled as unchallenged while the seats' bonds stay locked.
-    function test_P18_strangerSubmitsARedundantLease() public {
-        vm.prank(eve);
-        vm.expectRevert(abi.encodeWithSelector(IMarket.NotHolder.selector, jobId, 0, eve));
-        market.submit(job, 0, eve, LIE, MANIFEST);
-        // Nor does number 0 fit in another way.
-        vm.prank(address(0));
-        vm.expectRevert(abi.encodeWithSelector(IMarket.NotHolder.selector, jobId, 0, address(0)));
-        market.submit(job, 0, address(0), LIE, MANIFEST);
-        _endsWell();
-    }
-
-    /// P-18: nor release it, and leave the seats' bonds behind.
-    function test_P18_strangerReleasesARedundantLease() public {
-        vm.prank(eve);
-        vm.expectRevert(abi.encodeWithSelector(IMarket.NotHolder.selector, jobId, 0, eve));
-        market.release(job, 0, eve);
-        _endsWell();
-    }
-
-    /// P-18: nor may one that has a seat, or stake.
-    function test_P18_seatPassesForHolder() public {
-        address[2] memory who = [alice, mallory];
-        for (uint256 i; i < 2; ++i) {
+    /// Tries: whoever passes for the holder of a lease that nobody holds submits a lie, or proves one.
+    /// Fails: the mode is asked first.
+    /// Costs: gas.
+    function test_submitsARedundantLease() public {
+        bytes memory wrong = abi.encodeWithSelector(IMarket.WrongMode.selector, jobId, 3);
+        address[4] memory who = [eve, mallory, alice, address(0)];
+        for (uint256 i; i < 4; ++i) {
             vm.startPrank(who[i]);
-            vm.expectRevert(abi.encodeWithSelector(IMarket.NotHolder.selector, jobId, 0, who[i]));
-            market.submit(job, 0, who[i], LIE, MANIFEST);
-            vm.expectRevert(abi.encodeWithSelector(IMarket.NotHolder.selector, jobId, 0, who[i]));
-            market.release(job, 0, who[i]);
+            vm.expectRevert(wrong);
+            market.submit(job, 0, 1, who[i], LIE, DIGESTS);
+            vm.expectRevert(wrong);
+            market.prove(job, 0, 1, who[i], LIE, DIGESTS, "");
             vm.stopPrank();
         }
         _endsWell();
     }
 
-    /// P-05 P-35: `expire` would free a running redundant lease before its seats' time (the draw's comes on top of the run
-    /// window) and forget their bonds; with a bond of 0 nothing but the mode stands in its way.
-    function test_P35_expireARedundantLease() public {
-        vm.warp(market.leaseOf(jobId, 0).startedAt + job.timing.runWindow + 1);
-        vm.expectRevert(abi.encodeWithSelector(IMarket.WrongMode.selector, jobId, 3));
-        market.expire(job, 0);
+    /// Tries: a stranger leaves the lease, and the seats' bonds behind.
+    /// Fails: who has no seat leaves none.
+    /// Costs: gas.
+    function test_strangerLeavesARedundantLease() public {
+        address[2] memory who = [eve, mallory];
+        for (uint256 i; i < 2; ++i) {
+            vm.prank(who[i]);
+            vm.expectRevert(
+                abi.encodeWithSelector(IMarket.WrongSeat.selector, jobId, 0, who[i], IMarket.Seat.None)
+            );
+            market.leave(job, 0, 1, who[i]);
+        }
+        vm.prank(mallory);
+        vm.expectRevert(abi.encodeWithSelector(IMarket.NotOperator.selector, alice, mallory));
+        market.leave(job, 0, 1, alice);
         _endsWell();
     }
 
-    /// P-35: the same with nothing at stake.
-    function test_P35_expireARedundantLeaseWithoutBond() public {
-        IMarket.Job memory free = aRedundantJob();
+    /// Tries: `expire`, or a takeover or `close`, frees a running redundant lease and forgets its seats' bonds; also with a bond
+    /// of 0, where nothing but the mode stands in the way.
+    /// Fails: the mode.
+    /// Costs: gas.
+    function test_expiresARedundantLease() public {
+        vm.warp(market.leaseOf(jobId, 0).since + job.timing.runWindow + 1);
+        vm.expectRevert(abi.encodeWithSelector(IMarket.WrongMode.selector, jobId, 3));
+        market.expire(job, 0);
+        vm.prank(client);
+        market.cancel(job);
+        close(job, 0);
+        assertPhase(jobId, 0, IMarket.Phase.Running);
+
+        IMarket.Job memory free = oneRedundant(3, 2);
         free.terms.nonce = 8;
         free.price.bond = 0;
-        free.price.juryFee = 0;
-        bytes32 id = postSealed(free);
-        commit(free, 0, alice, ROOT);
-        vm.warp(time() + free.timing.runWindow + 1);
-        vm.expectRevert(abi.encodeWithSelector(IMarket.WrongMode.selector, id, 3));
-        market.expire(free, 0);
-        assertEq(market.leaseOf(id, 0).commits, 1);
+        startDrawn(free);
+        commit(alice, ROOT);
+        commit(bob, ROOT);
+        vm.warp(time() + job.timing.runWindow + 1);
+        vm.expectRevert(abi.encodeWithSelector(IMarket.WrongMode.selector, jobId, 3));
+        market.expire(job, 0);
+        assertEq(market.leaseOf(jobId, 0).commits, 2);
     }
 
-    /// P-35: claims, takeovers, acceptance, finality, challenges and demands are for the other kind.
-    function test_P35_optimisticActsOnARedundantLease() public {
+    /// Tries: claims, takeovers, finality and juries of the other kind.
+    /// Fails: the mode, or the phase.
+    /// Costs: gas.
+    function test_ordinaryActsOnARedundantLease() public {
         bytes memory wrong = abi.encodeWithSelector(IMarket.WrongMode.selector, jobId, 3);
         vm.startPrank(mallory);
         vm.expectRevert(wrong);
-        market.claim(job, mallory, 1);
+        market.claim(job, mallory, 4, 4);
         vm.expectRevert(wrong);
         market.takeover(job, mallory, 0);
-        vm.expectRevert(wrong);
-        market.demand(job, 0);
-        vm.expectRevert(wrong);
-        market.challenge(job, 0, 1, 1, 0, LIE, new bytes32[](2), SALT);
+        bytes memory phase =
+            abi.encodeWithSelector(IMarket.WrongPhase.selector, jobId, 0, IMarket.Phase.Running);
+        for (uint8 jury; jury < 4; ++jury) {
+            vm.expectRevert(phase);
+            market.joinJury(job, 0, 1, jury, mallory);
+            vm.expectRevert(phase);
+            market.commitVote(job, 0, 1, jury, mallory, SALT);
+            vm.expectRevert(phase);
+            market.judge(job, 0, 1, jury, seats(), 0, new bytes32[](0));
+        }
+        market.finalize(job, list(0));
         vm.stopPrank();
-        vm.prank(client);
-        vm.expectRevert(abi.encodeWithSelector(IMarket.WrongPhase.selector, jobId, 0, IMarket.Phase.Running));
-        market.accept(job, 0, ROOT);
-        vm.expectRevert(abi.encodeWithSelector(IMarket.WrongPhase.selector, jobId, 0, IMarket.Phase.Running));
-        market.finalize(job, 0);
+        assertPhase(jobId, 0, IMarket.Phase.Running);
         _endsWell();
     }
 
-    /// P-35: drawn seats are for redundant jobs.
-    function test_P35_redundantActsOnAnOptimisticLease() public {
-        IMarket.Job memory plain = aJob();
-        bytes32 id = post(plain);
-        claim(plain, alice, 4);
-        bytes memory wrong = abi.encodeWithSelector(IMarket.WrongMode.selector, id, 1);
+    /// Tries: seats on an ordinary lease.
+    /// Fails: the mode.
+    /// Costs: gas.
+    function test_redundantActsOnAnOrdinaryLease() public {
+        start(oneLease());
+        claim(job, alice, 4);
+        bytes memory wrong = abi.encodeWithSelector(IMarket.WrongMode.selector, jobId, 1);
         vm.startPrank(mallory);
         vm.expectRevert(wrong);
-        market.seal(plain);
+        market.join(job, 0, 1, mallory);
         vm.expectRevert(wrong);
-        market.join(plain, 0, 1, mallory);
+        market.commit(job, 0, 1, mallory, SALT);
         vm.expectRevert(wrong);
-        market.commit(plain, 0, 1, mallory, SALT);
+        market.settle(job, 0, 1, seats());
         vm.expectRevert(wrong);
-        market.reveal(plain, 0, mallory, LIE, MANIFEST, SALT, none);
-        vm.expectRevert(wrong);
-        market.settle(plain, 0, LIE, none);
+        market.renew(job, 0);
         vm.stopPrank();
-        assertPhase(id, 0, IMarket.Phase.Running);
+        assertPhase(jobId, 0, IMarket.Phase.Running);
+    }
+
+    /// Tries: the acts on a job that was never posted.
+    /// Fails: it is unknown.
+    /// Costs: gas.
+    function test_jobThatWasNeverPosted() public {
+        IMarket.Job memory other = oneAudited();
+        other.terms.nonce = 99;
+        bytes memory unknown = abi.encodeWithSelector(IMarket.JobUnknown.selector, market.hashJob(other));
+        vm.startPrank(mallory);
+        vm.expectRevert(unknown);
+        market.claim(other, mallory, 4, 4);
+        vm.expectRevert(unknown);
+        market.submit(other, 0, 0, mallory, LIE, DIGESTS);
+        vm.expectRevert(unknown);
+        market.leave(other, 0, 0, mallory);
+        vm.expectRevert(unknown);
+        market.joinJury(other, 0, 0, 1, mallory);
+        vm.expectRevert(unknown);
+        market.judge(other, 0, 0, 0, seats(), 0, new bytes32[](0));
+        vm.expectRevert(unknown);
+        market.finalize(other, list(0));
+        vm.stopPrank();
     }
 }

@@ -41,8 +41,8 @@ contract OddTokensAttack is Base {
         (ok,) = address(market).call(abi.encodeCall(IMarket.stake, (500)));
     }
 
-    /// P-36: a token that takes a fee, delivers more, answers false or fails brings in nothing.
-    function test_P36_refused() public {
+    /// A token that takes a fee, delivers more, answers false or fails brings in nothing.
+    function test_refused() public {
         OddToken.Manner[4] memory manners = [
             OddToken.Manner.TakesFee,
             OddToken.Manner.DeliversMore,
@@ -57,8 +57,8 @@ contract OddTokensAttack is Base {
         }
     }
 
-    /// P-36: one that answers nothing (as USDT does) is as good as any.
-    function test_P36_noAnswer() public {
+    /// one that answers nothing (as USDT does) is as good as any.
+    function test_noAnswer() public {
         odd.behave(OddToken.Manner.ReturnsNothing);
         assertTrue(_deposit());
         assertTrue(_stake());
@@ -72,8 +72,8 @@ contract OddTokensAttack is Base {
         _assertEven(0);
     }
 
-    /// P-36 P-35: a payment out that fails leaves the money where it was.
-    function test_P36_failsOnTheWayOut() public {
+    /// a payment out that fails leaves the money where it was.
+    function test_failsOnTheWayOut() public {
         assertTrue(_deposit());
         OddToken.Manner[2] memory manners = [OddToken.Manner.ReturnsFalse, OddToken.Manner.Reverts];
         for (uint256 i; i < 2; ++i) {
@@ -85,9 +85,9 @@ contract OddTokensAttack is Base {
         }
     }
 
-    /// P-36: a token whose transfer calls back (ERC-777) gives its sender no second payment: what is paid was taken from the
+    /// a token whose transfer calls back (ERC-777) gives its sender no second payment: what is paid was taken from the
     /// books before.
-    function test_P36_reentersWithdraw() public {
+    function test_reentersWithdraw() public {
         Thief thief = new Thief(market, odd);
         odd.mint(address(thief), 500);
         thief.deposit(500);
@@ -99,8 +99,8 @@ contract OddTokensAttack is Base {
         _assertEven(0);
     }
 
-    /// P-36: nor does one that calls back while it comes in count one transfer for two acts.
-    function test_P36_reentersDeposit() public {
+    /// nor does one that calls back while it comes in count one transfer for two acts.
+    function test_reentersDeposit() public {
         Thief thief = new Thief(market, odd);
         odd.mint(address(thief), 500);
         // While the market waits for 500, the thief brings 500 as stake: they would count for both.
@@ -112,8 +112,8 @@ contract OddTokensAttack is Base {
         _assertEven(0);
     }
 
-    /// P-36: while a token comes in, acts on jobs find the books as they were: the money on its way is nobody's yet.
-    function test_P36_postsWithWhatIsOnItsWay() public {
+    /// while a token comes in, acts on jobs find the books as they were: the money on its way is nobody's yet.
+    function test_postsWithWhatIsOnItsWay() public {
         Thief thief = new Thief(market, odd);
         odd.mint(address(thief), 500);
         IMarket.Job memory job = aJob();

@@ -2,65 +2,59 @@
 pragma solidity 0.8.34;
 
 import {AttackBase} from "../helpers/AttackBase.sol";
-import {Merkle} from "../helpers/Merkle.sol";
 import {IMarket} from "piecework/IMarket.sol";
 
 /// The contract that holds the rest of the market's code, called directly. (Parity's library was
-/// initialized, and destroyed, by who called it directly.)
+/// initialized, and destroyed, by whoever called it directly.)
 contract PartsAttack is AttackBase {
     IMarket.Job private drawn;
-    IMarket.Job private plain;
     address private part;
 
     function setUp() public override {
         super.setUp();
         part = vm.computeCreateAddress(address(market), 1);
-        drawn = aRedundantJob();
-        postSealed(drawn);
-        plain = aJob();
-        plain.terms.nonce = 8;
-        submitted(plain, Merkle.someDigests(1, 4));
+        startDrawn(oneRedundant(3, 2));
+        drawn = job;
+        start(oneAudited());
+        submitted(alice, RIGHT);
+        toss(true);
     }
 
-    function _unknown(IMarket.Job memory job, bytes memory call_) private {
-        bytes32 id = market.hashJob(job);
+    function _unknown(IMarket.Job memory of_, bytes memory call_) private {
+        bytes32 id = market.hashJob(of_);
         vm.prank(mallory);
         (bool ok, bytes memory why) = part.call(call_);
         assertFalse(ok);
         assertEq(why, abi.encodeWithSelector(IMarket.JobUnknown.selector, id));
     }
 
-    /// P-35: it knows no job and holds no money, whatever it is asked.
-    function test_P35_knowNoJob() public {
+    /// Tries: every function of the part, by a stranger.
+    /// Fails: it knows no job and holds no money.
+    /// Costs: gas.
+    function test_knowsNoJob() public {
         assertGt(part.code.length, 0);
-        _unknown(drawn, abi.encodeCall(IMarket.seal, (drawn)));
         _unknown(drawn, abi.encodeCall(IMarket.join, (drawn, 0, 1, mallory)));
         _unknown(drawn, abi.encodeCall(IMarket.commit, (drawn, 0, 1, mallory, SALT)));
-        _unknown(drawn, abi.encodeCall(IMarket.reveal, (drawn, 0, mallory, ROOT, MANIFEST, SALT, none)));
-        _unknown(drawn, abi.encodeCall(IMarket.settle, (drawn, 0, 0, none)));
-        bytes32[] memory two = new bytes32[](2);
-        _unknown(plain, abi.encodeCall(IMarket.challenge, (plain, 0, 1, 1, 0, LIE, two, SALT)));
-        _unknown(plain, abi.encodeCall(IMarket.sealJury, (plain, 0)));
-        _unknown(plain, abi.encodeCall(IMarket.joinJury, (plain, 0, 1, 1, mallory)));
-        _unknown(plain, abi.encodeCall(IMarket.commitVote, (plain, 0, 1, 1, mallory, SALT)));
-        _unknown(plain, abi.encodeCall(IMarket.revealVote, (plain, 0, mallory, LIE, LIE, SALT)));
-        _unknown(plain, abi.encodeCall(IMarket.revealAnswer, (plain, 0, LIE, SALT)));
-        _unknown(plain, abi.encodeCall(IMarket.judge, (plain, 0, 0, 0, none)));
-        _unknown(plain, abi.encodeCall(IMarket.demand, (plain, 0)));
-        _unknown(plain, abi.encodeCall(IMarket.respond, (plain, 0, mallory, two)));
-        _unknown(plain, abi.encodeCall(IMarket.forfeit, (plain, 0)));
+        _unknown(drawn, abi.encodeCall(IMarket.leave, (drawn, 0, 1, mallory)));
+        _unknown(drawn, abi.encodeCall(IMarket.settle, (drawn, 0, 1, seats())));
+        _unknown(drawn, abi.encodeCall(IMarket.renew, (drawn, 0)));
+        _unknown(job, abi.encodeCall(IMarket.joinJury, (job, 0, 1, 1, mallory)));
+        _unknown(job, abi.encodeCall(IMarket.commitVote, (job, 0, 1, 1, mallory, SALT)));
+        _unknown(job, abi.encodeCall(IMarket.judge, (job, 0, 1, 1, seats(), 0, new bytes32[](0))));
         assertEq(token.balanceOf(part), 0);
     }
 
-    /// P-35: nor does it post, pay or give anything to stand on: those functions are not there.
-    function test_P35_nothingElse() public {
+    /// Tries: to post, pay or be paid there.
+    /// Fails: those functions are not there.
+    /// Costs: gas.
+    function test_nothingElse() public {
         bytes[6] memory calls = [
-            abi.encodeCall(IMarket.post, (plain, spec)),
+            abi.encodeCall(IMarket.post, (job, spec)),
             abi.encodeCall(IMarket.deposit, (mallory, 1)),
             abi.encodeCall(IMarket.stake, (1)),
             abi.encodeCall(IMarket.withdraw, (mallory, 1)),
             abi.encodeCall(IMarket.setOperator, (mallory, true)),
-            abi.encodeCall(IMarket.finalize, (plain, 0))
+            abi.encodeCall(IMarket.finalize, (job, list(0)))
         ];
         for (uint256 i; i < 6; ++i) {
             vm.prank(mallory);
@@ -69,9 +63,9 @@ contract PartsAttack is AttackBase {
         }
     }
 
-    /// P-35: no byte of it can send value or destroy it, or run code that is not its own: CALL, CALLCODE,
-    /// DELEGATECALL, SELFDESTRUCT and CREATE are not in its code.
-    function test_P35_noDangerousOpcode() public view {
+    /// Tries: an opcode that sends value, destroys the part, or runs code that is not its own.
+    /// Fails: CALL, CALLCODE, DELEGATECALL, SELFDESTRUCT, CREATE and CREATE2 are not in its code.
+    function test_noDangerousOpcode() public view {
         bytes memory code = part.code;
         for (uint256 i; i < code.length; ++i) {
             uint8 op = uint8(code[i]);

@@ -4,7 +4,7 @@ pragma solidity 0.8.34;
 import {RedundantBase} from "../helpers/RedundantBase.sol";
 import {IMarket} from "piecework/IMarket.sol";
 
-/// Random rounds of redundant leases, and all money of their ends against a model written from PROTOCOL.md alone.
+/// Random rounds of redundant leases, and all money of their ends against a model written from docs/PROTOCOL.md alone.
 contract QuorumFuzzTest is RedundantBase {
     /// What a provider does: nothing, take a seat, commit and keep silent, or vote for one of three roots.
     enum Act {
@@ -21,16 +21,26 @@ contract QuorumFuzzTest is RedundantBase {
         uint256 quorum;
         uint256 count;
         uint256 feeBps;
-        uint256 price;
-        uint256 bond;
         uint256 seats;
         uint256 commits;
+        uint256 opened;
         uint256 winner;
+        uint256 turns;
+    }
+
+    struct Expected {
+        uint256[15] stake;
+        uint256[15] earned;
+        uint256 client;
+        uint256 treasury;
+        uint256 burned;
+        IMarket.Phase phase;
     }
 
     address[15] private _all;
     Act[15] private _acts;
     Round private _round;
+    Expected private _expected;
 
     function setUp() public override {
         super.setUp();
@@ -38,8 +48,10 @@ contract QuorumFuzzTest is RedundantBase {
             // forge-lint: disable-next-line(unsafe-typecast)
             _all[i] = address(uint160(0xd000 + i));
             stakeOf(_all[i], STAKE);
+            enrol(_all[i]);
         }
         vm.warp(time() + 1 days);
+        quick = true;
     }
 
     function _root(Act act) private pure returns (bytes32) {
@@ -50,11 +62,14 @@ contract QuorumFuzzTest is RedundantBase {
         return act >= Act.VotesA;
     }
 
-    function testFuzz_P10_quorum(uint256 seed, uint256 acts, uint256 prices, uint256 wait) public {
+    function testFuzz_quorum(uint256 seed, uint256 acts, uint256 prices, uint256 turns) public {
         _post(seed, prices);
-        vm.warp(time() + 150 + wait % 1200);
-        _play(seed, acts);
-        _model();
+        _round.turns = turns;
+        uint256 had = market.balanceOf(client);
+        _seat(acts);
+        if (_round.seats < _round.quorum) return; // the round has not begun
+        _open();
+        _model(had);
         _compare();
     }
 
@@ -67,73 +82,89 @@ contract QuorumFuzzTest is RedundantBase {
         // forge-lint: disable-next-line(unsafe-typecast)
         market.setFee(uint16(r.feeBps), treasury);
         // forge-lint: disable-next-line(unsafe-typecast)
-        job = redundantJob(uint8(r.replicas), uint8(r.quorum));
+        IMarket.Job memory made = redundantJob(uint8(r.replicas), uint8(r.quorum));
         // forge-lint: disable-next-line(unsafe-typecast)
-        job.terms.maxLease = uint32(bound(seed >> 32 & 0xffff, 1, 9));
+        made.terms.tasks = uint32(bound(seed >> 48 & 0xffff, 1, 20));
         // forge-lint: disable-next-line(unsafe-typecast)
-        job.terms.tasks = uint32(bound(seed >> 48 & 0xffff, 1, 20));
-        job.price.maxPrice = uint128(bound(prices & type(uint64).max, 0, 1e18));
-        job.price.minPrice = uint128(bound(prices >> 64 & type(uint64).max, 0, job.price.maxPrice));
-        job.price.bond = uint128(bound(prices >> 128 & type(uint64).max, 0, 10e18));
-        r.count = job.terms.tasks < job.terms.maxLease ? job.terms.tasks : job.terms.maxLease;
+        made.terms.maxLease =
+            uint32(bound(seed >> 32 & 0xffff, 1, made.terms.tasks < 7 ? made.terms.tasks : 7));
+        made.terms.minLease = made.terms.maxLease;
+        made.price.maxPrice = uint128(bound(prices & type(uint64).max, 0, 1e18));
+        made.price.minPrice = made.price.maxPrice;
+        made.price.bond = uint128(bound(prices >> 128 & type(uint64).max, 0, 10e18));
+        r.count = made.terms.maxLease;
         fund(client, 4000 * UNIT);
-        jobId = post(job);
-        _seal();
+        postThis(made);
+        awaken(0);
     }
 
-    /// All acts of the round, in time; the end by whatever call is due.
-    function _play(uint256 seed, uint256 acts) private {
+    /// Who is drawn takes its seat, and commits.
+    function _seat(uint256 acts) private {
         Round storage r = _round;
-        r.price = _priceNow();
-        r.bond = job.price.bond * r.count;
-        for (uint256 i; i < r.replicas; ++i) {
+        bytes32 seed = beacon.seed(market.jobOf(jobId).point);
+        for (uint256 i; i < 15; ++i) {
             uint256 die = acts >> 4 * i & 0xf;
             _acts[i] = die < 2
                 ? Act.Absent
                 : die < 4
                     ? Act.Joins
                     : die < 6 ? Act.Silent : die < 12 ? Act.VotesA : die < 14 ? Act.VotesB : Act.VotesC;
+            uint256 step = stepOf(ticketOf(seed, LEASE, 0, 0, _all[i]), 1, 21, r.replicas, 4);
+            if (i >= r.replicas || step == NEVER) _acts[i] = Act.Absent;
             if (_acts[i] == Act.Absent) continue;
             ++r.seats;
-            if (_acts[i] == Act.Joins || die % 2 == 1) _join(0, _all[i]);
+            if (_acts[i] == Act.Joins || die % 2 == 1) join(0, _all[i]);
             if (_acts[i] == Act.Joins) continue;
             ++r.commits;
-            _commit(0, _all[i], _root(_acts[i]));
+            commit(0, _all[i], _root(_acts[i]));
+            if (_votes(_acts[i])) ++r.opened;
             vm.warp(time() + 1);
         }
-        vm.assume(r.seats != 0);
-        uint32[] memory panel = _panel();
-        if (r.commits < r.replicas) vm.warp(commitBy(0) + 1);
-        if (r.commits < r.quorum) return _settle(0, 0, panel);
-        for (uint256 i; i < r.replicas; ++i) {
-            if (_votes(_acts[i])) {
-                _reveal(0, _all[i], _root(_acts[i]), seed >> 255 == 0 ? new uint32[](0) : panel);
-            }
+        if (r.commits < r.quorum) r.opened = 0;
+    }
+
+    /// All votes are opened, in one call or in two, and the round ends by the call that is due.
+    function _open() private {
+        Round storage r = _round;
+        uint64 opensAt = r.commits == r.replicas ? time() : commitBy(0);
+        if (r.commits < r.replicas) vm.warp(opensAt + 1);
+        if (r.commits < r.quorum) return settle(0, _panel(0));
+        uint256 early = r.turns & 0x7fff;
+        IMarket.Opening[] memory some = _panel(early);
+        uint256 opened = _openedBy(some);
+        if (opened != 0 && opened < r.commits) settle(0, some);
+        IMarket.Opening[] memory all = _panel(0x7fff);
+        if (r.opened < r.commits) {
+            if (opened < r.opened) settle(0, all);
+            vm.warp(opensAt + 6 hours + 1);
         }
-        if (lease(0).reveals < r.commits) vm.warp(time() + 1 hours + 1);
-        IMarket.Phase phase = phaseOf(jobId, 0);
-        if (phase == IMarket.Phase.Settled || phase == IMarket.Phase.Refunded) return;
-        uint256 winner = _majority();
-        _settle(0, winner == 0 ? bytes32(0) : _root(Act(winner)), panel);
+        if (phaseOf(jobId, 0) < IMarket.Phase.Settled && phaseOf(jobId, 0) != IMarket.Phase.Free) {
+            settle(0, all);
+        }
     }
 
-    function _priceNow() private view returns (uint256) {
-        uint256 elapsed = time() - job.timing.opensAt;
-        if (elapsed >= job.timing.ramp) return job.price.maxPrice;
-        return job.price.minPrice + (job.price.maxPrice - job.price.minPrice) * elapsed / job.timing.ramp;
-    }
-
-    function _panel() private view returns (uint32[] memory panel) {
-        panel = new uint32[](_round.seats);
+    /// All seats; the votes of those in `mask` are opened.
+    function _panel(uint256 mask) private view returns (IMarket.Opening[] memory all) {
+        all = new IMarket.Opening[](_round.seats);
         uint256 at;
-        for (uint256 i; i < _round.replicas; ++i) {
-            if (_acts[i] != Act.Absent) panel[at++] = market.providerOf(_all[i]).number;
+        for (uint256 i; i < 15; ++i) {
+            if (_acts[i] == Act.Absent) continue;
+            bool says = _votes(_acts[i]) && mask >> i & 1 == 1;
+            all[at++] = says ? opens(_all[i], _root(_acts[i])) : named(_all[i]);
         }
     }
+
+    function _openedBy(IMarket.Opening[] memory some) private pure returns (uint256 n) {
+        for (uint256 i; i < some.length; ++i) {
+            if (some[i].salt != 0) ++n;
+        }
+    }
+
+    // ------------------------------------------------------------------ the model
 
     function _majority() private view returns (uint256) {
         uint256[6] memory votes;
-        for (uint256 i; i < _round.replicas; ++i) {
+        for (uint256 i; i < 15; ++i) {
             ++votes[uint256(_acts[i])];
         }
         for (uint256 act = uint256(Act.VotesA); act <= uint256(Act.VotesC); ++act) {
@@ -142,76 +173,62 @@ contract QuorumFuzzTest is RedundantBase {
         return 0;
     }
 
-    // ------------------------------------------------------------------ the model
-
-    struct Expected {
-        uint256[15] stake;
-        uint256[15] earned;
-        uint256 client;
-        uint256 treasury;
-        uint256 burned;
-        uint256 escrow;
-        IMarket.Phase phase;
-    }
-
-    Expected private _expected;
-
-    function _model() private {
+    function _model(uint256 had) private {
         Round storage r = _round;
         Expected storage e = _expected;
-        uint256 whole = uint256(job.price.maxPrice) * r.replicas * r.count;
-        uint256 rest = uint256(job.price.maxPrice) * r.replicas * job.terms.tasks - whole;
-        e.client = 1000 * UNIT - 60 * UNIT + 4000 * UNIT - whole - rest;
-        e.escrow = 60 * UNIT + rest;
-        bool lapsed = r.commits < r.quorum;
-        r.winner = lapsed ? 0 : _majority();
-        uint256 gross = r.price * r.count;
+        uint256 gross = uint256(job.price.maxPrice) * r.count;
+        uint256 whole = gross * r.replicas;
         uint256 fee = gross * r.feeBps / 10_000;
-        uint256 spent;
+        if (r.commits >= r.quorum) r.winner = _majority();
+        e.client = had;
+        uint256 winners;
         for (uint256 i; i < 15; ++i) {
-            uint256 loss;
-            Act act = _acts[i];
-            if (act == Act.Joins) loss = r.bond / 10;
-            if (act == Act.Silent && !lapsed) loss = r.bond;
-            if (_votes(act) && !lapsed) {
-                if (r.winner == 0) {
-                    loss = r.bond / 10;
-                } else if (uint256(act) == r.winner) {
-                    e.earned[i] = gross - fee;
-                    e.treasury += fee;
-                    spent += gross;
-                } else {
-                    loss = r.bond;
-                }
-            }
+            bool wins = r.winner != 0 && uint256(_acts[i]) == r.winner;
+            uint256 loss = wins ? 0 : _loss(_acts[i], gross);
+            if (wins) ++winners;
+            e.earned[i] = wins ? gross - fee : 0;
             e.stake[i] = STAKE - loss;
             e.burned += loss;
         }
-        if (lapsed) {
-            e.phase = IMarket.Phase.Free;
-            e.escrow += whole;
+        if (r.winner != 0) {
+            e.phase = IMarket.Phase.Settled;
+            e.treasury = winners * fee;
+            e.burned += (r.commits - winners) * gross;
+            e.client += (r.replicas - r.commits) * gross;
+        } else if (r.opened == r.replicas) {
+            e.phase = IMarket.Phase.Void;
+            e.burned += whole / 10;
+            e.client += whole - whole / 10;
         } else {
-            e.phase = r.winner == 0 ? IMarket.Phase.Refunded : IMarket.Phase.Settled;
-            e.client += whole - spent;
+            e.phase = IMarket.Phase.Free;
         }
+    }
+
+    /// What a seat that is not paid loses.
+    function _loss(Act act, uint256 gross) private view returns (uint256) {
+        Round storage r = _round;
+        uint256 bond = uint256(job.price.bond) * r.count;
+        if (act == Act.Absent) return 0;
+        if (act == Act.Joins) return bond / 10;
+        if (r.commits < r.quorum || r.opened == 0) return 0;
+        if (act == Act.Silent || r.winner != 0) return bond;
+        return (bond < gross ? bond : gross) / 10;
     }
 
     function _compare() private view {
         Expected storage e = _expected;
-        uint256 sum = e.client + e.treasury + e.burned + e.escrow + 6 * STAKE;
         for (uint256 i; i < 15; ++i) {
             IMarket.ProviderState memory p = market.providerOf(_all[i]);
             assertEq(p.stake, e.stake[i], "stake");
             assertEq(p.free, e.stake[i], "nothing stays locked");
             assertEq(market.balanceOf(_all[i]), e.earned[i], "earned");
-            sum += e.stake[i] + e.earned[i];
         }
         assertEq(market.balanceOf(client), e.client, "client");
         assertEq(market.balanceOf(treasury), e.treasury, "fee");
         assertEq(market.burned(), e.burned, "burned");
         assertPhase(jobId, 0, e.phase);
-        assertEq(token.balanceOf(address(market)), sum, "all of it");
         (bytes32 root,,) = market.resultRoot(jobId, 0);
         assertEq(root, _round.winner == 0 ? bytes32(0) : _root(Act(_round.winner)));
+        assertBooksNow();
     }
 }

@@ -1,173 +1,162 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.34;
 
-import {Base} from "./Base.sol";
+import {SeatsBase} from "./SeatsBase.sol";
 import {IMarket} from "piecework/IMarket.sol";
 
-/// A market with six providers of equal, old stake (numbers 1 to 6), and what redundant leases need: a
-/// sealed job, seats, votes, panels, and sums over all accounts.
-abstract contract RedundantBase is Base {
-    uint128 internal constant STAKE = 100 * UNIT;
-
-    address internal carol = makeAddr("carol");
-    address internal dave = makeAddr("dave");
-    address internal erin = makeAddr("erin");
-    address internal frank = makeAddr("frank");
-
+/// A posted 3/2 job of 10 tasks in leases of 4, 4 and 2, whose seed is known, at a time at which all six providers are
+/// drawn for its first lease; the acts of redundant leases, each of which leaves the books as they must be.
+abstract contract RedundantBase is SeatsBase {
+    bytes32 internal constant SEED = keccak256("seed");
     bytes32 internal constant OTHER = keccak256("another root");
+    bytes32 internal constant THIRD = keccak256("a third root");
+    uint8 internal constant LEASE = 0;
+    /// The growth of the draw of a job with `runWindow` 800.
+    uint64 internal constant STEP = 200;
 
-    IMarket.Job internal job;
-    bytes32 internal jobId;
-    /// The round that acts are for.
-    uint16 internal round = 1;
+    /// A lease of 4 tasks: a seat's bond and price, what of that it is paid and what is fee, and the escrow of three seats.
+    uint256 internal constant BOND = 4 * uint256(UNIT);
+    uint256 internal constant GROSS = 8 * uint256(UNIT);
+    uint256 internal constant PAY = GROSS - GROSS * FEE / 10_000;
+    uint256 internal constant ESCROW = 3 * GROSS;
 
     function setUp() public virtual override {
         super.setUp();
-        stakeOf(carol, STAKE);
-        stakeOf(dave, STAKE);
-        stakeOf(erin, STAKE);
-        stakeOf(frank, STAKE);
-        vm.warp(time() + times().stakeAge);
-        vm.roll(1000);
-        _postRedundant(3, 2);
-        _seal();
+        postThis(redundantJob(3, 2));
+        awaken(0);
     }
 
-    /// 10 tasks in leases of 4, 4 and 2; prices as in `aJob`.
-    function redundantJob(uint8 replicas, uint8 quorum)
-        internal
-        view
-        virtual
-        returns (IMarket.Job memory made)
-    {
-        made = aJob();
-        (made.terms.replicas, made.terms.quorum) = (replicas, quorum);
-    }
-
-    /// Posts a job in this second and makes it the one under test.
-    function _postRedundant(uint8 replicas, uint8 quorum) internal {
-        job = redundantJob(replicas, quorum);
-        job.terms.nonce = uint64(uint256(keccak256(abi.encode(time(), block.number, replicas))));
-        jobId = post(job);
-    }
-
-    function _seal() internal {
-        vm.roll(block.number + 3);
-        market.seal(job);
-    }
-
-    /// To a time at which every provider is drawn: its share of a sixth, doubled six times.
-    function _wait() internal {
-        vm.warp(time() + 6 * times().drawStep);
+    /// Publishes the lease's point; then it is late enough for everybody to be drawn.
+    function awaken(uint32 first) internal {
+        uint64 point =
+            lease(first).phase == IMarket.Phase.None ? market.jobOf(jobId).point : lease(first).point;
+        if (beacon.seed(point) == 0) publish(point, SEED);
+        uint64 from = beacon.timeOf(point);
+        if (from < job.timing.opensAt) from = job.timing.opensAt;
+        if (from < lease(first).origin) from = lease(first).origin;
+        from += 4
+            * (job.timing.runWindow / 4 < times().leaseStep ? times().leaseStep : job.timing.runWindow / 4);
+        if (time() < from) vm.warp(from);
     }
 
     // ------------------------------------------------------------------ acts
 
-    function _join(uint32 first, address who) internal {
+    function join(uint32 first, address who) internal {
         vm.prank(who);
         market.join(job, first, round, who);
+        assertBooks();
     }
 
-    function _commit(uint32 first, address who, bytes32 root) internal {
-        _commitTo(first, who, commitment(first, who, root));
+    function commit(uint32 first, address who, bytes32 root) internal {
+        commitTo(first, who, committed(first, LEASE, who, root, DIGESTS));
     }
 
-    function _commitTo(uint32 first, address who, bytes32 hash) internal {
+    function commitTo(uint32 first, address who, bytes32 commitment_) internal {
         vm.prank(who);
-        market.commit(job, first, round, who, hash);
+        market.commit(job, first, round, who, commitment_);
+        assertBooks();
     }
 
-    function _reveal(uint32 first, address who, bytes32 root) internal {
-        _reveal(first, who, root, new uint32[](0));
-    }
-
-    function _reveal(uint32 first, address who, bytes32 root, uint32[] memory panel) internal {
+    function leave(uint32 first, address who) internal {
         vm.prank(who);
-        market.reveal(job, first, who, root, MANIFEST, saltOf(who), panel);
+        market.leave(job, first, round, who);
+        assertBooks();
     }
 
-    function _settle(uint32 first, bytes32 root, uint32[] memory panel) internal {
+    function settle(uint32 first, IMarket.Opening[] memory openings) internal {
         vm.prank(anyone);
-        market.settle(job, first, root, panel);
+        market.settle(job, first, round, openings);
+        assertBooks();
     }
 
-    // ------------------------------------------------------------------ what acts need
-
-    function saltOf(address who) internal pure returns (bytes32) {
-        return keccak256(abi.encode("salt", who));
+    /// alice, bob and carol commit to these roots in lease 0.
+    function threeCommit(bytes32 a, bytes32 b, bytes32 c) internal {
+        commit(0, alice, a);
+        commit(0, bob, b);
+        commit(0, carol, c);
     }
 
-    function commitment(uint32 first, address who, bytes32 root) internal view returns (bytes32) {
-        return
-            keccak256(abi.encode(jobId, uint256(first), uint256(round), uint256(0), who, root, saltOf(who)));
+    /// alice and bob commit to these roots in lease 0.
+    function twoCommit(bytes32 a, bytes32 b) internal {
+        commit(0, alice, a);
+        commit(0, bob, b);
     }
 
-    function panelOf(address a) internal view returns (uint32[] memory panel) {
-        panel = new uint32[](1);
-        panel[0] = market.providerOf(a).number;
+    /// Ends the first round without a result: alice was late.
+    function spoil(uint32 first) internal {
+        join(first, alice);
+        commit(first, bob, ROOT);
+        vm.warp(commitBy(first) + 1);
+        settle(first, panel(named(alice), named(bob)));
+        round = 2;
     }
 
-    function panelOf(address a, address b) internal view returns (uint32[] memory panel) {
-        panel = new uint32[](2);
-        (panel[0], panel[1]) = (market.providerOf(a).number, market.providerOf(b).number);
+    // ------------------------------------------------------------------ openings
+
+    function opens(address who, bytes32 root) internal view returns (IMarket.Opening memory) {
+        return entry(who, root, DIGESTS);
     }
 
-    function panelOf(address a, address b, address c) internal view returns (uint32[] memory panel) {
-        panel = new uint32[](3);
-        (panel[0], panel[1]) = (market.providerOf(a).number, market.providerOf(b).number);
-        panel[2] = market.providerOf(c).number;
+    /// alice's, bob's and carol's.
+    function three(bytes32 a, bytes32 b, bytes32 c) internal view returns (IMarket.Opening[] memory) {
+        return panel(opens(alice, a), opens(bob, b), opens(carol, c));
+    }
+
+    function two(bytes32 a, bytes32 b) internal view returns (IMarket.Opening[] memory) {
+        return panel(opens(alice, a), opens(bob, b));
     }
 
     // ------------------------------------------------------------------ reading
 
-    function lease(uint32 first) internal view returns (IMarket.LeaseState memory) {
-        return market.leaseOf(jobId, first);
-    }
-
-    function seat(uint32 first, address who) internal view returns (IMarket.Seat) {
-        return market.seatOf(jobId, first, lease(first).round, 0, who);
+    function commitBy(uint32 first) internal view returns (uint64) {
+        return lease(first).since + job.timing.runWindow;
     }
 
     function assertSeat(uint32 first, address who, IMarket.Seat expected) internal view {
-        assertEq(uint8(seat(first, who)), uint8(expected), "seat");
+        assertSeat(first, LEASE, who, expected);
     }
 
-    function commitBy(uint32 first) internal view returns (uint64) {
-        return lease(first).startedAt + times().drawTime + job.timing.runWindow;
-    }
-
-    /// What a provider has: stake, free stake, earnings, and its three counts.
-    function assertHas(
-        address who,
-        uint256 stake,
-        uint256 free,
-        uint256 earned,
-        uint32 completed,
-        uint32 late,
-        uint32 slashed
+    /// The lease's phase and round, and what its round has.
+    function assertLease(
+        uint32 first,
+        IMarket.Phase phase,
+        uint16 round_,
+        uint64 since,
+        uint8 seats,
+        uint8 commits
     ) internal view {
-        IMarket.ProviderState memory p = market.providerOf(who);
-        string memory name = vm.getLabel(who);
-        assertEq(p.stake, stake, string.concat("stake of ", name));
-        assertEq(p.free, free, string.concat("free stake of ", name));
-        assertEq(market.balanceOf(who), earned, string.concat("earnings of ", name));
-        assertEq(p.completed, completed, string.concat("completed of ", name));
-        assertEq(p.late, late, string.concat("late of ", name));
-        assertEq(p.slashed, slashed, string.concat("slashed of ", name));
+        IMarket.LeaseState memory l = lease(first);
+        assertEq(uint8(l.phase), uint8(phase), "phase");
+        assertEq(l.round, round_, "round");
+        assertEq(l.since, since, "since");
+        assertEq(l.seats, seats, "seats");
+        assertEq(l.commits, commits, "commits");
+        assertEq(l.provider, address(0), "no holder");
     }
 
-    /// All that the market holds is someone's, is `escrow`, or is burned: to the unit. So is the total stake.
-    function assertSolvent(uint256 escrow) internal view {
-        address[6] memory providers = [alice, bob, carol, dave, erin, frank];
-        uint256 stakes = 0;
-        uint256 ledgers = market.balanceOf(client) + market.balanceOf(treasury);
-        for (uint256 i; i < 6; ++i) {
-            stakes += market.providerOf(providers[i]).stake;
-            ledgers += market.balanceOf(providers[i]);
-        }
-        assertEq(market.totalStake(), stakes, "total stake");
-        assertEq(
-            token.balanceOf(address(market)), ledgers + stakes + escrow + market.burned(), "the books balance"
-        );
+    /// Lease 0 is free for its second round, since now, with a new point.
+    function assertLapsed() internal view {
+        assertLease(0, IMarket.Phase.Free, 2, time(), 0, 0);
+        assertEq(lease(0).opened, 0);
+        assertEq(lease(0).point, beacon.point(), "a new point");
+        (bytes32 root, uint32 count, IMarket.Grade grade) = market.resultRoot(jobId, 0);
+        assertTrue(root == 0 && count == 0 && grade == IMarket.Grade.None, "no result");
+    }
+
+    function expectSettled(IMarket.Grade grade, uint256 paid, uint256 fee, uint256 burned, uint256 refunded)
+        internal
+    {
+        vm.expectEmit(address(market));
+        // forge-lint: disable-next-line(unsafe-typecast)
+        emit IMarket.Settled(jobId, 0, grade, uint128(paid), uint128(fee), uint128(burned), uint128(refunded));
+    }
+
+    /// Lease 0 goes to its next round with a new point.
+    function expectFreed(IMarket.Reason reason) internal {
+        uint64 point = beacon.point();
+        vm.expectEmit(address(market));
+        emit IMarket.Freed(jobId, 0, address(0), round + 1, reason, 0);
+        vm.expectEmit(address(market));
+        emit IMarket.PointSet(jobId, 0, point);
     }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.34;
 
-/// A token that misbehaves as it is told.
+/// A token that misbehaves as its test tells it.
 contract OddToken {
     enum Manner {
         Honest,
@@ -27,7 +27,7 @@ contract OddToken {
         manner = manner_;
     }
 
-    /// In the next transfer this token makes one call, and those that are added.
+    /// In the next transfer this token makes one call, and those that `reenterToo` adds.
     function reenter(address target, bytes calldata call_) external {
         manner = Manner.Reenters;
         delete _targets;

@@ -4,7 +4,7 @@ pragma solidity 0.8.34;
 import {IMarket} from "piecework/IMarket.sol";
 import {IVerifier} from "piecework/IVerifier.sol";
 
-/// A verifier that answers as it is told; with `Checks` it confirms exactly one question.
+/// A verifier that answers as its test tells it. With `Checks` it confirms exactly one question.
 contract OddVerifier {
     enum Manner {
         Checks,
@@ -42,7 +42,7 @@ contract OddVerifier {
         _call = call_;
     }
 
-    /// `IVerifier.verify`, but for `view`.
+    /// `IVerifier.verify` without `view`: a malicious contract does not promise it.
     function verify(
         IMarket.Job calldata,
         bytes32 jobId,
@@ -61,8 +61,8 @@ contract OddVerifier {
         if (manner == Manner.Reverts) revert("no");
         if (manner == Manner.WantsGas) return gas_ > 4_995_000 && gas_ <= 5_000_000 ? magic : bytes4(0);
         if (manner == Manner.ReadsResult) {
-            (bytes32 root,, IMarket.How how) = IMarket(msg.sender).resultRoot(jobId, first);
-            return root == 0 && how == IMarket.How.None ? magic : bytes4(0);
+            (bytes32 root,, IMarket.Grade grade) = IMarket(msg.sender).resultRoot(jobId, first);
+            return root == 0 && grade == IMarket.Grade.None ? magic : bytes4(0);
         }
         if (manner == Manner.Reenters) {
             (bool ok,) = _target.call{gas: gasleft() / 2}(_call);

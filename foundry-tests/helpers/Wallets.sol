@@ -4,7 +4,7 @@ pragma solidity 0.8.34;
 import {IERC1271} from "@openzeppelin/contracts/interfaces/IERC1271.sol";
 import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
 
-/// A wallet contract that answers about signatures as it is told. It can do whatever its test wants (`act`).
+/// A wallet contract that answers about signatures as its test tells it. It makes the calls that its test wants (`act`).
 contract OddWallet {
     enum Manner {
         Owner,
@@ -32,7 +32,7 @@ contract OddWallet {
         manner = manner_;
     }
 
-    /// While it is asked, it makes this call, and says yes only if that succeeds.
+    /// While the market asks it, it makes this call. It says yes only if that succeeds.
     function reenter(address target, bytes calldata call_) external {
         manner = Manner.Reenters;
         _target = target;
@@ -45,7 +45,7 @@ contract OddWallet {
         return answer;
     }
 
-    /// ERC-1271, but for `view`: a contract that means ill does not promise it.
+    /// ERC-1271 without `view`: a malicious contract does not promise it.
     function isValidSignature(bytes32 hash, bytes calldata signature) external returns (bytes4 magic) {
         magic = IERC1271.isValidSignature.selector;
         if (manner == Manner.Yes) return magic;

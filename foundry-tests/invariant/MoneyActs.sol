@@ -1,121 +1,142 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.34;
 
-import {World} from "./World.sol";
+import {Book, Books, VM} from "./Book.sol";
+import {Law} from "./Law.sol";
+import {World, Worlds} from "./World.sol";
 import {IMarket} from "piecework/IMarket.sol";
 
-/// Tokens come and go; stakes, operators, the fee.
-abstract contract MoneyActs is World {
-    bytes32 private constant PERMIT =
-        keccak256("Permit(address owner,address spender,uint256 value,uint256 nonce,uint256 deadline)");
+// forge-lint: disable-start(unsafe-typecast)
 
-    // Casts of amounts far below 2^128.
-    // forge-lint: disable-start(unsafe-typecast)
+/// Deposits, withdrawals, stakes, operators, lists, gifts and the fee.
+library MoneyActs {
+    using Books for Book;
+    using Worlds for World;
 
-    function _deposit() internal {
-        address from = _anyone();
-        address account = wild && _once(4) ? address(0) : _anyone();
-        uint256 amount = wild && _once(4) ? 0 : _between(1, 1e20);
-        token.mint(from, amount);
-        vm.prank(from);
-        token.approve(address(market), amount);
-        bool may = account != address(0) && amount != 0;
-        if (_try("deposit", from, abi.encodeCall(IMarket.deposit, (account, uint128(amount))), may)) {
-            ledger[account] += amount;
-            broughtIn += amount;
+    /// Gives `who` tokens, and the market its allowance.
+    function mint(World storage w, address who, uint256 amount) internal {
+        w.token.mint(who, amount);
+        VM.prank(who);
+        w.token.approve(address(w.market), type(uint256).max);
+    }
+
+    function deposit(World storage w) internal {
+        w.by = w.anyone();
+        address account = w.once(3) ? w.anyone() : w.someClient();
+        uint256 amount = w.once(3) ? w.below(100) : w.below(1e20);
+        w.may = amount != 0;
+        mint(w, w.by, amount);
+        if (!w.send("deposit", abi.encodeCall(IMarket.deposit, (account, uint128(amount))))) return;
+        w.book.credit(account, amount);
+        w.book.people[account].brought += amount;
+        w.book.broughtIn += amount;
+    }
+
+    function withdraw(World storage w) internal {
+        address who = w.once(4) ? w.anyone() : w.once(2) ? w.someProvider() : w.someClient();
+        uint256 all = w.book.people[who].balance;
+        uint256 amount = w.wild && w.once(2) ? all + 1 : w.once(8) ? all : w.below(all / 8 + 2);
+        (w.by, w.may) = (who, amount != 0 && amount <= all);
+        bytes memory data = abi.encodeCall(IMarket.withdraw, (w.anyone(), uint128(amount)));
+        if (w.send("withdraw", data)) {
+            w.book.people[who].balance -= amount;
+            _out(w, who, amount);
         }
     }
 
-    /// A permit is for its owner's tokens, signed by it, for this amount.
-    function _depositWithPermit() internal {
-        uint256 i = _below(CLIENTS);
-        address account = _anyone();
-        uint256 amount = _between(1, 1e20);
-        uint256 signed = wild && _once(2) ? amount + 1 : amount;
-        address from = clients[i];
-        token.mint(from, amount);
-        vm.prank(from);
-        token.approve(address(market), 0);
-        bytes32 hash = keccak256(
-            abi.encode(PERMIT, from, address(market), signed, token.nonces(from), type(uint256).max)
-        );
-        hash = keccak256(abi.encodePacked(hex"1901", token.DOMAIN_SEPARATOR(), hash));
-        (uint8 v, bytes32 r, bytes32 s) = vm.sign(keys[i], hash);
-        bytes memory data =
-            abi.encodeCall(IMarket.depositWithPermit, (account, uint128(amount), type(uint256).max, v, r, s));
-        if (_try("depositWithPermit", from, data, signed == amount)) {
-            ledger[account] += amount;
-            broughtIn += amount;
-        }
+    function _out(World storage w, address who, uint256 amount) private {
+        w.book.people[who].takenOut += amount;
+        w.book.takenOut += amount;
     }
 
-    function _withdraw() internal {
-        address who = _anyone();
-        for (uint256 n; n < everyone.length && ledger[who] == 0; ++n) {
-            who = everyone[n];
-        }
-        uint256 amount = _between(1, _once(4) ? ledger[who] : ledger[who] / 16 + 1);
-        if (wild) amount = _below(3) * ledger[who];
-        bool may = amount != 0 && amount <= ledger[who];
-        if (_try("withdraw", who, abi.encodeCall(IMarket.withdraw, (_anyone(), uint128(amount))), may)) {
-            ledger[who] -= amount;
-            takenOut += amount;
-        }
+    function stake(World storage w) internal {
+        address who = w.someProvider();
+        uint256 amount = w.once(8) ? 1 : w.below(1e20) + 1;
+        mint(w, who, amount);
+        // P-11: an operator has no stake and no way to another's.
+        (w.by, w.may) = (who, true);
+        w.send("stake", abi.encodeCall(IMarket.stake, (uint128(amount))));
+        staked(w, who, amount);
     }
 
-    function _stake() internal {
-        // Whose stake grew is not drawn for a while: the less rich ones do it.
-        address who = wild ? _anyone() : providers[RICH - 1 - _below(2)];
-        uint256 amount = wild && _once(4) ? 0 : _between(1, 1e19);
-        token.mint(who, amount);
-        vm.prank(who);
-        token.approve(address(market), amount);
-        if (_try("stake", who, abi.encodeCall(IMarket.stake, (uint128(amount))), amount != 0)) {
-            _noteStake(who, amount);
-        }
+    /// Writes a stake down.
+    function staked(World storage w, address who, uint256 amount) internal {
+        w.book.register(who);
+        w.book.setStake(who, w.book.people[who].stake + amount);
+        w.book.people[who].stakedAt = Books.time();
+        w.book.people[who].brought += amount;
+        w.book.broughtIn += amount;
     }
 
-    function _unstake() internal {
-        address who = wild ? _anyone() : _provider();
-        uint256 amount = _between(1, 1e19);
-        if (wild) amount = _once(2) ? _free(who) + 1 : _free(who) / 4;
-        bool may = amount != 0 && amount <= _free(who) && records[who].stakedAt + STAKE_AGE <= _time();
-        if (_try("unstake", who, abi.encodeCall(IMarket.unstake, (_anyone(), uint128(amount))), may)) {
-            records[who].stake -= amount;
-            takenOut += amount;
-        }
+    function unstake(World storage w) internal {
+        address who = w.someProvider();
+        uint256 until = w.book.people[who].stakedAt + Law.STAKE_AGE;
+        if (!w.wild && Books.time() < until) Worlds.passTo(w.once(10) ? until - 1 : until);
+        uint256 free = w.book.people[who].stake - w.book.people[who].locked;
+        uint256 amount = w.once(8) ? free : w.once(12) ? free + 1 : w.below(free / 8 + 1) + 1;
+        w.by = w.wild && w.once(4) ? w.operator : who;
+        w.may = amount != 0 && amount <= free && Books.time() >= until && w.by == who;
+        bytes memory data = abi.encodeCall(IMarket.unstake, (who, uint128(amount)));
+        if (!w.send("unstake", data)) return;
+        w.book.setStake(who, w.book.people[who].stake - amount);
+        _out(w, who, amount);
     }
 
-    function _setOperator() internal {
-        address who = wild ? _anyone() : _provider();
-        bool allowed = !_once(3);
-        _try("setOperator", who, abi.encodeCall(IMarket.setOperator, (operator, allowed)), true);
-        operators[who][operator] = allowed;
-        if (allowed) _noteNumber(who);
+    function setOperator(World storage w) internal {
+        address who = w.someProvider();
+        bool allowed = !w.once(4);
+        bytes memory data = abi.encodeCall(IMarket.setOperator, (w.operator, allowed));
+        (w.by, w.may) = (who, true);
+        w.send("setOperator", data);
+        if (allowed) w.book.register(who);
+        w.book.operators[who][w.operator] = allowed;
     }
 
-    function _setFee() internal {
-        address caller = _as(governor);
-        uint256 bps = wild && _once(2) ? _between(501, 65_535) : _below(501);
-        address to = recipients[_below(2)];
-        bool may = caller == governor && bps <= 500;
-        if (_try("setFee", caller, abi.encodeCall(IMarket.setFee, (uint16(bps), to)), may)) {
-            (feeBps, recipient) = (uint16(bps), to);
-        }
+    /// The two lists have four providers each: 0 to 3, and 3 to 6.
+    function listRoot(World storage w, uint256 which) internal view returns (bytes32) {
+        return _pair(_half(w, which, 0), _half(w, which, 2));
     }
 
-    /// Somebody sends tokens to the market by mistake.
-    function _donate() internal {
-        uint256 amount = _between(1, 1e18);
-        token.mint(address(market), amount);
-        donated += amount;
+    function _half(World storage w, uint256 which, uint256 at) private view returns (bytes32) {
+        return _pair(_leaf(w, which, at), _leaf(w, which, at + 1));
     }
 
-    // forge-lint: disable-end(unsafe-typecast)
+    function _leaf(World storage w, uint256 which, uint256 at) private view returns (bytes32) {
+        return keccak256(bytes.concat(keccak256(abi.encode(w.providers[3 * which + at]))));
+    }
 
-    function _totalStake() internal view returns (uint256 sum) {
-        for (uint256 i; i < everyone.length; ++i) {
-            sum += records[everyone[i]].stake;
-        }
+    function _pair(bytes32 a, bytes32 b) private pure returns (bytes32) {
+        return a < b ? keccak256(abi.encode(a, b)) : keccak256(abi.encode(b, a));
+    }
+
+    function admit(World storage w, uint256 which) internal {
+        uint256 at = w.below(4);
+        bytes32[] memory proof = new bytes32[](2);
+        (proof[0], proof[1]) = (_leaf(w, which, at ^ 1), _half(w, which, (at & 2) ^ 2));
+        address who = w.providers[3 * which + at];
+        (w.by, w.may) = (w.anyone(), !w.wild || !w.once(2));
+        // Nobody else, by the same proof.
+        address named = w.may ? who : w.providers[7];
+        bytes memory data = abi.encodeCall(IMarket.admit, (w.lists[which], named, proof));
+        if (w.send("admit", data)) w.book.admitted[w.lists[which]][who] = true;
+    }
+
+    /// A gift to the market is nobody's.
+    function donate(World storage w) internal {
+        uint256 amount = w.below(1000);
+        mint(w, w.stranger, amount);
+        VM.prank(w.stranger);
+        w.token.transfer(address(w.market), amount);
+        w.book.donated += amount;
+    }
+
+    function setFee(World storage w) internal {
+        uint256 fee = w.once(10) ? 501 : w.below(501);
+        address recipient = w.recipients[w.below(2)];
+        w.by = w.wild && w.once(2) ? w.anyone() : w.governor;
+        bytes memory data = abi.encodeCall(IMarket.setFee, (uint16(fee), recipient));
+        w.may = fee <= 500 && w.by == w.governor;
+        if (!w.send("setFee", data)) return;
+        (w.book.feeBps, w.book.recipient) = (uint16(fee), recipient);
     }
 }

@@ -5,21 +5,24 @@ import {Symbolic} from "./Symbolic.sol";
 import {IMarket} from "piecework/IMarket.sol";
 import {JobRules} from "piecework/JobRules.sol";
 
-/// The market's arithmetic: price ramp, split, bonds, slashes, deposits. What `post` admits is
-/// assumed of a job, nothing else.
+/// The market's arithmetic: claims, ramp, fee, escrow, bonds, losses. What `post` admits is assumed of a job, nothing else.
 contract RulesProof is Symbolic {
     // External, so that a revert can be seen.
 
-    function split(uint128 maxPrice, uint96 price, uint32 count, uint16 feeBps)
-        external
-        pure
-        returns (uint96 paid, uint96 fee, uint96 refunded)
-    {
-        return JobRules.split(maxPrice, price, count, feeBps);
+    function feeOf(uint96 gross, uint16 feeBps) external pure returns (uint96) {
+        return JobRules.feeOf(gross, feeBps);
     }
 
-    function slashOf(uint256 bond, uint256 slashBps) external pure returns (uint96) {
-        return JobRules.slashOf(bond, slashBps);
+    function tenthOf(uint256 amount) external pure returns (uint96) {
+        return JobRules.tenthOf(amount);
+    }
+
+    function latenessOf(uint96 bond, uint16 round, uint256 elapsed, uint64 window)
+        external
+        pure
+        returns (uint96)
+    {
+        return JobRules.latenessOf(bond, round, elapsed, window);
     }
 
     /// What `post` has checked of prices and times.
@@ -39,29 +42,34 @@ contract RulesProof is Symbolic {
         }
     }
 
-    /// A fee of up to 500 basis points is at most a twentieth.
-    function _isTwentieth(uint256 gross, uint16 feeBps) private pure returns (bool) {
-        unchecked {
-            return gross * feeBps / 10_000 * 20 <= gross;
-        }
-    }
-
-    /// Property: lemma of the split: a fee of up to 500 basis points is at most a twentieth.
-    function check_lemmaTwentieth(uint96 gross, uint16 feeBps) external pure {
-        vm.assume(feeBps <= 500 && _productsRise(feeBps, 500, gross));
-        assert(_isTwentieth(gross, feeBps));
-    }
-
-    /// Property: lemma of the split: products rise with their factors (96 bits each: no overflow).
-    function check_lemmaProductsRise(uint96 lesser, uint96 greater, uint96 factor) external pure {
+    /// Property: lemma of fees and losses: products rise with their factors (224 bits: no overflow).
+    function check_lemmaProductsRise(uint128 lesser, uint128 greater, uint96 factor) external pure {
         vm.assume(lesser <= greater);
         assert(_productsRise(lesser, greater, factor));
+    }
+
+    // ------------------------------------------------------------------ claims
+
+    /// Property: a claim gets as many tasks as a lease may have, and leaves none or as many as a lease must have. There is no
+    /// number of tasks at which no claim is possible.
+    function check_claimsFit(uint32 left, uint32 least, uint32 most, uint32 wanted) external pure {
+        unchecked {
+            // What `post` and earlier claims have seen to.
+            vm.assume(least != 0 && least <= left && wanted != 0);
+            uint256 needed = 2 * uint256(least) - 1;
+            vm.assume(most >= (needed < left ? needed : left));
+            uint256 count = JobRules.clamp(left, least, most, wanted);
+            assert(count >= least && count <= left);
+            assert(count <= most);
+            uint256 rest = left - count;
+            assert(rest == 0 || rest >= least);
+        }
     }
 
     // ------------------------------------------------------------------ the price
 
     /// Property: the price is minPrice until the job opens (if it ramps), maxPrice from the ramp's end on.
-    function check_priceEnds(IMarket.Price calldata price, IMarket.Timing calldata timing, uint64 time)
+    function check_P44_priceEnds(IMarket.Price calldata price, IMarket.Timing calldata timing, uint64 time)
         external
         pure
     {
@@ -72,91 +80,83 @@ contract RulesProof is Symbolic {
         assert(p == (time >= end ? price.maxPrice : price.minPrice));
     }
 
-    // ------------------------------------------------------------------ the split
+    // ------------------------------------------------------------------ fee and escrow
 
-    /// Property: P-10 what a settled lease pays, its fee and the refund add up to its escrow, to the unit;
-    /// the fee is at most 5 % of what is paid for the tasks, and it never reverts.
-    function check_P10_splitIsWhole(uint128 maxPrice, uint96 price, uint32 count, uint16 feeBps)
-        external
-        view
-    {
-        unchecked {
-            uint256 escrow = uint256(maxPrice) * count;
-            uint256 gross = uint256(price) * count;
-            vm.assume(price <= maxPrice && maxPrice <= MAX && feeBps <= 500 && escrow <= MAX);
-            vm.assume(_productsRise(price, maxPrice, count) && _isTwentieth(gross, feeBps));
-            try this.split(maxPrice, price, count, feeBps) returns (
-                uint96 paid, uint96 fee, uint96 refunded
-            ) {
-                assert(uint256(paid) + fee + refunded == escrow);
-                assert(uint256(paid) + fee == gross);
+    /// Property: P-46 the fee is at most 5 % of what is paid, and it never reverts.
+    function check_P46_feeWithinCap(uint96 gross, uint16 feeBps) external view {
+        vm.assume(feeBps <= 500 && _productsRise(feeBps, 500, gross));
+        try this.feeOf(gross, feeBps) returns (uint96 fee) {
+            unchecked {
                 assert(uint256(fee) * 20 <= gross);
+            }
+        } catch {
+            assert(false);
+        }
+    }
+
+    /// Property: P-03 a lease's escrow covers the most that its seats can be paid, at any time. (One task in a lease at least:
+    /// other values of minLease change the jury's part alone.)
+    function check_P03_escrowCovers(IMarket.Job calldata job, uint32 count, uint96 price) external pure {
+        uint256 most = job.price.maxPrice;
+        uint256 replicas = job.assurance.replicas;
+        vm.assume(job.terms.minLease == 1 && price <= most && most <= MAX && job.price.juryFee <= MAX);
+        unchecked {
+            uint256 task = replicas * most + 3 * uint256(job.price.juryFee);
+            vm.assume(_productsRise(price, most, replicas) && _productsRise(replicas * price, task, count));
+            uint256 escrow = JobRules.escrowOf(job, count);
+            assert(replicas * price * count <= escrow);
+        }
+    }
+
+    /// Property: P-07 a lease of at least minLease tasks holds the pay of a whole jury beyond its price. (A few values of
+    /// minLease: no solver decides a quotient by a symbolic number.)
+    function check_P07_escrowPaysJury(IMarket.Job calldata job, uint32 count) external pure {
+        uint32[3] memory sizes = [uint32(1), 2, 10];
+        vm.assume(job.assurance.replicas == 1 && job.price.maxPrice <= MAX && job.price.juryFee <= MAX);
+        for (uint256 i = 0; i < sizes.length; ++i) {
+            uint256 least = sizes[i];
+            if (job.terms.minLease != least) continue;
+            vm.assume(count >= least && count <= JobRules.MAX_LEASE);
+            unchecked {
+                uint256 jury = 3 * uint256(job.price.juryFee);
+                uint256 reserve = (jury + least - 1) / least;
+                assert(least * reserve >= jury);
+                vm.assume(_productsRise(least, count, reserve));
+                assert(JobRules.escrowOf(job, count) >= job.price.maxPrice * uint256(count) + jury);
+            }
+        }
+    }
+
+    // ------------------------------------------------------------------ bonds and losses
+
+    /// Property: P-05 a tenth is a tenth, rounded down, and it never reverts for an amount that the market can hold.
+    function check_P05_tenth(uint96 amount) external view {
+        try this.tenthOf(amount) returns (uint96 tenth) {
+            assert(tenth == amount / 10);
+        } catch {
+            assert(false);
+        }
+    }
+
+    /// Property: P-05 leaving is free within the first eighth of the window of the first round, and otherwise burns at most a
+    /// tenth of the bond while there is time. It never reverts. (A window of an hour, four times in it.)
+    function check_P05_lateness(uint96 bond, uint16 round) external view {
+        uint256[4] memory times = [uint256(450), 451, 1800, 3600];
+        for (uint256 i = 0; i < times.length; ++i) {
+            try this.latenessOf(bond, round, times[i], 3600) returns (uint96 slash) {
+                assert(slash <= bond / 10);
+                assert(round != 1 || i != 0 || slash == 0);
             } catch {
                 assert(false);
             }
         }
     }
 
-    /// Property: P-03 a lease's escrow covers the most that its seats can be paid, at any time.
-    function check_P03_escrowCovers(IMarket.Job calldata job, uint32 count, uint96 price) external pure {
-        vm.assume(price <= job.price.maxPrice);
-        uint96 escrow = JobRules.escrowOf(job, count);
+    /// Property: a juror risks eight jury fees, whatever the lease's size.
+    function check_jurorsRisk(IMarket.Price calldata price) external pure {
+        uint256 juror = JobRules.jurorBondOf(price);
         unchecked {
-            uint256 seats = uint256(count) * job.terms.replicas;
-            assert(seats * price <= escrow);
-        }
-    }
-
-    // ------------------------------------------------------------------ bonds and slashes
-
-    /// Property: P-11 a slash takes at most the bond; expiry a tenth and late release a fiftieth of it, rounded
-    /// down, and it never reverts.
-    function check_P11_slashWithinBond(uint96 bond) external view {
-        try this.slashOf(bond, JobRules.LIVENESS_SLASH) returns (uint96 slash) {
-            assert(slash == bond / 10);
-        } catch {
-            assert(false);
-        }
-        try this.slashOf(bond, JobRules.RELEASE_SLASH) returns (uint96 slash) {
-            assert(slash == bond / 50);
-        } catch {
-            assert(false);
-        }
-    }
-
-    /// Property: P-11 an optimistic bond covers what a lost jury costs: the majority's fees and the reward.
-    function check_P11_bondCoversJury(IMarket.Price calldata price, uint32 count) external pure {
-        uint96 bond = JobRules.bondOf(price, count);
-        unchecked {
-            uint256 jury = 2 * JobRules.JURY * price.juryFee;
-            uint256 ofTasks = uint256(price.bond) * count;
-            assert(bond >= jury && bond >= ofTasks);
-            assert(bond == jury || bond == ofTasks);
-        }
-    }
-
-    /// Property: a jury together risks what the lease's provider does (rounding apart: less than JURY
-    /// units), each juror at least the bond of a task.
-    function check_jurorsRisk(IMarket.Price calldata price, uint32 count) external pure {
-        uint256 bond = JobRules.bondOf(price, count);
-        uint256 juror = JobRules.jurorBondOf(price, count);
-        assert(juror >= price.bond);
-        unchecked {
-            assert(juror * JobRules.JURY + JobRules.JURY > bond);
-        }
-    }
-
-    /// Property: a challenge's deposit pays a whole jury, and each next one is twice the last.
-    function check_depositPaysJury(IMarket.Price calldata price) external pure {
-        // A loop, for a shift by a symbolic number is dear. Larger deposits revert, and end a path.
-        uint256 last = JobRules.depositOf(price, 0);
-        unchecked {
-            assert(last == JobRules.JURY * price.juryFee);
-            for (uint8 earlier = 1; earlier <= 4; ++earlier) {
-                uint256 deposit = JobRules.depositOf(price, earlier);
-                assert(deposit == 2 * last);
-                last = deposit;
-            }
+            assert(juror == 8 * uint256(price.juryFee));
         }
     }
 }

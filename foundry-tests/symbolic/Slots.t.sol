@@ -7,13 +7,13 @@ pragma solidity 0.8.34;
 import {Symbolic} from "./Symbolic.sol";
 import {IMarket} from "piecework/IMarket.sol";
 import {
+    AuditSlot,
+    AuditSlots,
     JobSlot,
     JobSlots,
     LeaseSlot,
     LeaseSlots,
-    ProviderSlot,
-    SealSlot,
-    SealSlots
+    ProviderSlot
 } from "piecework/Slots.sol";
 
 /// The packed records: every transition writes what it says, and no field leaks into a neighbour. Each
@@ -32,13 +32,11 @@ contract SlotsProof is Symbolic {
     // ------------------------------------------------------------------ jobs
 
     /// Property: a posted job's slot holds what was put in, and nothing beside.
-    function check_jobSlotPosted(uint16 fee, uint32 task, uint96 stake, uint40 time, uint40 number) external {
+    function check_jobSlotPosted(uint16 fee, uint32 task, uint64 point, uint40 time) external {
         vm.warp(time);
-        vm.roll(number);
-        JobSlot slot = JobSlots.posted(fee, task, stake);
+        JobSlot slot = JobSlots.posted(fee, task, point);
         assert(slot.status() == IMarket.JobStatus.Posted && slot.feeBps() == fee && slot.next() == task);
-        assert(slot.postedAt() == time && slot.postedBlock() == number);
-        assert(slot.totalStake() == stake && JobSlot.unwrap(slot) >> 232 == 0);
+        assert(slot.postedAt() == time && slot.point() == point && JobSlot.unwrap(slot) >> 160 == 0);
     }
 
     /// Property: cancelling and taking tasks change the status and `next` alone.
@@ -62,99 +60,141 @@ contract SlotsProof is Symbolic {
 
     // ------------------------------------------------------------------ leases
 
-    /// Property: a round begins with what was put in, and with no trace of an earlier one.
-    function check_leaseSlotRunning(uint32 provider, uint16 round, uint32 count, uint16 fee, uint40 time)
-        external
-        pure
-    {
-        LeaseSlot slot = LeaseSlots.running(provider, round, count, fee, time);
-        assert(slot.provider() == provider && slot.round() == round && slot.count() == count);
-        assert(slot.feeBps() == fee && slot.startedAt() == time);
-        assert(slot.phase() == IMarket.Phase.Running && slot.how() == IMarket.How.None);
-        assert(LeaseSlot.unwrap(slot) >> 152 == 0);
+    /// Property: a claimed lease holds what was put in, and nothing beside; a fee has 15 bits.
+    function check_leaseSlotClaimed(uint32 provider, uint32 count, uint16 fee, uint40 time) external pure {
+        vm.assume(fee <= 500);
+        LeaseSlot slot = LeaseSlots.claimed(provider, count, fee, time);
+        assert(slot.provider() == provider && slot.round() == 1 && slot.count() == count);
+        assert(slot.feeBps() == fee && slot.since() == time && slot.origin() == time);
+        assert(slot.phase() == IMarket.Phase.Running && slot.grade() == IMarket.Grade.None);
+        assert(!slot.isRedundant() && slot.point() == 0);
     }
 
-    /// Property: a drawn round begins with the lease's count and fee, the next round's number, no provider, no seats; the
-    /// time it waited saturates.
-    function check_leaseSlotDrawing(uint256 word, uint40 time, uint256 waited) external pure {
+    /// Property: a redundant lease opens free, without seats.
+    function check_leaseSlotOpened(uint32 count, uint16 fee, uint40 time, uint64 point) external pure {
+        vm.assume(fee <= 500);
+        LeaseSlot slot = LeaseSlots.opened(count, fee, time, point);
+        assert(slot.round() == 1 && slot.count() == count && slot.feeBps() == fee);
+        assert(slot.since() == time && slot.origin() == time && slot.point() == point);
+        assert(slot.phase() == IMarket.Phase.Free && slot.grade() == IMarket.Grade.None);
+        assert(slot.isRedundant() && slot.seats() == 0 && slot.commits() == 0 && slot.openings() == 0);
+    }
+
+    /// Property: P-44 a takeover changes holder, phase and times alone, and the place on the ramp grows by the time for which
+    /// the lease was free.
+    function check_P44_leaseSlotTakenOver(uint256 word, uint32 provider, uint40 time) external pure {
         LeaseSlot slot = LeaseSlot.wrap(word);
-        vm.assume(slot.round() != type(uint16).max);
-        LeaseSlot drawing = slot.drawing(time, waited);
-        assert(drawing.provider() == 0 && drawing.round() == slot.round() + 1);
-        assert(drawing.count() == slot.count() && drawing.feeBps() == slot.feeBps());
-        assert(drawing.phase() == IMarket.Phase.Running && drawing.how() == IMarket.How.None);
-        assert(drawing.startedAt() == time && drawing.submittedAt() == 0);
-        assert(drawing.waited() == (waited < type(uint24).max ? waited : type(uint24).max));
-        assert(LeaseSlot.unwrap(drawing) & _bits(192, 40) == 0);
+        unchecked {
+            vm.assume(slot.since() <= time);
+            uint256 origin = uint256(slot.origin()) + (time - slot.since());
+            vm.assume(origin <= type(uint40).max);
+            LeaseSlot taken = slot.takenOver(provider, time);
+            assert(taken.provider() == provider && taken.since() == time && taken.origin() == origin);
+            assert(taken.phase() == IMarket.Phase.Running);
+            _onlyChanged(word, LeaseSlot.unwrap(taken), _bits(0, 8) | _bits(80, 80) | _bits(224, 32));
+        }
     }
 
-    /// Property: an untouched lease is free, with its count and fee and nothing else.
-    function check_leaseSlotUntouched(uint32 count, uint16 fee) external pure {
-        LeaseSlot slot = LeaseSlots.untouched(count, fee);
-        assert(slot.phase() == IMarket.Phase.Free && slot.count() == count && slot.feeBps() == fee);
-        assert(LeaseSlot.unwrap(slot) & ~(_bits(32, 8) | _bits(64, 48)) == 0);
-    }
-
-    /// Property: submitting and settling change phase, time and how alone.
-    function check_leaseSlotEnds(uint256 word, uint40 time, uint8 how_) external pure {
+    /// Property: a freed lease keeps its last holder, and its round's number grows, up to the last one. A redundant one loses its
+    /// seats too, and has another point.
+    function check_leaseSlotFreed(uint256 word, uint40 time, uint64 point) external pure {
         LeaseSlot slot = LeaseSlot.wrap(word);
-        vm.assume(how_ <= uint8(type(IMarket.How).max));
-        IMarket.How how = IMarket.How(how_);
-        LeaseSlot settled = slot.settled(how);
-        assert(settled.phase() == IMarket.Phase.Settled && settled.how() == how);
-        _onlyChanged(word, LeaseSlot.unwrap(settled), _bits(32, 16));
-        // A result is submitted in a running round, which has no time of submission yet.
-        vm.assume(slot.submittedAt() == 0);
-        LeaseSlot submitted = slot.submitted(time);
-        assert(submitted.phase() == IMarket.Phase.Submitted && submitted.submittedAt() == time);
-        _onlyChanged(word, LeaseSlot.unwrap(submitted), _bits(32, 8) | _bits(152, 40));
+        uint256 last = slot.round();
+        LeaseSlot freed = slot.freed(time);
+        assert(freed.phase() == IMarket.Phase.Free && freed.since() == time);
+        assert(freed.round() == (last == 65_535 ? last : last + 1));
+        _onlyChanged(word, LeaseSlot.unwrap(freed), _bits(0, 8) | _bits(16, 16) | _bits(80, 40));
+        LeaseSlot lapsed = slot.lapsed(time, point);
+        assert(lapsed.point() == point && lapsed.round() == freed.round() && lapsed.since() == time);
+        assert(lapsed.seats() == 0 && lapsed.commits() == 0 && lapsed.openings() == 0);
+        uint256 mask = _bits(160, 96);
+        _onlyChanged(LeaseSlot.unwrap(freed), LeaseSlot.unwrap(lapsed), mask);
     }
 
-    /// Property: a freed lease keeps who left it, how, round, count and fee, and nothing of its round.
-    function check_leaseSlotFreed(uint256 word, uint40 time) external pure {
-        LeaseSlot freed = LeaseSlot.wrap(word).freed(time);
-        assert(freed.phase() == IMarket.Phase.Free && freed.startedAt() == time);
-        _onlyChanged(word, LeaseSlot.unwrap(freed), _bits(32, 8) | _bits(112, 144));
-        assert(LeaseSlot.unwrap(freed) >> 152 == 0);
-    }
-
-    /// Property: seats, commitments and reveals count in bytes of their own, up to the 15 that there are.
-    function check_leaseSlotCounts(uint256 word) external pure {
+    /// Property: a change of phase, with or without its time, settling and another point change their own fields alone.
+    function check_leaseSlotEnds(uint256 word, uint40 time, uint8 grade_, uint64 point) external pure {
         LeaseSlot slot = LeaseSlot.wrap(word);
-        vm.assume(slot.seats() < 15 && slot.commits() < 15 && slot.reveals() < 15);
+        vm.assume(grade_ <= uint8(type(IMarket.Grade).max));
+        IMarket.Grade grade = IMarket.Grade(grade_);
+        LeaseSlot settled = slot.settled(grade);
+        assert(settled.phase() == IMarket.Phase.Settled && settled.grade() == grade);
+        _onlyChanged(word, LeaseSlot.unwrap(settled), _bits(0, 16));
+        LeaseSlot submitted = slot.to(IMarket.Phase.Submitted, time);
+        assert(submitted.phase() == IMarket.Phase.Submitted && submitted.since() == time);
+        _onlyChanged(word, LeaseSlot.unwrap(submitted), _bits(0, 8) | _bits(80, 40));
+        LeaseSlot voided = slot.to(IMarket.Phase.Void);
+        assert(voided.phase() == IMarket.Phase.Void);
+        _onlyChanged(word, LeaseSlot.unwrap(voided), _bits(0, 8));
+        LeaseSlot renewed = slot.withPoint(point);
+        assert(renewed.point() == point);
+        _onlyChanged(word, LeaseSlot.unwrap(renewed), _bits(160, 64));
+    }
+
+    /// Property: seats, commitments and openings count in bytes of their own, up to the 15 that there are.
+    function check_leaseSlotCounts(uint256 word, uint8 more) external pure {
+        LeaseSlot slot = LeaseSlot.wrap(word);
+        vm.assume(slot.seats() < 15 && slot.commits() < 15 && slot.openings() < 15 && more <= 15);
         LeaseSlot joined = slot.plusSeat();
         assert(joined.seats() == slot.seats() + 1);
-        _onlyChanged(word, LeaseSlot.unwrap(joined), _bits(192, 8));
+        _onlyChanged(word, LeaseSlot.unwrap(joined), _bits(224, 8));
+        assert(LeaseSlot.unwrap(joined.minusSeat()) == word);
         LeaseSlot committed = slot.plusCommit();
         assert(committed.commits() == slot.commits() + 1);
-        _onlyChanged(word, LeaseSlot.unwrap(committed), _bits(200, 8));
-        LeaseSlot revealed = slot.plusReveal();
-        assert(revealed.reveals() == slot.reveals() + 1);
-        _onlyChanged(word, LeaseSlot.unwrap(revealed), _bits(208, 8));
+        _onlyChanged(word, LeaseSlot.unwrap(committed), _bits(232, 8));
+        assert(LeaseSlot.unwrap(committed.minusCommit()) == word);
+        LeaseSlot opened = slot.plusOpened(more);
+        assert(opened.openings() == slot.openings() + more);
+        _onlyChanged(word, LeaseSlot.unwrap(opened), _bits(240, 8));
     }
 
-    /// Property: a challenge counts, and saturates; a demand is marked; windows begin anew; each in its own field.
-    function check_leaseSlotDisputes(uint256 word, uint40 time) external pure {
-        LeaseSlot slot = LeaseSlot.wrap(word);
-        LeaseSlot challenged = slot.challenged();
-        uint256 count = slot.challenges();
-        assert(challenged.phase() == IMarket.Phase.Challenged);
-        assert(challenged.challenges() == (count == 255 ? 255 : count + 1));
-        _onlyChanged(word, LeaseSlot.unwrap(challenged), _bits(32, 8) | _bits(216, 8));
-        LeaseSlot restarted = slot.windowFrom(time);
-        assert(restarted.submittedAt() == time);
-        _onlyChanged(word, LeaseSlot.unwrap(restarted), _bits(152, 40));
-        LeaseSlot demanded = slot.demandedAt(time);
-        assert(demanded.phase() == IMarket.Phase.Demanded && demanded.demanded());
-        assert(demanded.submittedAt() == time);
-        _onlyChanged(word, LeaseSlot.unwrap(demanded), _bits(32, 8) | _bits(152, 40) | _bits(224, 8));
+    // ------------------------------------------------------------------ audits
+
+    /// Property: an audit opens with what was put in, and without jurors; so does a second one over the same task.
+    function check_auditSlotOpened(uint8 jury, uint32 task, uint40 time, uint64 point) external pure {
+        AuditSlot slot = AuditSlots.opened(jury, task, time, point);
+        assert(slot.jury() == jury && slot.task() == task && slot.since() == time && slot.point() == point);
+        assert(slot.due() == 0 && slot.seats() == 0 && slot.commits() == 0 && slot.openings() == 0);
+        assert(AuditSlot.unwrap(slot) >> 208 == 0);
+    }
+
+    /// Property: after a first jury the task stays, and its jurors are forgotten.
+    function check_auditSlotUndecided(uint256 word, uint40 due, uint64 point) external pure {
+        AuditSlot slot = AuditSlot.wrap(word);
+        AuditSlot undecided = slot.undecided(due, point);
+        assert(undecided.jury() == slot.jury() && undecided.task() == slot.task());
+        assert(undecided.due() == due && undecided.point() == point && undecided.since() == 0);
+        assert(undecided.seats() == 0 && undecided.commits() == 0 && undecided.openings() == 0);
+    }
+
+    /// Property: jurors, commitments, openings and times change in their own fields.
+    function check_auditSlotCounts(uint256 word, uint8 more, uint40 time) external pure {
+        AuditSlot slot = AuditSlot.wrap(word);
+        vm.assume(slot.seats() < 3 && slot.commits() < 3 && slot.openings() < 3 && more <= 3);
+        AuditSlot joined = slot.plusSeat();
+        assert(joined.seats() == slot.seats() + 1);
+        _onlyChanged(word, AuditSlot.unwrap(joined), _bits(8, 8));
+        AuditSlot committed = slot.plusCommit();
+        assert(committed.commits() == slot.commits() + 1);
+        _onlyChanged(word, AuditSlot.unwrap(committed), _bits(16, 8));
+        AuditSlot opened = slot.plusOpened(more);
+        assert(opened.openings() == slot.openings() + more);
+        _onlyChanged(word, AuditSlot.unwrap(opened), _bits(24, 8));
+        AuditSlot full = slot.from(time);
+        assert(full.since() == time);
+        _onlyChanged(word, AuditSlot.unwrap(full), _bits(64, 40));
+        AuditSlot missed = slot.withDue(time);
+        assert(missed.due() == time);
+        _onlyChanged(word, AuditSlot.unwrap(missed), _bits(104, 40));
     }
 
     // ------------------------------------------------------------------ providers
 
-    /// Property: P-10 what is earned and what is free are added to and taken from in their own fields, as long as
+    /// Property: P-12 what is earned and what is free are added to and taken from in their own fields, as long as
     /// neither sum reaches 2^96 (the market never holds that much).
-    function check_P10_providerSlotAmounts(uint256 word, uint96 amount, uint96 bond) external pure {
+    function check_P12_providerSlotAmounts(uint256 word, uint96 amount, uint96 bond, bool done)
+        external
+        pure
+    {
         ProviderSlot slot = ProviderSlot.wrap(word);
         uint256 earned = slot.earned();
         uint256 free = slot.free();
@@ -170,27 +210,15 @@ contract SlotsProof is Symbolic {
         }
 
         vm.assume(earned + amount <= MAX && free + bond <= MAX);
-        ProviderSlot richer = slot.plusEarned(amount);
-        assert(richer.earned() == earned + amount);
-        _onlyChanged(word, ProviderSlot.unwrap(richer), _bits(0, 96));
-
         ProviderSlot unlocked = slot.plusFree(bond);
         assert(unlocked.free() == free + bond);
         _onlyChanged(word, ProviderSlot.unwrap(unlocked), _bits(96, 96));
 
-        ProviderSlot rewarded = slot.rewarded(amount, bond);
+        ProviderSlot rewarded = slot.rewarded(amount, bond, done);
         assert(rewarded.earned() == earned + amount && rewarded.free() == free + bond);
         uint256 completed = slot.completed();
-        assert(rewarded.completed() == (completed == type(uint32).max ? completed : completed + 1));
+        uint256 expected = !done || completed == type(uint32).max ? completed : completed + 1;
+        assert(rewarded.completed() == expected);
         assert(ProviderSlot.unwrap(rewarded) >> 224 == word >> 224);
-    }
-
-    // ------------------------------------------------------------------ seals
-
-    /// Property: a seal holds the stake, the two times and the highest 80 bits of the seed.
-    function check_sealSlot(bytes32 seed, uint96 stake, uint40 postedAt, uint40 time) external pure {
-        SealSlot slot = SealSlots.sealed_(seed, stake, postedAt, time);
-        assert(slot.totalStake() == stake && slot.sealedAt() == time && slot.postedAt() == postedAt);
-        assert(uint256(slot.seed()) == uint256(seed) >> 176);
     }
 }

@@ -24,8 +24,8 @@ contract TreeProof is Symbolic {
         }
     }
 
-    /// Property: P-12 one root opens to at most one digest for a task, by whatever two proofs.
-    function check_P12_oneDigestPerTask(
+    /// Property: P-13 one root opens to at most one digest for a task, by whatever two proofs.
+    function check_P13_oneDigestPerTask(
         bytes32 root,
         uint32 first,
         uint32 count,
@@ -44,8 +44,8 @@ contract TreeProof is Symbolic {
         }
     }
 
-    /// Property: P-12 a root opens only to tasks of its lease, and only by proofs of the right length.
-    function check_P12_onlyItsOwnTasks(
+    /// Property: P-13 a root opens only to tasks of its lease, and only by proofs of the right length.
+    function check_P13_onlyItsOwnTasks(
         bytes32 root,
         uint32 first,
         uint32 count,

@@ -6,7 +6,11 @@ import {OddVerifier} from "../helpers/Verifiers.sol";
 import {IMarket} from "piecework/IMarket.sol";
 import {IVerifier} from "piecework/IVerifier.sol";
 
-/// `prove`, and what a verifier that means ill can do.
+/// `prove`, by the holder or its operator, while `t <= since + runWindow`; and what a malicious verifier can do.
+///
+/// If the verifier answers with its selector within 5,000,000 gas: Settled (Proven), with the events of `submit`. Refused, in this
+/// order: `NotOperator`, `WrongMode`, `JobUnknown`, `WrongPhase`, `WrongRound`, `NotHolder`, `NoVerifier`, `ZeroRoot`, `TooLate`,
+/// `NotEnoughGas`, `ProofRejected`.
 contract ProofsTest is Base {
     bytes private constant PROOF = "a proof";
     uint256 private constant NEEDED = uint256(5_000_000) * 64 / 63 + 5000;
@@ -19,15 +23,15 @@ contract ProofsTest is Base {
         super.setUp();
         verifier = new OddVerifier();
         job = aJob();
-        job.terms.verifier = address(verifier);
+        job.assurance.verifier = address(verifier);
         jobId = post(job);
         claim(job, alice, 4);
-        verifier.expect(abi.encodeCall(IVerifier.verify, (job, jobId, 0, 4, alice, ROOT, MANIFEST, PROOF)));
+        verifier.expect(abi.encodeCall(IVerifier.verify, (job, jobId, 0, 4, alice, ROOT, DIGESTS, PROOF)));
     }
 
     function _prove(address who) private {
         vm.prank(who);
-        market.prove(job, 0, alice, ROOT, MANIFEST, PROOF);
+        market.prove(job, 0, 1, alice, ROOT, DIGESTS, PROOF);
     }
 
     function _rejected() private {
@@ -37,77 +41,79 @@ contract ProofsTest is Base {
         assertEq(market.leaseOf(jobId, 0).root, 0);
     }
 
-    function test_prove() public {
+    function test_prove_confirmed_settles() public {
         vm.warp(time() + 500); // half way up the ramp, but the price is that of the claim
         vm.expectEmit(address(market));
-        emit IMarket.Submitted(jobId, 0, alice, ROOT, MANIFEST);
+        emit IMarket.Submitted(jobId, 0, alice, 1, ROOT, DIGESTS, 0);
         vm.expectEmit(address(market));
-        emit IMarket.Settled(jobId, 0, IMarket.How.Proven, 3.9e18, 0.1e18, 4e18);
+        emit IMarket.Settled(jobId, 0, IMarket.Grade.Proven, 3.9e18, 0.1e18, 0, 4e18);
         _prove(operator);
-        (bytes32 root, uint32 count, IMarket.How how) = market.resultRoot(jobId, 0);
+        (bytes32 root, uint32 count, IMarket.Grade grade) = market.resultRoot(jobId, 0);
         assertEq(root, ROOT);
         assertEq(count, 4);
-        assertEq(uint8(how), uint8(IMarket.How.Proven));
+        assertEq(uint8(grade), uint8(IMarket.Grade.Proven));
         assertEq(market.balanceOf(alice), 3.9e18);
         assertEq(market.balanceOf(treasury), 0.1e18);
         assertEq(market.balanceOf(client), 984 * UNIT);
         assertProvider(alice, 100 * UNIT, 100 * UNIT, 1, 0);
-        assertEq(market.leaseOf(jobId, 0).submittedAt, time());
+        assertGrade(jobId, 0, IMarket.Grade.Proven);
+        assertEq(market.leaseOf(jobId, 0).point, 0);
     }
 
     /// The verifier is asked about exactly this: each argument, as it is.
-    function test_prove_theQuestion() public {
+    function test_prove_otherQuestion_isRejected() public {
         vm.startPrank(alice);
         bytes memory rejected =
             abi.encodeWithSelector(IMarket.ProofRejected.selector, jobId, 0, address(verifier));
         vm.expectRevert(rejected);
-        market.prove(job, 0, alice, keccak256("other"), MANIFEST, PROOF);
+        market.prove(job, 0, 1, alice, keccak256("other"), DIGESTS, PROOF);
         vm.expectRevert(rejected);
-        market.prove(job, 0, alice, ROOT, keccak256("other"), PROOF);
+        market.prove(job, 0, 1, alice, ROOT, keccak256("other"), PROOF);
         vm.expectRevert(rejected);
-        market.prove(job, 0, alice, ROOT, MANIFEST, "another proof");
+        market.prove(job, 0, 1, alice, ROOT, DIGESTS, "another proof");
         vm.expectRevert(rejected);
-        market.prove(job, 0, alice, ROOT, MANIFEST, "");
+        market.prove(job, 0, 1, alice, ROOT, DIGESTS, "");
         vm.stopPrank();
         uint32 second = claim(job, alice, 4);
         vm.expectRevert(
             abi.encodeWithSelector(IMarket.ProofRejected.selector, jobId, second, address(verifier))
         );
         vm.prank(alice);
-        market.prove(job, second, alice, ROOT, MANIFEST, PROOF);
+        market.prove(job, second, 1, alice, ROOT, DIGESTS, PROOF);
         _prove(alice);
     }
 
-    function test_prove_once() public {
+    function test_prove_twice_reverts() public {
         _prove(alice);
         vm.expectRevert(abi.encodeWithSelector(IMarket.WrongPhase.selector, jobId, 0, IMarket.Phase.Settled));
         _prove(alice);
     }
 
-    function test_prove_reverts() public {
+    function test_prove_badArguments_revert() public {
         vm.expectRevert(abi.encodeWithSelector(IMarket.NotOperator.selector, alice, anyone));
         _prove(anyone);
         vm.startPrank(bob);
         vm.expectRevert(abi.encodeWithSelector(IMarket.NotHolder.selector, jobId, 0, bob));
-        market.prove(job, 0, bob, ROOT, MANIFEST, PROOF);
+        market.prove(job, 0, 1, bob, ROOT, DIGESTS, PROOF);
         vm.stopPrank();
         vm.startPrank(alice);
         vm.expectRevert(IMarket.ZeroRoot.selector);
-        market.prove(job, 0, alice, 0, MANIFEST, PROOF);
+        market.prove(job, 0, 1, alice, 0, DIGESTS, PROOF);
         vm.expectRevert(abi.encodeWithSelector(IMarket.WrongPhase.selector, jobId, 1, IMarket.Phase.None));
-        market.prove(job, 1, alice, ROOT, MANIFEST, PROOF);
+        market.prove(job, 1, 1, alice, ROOT, DIGESTS, PROOF);
         job.terms.nonce = 8;
         vm.expectRevert(abi.encodeWithSelector(IMarket.JobUnknown.selector, market.hashJob(job)));
-        market.prove(job, 0, alice, ROOT, MANIFEST, PROOF);
+        market.prove(job, 0, 1, alice, ROOT, DIGESTS, PROOF);
         vm.stopPrank();
-        job.terms.verifier = address(0);
+        job.assurance.verifier = address(0);
         bytes32 other = post(job);
         claim(job, alice, 4);
         vm.expectRevert(abi.encodeWithSelector(IMarket.NoVerifier.selector, other));
         _prove(alice);
     }
 
-    function test_prove_deadline() public {
+    /// P-34
+    function test_prove_deadline_isExact() public {
         uint64 deadline = time() + 800;
         vm.warp(deadline + 1);
         vm.expectRevert(abi.encodeWithSelector(IMarket.TooLate.selector, deadline, deadline + 1));
@@ -116,28 +122,30 @@ contract ProofsTest is Base {
         _prove(alice);
     }
 
-    /// Results of such a job come with a proof, or not at all.
-    function test_submit_needsProof() public {
+    /// P-33: results of such a job come with a proof, or not at all.
+    function test_submit_jobWithVerifier_reverts() public {
         vm.expectRevert(abi.encodeWithSelector(IMarket.NeedsProof.selector, jobId, address(verifier)));
-        submit(job, alice, 0);
-        vm.expectRevert(abi.encodeWithSelector(IMarket.WrongPhase.selector, jobId, 0, IMarket.Phase.Running));
-        vm.prank(client);
-        market.accept(job, 0, ROOT);
+        vm.prank(alice);
+        market.submit(job, 0, 1, alice, ROOT, DIGESTS);
+        assertPhase(jobId, 0, IMarket.Phase.Running);
     }
 
-    function test_prove_afterATakeover() public {
+    function test_prove_afterTakeover_isOfNewHolder() public {
         vm.warp(time() + 801);
         vm.prank(bob);
         market.takeover(job, bob, 0);
-        vm.expectRevert(abi.encodeWithSelector(IMarket.NotHolder.selector, jobId, 0, alice));
+        vm.expectRevert(abi.encodeWithSelector(IMarket.WrongRound.selector, jobId, 0, 2, 0));
         _prove(alice);
+        vm.expectRevert(abi.encodeWithSelector(IMarket.NotHolder.selector, jobId, 0, alice));
+        vm.prank(alice);
+        market.prove(job, 0, 2, alice, ROOT, DIGESTS, PROOF);
         verifier.behave(OddVerifier.Manner.Yes);
         vm.prank(bob);
-        market.prove(job, 0, bob, ROOT, MANIFEST, PROOF);
+        market.prove(job, 0, 2, bob, ROOT, DIGESTS, PROOF);
         assertEq(market.providerOf(bob).completed, 1);
     }
 
-    function test_verifier_thatSaysNo() public {
+    function test_verifier_thatSaysNo_settlesNothing() public {
         OddVerifier.Manner[9] memory manners = [
             OddVerifier.Manner.No,
             OddVerifier.Manner.Reverts,
@@ -159,26 +167,25 @@ contract ProofsTest is Base {
         market.expire(job, 0);
         vm.prank(client);
         market.cancel(job);
-        uint32[] memory firsts = new uint32[](1);
-        market.close(job, firsts);
+        close(job, 0);
         assertEq(market.balanceOf(client), 1000 * UNIT);
     }
 
-    function test_verifier_withoutCode() public {
-        job.terms.verifier = anyone;
+    function test_verifier_withoutCode_confirmsNothing() public {
+        job.assurance.verifier = anyone;
         jobId = post(job);
         claim(job, alice, 4);
         vm.expectRevert(abi.encodeWithSelector(IMarket.ProofRejected.selector, jobId, 0, anyone));
         _prove(alice);
-        job.terms.verifier = address(4); // the precompile that answers with its input
+        job.assurance.verifier = address(4); // the precompile that answers with its input
         jobId = post(job);
         claim(job, alice, 4);
         vm.expectRevert(abi.encodeWithSelector(IMarket.ProofRejected.selector, jobId, 0, address(4)));
         _prove(alice);
     }
 
-    /// It can spend its allowance, and no more, however much there is, and whatever it answers.
-    function test_verifier_costsNoMoreThanItsAllowance() public {
+    /// P-33: it can spend its allowance and no more, however much gas there is, and whatever it answers.
+    function test_verifier_badAnswers_costItsAllowanceAtMost() public {
         verifier.behave(OddVerifier.Manner.BurnsGas);
         uint256 before = gasleft();
         _rejected();
@@ -197,19 +204,17 @@ contract ProofsTest is Base {
     function _needsGas(uint256 gas_) private returns (bool) {
         vm.prank(alice);
         (bool ok, bytes memory answer) = address(market).call{gas: gas_}(
-            abi.encodeCall(IMarket.prove, (job, 0, alice, ROOT, MANIFEST, PROOF))
+            abi.encodeCall(IMarket.prove, (job, 0, 1, alice, ROOT, DIGESTS, PROOF))
         );
         if (ok) return false;
         assertEq(
-            answer,
-            abi.encodeWithSelector(IMarket.VerifierNeedsGas.selector, NEEDED),
-            "rejected for want of gas"
+            answer, abi.encodeWithSelector(IMarket.NotEnoughGas.selector, NEEDED), "rejected for want of gas"
         );
         return true;
     }
 
     /// At no gas limit is the verifier asked with less than its allowance.
-    function test_verifier_cannotBeStarved() public {
+    function test_verifier_littleGas_cannotStarveIt() public {
         verifier.behave(OddVerifier.Manner.WantsGas);
         (uint256 low, uint256 high) = (200_000, 6_000_000);
         while (high - low > 1) {
@@ -228,18 +233,22 @@ contract ProofsTest is Base {
         }
     }
 
-    /// It is asked by `staticcall`: it changes nothing meanwhile, not even as a party to the job.
-    function test_verifier_thatReenters() public {
-        IMarket.Job memory other = aJob();
+    /// P-33: the market asks it by `staticcall`: it changes nothing meanwhile, not even as a party to the job.
+    function test_verifier_thatReenters_fails() public {
+        IMarket.Job memory other = auditedJob(1);
         post(other);
         claim(other, bob, 4);
         submit(other, bob, 0);
-        vm.warp(time() + 601);
+        vm.warp(time() + 7201);
+        job.terms.nonce = 8; // one whose time is not over
+        job.timing.closesAt = time() + 1;
+        jobId = post(job);
+        claim(job, alice, 4);
         bytes[4] memory tries = [
-            abi.encodeCall(IMarket.finalize, (other, 0)), // anyone's right
+            abi.encodeCall(IMarket.finalize, (other, list(0))), // anyone's right
             abi.encodeCall(IMarket.revoke, (1)),
             abi.encodeCall(IMarket.setProfile, (0, 0, "")),
-            abi.encodeCall(IMarket.prove, (job, 0, alice, ROOT, MANIFEST, PROOF))
+            abi.encodeCall(IMarket.prove, (job, 0, 1, alice, ROOT, DIGESTS, PROOF))
         ];
         for (uint256 i; i < tries.length; ++i) {
             verifier.reenter(address(market), tries[i]);
@@ -250,7 +259,7 @@ contract ProofsTest is Base {
     }
 
     /// While the verifier is asked, there is no final result: it cannot confirm itself.
-    function test_verifier_seesNoResult() public {
+    function test_verifier_whileAsked_seesNoResult() public {
         verifier.behave(OddVerifier.Manner.ReadsResult);
         _prove(alice);
     }

@@ -1,277 +1,270 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.34;
 
-// Amounts and times of tests are small.
-// forge-lint: disable-start(unsafe-typecast)
-
 import {RedundantBase} from "../helpers/RedundantBase.sol";
 import {IMarket} from "piecework/IMarket.sol";
 
-/// Who is drawn, and from when: the market against PROTOCOL's inequality, written here a second time.
+/// Who is drawn for a redundant lease, and from when on: `from = start + k * step`, k the least of 0 to 4 with
+/// `uint128(hash) * total < weight * N << (k + 128)`; never if there is none.
+///
+/// | part   | is                                                                                          |
+/// | ------ | ------------------------------------------------------------------------------------------- |
+/// | start  | the latest of opensAt, the nominal time of the point, and the opening of the lease           |
+/// | step   | the greater of 60 s and a quarter of runWindow                                              |
+/// | weight | the lesser of its stake now and a stake age before `post`; total: the same of all stake      |
+///
+/// `mini` has 10 of 610 of all stake: three seats give it 3/61, and sixteen times that is less than one.
 contract RedundantDrawTest is RedundantBase {
-    uint256 private constant NEVER = type(uint64).max;
+    uint256 private constant MINI = 10 * uint256(UNIT);
+    uint256 private constant ALL = 610 * uint256(UNIT);
+    address private mini = makeAddr("mini");
 
-    /// Without a bond: what counts here is the stake alone.
-    function redundantJob(uint8 replicas, uint8 quorum)
-        internal
-        view
-        override
-        returns (IMarket.Job memory made)
-    {
-        made = super.redundantJob(replicas, quorum);
-        made.price.bond = 0;
+    function setUp() public override {
+        super.setUp();
+        stakeOf(mini, uint128(MINI));
+        enrol(mini);
+        vm.warp(time() + 1 days);
+        postThis(redundantJob(3, 2));
     }
 
-    /// From when `who` can take a seat: H / 2^64 < weight / total * N * 2^k, with 64 bits of the hash.
-    function _drawnFrom(uint32 first, uint256 round_, address who, uint256 start)
+    /// A seed with which `mini` is drawn at step `k` of its draw for lease 0 in the present round.
+    function _seedFor(uint256 k) private view returns (bytes32 seed) {
+        for (uint256 i;; ++i) {
+            seed = keccak256(abi.encode("draw", i));
+            if (stepOf(ticketOf(seed, LEASE, 0, 0, mini), MINI, ALL, 3, 4) == k) return seed;
+        }
+    }
+
+    function _point() private view returns (uint64) {
+        return market.jobOf(jobId).point;
+    }
+
+    function _nominal() private view returns (uint64) {
+        return beacon.timeOf(_point());
+    }
+
+    /// `mini` takes a seat of the lease from this second on, and not before.
+    function _assertDrawnFrom(uint32 first, uint64 from) private {
+        vm.warp(from - 1);
+        vm.expectRevert(notDrawn(first, mini, from));
+        join(first, mini);
+        vm.expectRevert(notDrawn(first, mini, from));
+        commit(first, mini, ROOT);
+        vm.warp(from);
+        join(first, mini);
+    }
+
+    // ------------------------------------------------------------------ steps
+
+    function test_draw_atEachStep() public {
+        for (uint64 k; k <= 4; ++k) {
+            uint256 before = vm.snapshotState();
+            publish(_point(), _seedFor(k));
+            _assertDrawnFrom(0, _nominal() + k * STEP);
+            vm.revertToState(before);
+        }
+    }
+
+    function test_draw_growthStopsAtSixteenTimes() public {
+        publish(_point(), _seedFor(NEVER));
+        vm.warp(job.timing.closesAt);
+        vm.expectRevert(notDrawn(0, mini, NEVER));
+        join(0, mini);
+        vm.expectRevert(notDrawn(0, mini, NEVER));
+        commit(0, mini, ROOT);
+    }
+
+    function test_draw_stepIsAtLeastAMinute() public {
+        IMarket.Job memory made = redundantJob(3, 2);
+        made.timing.runWindow = 243;
+        postThis(made);
+        publish(_point(), _seedFor(2));
+        _assertDrawnFrom(0, _nominal() + 120);
+    }
+
+    function test_draw_stepIsAQuarterOfTheRunWindow() public {
+        IMarket.Job memory made = redundantJob(3, 2);
+        made.timing.runWindow = 247;
+        postThis(made);
+        publish(_point(), _seedFor(2));
+        _assertDrawnFrom(0, _nominal() + 122);
+    }
+
+    /// More seats draw more providers.
+    function testFuzz_draw_ofEverybody(bytes32 seed, uint256 seats, uint256 wait) public {
+        // forge-lint: disable-next-line(unsafe-typecast)
+        uint8 replicas = uint8(bound(seats, 2, 15));
+        postThis(redundantJob(replicas, replicas));
+        publish(_point(), seed == 0 ? SEED : seed);
+        bytes32 used = beacon.seed(_point());
+        quick = true;
+        vm.warp(_nominal() + bound(wait, 0, 5 * STEP));
+        for (uint256 i; i < people.length; ++i) {
+            address who = people[i];
+            uint256 stake = market.providerOf(who).stake;
+            uint256 k = stepOf(ticketOf(used, LEASE, 0, 0, who), stake, ALL, replicas, 4);
+            uint256 from = k == NEVER ? NEVER : _nominal() + k * STEP;
+            uint256 before = vm.snapshotState();
+            if (time() < from) vm.expectRevert(notDrawn(0, who, from));
+            join(0, who);
+            vm.revertToState(before);
+        }
+    }
+
+    // ------------------------------------------------------------------ the start
+
+    /// Whoever publishes late, or early, gains nothing.
+    function test_draw_startsAtTheNominalTime() public {
+        bytes32 seed = _seedFor(1);
+        uint64 nominal = _nominal();
+        uint256 before = vm.snapshotState();
+        vm.warp(nominal + STEP);
+        publish(_point(), seed);
+        join(0, mini);
+        vm.revertToState(before);
+        uint256 height = _point() & 0xffffff;
+        vm.roll(height + 1);
+        vm.setBlockhash(height, seed);
+        beacon.keep(_point());
+        assertLt(time(), nominal);
+        _assertDrawnFrom(0, nominal + STEP);
+    }
+
+    function test_draw_startsNotBeforeTheJobOpens() public {
+        IMarket.Job memory made = redundantJob(3, 2);
+        made.timing.opensAt = time() + 5000;
+        postThis(made);
+        publish(_point(), _seedFor(3));
+        vm.warp(made.timing.opensAt);
+        _assertDrawnFrom(0, made.timing.opensAt + 3 * STEP);
+    }
+
+    function test_draw_startsNotBeforeTheLeaseOpens() public {
+        bytes32 seed;
+        for (uint256 i; seed == 0; ++i) {
+            bytes32 one = keccak256(abi.encode("of lease 4", i));
+            if (stepOf(ticketOf(one, LEASE, 4, 0, mini), MINI, ALL, 3, 4) == 2) seed = one;
+        }
+        publish(_point(), seed);
+        vm.warp(_nominal() + 4 * STEP);
+        join(0, alice);
+        vm.warp(time() + 55);
+        join(0, bob);
+        _assertDrawnFrom(4, time() + 2 * STEP);
+    }
+
+    /// A later round has its own point, at which its growth starts, and its own draw of the same stake.
+    function test_draw_ofALaterRound() public {
+        IMarket.Job memory made = redundantJob(3, 2);
+        made.timing.closesAt = time() + 30 days;
+        postThis(made);
+        stakeOf(anyone, STAKE);
+        numbers[anyone] = numberOf(anyone);
+        publish(_point(), SEED);
+        vm.warp(_nominal() + 1 days); // the new stake is old enough by now, but was not at `post`
+        join(0, alice);
+        join(0, bob);
+        vm.warp(commitBy(0) + 1);
+        settle(0, panel(named(alice), named(bob)));
+        round = 2;
+        uint64 point = lease(0).point;
+        assertEq(beacon.timeOf(point), time() + 60);
+        uint256 all = ALL - 2 * BOND / 10; // alice and bob were late
+        bytes32 seed;
+        for (uint256 i; seed == 0; ++i) {
+            bytes32 one = keccak256(abi.encode("round 2", i));
+            if (stepOf(ticketOf(one, LEASE, 0, 0, mini), MINI, all, 3, 4) == 1) seed = one;
+        }
+        publish(point, seed);
+        vm.expectRevert(notDrawn(0, anyone, NEVER));
+        join(0, anyone);
+        _assertDrawnFrom(0, beacon.timeOf(point) + STEP);
+    }
+
+    // ------------------------------------------------------------------ the weights
+
+    function test_draw_needsStakeOfTheAge() public {
+        address late = makeAddr("late");
+        stakeOf(late, STAKE);
+        enrol(late);
+        vm.warp(time() + 1 days - 1);
+        postThis(redundantJob(3, 2));
+        awaken(0);
+        vm.expectRevert(notDrawn(0, late, NEVER));
+        join(0, late);
+        assertEq(market.weightAt(late, market.jobOf(jobId).postedAt - 1 days), 0);
+    }
+
+    function test_draw_ofStakeOfExactlyTheAge() public {
+        address late = makeAddr("late");
+        stakeOf(late, STAKE);
+        enrol(late);
+        vm.warp(time() + 1 days);
+        postThis(redundantJob(3, 2));
+        awaken(0);
+        join(0, late);
+        assertEq(market.weightAt(late, market.jobOf(jobId).postedAt - 1 days), STAKE);
+    }
+
+    /// A seed with which `mini` is drawn at step `k` if it weighs `weight` of `total`, and at `other` if its stake and all
+    /// stake are what they were at `post`.
+    function _seedBetween(uint256 k, uint256 weight, uint256 total, uint256 other)
         private
         view
-        returns (uint256)
+        returns (bytes32 seed)
     {
-        (bytes32 seed, uint128 total,) = market.sealOf(jobId);
-        bytes32 seats = keccak256(abi.encode(jobId, uint256(first), round_, uint256(0)));
-        uint256 lot = uint256(keccak256(abi.encode(seed, seats, who))) / 2 ** 192;
-        uint256 weight = market.providerOf(who).stake;
-        for (uint256 k; k <= 64; ++k) {
-            if (lot * total < weight * job.terms.replicas * 2 ** (64 + k)) return start + 15 * k;
+        for (uint256 i;; ++i) {
+            seed = keccak256(abi.encode("between", i));
+            uint256 ticket = ticketOf(seed, LEASE, 0, 0, mini);
+            bool fits = stepOf(ticket, weight, total, 3, 4) == k;
+            if (fits && stepOf(ticket, MINI, ALL, 3, 4) == other) return seed;
         }
-        return NEVER;
     }
 
-    function _notDrawn(uint32 first, address who, uint256 from) private {
-        vm.expectRevert(
-            // forge-lint: disable-next-line(unsafe-typecast)
-            abi.encodeWithSelector(IMarket.NotDrawn.selector, jobId, first, who, uint64(from))
-        );
-        vm.prank(who);
-        market.join(job, first, round, who);
+    /// Stake that comes after `post` neither helps its owner nor makes the others' shares smaller.
+    function test_draw_countsNoNewStake() public {
+        bytes32 seed = _seedBetween(1, 2 * MINI, ALL + MINI, 2);
+        stakeOf(mini, uint128(MINI));
+        stakeOf(anyone, 1000 * UNIT);
+        numbers[anyone] = numberOf(anyone);
+        publish(_point(), seed);
+        _assertDrawnFrom(0, _nominal() + 2 * STEP);
     }
 
-    /// Not a second before `from`, and then.
-    function _drawn(uint32 first, address who, uint256 from) private {
-        uint256 before = vm.snapshotState();
-        vm.warp(from - 1);
-        _notDrawn(first, who, from);
-        vm.warp(from);
-        _join(first, who);
-        vm.revertToState(before);
+    /// Stake that left after `post` counts no longer.
+    function test_draw_countsNoStakeThatLeft() public {
+        IMarket.Job memory made = redundantJob(3, 2);
+        made.price.bond = UNIT / 10;
+        postThis(made);
+        bytes32 seed = _seedBetween(3, MINI / 2, ALL - MINI / 2, 2);
+        vm.prank(mini);
+        market.unstake(mini, uint128(MINI / 2));
+        publish(_point(), seed);
+        _assertDrawnFrom(0, _nominal() + 3 * STEP);
     }
 
-    /// Stakes for `count` addresses, long enough ago for a new job.
-    function _stakers(uint256 count, uint128 amount) private returns (address[] memory all) {
-        all = new address[](count);
-        for (uint256 i; i < count; ++i) {
-            // forge-lint: disable-next-line(unsafe-typecast)
-            all[i] = address(uint160(0xb000 + i));
-            stakeOf(all[i], amount * uint128(1 + i % 7));
+    /// When others' stake leaves, the rest is a larger share.
+    function test_draw_countsAllStakeThatIsLeft() public {
+        bytes32 seed = _seedBetween(1, MINI, ALL - 3 * STAKE, 2);
+        address[3] memory leavers = [dave, erin, frank];
+        for (uint256 i; i < 3; ++i) {
+            vm.prank(leavers[i]);
+            market.unstake(leavers[i], STAKE);
         }
-        vm.warp(time() + 1 days);
+        publish(_point(), seed);
+        _assertDrawnFrom(0, _nominal() + STEP);
     }
 
-    /// P-21: by its share of stake, each has its time.
-    function test_P21_draw_byShare() public {
-        address[] memory all = _stakers(30, UNIT / 10);
-        _postRedundant(3, 2);
-        _seal();
-        uint256 start = time();
-        uint256 atOnce;
-        uint256 last;
-        for (uint256 i; i < all.length; ++i) {
-            uint256 from = _drawnFrom(4, 1, all[i], start);
-            if (from == start) ++atOnce;
-            else _drawn(4, all[i], from);
-            if (from > last) last = from;
+    function test_draw_ofNobody() public {
+        address[7] memory all = [alice, bob, carol, dave, erin, frank, mini];
+        for (uint256 i; i < 7; ++i) {
+            uint128 stake = market.providerOf(all[i]).stake;
+            vm.prank(all[i]);
+            market.unstake(all[i], stake);
         }
-        assertLt(atOnce, 5);
-        assertGt(last, start + 5 * 15, "the doublings were needed");
-    }
-
-    /// P-21: who is on the line is not drawn; one unit more, and it is.
-    function test_P21_draw_boundary() public {
-        address whale = makeAddr("whale");
-        stakeOf(whale, 2 ** 70 - 6 * STAKE - 400 * UNIT);
-        address who = makeAddr("who");
-        stakeOf(who, 400 * UNIT);
-        vm.warp(time() + 1 days);
-        // lot * 2^70 = weight * 3 * 2^64 needs a lot that three divides.
-        uint256 lot = 1;
-        bytes32 seed;
-        uint128 total;
-        while (lot % 3 != 0) {
-            vm.warp(time() + 1);
-            _postRedundant(3, 2);
-            _seal();
-            (seed, total,) = market.sealOf(jobId);
-            bytes32 seats = keccak256(abi.encode(jobId, uint256(0), uint256(1), uint256(0)));
-            lot = uint256(keccak256(abi.encode(seed, seats, who))) >> 192;
-        }
-        assertEq(total, 2 ** 70);
-        uint256 weight = lot * 64 / 3;
-        assertGt(weight, 5 * UNIT);
-        vm.prank(who);
-        // forge-lint: disable-next-line(unsafe-typecast)
-        market.unstake(who, uint128(400 * UNIT - weight - 1));
-        uint256 before = vm.snapshotState();
-        _join(0, who);
-        vm.revertToState(before);
-        vm.prank(who);
-        market.unstake(who, 1);
-        _notDrawn(0, who, time() + 15);
-    }
-
-    /// P-21: the weight is the stake of now, against all stake of then.
-    function test_draw_presentStake_sealedTotal() public {
-        uint256 start = time();
-        vm.prank(alice);
-        market.unstake(alice, STAKE - 4 * UNIT);
-        vm.prank(bob);
-        market.unstake(bob, STAKE);
-        uint256 from = _drawnFrom(0, 1, alice, start);
-        (, uint128 total,) = market.sealOf(jobId);
-        assertEq(total, 6 * STAKE);
-        _drawn(0, alice, from);
-        _notDrawn(0, bob, NEVER);
-        vm.warp(time() + 64 * 15);
-        _notDrawn(0, bob, NEVER);
-        // Who never staked has no lot at all.
-        _notDrawn(0, anyone, NEVER);
-    }
-
-    /// P-21: all stake is the smaller of two sums, at `post` and at the seal: what left does not make the shares of
-    /// those who stayed smaller, nor does what came.
-    function test_P21_seal_smallerSum() public {
-        _postRedundant(3, 2);
-        vm.prank(alice);
-        market.unstake(alice, STAKE);
-        _seal();
-        (, uint128 total,) = market.sealOf(jobId);
-        assertEq(total, 5 * STAKE);
-        _postRedundant(3, 2);
-        stakeOf(alice, 7 * STAKE);
-        _seal();
-        (, total,) = market.sealOf(jobId);
-        assertEq(total, 5 * STAKE);
-    }
-
-    /// P-21: stake that last grew less than a day before `post` does not count at all.
-    function test_P21_stakeAge() public {
-        vm.warp(time() + 1 days);
-        stakeOf(alice, 1);
-        vm.warp(time() + 1 days - 1);
-        _postRedundant(3, 2);
-        vm.warp(time() + 100); // the seal comes late: it is `post` that counts
-        _seal();
-        _wait();
-        _notDrawn(0, alice, NEVER);
-        _join(0, bob);
-        uint256 before = vm.snapshotState();
-        vm.warp(job.timing.opensAt + 1);
-        _postRedundant(3, 2);
-        _seal();
-        _wait();
-        _join(0, alice);
-        vm.revertToState(before);
-        // Nor does it in a job posted before: what it adds makes it lose its seat.
-        stakeOf(bob, 1);
-        _notDrawn(4, bob, NEVER);
-    }
-
-    /// Growth begins when the job is open and sealed, and the lease free: whichever comes last.
-    function test_growth_fromTheOpening() public {
-        job.timing.opensAt = time() + 500;
-        jobId = post(job);
-        _seal();
-        vm.warp(time() + 500);
-        _everyOneFrom(0, time());
-    }
-
-    function test_growth_fromTheSeal() public {
-        _postRedundant(3, 2);
-        vm.warp(time() + 500);
-        _seal();
-        _everyOneFrom(0, time());
-    }
-
-    function test_growth_fromTheFreeing() public {
-        _wait();
-        _join(0, alice);
-        vm.warp(commitBy(0) + 5);
-        _settle(0, 0, panelOf(alice));
-        round = 2;
-        _everyOneFrom(0, time());
-    }
-
-    /// Within a round the growth carries on from where it was.
-    function test_growth_withinTheRound() public {
-        uint256 start = time();
-        vm.warp(start + 90);
-        _join(0, alice);
-        _everyOneFrom(0, start);
-    }
-
-    /// Each of five has the time that follows from `start`, whether that is over or to come.
-    function _everyOneFrom(uint32 first, uint256 start) private {
-        address[5] memory all = [bob, carol, dave, erin, frank];
-        uint256 toCome;
-        for (uint256 i; i < 5; ++i) {
-            if (market.providerOf(all[i]).stake == STAKE) {
-                vm.prank(all[i]);
-                market.unstake(all[i], STAKE - UNIT / 100);
-            }
-            uint256 from = _drawnFrom(first, round, all[i], start);
-            if (from > time()) {
-                ++toCome;
-                _drawn(first, all[i], from);
-            } else {
-                uint256 before = vm.snapshotState();
-                _join(first, all[i]);
-                vm.revertToState(before);
-            }
-        }
-        assertGt(toCome, 2, "most are still to be drawn");
-    }
-
-    /// A round's draw is its own: the same addresses have other lots in another lease, and round.
-    function test_draw_isFresh() public view {
-        uint256 start = time();
-        uint256 same;
-        address[6] memory all = [alice, bob, carol, dave, erin, frank];
-        for (uint256 i; i < 6; ++i) {
-            if (_drawnFrom(0, 1, all[i], start) == _drawnFrom(4, 1, all[i], start)) ++same;
-            if (_drawnFrom(0, 1, all[i], start) == _drawnFrom(0, 2, all[i], start)) ++same;
-        }
-        assertLt(same, 12);
-    }
-
-    /// Many addresses with half of all stake have half of the seats that are drawn at once: 1.5 of 3, over
-    /// 40 leases 60.
-    function test_draw_manyAddresses() public {
-        address[] memory all = new address[](60);
-        for (uint256 i; i < 60; ++i) {
-            // forge-lint: disable-next-line(unsafe-typecast)
-            all[i] = address(uint160(0xc000 + i));
-            stakeOf(all[i], 10 * UNIT);
-        }
-        vm.warp(time() + 1 days);
-        job = redundantJob(3, 2);
-        job.terms.tasks = 160;
-        (job.price.minPrice, job.price.maxPrice) = (0, 0);
-        jobId = post(job);
-        _seal();
-        uint256 seats;
-        for (uint32 first; first < 160; first += 4) {
-            for (uint256 i; i < 60; ++i) {
-                uint256 before = vm.snapshotState();
-                vm.prank(all[i]);
-                try market.join(job, first, 1, all[i]) {
-                    ++seats;
-                    vm.revertToState(before);
-                } catch (bytes memory error_) {
-                    assertEq(bytes4(error_), IMarket.NotDrawn.selector);
-                }
-            }
-        }
-        assertGt(seats, 45);
-        assertLt(seats, 75);
+        assertEq(market.totalWeightAt(time()), 0);
+        awaken(0);
+        vm.expectRevert(notDrawn(0, alice, NEVER));
+        join(0, alice);
     }
 }

@@ -1,401 +1,331 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.34;
 
-// Amounts and times of tests are small.
-// forge-lint: disable-start(unsafe-typecast)
-
 import {RedundantBase} from "../helpers/RedundantBase.sol";
 import {IMarket} from "piecework/IMarket.sol";
 
-/// seal, join and commit: who, when, and what they change. Everyone is drawn in all of these tests.
+/// join and commit: who takes a seat, of what, when, and when the round begins.
+///
+/// | act      | lease is                          | seat was | becomes   | lease becomes                          |
+/// | -------- | --------------------------------- | -------- | --------- | -------------------------------------- |
+/// | join     | Free (job open), Running in time  | None     | Joined    | Running at the Q-th seat               |
+/// | commit   | the same                          | None     | Committed | the same; Revealing at the N-th commit |
+/// | commit   | the same                          | Joined   | Committed | Revealing at the N-th commit           |
+/// | any      | anything else, or another round   |          |           | refused                                |
 contract RedundantSeatsTest is RedundantBase {
-    uint128 private constant BOND = 4 * UNIT;
-
-    function setUp() public override {
-        super.setUp();
-        _wait();
-    }
-
-    function _expectRevert(bytes memory error_) private {
+    /// Neither act is accepted.
+    function _refused(bytes memory error_, uint32 first, address who) private {
         vm.expectRevert(error_);
+        join(first, who);
+        vm.expectRevert(error_);
+        commit(first, who, ROOT);
     }
 
-    /// Both ways to a seat refuse alike.
-    function _noSeat(uint32 first, address who, bytes memory error_) private {
-        _expectRevert(error_);
-        _join(first, who);
-        bytes32 hash = commitment(first, who, ROOT);
-        _expectRevert(error_);
-        _commitTo(first, who, hash);
+    function _stakeShort(address who, uint256 available, uint256 needed) private pure returns (bytes memory) {
+        return abi.encodeWithSelector(IMarket.InsufficientStake.selector, who, available, needed);
     }
 
-    // ------------------------------------------------------------------ seal
+    // ------------------------------------------------------------------ a seat is taken
 
-    function test_seal() public {
-        _postRedundant(3, 2);
-        vm.roll(block.number + 3);
-        bytes32 hash = keccak256("a block");
-        vm.setBlockhash(block.number - 2, hash);
-        vm.prevrandao(uint256(12_345));
-        bytes32 seed = _seed(hash);
+    function test_join_reservesASeat() public {
         vm.expectEmit(address(market));
-        emit IMarket.Sealed(jobId, seed, 6 * STAKE);
-        vm.prank(anyone);
-        market.seal(job);
-        (bytes32 kept, uint128 stakes, uint64 sealedAt) = market.sealOf(jobId);
-        assertEq(kept, seed);
-        assertEq(stakes, 6 * STAKE);
-        assertEq(sealedAt, time());
-    }
-
-    /// Both the seed block's hash and what the present block adds.
-    function _seed(bytes32 hash) private view returns (bytes32) {
-        return bytes32(uint256(keccak256(abi.encode(hash, block.prevrandao))) >> 176);
-    }
-
-    function test_seal_reverts() public {
-        vm.expectRevert(abi.encodeWithSelector(IMarket.SealedAlready.selector, jobId, 0));
-        market.seal(job);
-        job.terms.nonce++;
-        vm.expectRevert(abi.encodeWithSelector(IMarket.JobUnknown.selector, market.hashJob(job)));
-        market.seal(job);
-        job = aJob();
-        jobId = post(job);
-        vm.roll(block.number + 3);
-        vm.expectRevert(abi.encodeWithSelector(IMarket.WrongMode.selector, jobId, 1));
-        market.seal(job);
-    }
-
-    /// P-25: the seed's block comes after the job's, and is fixed before anyone can use it.
-    function test_seal_notBeforeTheThirdBlock() public {
-        vm.warp(time() + 1);
-        _postRedundant(3, 2);
-        uint256 posted = block.number;
-        for (uint256 i; i < 3; ++i) {
-            vm.roll(posted + i);
-            vm.expectRevert(abi.encodeWithSelector(IMarket.TooEarlyToSeal.selector, posted + 3, posted + i));
-            market.seal(job);
-        }
-        vm.roll(posted + 3);
-        market.seal(job);
-    }
-
-    /// P-25: each 256 blocks one block's hash counts, and is known throughout.
-    function test_seal_movesOnAfter256Blocks() public {
-        uint256[5] memory waits = [uint256(257), 258, 513, 514, 1000];
-        uint256[5] memory seeds = [uint256(1), 257, 257, 513, 769];
-        for (uint256 i; i < 5; ++i) {
-            vm.warp(time() + 1);
-            _postRedundant(3, 2);
-            uint256 posted = block.number;
-            vm.roll(posted + waits[i]);
-            bytes32 hash = keccak256(abi.encode("seed", i));
-            vm.setBlockhash(posted + seeds[i], hash);
-            market.seal(job);
-            (bytes32 seed,,) = market.sealOf(jobId);
-            assertEq(seed, _seed(hash));
-            vm.roll(posted + 2000);
-        }
-    }
-
-    // ------------------------------------------------------------------ join, commit
-
-    function test_join() public {
-        vm.expectEmit(address(market));
-        emit IMarket.Joined(jobId, 4, alice, 1, BOND);
-        _join(4, alice);
-        IMarket.LeaseState memory l = lease(4);
-        assertEq(uint8(l.phase), uint8(IMarket.Phase.Running));
-        assertEq(l.provider, address(0));
-        assertEq(l.round, 1);
+        emit IMarket.Joined(jobId, 0, alice, 1);
+        join(0, alice);
+        assertSeat(0, alice, IMarket.Seat.Joined);
+        assertLease(0, IMarket.Phase.Free, 1, job.timing.opensAt, 1, 0);
+        assertEq(freeOf(alice), STAKE - BOND);
+        IMarket.LeaseState memory l = lease(0);
         assertEq(l.count, 4);
-        assertEq(l.startedAt, time());
-        assertEq(l.seats, 1);
-        assertEq(l.commits, 0);
-        assertSeat(4, alice, IMarket.Seat.Joined);
-        assertHas(alice, STAKE, STAKE - BOND, 0, 0, 0, 0);
+        assertEq(l.origin, market.jobOf(jobId).postedAt);
+        assertEq(l.point, market.jobOf(jobId).point);
+        assertEq(l.opened, 0);
+        assertEq(l.root, 0);
+        assertEq(uint8(l.grade), uint8(IMarket.Grade.None));
     }
 
-    function test_commit_onAFreeSeat() public {
-        bytes32 hash = commitment(0, alice, ROOT);
+    function test_commit_takesASeatAndFillsIt() public {
+        bytes32 hash = committed(0, LEASE, alice, ROOT, DIGESTS);
         vm.expectEmit(address(market));
-        emit IMarket.Committed(jobId, 0, alice, 1, hash, BOND);
-        _commitTo(0, alice, hash);
-        assertEq(lease(0).seats, 1);
-        assertEq(lease(0).commits, 1);
+        emit IMarket.Committed(jobId, 0, alice, 1, hash);
+        commitTo(0, alice, hash);
         assertSeat(0, alice, IMarket.Seat.Committed);
-        assertHas(alice, STAKE, STAKE - BOND, 0, 0, 0, 0);
+        assertLease(0, IMarket.Phase.Free, 1, job.timing.opensAt, 1, 1);
+        assertEq(freeOf(alice), STAKE - BOND);
     }
 
-    function test_commit_onAReservedSeat() public {
-        _join(0, alice);
-        uint64 startedAt = time();
-        vm.warp(time() + 100);
-        bytes32 hash = commitment(0, alice, ROOT);
+    function test_commit_fillsAReservedSeat() public {
+        join(0, alice);
+        bytes32 hash = committed(0, LEASE, alice, ROOT, DIGESTS);
         vm.expectEmit(address(market));
-        emit IMarket.Committed(jobId, 0, alice, 1, hash, 0);
-        _commitTo(0, alice, hash);
-        assertEq(lease(0).seats, 1);
-        assertEq(lease(0).commits, 1);
-        assertEq(lease(0).startedAt, startedAt, "the round began with the first seat");
-        assertHas(alice, STAKE, STAKE - BOND, 0, 0, 0, 0);
+        emit IMarket.Committed(jobId, 0, alice, 1, hash);
+        commitTo(0, alice, hash);
+        assertSeat(0, alice, IMarket.Seat.Committed);
+        assertLease(0, IMarket.Phase.Free, 1, job.timing.opensAt, 1, 1);
+        assertEq(freeOf(alice), STAKE - BOND, "one bond");
     }
 
-    function test_lastCommit_opensTheReveal() public {
-        _commit(0, alice, ROOT);
-        _join(0, bob);
-        _commit(0, carol, ROOT);
-        assertPhase(jobId, 0, IMarket.Phase.Running);
-        assertEq(lease(0).submittedAt, 0);
-        vm.warp(time() + 7);
-        _commit(0, bob, ROOT);
-        assertPhase(jobId, 0, IMarket.Phase.Revealing);
-        assertEq(lease(0).submittedAt, time());
+    function test_commitmentOf_isTheHashOfItsParts() public view {
+        bytes32 hash = market.commitmentOf(jobId, 4, 9, 2, 3, ROOT, DIGESTS, SALT);
+        uint256[3] memory parts = [uint256(4), 9, 2];
+        assertEq(hash, keccak256(abi.encode(jobId, parts, uint256(3), ROOT, DIGESTS, SALT)));
     }
 
-    function test_operatorsAct() public {
-        bytes32 hash = commitment(0, alice, ROOT);
+    function test_seat_onlyOneForAProvider() public {
+        join(0, alice);
+        vm.expectRevert(wrongSeat(0, alice, IMarket.Seat.Joined));
+        join(0, alice);
+        commit(0, alice, ROOT);
+        _refused(wrongSeat(0, alice, IMarket.Seat.Committed), 0, alice);
+    }
+
+    function test_seat_actsOfTheProviderOrItsOperator() public {
+        bytes memory no = abi.encodeWithSelector(IMarket.NotOperator.selector, bob, operator);
         vm.startPrank(operator);
-        market.join(job, 0, 1, alice);
-        market.commit(job, 0, 1, alice, hash);
-        vm.stopPrank();
-        _commit(0, bob, ROOT);
-        _commit(0, carol, ROOT);
-        vm.prank(operator);
-        market.reveal(job, 0, alice, ROOT, MANIFEST, saltOf(alice), new uint32[](0));
-        assertSeat(0, alice, IMarket.Seat.Revealed);
-    }
-
-    function test_onlyTheProviderOrItsOperators() public {
-        bytes memory error_ = abi.encodeWithSelector(IMarket.NotOperator.selector, bob, operator);
-        vm.startPrank(operator);
-        _expectRevert(error_);
+        vm.expectRevert(no);
         market.join(job, 0, 1, bob);
-        _expectRevert(error_);
+        vm.expectRevert(no);
         market.commit(job, 0, 1, bob, ROOT);
+        market.join(job, 0, 1, alice);
+        market.commit(job, 0, 1, alice, ROOT);
         vm.stopPrank();
+        assertSeat(0, alice, IMarket.Seat.Committed);
+        assertSeat(0, operator, IMarket.Seat.None);
+        assertBooks();
     }
 
-    /// P-22: one seat for a provider, in whatever state it is.
-    function test_oneSeatForAProvider() public {
-        _join(0, alice);
-        _expectRevert(_wrongSeat(alice, IMarket.Seat.Joined));
-        _join(0, alice);
-        _commit(0, alice, ROOT);
-        _noSeat(0, alice, _wrongSeat(alice, IMarket.Seat.Committed));
-        assertEq(lease(0).seats, 1);
-        assertHas(alice, STAKE, STAKE - BOND, 0, 0, 0, 0);
-    }
-
-    function _wrongSeat(address who, IMarket.Seat is_) private view returns (bytes memory) {
-        return abi.encodeWithSelector(IMarket.WrongSeat.selector, jobId, 0, who, is_);
-    }
-
-    /// P-22: a round has as many seats as replicas, and a seat does not reopen.
-    function test_seatsTaken() public {
-        _commit(0, alice, ROOT);
-        _join(0, bob);
-        _join(0, carol);
-        _noSeat(0, dave, abi.encodeWithSelector(IMarket.SeatsTaken.selector, jobId, 0));
-        _commit(0, bob, ROOT);
-        _commit(0, carol, ROOT);
-        _noSeat(
-            0, dave, abi.encodeWithSelector(IMarket.WrongPhase.selector, jobId, 0, IMarket.Phase.Revealing)
-        );
-    }
-
-    function test_noSuchLease() public {
-        uint32[5] memory wrong = [uint32(1), 3, 10, 12, type(uint32).max];
-        for (uint256 i; i < 5; ++i) {
-            _noSeat(wrong[i], alice, abi.encodeWithSelector(IMarket.NoSuchLease.selector, jobId, wrong[i]));
-        }
-    }
-
-    function test_unknownJob() public {
+    function test_seat_ofAJobThatWasPosted() public {
         job.terms.nonce++;
-        jobId = market.hashJob(job);
-        _noSeat(0, alice, abi.encodeWithSelector(IMarket.JobUnknown.selector, jobId));
+        _refused(jobUnknown(market.hashJob(job)), 0, alice);
+        _refused(jobUnknown(market.hashJob(job)), 4, alice);
     }
 
-    function test_optimisticJob() public {
-        job = aJob();
-        jobId = post(job);
-        _noSeat(0, alice, abi.encodeWithSelector(IMarket.WrongMode.selector, jobId, 1));
-    }
-
-    function test_notSealed() public {
-        _postRedundant(3, 2);
-        _noSeat(0, alice, abi.encodeWithSelector(IMarket.NotSealed.selector, jobId, 0));
-    }
-
-    function test_insufficientStake() public {
-        vm.prank(alice);
-        market.unstake(alice, STAKE - 2 * BOND + 1);
-        _join(0, alice);
-        vm.warp(time() + 30 days);
-        job.timing.closesAt += 60 days;
-        jobId = post(job);
-        _seal();
-        vm.warp(time() + 64 * 15);
-        _noSeat(0, alice, abi.encodeWithSelector(IMarket.InsufficientStake.selector, alice, BOND - 1, BOND));
-        vm.prank(bob);
-        market.unstake(bob, STAKE - BOND);
-        _join(0, bob);
-        assertHas(bob, BOND, 0, 0, 0, 0, 0);
-    }
-
-    // ------------------------------------------------------------------ when
-
-    /// P-34: seats and commitments are taken to the last second of the round.
-    function test_commitBy() public {
-        _join(0, alice);
-        _join(4, alice);
-        uint64 deadline = commitBy(0);
-        assertEq(deadline, time() + 60 + 800);
-        vm.warp(deadline);
-        uint256 before = vm.snapshotState();
-        _join(0, bob);
-        _commit(0, alice, ROOT);
-        vm.revertToState(before);
-        vm.warp(deadline + 1);
-        bytes memory late = abi.encodeWithSelector(IMarket.TooLate.selector, deadline, deadline + 1);
-        _noSeat(0, bob, late);
-        _noSeat(0, alice, late);
-    }
-
-    /// A lapsed round is settled before another begins.
-    function test_aLapsedRound_isSettledFirst() public {
-        _join(0, alice);
-        uint64 deadline = commitBy(0);
-        vm.warp(deadline + 10);
-        _noSeat(0, bob, abi.encodeWithSelector(IMarket.TooLate.selector, deadline, deadline + 10));
-        _settle(0, 0, panelOf(alice));
-        _wait();
-        _noSeat(0, bob, abi.encodeWithSelector(IMarket.WrongRound.selector, jobId, 0, 2, 0));
-        round = 2;
-        _join(0, bob);
-        assertEq(lease(0).round, 2);
-        round = 3;
-        _noSeat(0, carol, abi.encodeWithSelector(IMarket.WrongRound.selector, jobId, 0, 2, 0));
-        assertEq(lease(0).seats, 1);
-    }
-
-    function test_opensAtAndClosesAt() public {
-        job.timing.opensAt = time() + 100;
-        job.timing.closesAt = time() + 5000;
-        jobId = post(job);
-        _seal();
-        vm.warp(job.timing.opensAt - 1);
-        _noSeat(
-            0,
-            alice,
-            abi.encodeWithSelector(IMarket.TooEarly.selector, job.timing.opensAt, job.timing.opensAt - 1)
-        );
-        vm.warp(job.timing.closesAt);
-        uint256 before = vm.snapshotState();
-        _join(0, alice);
-        vm.revertToState(before);
-        _commit(0, alice, ROOT);
-        // A round that runs goes to its end, joins included.
-        vm.warp(job.timing.closesAt + 1);
-        _join(0, bob);
-        _commit(0, carol, ROOT);
-        _noSeat(
-            4,
-            alice,
-            abi.encodeWithSelector(IMarket.TooLate.selector, job.timing.closesAt, job.timing.closesAt + 1)
-        );
-    }
-
-    function test_cancel_stopsNewRoundsOnly() public {
-        _join(0, alice);
-        vm.prank(client);
-        market.cancel(job);
-        assertEq(market.balanceOf(client), 940 * UNIT, "close refunds, lease by lease");
-        _commit(0, bob, ROOT);
-        _commit(0, alice, ROOT);
-        _noSeat(4, alice, abi.encodeWithSelector(IMarket.JobIsCancelled.selector, jobId));
-    }
-
-    /// P-07, P-08: what is left of a job that is over goes back, lease by lease, by anyone's hand.
-    function test_close() public {
-        _join(0, alice);
-        uint32[] memory firsts = new uint32[](2);
-        (firsts[0], firsts[1]) = (4, 8);
-        vm.prank(client);
-        market.cancel(job);
-        vm.startPrank(anyone);
-        market.close(job, firsts);
-        assertEq(market.balanceOf(client), 1000 * UNIT - 24 * UNIT);
-        firsts = new uint32[](1);
-        bytes memory running =
-            abi.encodeWithSelector(IMarket.WrongPhase.selector, jobId, 0, IMarket.Phase.Running);
-        vm.warp(commitBy(0) + 1);
-        _expectRevert(running);
-        market.close(job, firsts);
-        market.settle(job, 0, 0, panelOf(alice));
-        market.close(job, firsts);
-        assertEq(market.balanceOf(client), 1000 * UNIT);
-        _expectRevert(abi.encodeWithSelector(IMarket.WrongPhase.selector, jobId, 0, IMarket.Phase.Refunded));
-        market.close(job, firsts);
-        vm.stopPrank();
-        _noSeat(0, bob, abi.encodeWithSelector(IMarket.WrongPhase.selector, jobId, 0, IMarket.Phase.Refunded));
-        assertSolvent(0);
-    }
-
-    function test_tooManyRounds() public {
-        _join(0, alice);
-        vm.warp(commitBy(0) + 1);
-        vm.record();
-        _settle(0, 0, panelOf(alice));
-        (, bytes32[] memory written) = vm.accesses(address(market));
-        bytes32 slot;
-        // The lease's word is the one that is Free (3, bits 32 to 47) in round 1 (bits 48 to 63).
-        for (uint256 i; i < written.length; ++i) {
-            if (uint32(uint256(vm.load(address(market), written[i])) >> 32) == 0x10003) slot = written[i];
+    function test_seat_ofALeaseThatHasOpened() public {
+        uint32[5] memory firsts = [uint32(4), 8, 3, 12, type(uint32).max];
+        for (uint256 i; i < 5; ++i) {
+            _refused(abi.encodeWithSelector(IMarket.NoSuchLease.selector, jobId, firsts[i]), firsts[i], alice);
         }
-        uint256 word = uint256(vm.load(address(market), slot));
-        vm.store(address(market), slot, bytes32(word | uint256(0xffff) << 48));
-        assertEq(lease(0).round, 65_535);
-        _wait();
-        _noSeat(0, bob, abi.encodeWithSelector(IMarket.TooManyRounds.selector, jobId, 0));
-        vm.store(address(market), slot, bytes32(word & ~(uint256(1) << 48) | uint256(0xfffe) << 48));
-        round = 65_535;
-        _join(0, bob);
-        assertEq(lease(0).round, 65_535);
     }
 
-    // ------------------------------------------------------------------ the other kind's calls
+    function test_seat_ofARedundantJobOnly() public {
+        postThis(aJob());
+        claim(job, bob, 4);
+        _refused(abi.encodeWithSelector(IMarket.WrongMode.selector, jobId, 1), 0, alice);
+    }
 
-    /// P-35: who never was a provider has number 0, as the holder of a redundant lease; it holds none.
-    function test_optimisticCalls_leaveRedundantLeasesAlone() public {
-        _join(0, alice);
-        vm.startPrank(anyone);
-        bytes memory error_ = abi.encodeWithSelector(IMarket.NotHolder.selector, jobId, 0, anyone);
-        _expectRevert(error_);
-        market.submit(job, 0, anyone, ROOT, MANIFEST);
-        _expectRevert(error_);
-        market.release(job, 0, anyone);
-        vm.stopPrank();
-        vm.prank(alice);
-        _expectRevert(abi.encodeWithSelector(IMarket.NotHolder.selector, jobId, 0, alice));
-        market.submit(job, 0, alice, ROOT, MANIFEST);
-        bytes memory mode = abi.encodeWithSelector(IMarket.WrongMode.selector, jobId, 3);
-        vm.warp(commitBy(0) + 1);
-        _expectRevert(mode);
-        market.expire(job, 0);
-        vm.startPrank(bob);
-        _expectRevert(mode);
-        market.claim(job, bob, 1);
-        _expectRevert(mode);
-        market.takeover(job, bob, 0);
-        vm.stopPrank();
-        bytes memory phase =
-            abi.encodeWithSelector(IMarket.WrongPhase.selector, jobId, 0, IMarket.Phase.Running);
+    function test_seat_ofThePresentRound() public {
+        round = 2;
+        _refused(wrongRound(0, 1, 0), 0, alice);
+        round = 0;
+        _refused(wrongRound(0, 1, 0), 0, alice);
+        round = 1;
+        spoil(0);
+        awaken(0);
+        round = 1;
+        _refused(wrongRound(0, 2, 0), 0, bob);
+        round = 2;
+        join(0, bob);
+    }
+
+    /// The last round takes nobody: there is no number for the one after it.
+    function test_seat_notInTheLastRound() public {
+        join(0, alice);
+        vm.record();
+        market.leaseOf(jobId, 0);
+        (bytes32[] memory reads,) = vm.accesses(address(market));
+        uint256 word = uint256(vm.load(address(market), reads[0]));
+        assertEq(uint16(word >> 16), 1, "the lease's word, and its round");
+        vm.store(address(market), reads[0], bytes32(word | uint256(0xffff) << 16));
+        round = type(uint16).max;
+        quick = true;
+        _refused(abi.encodeWithSelector(IMarket.TooManyRounds.selector, jobId, 0), 0, bob);
+        vm.store(address(market), reads[0], bytes32((word & ~uint256(0xffff << 16)) | uint256(0xfffe) << 16));
+        round = type(uint16).max - 1;
+        join(0, bob);
+    }
+
+    function test_seats_areN() public {
+        join(0, alice);
+        join(0, bob);
+        join(0, carol);
+        _refused(abi.encodeWithSelector(IMarket.SeatsTaken.selector, jobId, 0), 0, dave);
+    }
+
+    function test_seat_leavesAQuarterOfTheStake() public {
+        IMarket.Job memory made = redundantJob(3, 2);
+        made.price.bond = uint128(STAKE * 3 / 16); // times four: three quarters
+        postThis(made);
+        awaken(0);
+        join(0, alice);
+        assertEq(freeOf(alice), STAKE / 4);
+        made.price.bond += 1;
+        postThis(made);
+        awaken(0);
+        _refused(_stakeShort(bob, STAKE * 3 / 4, STAKE * 3 / 4 + 4), 0, bob);
+        // What is left for leases counts, not what is free.
+        _refused(_stakeShort(alice, 0, STAKE * 3 / 4 + 4), 0, alice);
+    }
+
+    /// The quarter of an odd stake is rounded up.
+    function test_seat_leavesAQuarter_roundedUp() public {
+        address odd = makeAddr("odd");
+        stakeOf(odd, 41);
+        enrol(odd);
+        vm.warp(time() + 1 days);
+        IMarket.Job memory made = redundantJob(3, 2);
+        (made.terms.minLease, made.terms.maxLease) = (1, 1);
+        made.price.bond = 31;
+        // Of 41, 11 stay; alone on the list, `odd` is not drawn but takes its seat.
+        made.terms.providers = keccak256(bytes.concat(keccak256(abi.encode(odd))));
+        market.admit(made.terms.providers, odd, new bytes32[](0));
+        postThis(made);
+        _refused(_stakeShort(odd, 30, 31), 0, odd);
+        made.price.bond = 30;
+        postThis(made);
+        join(0, odd);
+        assertEq(freeOf(odd), 11);
+    }
+
+    function test_seat_notWithoutStake() public {
+        _refused(notDrawn(0, anyone, NEVER), 0, anyone);
+    }
+
+    function test_seat_notBeforeTheSeedIsKnown() public {
+        postThis(redundantJob(3, 2));
+        uint64 point = market.jobOf(jobId).point;
+        _refused(abi.encodeWithSelector(IMarket.SeedUnknown.selector, point), 0, alice);
+        awaken(0);
+        join(0, alice);
+    }
+
+    // ------------------------------------------------------------------ when the job takes seats
+
+    function test_seat_notBeforeTheJobOpens() public {
+        IMarket.Job memory made = redundantJob(3, 2);
+        made.timing.opensAt = time() + 5000;
+        postThis(made);
+        publish(market.jobOf(jobId).point, SEED);
+        vm.warp(job.timing.opensAt - 1);
+        _refused(tooEarly(job.timing.opensAt), 0, alice);
+        vm.warp(job.timing.opensAt + 4 * STEP);
+        join(0, alice);
+    }
+
+    function test_seat_untilTheJobCloses() public {
+        vm.warp(job.timing.closesAt);
+        join(0, alice);
+        vm.warp(job.timing.closesAt + 1);
+        _refused(tooLate(job.timing.closesAt), 0, bob);
+        // A reserved seat of a round that has not begun is not filled either.
+        vm.expectRevert(tooLate(job.timing.closesAt));
+        commit(0, alice, ROOT);
+    }
+
+    function test_seat_untilTheJobIsCancelled() public {
+        join(0, alice);
         vm.prank(client);
-        _expectRevert(phase);
-        market.accept(job, 0, ROOT);
-        _expectRevert(phase);
-        market.finalize(job, 0);
+        market.cancel(job);
+        assertBooks();
+        bytes memory cancelled = abi.encodeWithSelector(IMarket.JobIsCancelled.selector, jobId);
+        _refused(cancelled, 0, bob);
+        vm.expectRevert(cancelled);
+        commit(0, alice, ROOT);
+    }
+
+    /// A round that runs takes seats and commitments until its end, whatever becomes of the job.
+    function test_seat_ofARunningRound_afterTheJobsEnd() public {
+        vm.warp(job.timing.closesAt);
+        join(0, alice);
+        join(0, bob);
+        vm.prank(client);
+        market.cancel(job);
+        vm.warp(time() + 1);
+        commit(0, carol, ROOT);
+        commit(0, bob, ROOT);
+        commit(0, alice, ROOT);
+        assertPhase(jobId, 0, IMarket.Phase.Revealing);
+    }
+
+    // ------------------------------------------------------------------ the round begins
+
+    function test_begin_withTheQuorumsSeat() public {
+        join(0, alice);
+        vm.warp(time() + 100);
+        assertLease(0, IMarket.Phase.Free, 1, job.timing.opensAt, 1, 0);
+        join(0, bob);
+        assertLease(0, IMarket.Phase.Running, 1, time(), 2, 0);
+        uint64 began = time();
+        vm.warp(time() + 100);
+        join(0, carol);
+        assertLease(0, IMarket.Phase.Running, 1, began, 3, 0);
+    }
+
+    function test_begin_withACommitment() public {
+        commit(0, alice, ROOT);
+        commit(0, bob, ROOT);
+        assertLease(0, IMarket.Phase.Running, 1, time(), 2, 2);
+    }
+
+    function test_begin_withThreeOfFive() public {
+        postThis(redundantJob(5, 3));
+        awaken(0);
+        commit(0, alice, ROOT);
+        join(0, bob);
+        assertPhase(jobId, 0, IMarket.Phase.Free);
+        join(0, carol);
+        assertLease(0, IMarket.Phase.Running, 1, time(), 3, 1);
+    }
+
+    /// With two of two the seat that begins the round can be the last commitment.
+    function test_begin_andRevealAtOnce() public {
+        postThis(redundantJob(2, 2));
+        awaken(0);
+        commit(0, alice, ROOT);
+        vm.warp(time() + 7);
+        commit(0, bob, ROOT);
+        assertLease(0, IMarket.Phase.Revealing, 1, time(), 2, 2);
+    }
+
+    function test_reveal_sinceTheLastCommitment() public {
+        join(0, alice);
+        join(0, bob);
+        join(0, carol);
+        commit(0, carol, ROOT);
+        commit(0, alice, ROOT);
+        vm.warp(time() + 300);
+        assertLease(0, IMarket.Phase.Running, 1, time() - 300, 3, 2);
+        commit(0, bob, ROOT);
+        assertLease(0, IMarket.Phase.Revealing, 1, time(), 3, 3);
+    }
+
+    function test_seat_untilCommitBy() public {
+        join(0, alice);
+        join(0, bob);
+        uint64 last = commitBy(0);
+        uint256 before = vm.snapshotState();
+        vm.warp(last);
+        commit(0, alice, ROOT);
+        join(0, carol);
+        vm.revertToState(before);
+        vm.warp(last + 1);
+        _refused(tooLate(last), 0, carol);
+        vm.expectRevert(tooLate(last));
+        commit(0, alice, ROOT);
+    }
+
+    function test_seat_notAfterTheRunningPhase() public {
+        threeCommit(ROOT, ROOT, OTHER);
+        _refused(wrongPhase(0, IMarket.Phase.Revealing), 0, dave);
+        settle(0, three(ROOT, ROOT, OTHER));
+        _refused(wrongPhase(0, IMarket.Phase.Settled), 0, dave);
+        round = 1;
+        awaken(4);
+        commit(4, alice, ROOT);
+        commit(4, bob, OTHER);
+        commit(4, carol, THIRD);
+        settle(4, three(ROOT, OTHER, THIRD));
+        _refused(wrongPhase(4, IMarket.Phase.Void), 4, dave);
+        vm.warp(job.timing.closesAt + 1);
+        close(job, 8);
+        _refused(wrongPhase(8, IMarket.Phase.Refunded), 8, dave);
     }
 }

@@ -6,6 +6,12 @@ import {OddWallet} from "../helpers/Wallets.sol";
 import {IMarket} from "piecework/IMarket.sol";
 
 /// What others do for a client that signed it. Digests come from forge's own EIP-712 encoder.
+///
+/// | act | signed | refused, in this order |
+/// | --- | --- | --- |
+/// | `postFor` | the job | `NonceIsRevoked`, `WrongChain`, `BadSignature`, then as `post` |
+/// | `cancelFor` | `Cancel(jobId)` | `WrongChain`, `BadSignature`, then as `cancel` |
+/// | `revoke` | | never |
 contract SignaturesTest is Typed {
     IMarket.Job private job;
     bytes32 private jobId;
@@ -18,107 +24,24 @@ contract SignaturesTest is Typed {
 
     // ------------------------------------------------------------------ digests
 
-    function _jobDigest(IMarket.Job memory j) private view returns (bytes32) {
-        string memory terms = string.concat(
-            '{"client":"',
-            vm.toString(j.terms.client),
-            '","nonce":',
-            vm.toString(j.terms.nonce),
-            ',"spec":"',
-            vm.toString(j.terms.spec),
-            '","tasks":',
-            vm.toString(j.terms.tasks),
-            ',"maxLease":',
-            vm.toString(j.terms.maxLease)
-        );
-        terms = string.concat(
-            terms,
-            ',"replicas":1,"quorum":1,"providers":"',
-            vm.toString(j.terms.providers),
-            '","verifier":"',
-            vm.toString(j.terms.verifier),
-            '"}'
-        );
-        string memory price = string.concat(
-            '{"minPrice":"',
-            vm.toString(j.price.minPrice),
-            '","maxPrice":"',
-            vm.toString(j.price.maxPrice),
-            '","bond":"',
-            vm.toString(j.price.bond),
-            '","juryFee":"',
-            vm.toString(j.price.juryFee),
-            '"}'
-        );
-        string memory timing = string.concat(
-            '{"opensAt":',
-            vm.toString(j.timing.opensAt),
-            ',"ramp":',
-            vm.toString(j.timing.ramp),
-            ',"closesAt":',
-            vm.toString(j.timing.closesAt),
-            ',"runWindow":',
-            vm.toString(j.timing.runWindow),
-            ',"challengeWindow":',
-            vm.toString(j.timing.challengeWindow),
-            "}"
-        );
-        string memory fields = string.concat(
-            '[{"name":"terms","type":"Terms"},{"name":"price","type":"Price"},{"name":"timing","type":"Timing"}],',
-            '"Terms":[{"name":"client","type":"address"},{"name":"nonce","type":"uint64"},{"name":"spec","type":"bytes32"},',
-            '{"name":"tasks","type":"uint32"},{"name":"maxLease","type":"uint32"},{"name":"replicas","type":"uint8"},',
-            '{"name":"quorum","type":"uint8"},{"name":"providers","type":"bytes32"},{"name":"verifier","type":"address"}],',
-            '"Price":[{"name":"minPrice","type":"uint128"},{"name":"maxPrice","type":"uint128"},',
-            '{"name":"bond","type":"uint128"},{"name":"juryFee","type":"uint128"}],',
-            '"Timing":[{"name":"opensAt","type":"uint64"},{"name":"ramp","type":"uint64"},{"name":"closesAt","type":"uint64"},',
-            '{"name":"runWindow","type":"uint64"},{"name":"challengeWindow","type":"uint64"}]'
-        );
-        string memory message =
-            string.concat('{"terms":', terms, ',"price":', price, ',"timing":', timing, "}");
-        return typed("Piecework", address(market), "Job", fields, message);
-    }
-
-    function _cancelDigest(bytes32 id) private view returns (bytes32) {
-        return typed(
-            "Piecework",
-            address(market),
-            "Cancel",
-            '[{"name":"jobId","type":"bytes32"}]',
-            string.concat('{"jobId":"', vm.toString(id), '"}')
-        );
-    }
-
-    function _acceptDigest(bytes32 id, uint32 first, bytes32 root) private view returns (bytes32) {
-        return typed(
-            "Piecework",
-            address(market),
-            "Accept",
-            '[{"name":"jobId","type":"bytes32"},{"name":"first","type":"uint32"},{"name":"root","type":"bytes32"}]',
-            string.concat(
-                '{"jobId":"',
-                vm.toString(id),
-                '","first":',
-                vm.toString(first),
-                ',"root":"',
-                vm.toString(root),
-                '"}'
-            )
-        );
-    }
-
-    /// A wallet shows the job and signs its id.
-    function test_P06_aJobsDigestIsItsId() public {
-        assertEq(_jobDigest(job), jobId);
+    /// P-16: a wallet shows the job and signs its id.
+    function test_jobDigest_anyJob_isItsId() public {
+        assertEq(jobDigest(job), jobId);
         job.terms.nonce = type(uint64).max;
-        job.terms.verifier = anyone;
+        job.assurance.verifier = anyone;
         job.terms.providers = keccak256("list");
-        assertEq(_jobDigest(job), market.hashJob(job));
+        assertEq(jobDigest(job), market.hashJob(job));
+        job = auditedJob(10_000);
+        job.assurance.refund = true;
+        assertEq(jobDigest(job), market.hashJob(job));
+        job = redundantJob(15, 8);
+        assertEq(jobDigest(job), market.hashJob(job));
     }
 
     // ------------------------------------------------------------------ postFor
 
     function _postSignature() private view returns (bytes memory) {
-        return signed(clientKey, _jobDigest(job));
+        return signed(clientKey, jobDigest(job));
     }
 
     function _refused(bytes memory signature) private {
@@ -127,10 +50,10 @@ contract SignaturesTest is Typed {
         market.postFor{gas: 10_000_000}(job, spec, signature); // a wallet may burn it all
     }
 
-    function test_postFor() public {
+    function test_postFor_signedJob_posts() public {
         bytes memory signature = _postSignature();
         vm.expectEmit(address(market));
-        emit IMarket.Posted(jobId, client, job, FEE, spec);
+        emit IMarket.Posted(jobId, client, job, FEE, 0, spec);
         vm.prank(anyone);
         assertEq(market.postFor(job, spec, signature), jobId);
         assertEq(market.balanceOf(client), 980 * UNIT);
@@ -138,7 +61,8 @@ contract SignaturesTest is Typed {
         assertEq(uint8(market.jobOf(jobId).status), uint8(IMarket.JobStatus.Posted));
     }
 
-    function test_postFor_once() public {
+    /// P-17
+    function test_postFor_twice_reverts() public {
         bytes memory signature = _postSignature();
         market.postFor(job, spec, signature);
         vm.expectRevert(abi.encodeWithSelector(IMarket.JobExists.selector, jobId));
@@ -149,7 +73,7 @@ contract SignaturesTest is Typed {
         market.postFor(job, spec, signature);
     }
 
-    function test_postFor_checksAsPost() public {
+    function test_postFor_badJob_revertsAsPost() public {
         job.terms.tasks = 0;
         bytes memory signature = _postSignature();
         vm.expectRevert(IMarket.NoTasks.selector);
@@ -169,7 +93,7 @@ contract SignaturesTest is Typed {
         market.postFor(job, "other", signature);
     }
 
-    function test_postFor_wrongSigner() public {
+    function test_postFor_wrongSigner_reverts() public {
         (, uint256 other) = makeAddrAndKey("other");
         _refused(signed(other, jobId));
         _refused(""); // the caller's word is not enough
@@ -178,19 +102,25 @@ contract SignaturesTest is Typed {
         market.postFor(job, spec, "");
     }
 
-    function test_postFor_anyOtherField() public {
+    function test_postFor_anyOtherField_reverts() public {
         bytes memory signature = _postSignature();
         job.price.maxPrice -= 1;
         _refused(signature);
         job = aJob();
-        job.timing.challengeWindow = 0;
+        job.timing.runWindow += 1;
+        _refused(signature);
+        job = aJob();
+        job.terms.minLease = 1;
+        _refused(signature);
+        job = aJob();
+        job.assurance.verifier = anyone;
         _refused(signature);
         job = aJob();
         job.terms.client = anyone; // another's money
         _refused(signature);
     }
 
-    function test_postFor_formsOfSignatures() public {
+    function test_postFor_otherFormsOfSignature_revert() public {
         bytes memory signature = _postSignature();
         _refused(malleated(signature));
         _refused(compact(signature)); // ERC-2098: OpenZeppelin takes 65 bytes only
@@ -203,46 +133,42 @@ contract SignaturesTest is Typed {
         market.postFor(job, spec, signature);
     }
 
-    function test_postFor_nobodysMoney() public {
+    function test_postFor_zeroClient_reverts() public {
         job.terms.client = address(0); // what a failed recovery yields
         _refused(new bytes(65));
         _refused(abi.encodePacked(bytes32(uint256(1)), bytes32(uint256(1)), uint8(29)));
     }
 
-    function test_P06_signaturesBindTypeAndMarket() public {
+    /// P-17
+    function test_signature_otherTypeOrMarket_isRefused() public {
         IMarket other = newMarket(address(token), governor, treasury, FEE);
         _refused(signed(clientKey, other.hashJob(job)));
-        _refused(signed(clientKey, _cancelDigest(jobId)));
+        _refused(signed(clientKey, cancelDigest(jobId)));
         market.postFor(job, spec, _postSignature());
         bytes memory signature = _postSignature();
         vm.expectRevert(abi.encodeWithSelector(IMarket.BadSignature.selector, client));
         market.cancelFor(job, signature);
     }
 
-    function test_P06_otherChain() public {
+    /// P-17
+    function test_signature_otherChain_isRefused() public {
         bytes memory post_ = _postSignature();
-        bytes memory cancel = signed(clientKey, _cancelDigest(jobId));
-        bytes memory accept = signed(clientKey, _acceptDigest(jobId, 0, ROOT));
+        bytes memory cancel = signed(clientKey, cancelDigest(jobId));
         uint256 here = block.chainid;
         bytes memory wrong = abi.encodeWithSelector(IMarket.WrongChain.selector, here + 1, here);
         vm.chainId(here + 1);
         vm.expectRevert(wrong);
         market.postFor(job, spec, post_);
-        post(job); // in person it works still
+        post(job); // the client's own call works
         vm.expectRevert(wrong);
         market.cancelFor(job, cancel);
-        claim(job, alice, 1);
-        submit(job, alice, 0);
-        vm.expectRevert(wrong);
-        market.acceptFor(job, 0, accept);
         vm.chainId(here);
-        market.acceptFor(job, 0, accept);
         market.cancelFor(job, cancel);
     }
 
     // ------------------------------------------------------------------ revoke
 
-    function test_revoke() public {
+    function test_revoke_nonce_voidsItsSignatures() public {
         bytes memory signature = _postSignature();
         assertFalse(market.isRevoked(client, 7));
         vm.expectEmit(address(market));
@@ -260,18 +186,37 @@ contract SignaturesTest is Typed {
         market.postFor(job, spec, _postSignature());
     }
 
-    /// Only what is not posted yet is void: the client itself still posts, cancels and accepts with the nonce.
-    function test_revoke_ofSignedPostsOnly() public {
+    /// The nonce is checked first, then the chain, then the signature, then the job.
+    function test_postFor_manyFaults_firstIsNamed() public {
+        job.terms.tasks = 0;
+        uint256 here = block.chainid;
+        vm.prank(client);
+        market.revoke(7);
+        vm.chainId(here + 1);
+        vm.expectRevert(abi.encodeWithSelector(IMarket.NonceIsRevoked.selector, client, 7));
+        market.postFor(job, spec, "");
+        job.terms.nonce = 8;
+        vm.expectRevert(abi.encodeWithSelector(IMarket.WrongChain.selector, here + 1, here));
+        market.postFor(job, spec, "");
+        vm.chainId(here);
+        vm.expectRevert(abi.encodeWithSelector(IMarket.BadSignature.selector, client));
+        market.postFor(job, spec, "");
+        bytes memory signature = _postSignature();
+        vm.expectRevert(IMarket.NoTasks.selector);
+        market.postFor(job, spec, signature);
+    }
+
+    /// Only signed posts are void: the client itself still posts with the nonce, and a signed cancellation still holds.
+    function test_revoke_otherActs_stayValid() public {
         vm.prank(client);
         market.revoke(7);
         post(job);
-        claim(job, alice, 1);
+        claim(job, alice, 2);
         submit(job, alice, 0);
-        market.acceptFor(job, 0, signed(clientKey, _acceptDigest(jobId, 0, ROOT)));
-        market.cancelFor(job, signed(clientKey, _cancelDigest(jobId)));
+        market.cancelFor(job, signed(clientKey, cancelDigest(jobId)));
     }
 
-    function test_revoke_onlyOnesOwn() public {
+    function test_revoke_byStranger_changesNothing() public {
         vm.prank(anyone);
         market.revoke(7);
         market.postFor(job, spec, _postSignature());
@@ -279,12 +224,13 @@ contract SignaturesTest is Typed {
 
     // ------------------------------------------------------------------ cancelFor
 
-    function test_cancelFor() public {
+    function test_cancelFor_signed_cancels() public {
         post(job);
         claim(job, alice, 4);
-        bytes memory signature = signed(clientKey, _cancelDigest(jobId));
+        bytes memory signature = signed(clientKey, cancelDigest(jobId));
         vm.expectEmit(address(market));
         emit IMarket.Cancelled(jobId);
+        vm.expectEmit(address(market));
         emit IMarket.Refunded(jobId, 4, 6, 12 * UNIT);
         vm.prank(anyone);
         market.cancelFor(job, signature);
@@ -293,8 +239,8 @@ contract SignaturesTest is Typed {
         market.cancelFor(job, signature);
     }
 
-    function test_cancelFor_reverts() public {
-        bytes memory signature = signed(clientKey, _cancelDigest(jobId));
+    function test_cancelFor_badSignature_reverts() public {
+        bytes memory signature = signed(clientKey, cancelDigest(jobId));
         vm.expectRevert(abi.encodeWithSelector(IMarket.JobUnknown.selector, jobId));
         market.cancelFor(job, signature);
         post(job);
@@ -309,56 +255,6 @@ contract SignaturesTest is Typed {
         market.cancelFor(job, "");
     }
 
-    // ------------------------------------------------------------------ acceptFor
-
-    function test_acceptFor() public {
-        post(job);
-        claim(job, alice, 4);
-        submit(job, alice, 0);
-        bytes memory signature = signed(clientKey, _acceptDigest(jobId, 0, ROOT));
-        vm.expectEmit(address(market));
-        emit IMarket.Settled(jobId, 0, IMarket.How.Accepted, 3.9e18, 0.1e18, 4e18);
-        vm.prank(anyone);
-        market.acceptFor(job, 0, signature);
-        (bytes32 root,, IMarket.How how) = market.resultRoot(jobId, 0);
-        assertEq(root, ROOT);
-        assertEq(uint8(how), uint8(IMarket.How.Accepted));
-        vm.expectRevert(abi.encodeWithSelector(IMarket.WrongPhase.selector, jobId, 0, IMarket.Phase.Settled));
-        market.acceptFor(job, 0, signature);
-    }
-
-    function test_acceptFor_bindsLeaseAndRoot() public {
-        post(job);
-        bytes memory bad = abi.encodeWithSelector(IMarket.BadSignature.selector, client);
-        bytes memory ofFirst = signed(clientKey, _acceptDigest(jobId, 0, ROOT));
-        bytes memory ofSecond = signed(clientKey, _acceptDigest(jobId, 4, ROOT));
-        bytes memory otherRoot = signed(clientKey, _acceptDigest(jobId, 0, keccak256("other")));
-        claim(job, alice, 4);
-        vm.expectRevert(bad); // signed ahead; nothing is submitted
-        market.acceptFor(job, 0, ofFirst);
-        submit(job, alice, 0);
-        vm.expectRevert(bad);
-        market.acceptFor(job, 0, ofSecond);
-        vm.expectRevert(bad);
-        market.acceptFor(job, 0, otherRoot);
-        vm.expectRevert(bad);
-        market.acceptFor(job, 0, malleated(ofFirst));
-        market.acceptFor(job, 0, ofFirst);
-    }
-
-    /// Nothing that a client could sign accepts a lease that has no result.
-    function test_acceptFor_nothingSubmitted() public {
-        bytes memory ofNothing = signed(clientKey, _acceptDigest(jobId, 0, 0));
-        vm.expectRevert(abi.encodeWithSelector(IMarket.JobUnknown.selector, jobId));
-        market.acceptFor(job, 0, ofNothing);
-        post(job);
-        vm.expectRevert(abi.encodeWithSelector(IMarket.WrongPhase.selector, jobId, 0, IMarket.Phase.None));
-        market.acceptFor(job, 0, ofNothing);
-        claim(job, alice, 4);
-        vm.expectRevert(abi.encodeWithSelector(IMarket.WrongPhase.selector, jobId, 0, IMarket.Phase.Running));
-        market.acceptFor(job, 0, ofNothing);
-    }
-
     // ------------------------------------------------------------------ wallets that are contracts
 
     function _walletJob() private returns (OddWallet odd) {
@@ -368,19 +264,18 @@ contract SignaturesTest is Typed {
         jobId = market.hashJob(job);
     }
 
-    function test_wallet() public {
+    function test_wallet_ofOwner_signs() public {
         OddWallet odd = _walletJob();
         _refused("");
         _refused(signed(clientKey, keccak256("something else")));
         market.postFor(job, spec, signed(clientKey, jobId));
         claim(job, alice, 4);
         submit(job, alice, 0);
-        market.acceptFor(job, 0, signed(clientKey, _acceptDigest(jobId, 0, ROOT)));
-        market.cancelFor(job, signed(clientKey, _cancelDigest(jobId)));
+        market.cancelFor(job, signed(clientKey, cancelDigest(jobId)));
         assertEq(market.balanceOf(address(odd)), 96 * UNIT);
     }
 
-    function test_wallet_thatSaysNo() public {
+    function test_wallet_thatSaysNo_isObeyed() public {
         OddWallet odd = _walletJob();
         bytes memory signature = signed(clientKey, jobId);
         OddWallet.Manner[6] memory manners = [
@@ -400,8 +295,8 @@ contract SignaturesTest is Typed {
         market.postFor(job, spec, "");
     }
 
-    /// One word of the answer is copied: a long one costs the wallet's gas alone.
-    function test_wallet_longAnswer() public {
+    /// The market copies one word of the answer: a long one costs the wallet's gas alone.
+    function test_wallet_longAnswer_costsItsOwnGas() public {
         OddWallet odd = _walletJob();
         odd.behave(OddWallet.Manner.Yes);
         uint256 snapshot = vm.snapshotState();
@@ -415,8 +310,8 @@ contract SignaturesTest is Typed {
         assertLt(before - gasleft(), plain + 60_000); // 100,000 bytes cost the wallet 30,000
     }
 
-    /// A wallet is asked by `staticcall`: what it tries meanwhile fails, what it could do anyway included.
-    function test_wallet_thatReenters() public {
+    /// The market asks a wallet by `staticcall`: what it tries meanwhile fails, also what it may do otherwise.
+    function test_wallet_thatReenters_fails() public {
         OddWallet odd = _walletJob();
         bytes[4] memory tries = [
             abi.encodeCall(IMarket.withdraw, (address(odd), UNIT)),

@@ -7,7 +7,12 @@ import {IMarket} from "piecework/IMarket.sol";
 import {ClientApproval} from "piecework/verifiers/ClientApproval.sol";
 import {Groth16Verifier} from "piecework/verifiers/Groth16Verifier.sol";
 
-/// The shipped verifiers. What a proof of arkworks settles, and what not, is tested in audits/groth16.
+/// The shipped verifiers. audits/groth16 tests what a proof of arkworks settles, and what not.
+///
+/// | verifier | says yes to | bound |
+/// | --- | --- | --- |
+/// | `ClientApproval` | the client's signature, by key or ERC-1271 | chain, contract, jobId, first, root, digestList |
+/// | `Groth16Verifier` | a true proof, in its one encoding | jobId, first, count, root |
 contract VerifiersTest is Typed {
     ClientApproval private approval;
     IMarket.Job private job;
@@ -17,14 +22,14 @@ contract VerifiersTest is Typed {
         super.setUp();
         approval = new ClientApproval();
         job = aJob();
-        job.terms.verifier = address(approval);
+        job.assurance.verifier = address(approval);
         jobId = post(job);
         claim(job, alice, 4);
     }
 
     // ------------------------------------------------------------------ the client's approval
 
-    function _digest(bytes32 id, uint32 first, bytes32 root, bytes32 manifest)
+    function _digest(bytes32 id, uint32 first, bytes32 root, bytes32 digestList)
         private
         view
         returns (bytes32)
@@ -36,17 +41,18 @@ contract VerifiersTest is Typed {
             vm.toString(first),
             ',"root":"',
             vm.toString(root),
-            '","manifest":"',
-            vm.toString(manifest),
+            '","digestList":"',
+            vm.toString(digestList),
             '"}'
         );
         return typed(
             "PieceworkClientApproval",
+            "1",
             address(approval),
             "Approval",
             string.concat(
                 '[{"name":"jobId","type":"bytes32"},{"name":"first","type":"uint32"},',
-                '{"name":"root","type":"bytes32"},{"name":"manifest","type":"bytes32"}]'
+                '{"name":"root","type":"bytes32"},{"name":"digestList","type":"bytes32"}]'
             ),
             message
         );
@@ -54,7 +60,7 @@ contract VerifiersTest is Typed {
 
     function _prove(bytes memory proof) private {
         vm.prank(alice);
-        market.prove(job, 0, alice, ROOT, MANIFEST, proof);
+        market.prove(job, 0, 1, alice, ROOT, DIGESTS, proof);
     }
 
     function _rejected(bytes memory proof) private {
@@ -62,19 +68,19 @@ contract VerifiersTest is Typed {
         _prove(proof);
     }
 
-    function test_approval() public {
-        _prove(signed(clientKey, _digest(jobId, 0, ROOT, MANIFEST)));
-        (,, IMarket.How how) = market.resultRoot(jobId, 0);
-        assertEq(uint8(how), uint8(IMarket.How.Proven));
+    function test_approval_signed_settles() public {
+        _prove(signed(clientKey, _digest(jobId, 0, ROOT, DIGESTS)));
+        (,, IMarket.Grade grade) = market.resultRoot(jobId, 0);
+        assertEq(uint8(grade), uint8(IMarket.Grade.Proven));
     }
 
-    function test_approval_bindsEverything() public {
+    function test_approval_ofAnythingElse_isRejected() public {
         bytes32 other = keccak256("other");
-        _rejected(signed(clientKey, _digest(other, 0, ROOT, MANIFEST)));
-        _rejected(signed(clientKey, _digest(jobId, 4, ROOT, MANIFEST)));
-        _rejected(signed(clientKey, _digest(jobId, 0, other, MANIFEST)));
+        _rejected(signed(clientKey, _digest(other, 0, ROOT, DIGESTS)));
+        _rejected(signed(clientKey, _digest(jobId, 4, ROOT, DIGESTS)));
+        _rejected(signed(clientKey, _digest(jobId, 0, other, DIGESTS)));
         _rejected(signed(clientKey, _digest(jobId, 0, ROOT, other)));
-        bytes32 right = _digest(jobId, 0, ROOT, MANIFEST);
+        bytes32 right = _digest(jobId, 0, ROOT, DIGESTS);
         (, uint256 stranger) = makeAddrAndKey("stranger");
         _rejected(signed(stranger, right));
         _rejected(malleated(signed(clientKey, right)));
@@ -84,18 +90,18 @@ contract VerifiersTest is Typed {
         ClientApproval twin = new ClientApproval();
         ClientApproval first = approval;
         approval = twin;
-        bytes32 foreign = _digest(jobId, 0, ROOT, MANIFEST);
+        bytes32 foreign = _digest(jobId, 0, ROOT, DIGESTS);
         approval = first;
         _rejected(signed(clientKey, foreign));
         uint256 here = block.chainid;
         vm.chainId(here + 1);
-        foreign = _digest(jobId, 0, ROOT, MANIFEST);
+        foreign = _digest(jobId, 0, ROOT, DIGESTS);
         vm.chainId(here);
         _rejected(signed(clientKey, foreign));
         _prove(signed(clientKey, right));
     }
 
-    function test_approval_ofAWallet() public {
+    function test_approval_ofWallet_settles() public {
         OddWallet wallet = new OddWallet(client);
         fund(address(wallet), 100 * UNIT);
         job.terms.client = address(wallet);
@@ -107,7 +113,7 @@ contract VerifiersTest is Typed {
         wallet.behave(OddWallet.Manner.Reverts);
         _rejected("");
         wallet.behave(OddWallet.Manner.Owner);
-        _prove(signed(clientKey, _digest(jobId, 0, ROOT, MANIFEST)));
+        _prove(signed(clientKey, _digest(jobId, 0, ROOT, DIGESTS)));
     }
 
     // ------------------------------------------------------------------ Groth16: keys and encodings
@@ -135,7 +141,7 @@ contract VerifiersTest is Typed {
     }
 
     /// Every point of a key is checked; the error says which one, by its place.
-    function test_groth16_keys() public {
+    function test_groth16_badKey_isRefused() public {
         uint256 p = 0x30644e72e131a029b85045b68181585d97816a916871ca8d3c208c16d87cfd47;
         bytes memory key = abi.encode(_key());
         assertEq(abi.encode(new Groth16Verifier(_key()).verifyingKey()), key);
@@ -175,7 +181,7 @@ contract VerifiersTest is Typed {
         this.deploy{gas: 8_000_000}(key);
     }
 
-    function test_groth16_answers() public {
+    function test_groth16_badProofs_areRejected() public {
         Groth16Verifier verifier = new Groth16Verifier(_key());
         bytes[5] memory proofs = [
             bytes(""),
@@ -185,12 +191,12 @@ contract VerifiersTest is Typed {
             abi.encode(_g1(), _g2(), _g1())
         ];
         for (uint256 i; i < proofs.length; ++i) {
-            assertEq(verifier.verify(job, jobId, 0, 4, alice, ROOT, MANIFEST, proofs[i]), bytes4(0));
+            assertEq(verifier.verify(job, jobId, 0, 4, alice, ROOT, DIGESTS, proofs[i]), bytes4(0));
         }
     }
 
     // ------------------------------------------------------------------ Groth16: proofs that are true
-    // A key whose points are known multiples of the generators opens to whoever knows them: true proofs without a circuit.
+    // A key whose points are known multiples of the generators has true proofs without a circuit.
 
     uint256 private constant P = 0x30644e72e131a029b85045b68181585d97816a916871ca8d3c208c16d87cfd47;
     uint256 private constant ORDER = 0x30644e72e131a029b85045b68181585d2833e84879b9709143e1f593f0000001;
@@ -242,12 +248,12 @@ contract VerifiersTest is Typed {
         view
         returns (bool)
     {
-        bytes4 answer = verifier.verify(job, s.jobId, s.first, s.count, alice, s.root, MANIFEST, proof);
+        bytes4 answer = verifier.verify(job, s.jobId, s.first, s.count, alice, s.root, DIGESTS, proof);
         return answer == verifier.verify.selector;
     }
 
     /// P-20: a proof is of one job, one lease of so many tasks, and one root.
-    function test_groth16_bindsEverything() public {
+    function test_groth16_otherStatement_isRejected() public {
         Groth16Verifier verifier = new Groth16Verifier(_knownKey());
         Statement memory s = Statement(jobId, 8, 4, ROOT);
         bytes memory proof = _proofOf(s, 5);
@@ -264,7 +270,7 @@ contract VerifiersTest is Typed {
     }
 
     /// P-20: a point has one encoding; one at infinity is a point like others.
-    function test_groth16_oneEncoding() public {
+    function test_groth16_otherEncoding_isRejected() public {
         Groth16Verifier verifier = new Groth16Verifier(_knownKey());
         Statement memory s = Statement(jobId, 8, 4, ROOT);
         bytes memory proof = _proofOf(s, 5);

@@ -9,7 +9,7 @@ use crate::chain::ChainError;
 use crate::chain::keys::KeyError;
 use crate::digest::Digest;
 use crate::image::ImageError;
-use crate::market::LevelError;
+use crate::market::{AssuranceError, Deterrence};
 use crate::spec::SpecError;
 
 /// Whatever the market's client can fail with. Unless an error says otherwise, no money moved.
@@ -49,18 +49,26 @@ pub enum Error {
         /// What is wrong with it.
         problem: String,
     },
-    /// What the job asks for its assurance makes no sense.
+    /// No job can have the assurance that was asked for.
     #[error("{0}. Nothing was posted or paid")]
-    Level(#[from] LevelError),
+    Assurance(#[from] AssuranceError),
+    /// Cheating would pay.
+    #[error(
+        "with these audits cheating pays: {deterrence}. Nothing was posted or paid; raise the bond or the chance of an audit, or say that you want it all the same"
+    )]
+    WeakAudits {
+        /// How little a cheat expects to lose.
+        deterrence: Deterrence,
+    },
     /// The job costs more than the client has.
-    #[error("{need} units of {token} are needed, but {account} has {ledger} in its ledger and {wallet} in its own account: {} are missing. Nothing was moved or posted; get more tokens, or ask for fewer tasks or a lower price", need.saturating_sub(ledger.saturating_add(*wallet)))]
+    #[error("{need} units of {token} are needed, but {account} has a balance of {balance} in the market and {wallet} in its own account: {} are missing. Nothing was moved or posted; get more tokens, or ask for fewer tasks or a lower price", need.saturating_sub(balance.saturating_add(*wallet)))]
     InsufficientFunds {
         /// The client.
         account: Address,
         /// Symbol of the token.
         token: String,
-        /// Units in the market's ledger.
-        ledger: u128,
+        /// Units of its balance in the market.
+        balance: u128,
         /// Units in the client's own account.
         wallet: u128,
         /// Units that the job escrows.
@@ -117,37 +125,13 @@ pub enum Error {
         /// Where it stands.
         state: String,
     },
-    /// The provider committed to the digest that its challenger holds for right.
-    #[error(
-        "task {task}: the provider committed to {digest} as well, so there is nothing to challenge. Nothing was sent"
-    )]
-    SameDigest {
-        /// The task.
-        task: u32,
-        /// The digest.
-        digest: Digest,
-    },
-    /// A stored challenge belongs elsewhere.
-    #[error(
-        "the challenge is of job {job_id} on market {market} of chain {chain_id}, not of this one. Nothing was sent"
-    )]
-    OtherJob {
-        /// Its job.
+    /// No jury sits over the lease, and none has.
+    #[error("no jury was drawn for the lease at task {first} of job {job_id}. Nothing was sent")]
+    NoAudit {
+        /// The job.
         job_id: B256,
-        /// Its market.
-        market: Address,
-        /// Its chain.
-        chain_id: u64,
-    },
-    /// A stored challenge that the chain does not know.
-    #[error(
-        "the chain does not know this challenge of task {task} of job {job_id}: it was not sent, or not mined yet"
-    )]
-    NotSent {
-        /// Its job.
-        job_id: B256,
-        /// Its task.
-        task: u32,
+        /// First task of the lease.
+        first: u32,
     },
     /// The key is behind a wallet that signs transactions only.
     #[error(
@@ -159,7 +143,7 @@ pub enum Error {
     },
     /// A provider's endpoint is missing or unusable.
     #[error(
-        "the results of provider {provider} cannot be fetched: {problem}. Its result is committed on chain: it is paid when the challenge window ends"
+        "the results of provider {provider} cannot be fetched: {problem}. Its result is committed on chain, and is paid unless a jury convicts it"
     )]
     Endpoint {
         /// The provider.
@@ -174,7 +158,7 @@ pub enum Error {
         provider: Address,
         /// First task of the lease.
         first: u32,
-        /// The task, or none for the lease's manifest.
+        /// The task, or none for the lease's digest list.
         task: Option<u32>,
         /// What was fetched.
         what: String,
@@ -199,7 +183,7 @@ pub enum Error {
     /// A task's result manifest is malformed or beyond what its spec allows, though it is what the
     /// provider committed to.
     #[error(
-        "provider {provider} committed to a result for task {task} (digest {digest}) that is no valid result: {problem}. No file was written; the result can be challenged"
+        "provider {provider} committed to a result for task {task} (digest {digest}) that is no valid result: {problem}. No file was written; avoid this provider"
     )]
     BadResult {
         /// Who committed to it.
@@ -256,7 +240,8 @@ impl Error {
             Self::Config { .. } => "config",
             Self::NoKey => "no-key",
             Self::BadJob { .. } => "bad-job",
-            Self::Level(error) => error.code(),
+            Self::Assurance(error) => error.code(),
+            Self::WeakAudits { .. } => "weak-audits",
             Self::InsufficientFunds { .. } => "insufficient-funds",
             Self::Image(error) => error.code(),
             Self::Serve { .. } => "serve",
@@ -264,9 +249,7 @@ impl Error {
             Self::BadPosting { .. } => "bad-posting",
             Self::NoSuchTask { .. } => "no-such-task",
             Self::NoResult { .. } => "no-result",
-            Self::SameDigest { .. } => "same-digest",
-            Self::OtherJob { .. } => "other-job",
-            Self::NotSent { .. } => "not-sent",
+            Self::NoAudit { .. } => "no-audit",
             Self::CannotSign { .. } => "cannot-sign",
             Self::Endpoint { .. } => "provider-endpoint",
             Self::Download { .. } => "download-refused",

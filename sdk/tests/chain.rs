@@ -17,9 +17,10 @@ use alloy::providers::ext::AnvilApi as _;
 use alloy::providers::{DynProvider, Provider as _};
 use alloy::rpc::types::anvil::ReorgOptions;
 use common::Devnet;
+use piecework::chain::beacon::{Beacon, BeaconKind};
 use piecework::chain::{
-    BlockRecord, ChainError, ChainOptions, EventAt, Follower, IMarket, MarketEvent, Message,
-    SendOptions, check_market, connect, keys,
+    BlockBeacon, BlockRecord, ChainError, ChainOptions, EventAt, Follower, IBeacon, IMarket,
+    MarketEvent, Message, SendOptions, check_market, connect, keys,
 };
 use piecework::devnet::{Anvil, AnvilError, AnvilOptions};
 use tokio::io::copy_bidirectional;
@@ -543,4 +544,59 @@ fn a_keystore_opens_with_its_password_only_and_for_its_owner_only() {
         keys::parse_key(&"00".repeat(32)).unwrap_err().code(),
         "key-bad-key"
     );
+}
+
+#[tokio::test]
+async fn a_seed_is_published_in_its_time_or_never() {
+    let devnet = Devnet::start().await;
+    let beacon = Beacon::probe(devnet.provider.clone(), devnet.market)
+        .await
+        .unwrap();
+    assert_eq!(
+        (beacon.kind(), beacon.address()),
+        (BeaconKind::Block, devnet.beacon)
+    );
+    let contract = IBeacon::new(devnet.beacon, &devnet.provider);
+    let sender = devnet.sender(1);
+    let mine = async |blocks: u64| {
+        let done = devnet.provider.anvil_mine(Some(blocks), None).await;
+        done.unwrap();
+    };
+    let point = contract.point().call().await.unwrap();
+    let time = beacon.time_of(point).await.unwrap();
+    assert_eq!(time, point >> 24);
+    // The second block after this one makes the seed, and the third one can store it.
+    assert_eq!(beacon.keep(point).await.unwrap(), None);
+    let early = BlockBeacon::keepCall { id: point };
+    let error = sender.call(devnet.beacon, &early).await.unwrap_err();
+    let revert = error.revert().unwrap();
+    assert_eq!(revert.name, "TooEarly");
+    assert!(revert.meaning.contains("not built yet"), "{revert}");
+    mine(1).await;
+    assert_eq!(beacon.keep(point).await.unwrap(), None);
+    mine(1).await;
+    let keep = beacon.keep(point).await.unwrap().unwrap();
+    assert_eq!(beacon.seed(point).await.unwrap(), None);
+    sender.call(beacon.address(), &keep).await.unwrap();
+    let seed = beacon.seed(point).await.unwrap().unwrap();
+    let number = devnet.provider.get_block_number().await.unwrap() - 1;
+    let block = devnet.provider.get_block_by_number(number.into()).await;
+    assert_eq!(seed, block.unwrap().unwrap().header.hash);
+    assert_eq!(beacon.keep(point).await.unwrap(), None, "it is there");
+
+    // Another one is forgotten.
+    let point = contract.point().call().await.unwrap();
+    mine(256 + 1).await;
+    assert!(
+        beacon.keep(point).await.unwrap().is_some(),
+        "the last block"
+    );
+    mine(1).await;
+    assert_eq!(beacon.keep(point).await.unwrap(), None);
+    mine(1).await;
+    assert!(beacon.is_dead(point).await.unwrap());
+    let late = BlockBeacon::keepCall { id: point };
+    let error = sender.call(devnet.beacon, &late).await.unwrap_err();
+    assert_eq!(error.revert().unwrap().name, "Forgotten");
+    assert_eq!(beacon.seed(0).await.unwrap(), None, "0 is no point");
 }

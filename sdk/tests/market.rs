@@ -13,48 +13,40 @@ use std::time::Duration;
 
 use alloy::primitives::B256;
 use alloy::providers::Provider as _;
-use common::{Devnet, FUNDS, Provider, TOKEN, files, job};
+use common::{Devnet, FUNDS, Provider, TOKEN, audited, files, job, ticking};
 use futures::StreamExt as _;
 use piecework::blobs::{HttpClient, HttpPolicy, fetch_bytes};
+use piecework::chain::IMarket::Grade;
 use piecework::chain::{ChainError, IMarket};
 use piecework::digest::manifest::{Outcome, OutputFault, ResultManifest, Tree};
 use piecework::digest::{lease, tree};
-use piecework::market::{Basis, KeySource, MarketConfig, Step};
+use piecework::market::{Basis, KeySource, MarketConfig, Outlook, Step};
 use piecework::{Error, Market};
 
-const SOON: Duration = Duration::from_secs(30);
+const SOON: Duration = Duration::from_secs(60);
 
 #[tokio::test]
 async fn a_job_is_posted_run_watched_and_downloaded() {
-    let devnet = Devnet::start().await;
+    let devnet = Devnet::start_with(ticking()).await;
     let client = devnet.market(1).await;
     let provider = Provider::start(&devnet, 2).await;
     let input = tempfile::tempdir().unwrap();
     std::fs::write(input.path().join("scene.txt"), "a lighthouse").unwrap();
 
-    let run = client
-        .submit(
-            job(5)
-                .max_lease(3)
-                .input(input.path())
-                .env("MODE", "fast")
-                .args(["--all"]),
-        )
-        .await
-        .unwrap();
+    // An audit in one of ten thousand runs: this job is settled because chance spares it.
+    let wanted = audited(5).audited(1).allow_weak().max_lease(3);
+    let wanted = wanted.input(input.path()).env("MODE", "fast");
+    let run = client.submit(wanted.args(["--all"])).await.unwrap();
     assert_eq!(
         run.receipts().len(),
         2,
         "one deposit with a permit, one posting"
     );
-    assert_eq!(
-        client
-            .balances(client.account().unwrap())
-            .await
-            .unwrap()
-            .wallet,
-        FUNDS - 5 * TOKEN
-    );
+    // Each task's price, and three jurors' fees for a lease of one.
+    let escrow = 5 * (TOKEN + 3 * TOKEN * 143 / 100);
+    let account = client.account().unwrap();
+    let balances = client.balances(account).await.unwrap();
+    assert_eq!((run.escrow(), balances.wallet), (escrow, FUNDS - escrow));
 
     // What a provider does with the spec: it fetches the input from the client.
     let http = HttpClient::new(&HttpPolicy {
@@ -98,16 +90,23 @@ async fn a_job_is_posted_run_watched_and_downloaded() {
     assert_eq!(other.cancel().await.unwrap_err().code(), "no-key");
 
     assert_eq!(provider.work(&run, 9).await, (3, 2));
-    run.accept(0).await.unwrap();
-    // The second lease is left to its challenge window; the watching client settles it then.
+    // Nobody but the waiting client publishes the seeds and settles.
     let done = run.wait_for(SOON).await.unwrap();
     let steps = watched.await.unwrap();
-    assert!(matches!(steps[0].step, Step::Posted { escrow } if escrow == 5 * TOKEN));
+    assert!(matches!(steps[0].step, Step::Posted { escrow: held } if held == escrow));
     let last = steps.last().unwrap();
     assert!(
-        matches!(last.step, Step::Settled { first: 3, count: 2, paid, fee: 0, .. } if paid == 2 * TOKEN)
+        matches!(last.step, Step::Settled { first: 3, count: 2, grade: Grade::Unaudited, paid, fee: 0, burned: 0, .. } if paid == 2 * TOKEN),
+        "{last:?}"
     );
     assert_eq!((last.tally.settled, last.total), (5, 5));
+    assert_eq!(run.outlook(0).await.unwrap(), Outlook::None);
+    let told = run.explain(Some(3)).await.unwrap();
+    assert!(
+        told[0].chance.as_ref().unwrap().contains("spared"),
+        "{told:?}"
+    );
+    assert!(told[0].outcome.contains("settled (unaudited)"), "{told:?}");
     assert_eq!(
         steps
             .iter()
@@ -148,16 +147,13 @@ async fn a_job_is_posted_run_watched_and_downloaded() {
         "blob-occupied"
     );
 
-    assert_eq!(done.view().money(), (5 * TOKEN, 0, 0));
+    let money = done.view().money();
     assert_eq!(
-        provider
-            .market
-            .balances(provider.address)
-            .await
-            .unwrap()
-            .ledger,
-        5 * TOKEN
+        (money.paid, money.refunded),
+        (5 * TOKEN, escrow - 5 * TOKEN)
     );
+    let earned = provider.market.balances(provider.address).await.unwrap();
+    assert_eq!(earned.balance, 5 * TOKEN);
 }
 
 #[tokio::test]
@@ -173,10 +169,9 @@ async fn failed_tasks_are_outcomes_and_what_was_not_run_is_refunded() {
         ResultManifest::memory(),
         ResultManifest::output(OutputFault::Link),
     ];
-    let (root, manifest) = provider.publish(first, &results);
-    provider.submit(&run, first, root, manifest).await;
+    let (root, list) = provider.publish(first, &results);
+    provider.submit(&run, first, root, list).await;
     run.cancel().await.unwrap();
-    run.accept(0).await.unwrap();
     let done = run.wait_for(SOON).await.unwrap();
     assert_eq!((done.tally().settled, done.tally().refunded), (4, 2));
     let dir = tempfile::tempdir().unwrap();
@@ -204,7 +199,7 @@ async fn failed_tasks_are_outcomes_and_what_was_not_run_is_refunded() {
             .balances(client.account().unwrap())
             .await
             .unwrap()
-            .ledger,
+            .balance,
         2 * TOKEN
     );
 }
@@ -217,7 +212,7 @@ async fn a_job_that_nobody_takes_ends_with_a_refund() {
     let done = run.wait_for(SOON).await.unwrap();
     assert_eq!(done.tally().refunded, 3);
     let account = client.account().unwrap();
-    assert_eq!(client.balances(account).await.unwrap().ledger, 3 * TOKEN);
+    assert_eq!(client.balances(account).await.unwrap().balance, 3 * TOKEN);
     client.withdraw(account, 3 * TOKEN).await.unwrap();
     assert_eq!(client.balances(account).await.unwrap().wallet, FUNDS);
 }
@@ -233,7 +228,6 @@ async fn other_bytes_than_committed_are_refused_and_leave_nothing() {
     // A file changed after it was submitted.
     let run = client.submit(job(2)).await.unwrap();
     provider.work(&run, 2).await;
-    run.accept(0).await.unwrap();
     let blob = provider
         .result(1)
         .tree()
@@ -262,9 +256,8 @@ async fn other_bytes_than_committed_are_refused_and_leave_nothing() {
     let (first, _) = provider.claim(&run, 2).await;
     let (root, _) = provider.publish(first, &[provider.result(7), provider.result(8)]);
     let others = [provider.result(8).digest(), provider.result(7).digest()];
-    let manifest = provider.store.put_bytes(&lease::encode(&others)).unwrap();
-    provider.submit(&run, first, root, manifest).await;
-    run.accept(0).await.unwrap();
+    let list = provider.store.put_bytes(&lease::encode(&others)).unwrap();
+    provider.submit(&run, first, root, list).await;
     let error = run.download(&out).await.unwrap_err();
     let Error::WrongRoot { expected, got, .. } = error else {
         panic!("{error}")
@@ -275,11 +268,10 @@ async fn other_bytes_than_committed_are_refused_and_leave_nothing() {
     let run = client.submit(job(1)).await.unwrap();
     let (first, _) = provider.claim(&run, 1).await;
     let digest = provider.store.put_bytes(b"exit 0\nand so on\n").unwrap();
-    let manifest = provider.store.put_bytes(&lease::encode(&[digest])).unwrap();
+    let list = provider.store.put_bytes(&lease::encode(&[digest])).unwrap();
     provider
-        .submit(&run, first, tree::root(first, &[digest]).unwrap(), manifest)
+        .submit(&run, first, tree::root(first, &[digest]).unwrap(), list)
         .await;
-    run.accept(0).await.unwrap();
     assert_eq!(run.download(&out).await.unwrap_err().code(), "bad-result");
 
     assert_eq!(
@@ -309,7 +301,7 @@ async fn money_is_checked_before_anything_is_sent() {
 
     let error = client.submit(job(1_001)).await.unwrap_err();
     let Error::InsufficientFunds {
-        ledger: 0,
+        balance: 0,
         wallet,
         need,
         ..
@@ -328,11 +320,18 @@ async fn money_is_checked_before_anything_is_sent() {
         (job(0), "tasks"),
         (job(1).max_price(u128::MAX), "max_price"),
         (job(1).min_price(2 * TOKEN, 10), "min_price"),
+        (job(1).redundant(3, 2).min_price(1, 0), "min_price"),
+        (job(1).redundant(3, 2).min_price(TOKEN, 9), "ramp"),
         (job(1).bond(1 << 96), "bond"),
-        (job(1).jury_fee(1 << 94), "jury_fee"),
-        (job(1).challenge_window(31 * 86_400), "challenge_window"),
+        (audited(1).bond(0), "bond"),
+        (audited(1).jury_fee(1 << 94), "jury_fee"),
+        (audited(1).jury_fee(0), "jury_fee"),
+        (audited(1).audit_window(31 * 86_400), "audit_window"),
+        (audited(1).audit_window(0), "audit_window"),
         (job(1).run_window(5), "run_window"),
+        (job(1).closes_in(366 * 86_400), "closes_in"),
         (job(4_000).max_lease(3_000), "max_lease"),
+        (job(20).min_lease(6).max_lease(8), "min_lease"),
     ] {
         let error = client.submit(bad).await.unwrap_err();
         assert!(
@@ -340,6 +339,14 @@ async fn money_is_checked_before_anything_is_sent() {
             "{field}: {error}"
         );
     }
+    // A cheat that is audited so seldom loses less than it saves. That is told before, and refused.
+    let weak = || audited(1).audited(1_000);
+    let quote = client.quote(&weak()).await.unwrap();
+    assert!(quote.deterrence.unwrap().is_refused(), "{quote:?}");
+    let error = client.submit(weak()).await.unwrap_err();
+    assert_eq!(error.code(), "weak-audits", "{error}");
+    let error = client.submit(audited(1)).await.unwrap_err();
+    assert!(error.to_string().contains("NoStakeToDraw"), "{error}");
     let error = client
         .submit(job(1).env("PIECEWORK_TASK_INDEX", "3"))
         .await
@@ -420,6 +427,7 @@ async fn an_image_that_cannot_be_exported_is_named_and_costs_nothing() {
         };
         let client = Market::connect(config).await.unwrap();
         let job = piecework::Job::image("no-such-image:v0").max_price(TOKEN);
+        let job = job.unaudited();
         client.submit(job).await.unwrap_err()
     };
     let error = submit(std::env::var("DOCKER_HOST").ok()).await;
@@ -452,5 +460,5 @@ async fn an_ethers_signer_pays() {
         "no permit without the key: approve, deposit"
     );
     let balances = market.balances(key.address()).await.unwrap();
-    assert_eq!((balances.ledger, balances.wallet), (TOKEN, FUNDS - TOKEN));
+    assert_eq!((balances.balance, balances.wallet), (TOKEN, FUNDS - TOKEN));
 }

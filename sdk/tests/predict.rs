@@ -13,7 +13,7 @@ mod common;
 mod drawn;
 #[path = "predict/money.rs"]
 mod money;
-#[path = "predict/optimistic.rs"]
-mod optimistic;
+#[path = "predict/ordinary.rs"]
+mod ordinary;
 #[path = "predict/scene.rs"]
 mod scene;

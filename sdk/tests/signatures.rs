@@ -14,11 +14,11 @@ use alloy::providers::Provider as _;
 use alloy::providers::ext::AnvilApi as _;
 use common::{Devnet, FUNDS, Provider, TOKEN, job};
 use piecework::chain::ChainError;
-use piecework::chain::IMarket::{How, IMarketErrors, Phase};
+use piecework::chain::IMarket::{Grade, IMarketErrors, Phase};
 use piecework::market::{MarketConfig, SignedJob};
 use piecework::{Error, Market};
 
-/// A client whose money is in the ledger, and who has nothing for gas.
+/// A client whose money is in its balance, and that has nothing for gas.
 async fn without_gas(devnet: &Devnet, tokens: u128) -> Market {
     let client = devnet.market(1).await;
     client.deposit(tokens).await.unwrap();
@@ -43,7 +43,7 @@ async fn gas_coin(devnet: &Devnet, account: Address) -> U256 {
 }
 
 #[tokio::test]
-async fn a_client_without_gas_posts_accepts_and_cancels_by_signature() {
+async fn a_client_without_gas_posts_and_cancels_by_signature() {
     let devnet = Devnet::start().await;
     let client = without_gas(&devnet, 10 * TOKEN).await;
     let provider = Provider::start(&devnet, 2).await;
@@ -64,14 +64,11 @@ async fn a_client_without_gas_posts_accepts_and_cancels_by_signature() {
 
     provider.work(&run, 2).await;
     let own = client.attach(run.id()).await.unwrap();
-    assert_eq!(own.sign_accept(2).await.unwrap_err().code(), "no-result");
-    let accept = own.sign_accept(0).await.unwrap();
-    // What was signed for a lease's result is nothing for another act.
-    let error = run.cancel_for(accept.clone()).await.unwrap_err();
-    assert!(matches!(refusal(&error), IMarketErrors::BadSignature(_)));
-    run.accept_for(0, accept).await.unwrap();
     let lease = run.status().await.unwrap().leases[&0].clone();
-    assert_eq!((lease.phase, lease.how), (Phase::Settled, How::Accepted));
+    assert_eq!(
+        (lease.phase, lease.grade),
+        (Phase::Settled, Grade::Unaudited)
+    );
 
     let forged = relayer.attach(run.id()).await.unwrap();
     let error = run.cancel_for(forged.sign_cancel().unwrap()).await;
@@ -79,16 +76,24 @@ async fn a_client_without_gas_posts_accepts_and_cancels_by_signature() {
         refusal(&error.unwrap_err()),
         IMarketErrors::BadSignature(_)
     ));
+    // What was signed for one job is nothing for another one.
+    let other = client.sign(job(1)).await.unwrap();
+    let error = run.cancel_for(other.signature).await.unwrap_err();
+    assert!(matches!(refusal(&error), IMarketErrors::BadSignature(_)));
     run.cancel_for(own.sign_cancel().unwrap()).await.unwrap();
     let view = run.status().await.unwrap();
     assert!(view.cancelled && view.is_over());
-    assert_eq!(view.money(), (2 * TOKEN, 0, 2 * TOKEN));
+    let money = view.money();
+    assert_eq!(
+        (money.paid, money.fee, money.refunded),
+        (2 * TOKEN, 0, 2 * TOKEN)
+    );
 
     let account = client.account().unwrap();
     assert_eq!(gas_coin(&devnet, account).await, U256::ZERO);
     let balances = client.balances(account).await.unwrap();
     assert_eq!(
-        (balances.ledger, balances.wallet),
+        (balances.balance, balances.wallet),
         (8 * TOKEN, FUNDS - 10 * TOKEN)
     );
 }
@@ -99,10 +104,10 @@ async fn what_was_revoked_changed_or_is_not_covered_is_not_posted() {
     let client = devnet.market(1).await;
     let relayer = devnet.market(3).await;
 
-    // Nothing is deposited for who signs: the ledger must cover it.
+    // Nothing is deposited for a client that signs: the balance must cover it.
     let error = client.sign(job(1)).await.unwrap_err();
     assert!(
-        matches!(error, Error::InsufficientFunds { ledger: 0, need, .. } if need == TOKEN),
+        matches!(error, Error::InsufficientFunds { balance: 0, need, .. } if need == TOKEN),
         "{error}"
     );
     client.deposit(5 * TOKEN).await.unwrap();
@@ -116,7 +121,7 @@ async fn what_was_revoked_changed_or_is_not_covered_is_not_posted() {
     let error = relayer.post_for(&signed).await.unwrap_err();
     assert!(matches!(refusal(&error), IMarketErrors::NonceIsRevoked(_)));
     let ledger = client.balances(client.account().unwrap()).await.unwrap();
-    assert_eq!(ledger.ledger, 5 * TOKEN);
+    assert_eq!(ledger.balance, 5 * TOKEN);
 
     // A wallet that signs transactions only says so.
     let wallet = EthereumWallet::new(devnet.anvil.key(1).unwrap());

@@ -4,11 +4,12 @@ use alloy_primitives::{Address as EthAddress, B256, U256, keccak256};
 use alloy_sol_types::SolValue;
 use piecework_protocol::Store;
 use piecework_protocol::slots::LeaseSlot;
-use piecework_protocol::types::{self, Address, Bytes32, Phase, Seat};
+use piecework_protocol::types::{self, Address, Bytes32, Seat};
 use rand::Rng;
 use rand::seq::IndexedRandom;
 
 use crate::bindings::IMarket;
+use crate::books::is_over;
 use crate::chain::says_yes;
 use crate::world::{Act, CONTRACTS, Known, Note, PEOPLE, World};
 
@@ -31,16 +32,16 @@ impl World {
         if kind < 20 {
             return self.about_job(&known);
         }
-        let optimistic = known.core.terms.replicas == 1;
+        let ordinary = known.core.assurance.replicas == 1;
         let found = self
             .leases(&known)
             .into_iter()
             .find(|(start, _)| *start == first);
         match found {
             Some((_, lease)) if kind < 24 => self.careless(&known, first, &lease),
-            Some((_, lease)) if optimistic => self.about_lease(&known, first, &lease),
+            Some((_, lease)) if ordinary => self.about_lease(&known, first, &lease),
             Some((_, lease)) => self.about_seats(&known, first, &lease),
-            None if optimistic => self.claiming(&known),
+            None if ordinary => self.claiming(&known),
             None => self.careless(&known, first, &LeaseSlot::default()),
         }
     }
@@ -352,14 +353,25 @@ impl World {
         };
         let spec = vec![b's'; length];
         let number = self.rng.random_range(0..PEOPLE);
-        let (replicas, quorum) = *[(1, 1), (1, 1), (1, 1), (2, 2), (3, 2), (3, 2), (5, 3)]
-            .choose(&mut self.rng)
-            .expect("one");
+        let (replicas, quorum) = *[
+            (1, 1),
+            (1, 1),
+            (1, 1),
+            (1, 1),
+            (2, 2),
+            (3, 2),
+            (3, 2),
+            (5, 3),
+        ]
+        .choose(&mut self.rng)
+        .expect("one");
+        let ordinary = replicas == 1;
         let verifier = match self.rng.random_range(0..10) {
-            0..2 if replicas == 1 => CONTRACTS[1],
-            2 if replicas == 1 && self.chance(20) => self.people[3].address, // it has no code
+            0 if ordinary => CONTRACTS[1],
+            1 if ordinary && self.chance(20) => self.people[3].address, // it has no code
             _ => types::NOBODY,
         };
+        let audits = ordinary && verifier == types::NOBODY && self.chance(80);
         let listed = self.chance(25);
         let client = if self.chance(12) {
             CONTRACTS[0]
@@ -368,27 +380,49 @@ impl World {
         };
         let now = self.block.time;
         let max_price = self.rng.random_range(0..300);
+        let min_price = if ordinary {
+            self.rng.random_range(0..=max_price)
+        } else {
+            max_price
+        };
+        let tasks = self.rng.random_range(1..14);
+        let min_lease = self.rng.random_range(1..=tasks.min(4));
+        let max_lease = if ordinary {
+            (2 * min_lease - 1).min(tasks) + self.rng.random_range(0..4)
+        } else {
+            min_lease
+        };
         let mut job = IMarket::Job {
             terms: IMarket::Terms {
                 client: client.into(),
                 nonce: self.rng.random_range(0..40),
                 spec: keccak256(&spec),
-                tasks: self.rng.random_range(1..14),
-                maxLease: self.rng.random_range(1..7),
-                replicas,
-                quorum,
+                tasks,
+                minLease: min_lease,
+                maxLease: max_lease,
                 providers: if listed {
                     self.list().into()
                 } else {
                     B256::ZERO
                 },
+            },
+            assurance: IMarket::Assurance {
+                replicas,
+                quorum,
+                auditBps: match self.rng.random_range(0..4) {
+                    _ if !audits => 0,
+                    0 => self.rng.random_range(1..=10_000),
+                    1 => 5_000,
+                    _ => 10_000,
+                },
+                refund: audits && self.chance(40),
                 verifier: verifier.into(),
             },
             price: IMarket::Price {
-                minPrice: self.rng.random_range(0..=max_price),
+                minPrice: min_price,
                 maxPrice: max_price,
-                bond: self.rng.random_range(0..150),
-                juryFee: if self.chance(85) {
+                bond: self.rng.random_range(u128::from(audits)..150),
+                juryFee: if audits {
                     self.rng.random_range(1..60)
                 } else {
                     0
@@ -396,10 +430,18 @@ impl World {
             },
             timing: IMarket::Timing {
                 opensAt: now - 60 + self.rng.random_range(0..100),
-                ramp: self.rng.random_range(0..400),
-                closesAt: now + self.rng.random_range(40..4_000),
-                runWindow: self.rng.random_range(1..300),
-                challengeWindow: self.rng.random_range(0..500),
+                ramp: if ordinary {
+                    self.rng.random_range(0..400)
+                } else {
+                    0
+                },
+                closesAt: now + self.rng.random_range(60..4_000),
+                runWindow: self.rng.random_range(2..300),
+                auditWindow: if audits {
+                    self.rng.random_range(30..500)
+                } else {
+                    0
+                },
             },
         };
         if self.chance(25) {
@@ -410,29 +452,41 @@ impl World {
 
     /// Makes a job one that cannot be posted, mostly.
     fn spoil_terms(&mut self, job: &mut IMarket::Job) {
-        let (terms, price, timing) = (&mut job.terms, &mut job.price, &mut job.timing);
-        match self.rng.random_range(0..22) {
+        let audits = job.assurance.auditBps != 0;
+        let (terms, assurance) = (&mut job.terms, &mut job.assurance);
+        let (price, timing) = (&mut job.price, &mut job.timing);
+        match self.rng.random_range(0..32) {
             0 => terms.tasks = 0,
-            1 => terms.maxLease = 0,
+            1 => terms.minLease = 0,
             2 => terms.maxLease = 2_049,
-            3 => terms.replicas = 0,
-            4 => terms.replicas = 16,
-            5 => terms.quorum = terms.replicas / 2,
-            6 => terms.quorum = terms.replicas + 1,
-            7 => (terms.replicas, terms.quorum) = (3, 1),
-            8 => (terms.replicas, terms.quorum, terms.verifier) = (3, 2, CONTRACTS[1].into()),
-            9 => price.minPrice = price.maxPrice + 1,
-            10 => price.bond = u128::MAX,
-            11 => price.bond = ((1 << 96) - 1) / u128::from(terms.maxLease) + 1,
-            12 => price.juryFee = ((1 << 96) - 1) / 6 + 1,
-            13 => price.juryFee = ((1 << 96) - 1) / 6,
-            14 => price.maxPrice = u128::MAX,
-            15 => timing.runWindow = 0,
-            16 => timing.runWindow = 30 * 86_400 + 1,
-            17 => timing.ramp = 30 * 86_400 + 1,
-            18 => timing.challengeWindow = 30 * 86_400 + 1,
-            19 => timing.closesAt = timing.opensAt - 1,
-            20 => timing.closesAt = 1 << 40,
+            3 => terms.minLease = terms.tasks + 1,
+            4 => terms.maxLease = terms.minLease.saturating_sub(1),
+            5 => assurance.replicas = 0,
+            6 => assurance.replicas = 16,
+            7 => assurance.quorum = assurance.replicas / 2,
+            8 => assurance.quorum = assurance.replicas + 1,
+            9 => (assurance.replicas, assurance.quorum) = (3, 1),
+            10 => (assurance.replicas, assurance.quorum) = (3, 2),
+            11 => (assurance.replicas, assurance.quorum) = (1, 1),
+            12 => assurance.verifier = CONTRACTS[1].into(),
+            13 => assurance.auditBps = if audits { 0 } else { 1 },
+            14 => assurance.auditBps = 10_001,
+            15 => assurance.refund = true,
+            16 => price.minPrice = price.maxPrice + 1,
+            17 => price.minPrice = 0,
+            18 => price.bond = u128::MAX,
+            19 => price.bond = ((1 << 96) - 1) / u128::from(terms.maxLease.max(1)) + 1,
+            20 => price.bond = 0,
+            21 => price.juryFee = ((1 << 96) - 1) / 8 + 1,
+            22 => price.juryFee = if audits { 0 } else { 1 },
+            23 => price.maxPrice = u128::MAX,
+            24 => timing.runWindow = 1,
+            25 => timing.runWindow = 30 * 86_400 + 1,
+            26 => timing.ramp = 30 * 86_400 + 1,
+            27 => timing.ramp = 1,
+            28 => timing.auditWindow = if audits { 29 } else { 30 },
+            29 => timing.closesAt = timing.opensAt,
+            30 => timing.closesAt = self.block.time + 365 * 86_400 + 1,
             _ => timing.closesAt = self.block.time - 1,
         }
     }
@@ -443,9 +497,6 @@ impl World {
         let anyone = self.people[number].address;
         let wallet = CONTRACTS.contains(&client);
         let job = known.job.clone();
-        if known.core.terms.replicas != 1 && self.chance(40) {
-            return Act::new(anyone, IMarket::sealCall { job }.into());
-        }
         match self.rng.random_range(0..10) {
             0 if !wallet => Act::new(client, IMarket::cancelCall { job }.into()),
             0..2 => {
@@ -458,7 +509,7 @@ impl World {
                 let open: Vec<u32> = self
                     .leases(known)
                     .iter()
-                    .filter(|(_, lease)| !matches!(lease.phase, Phase::Settled | Phase::Refunded))
+                    .filter(|(_, lease)| !is_over(lease.phase))
                     .map(|(first, _)| *first)
                     .collect();
                 let mut firsts: Vec<u32> = open.into_iter().filter(|_| self.chance(60)).collect();
@@ -488,11 +539,6 @@ impl World {
         )
         .0
     }
-}
-
-/// Where a challenger's answer is kept: beside what it may commit to as a provider.
-pub(crate) fn answerer(challenger: &Address) -> Address {
-    challenger.map(|byte| !byte)
 }
 
 /// The seats of a round: the numbers that have one, and what it did.

@@ -9,19 +9,27 @@ sol!(
     "../../contracts/evm/IMarket.sol"
 );
 
+sol!("../../contracts/evm/IBeacon.sol");
+
 sol! {
     /// The constructor's arguments.
     #[derive(Debug)]
     struct Constructor {
         address token;
+        address beacon;
         address feeGovernor;
         address feeRecipient;
         uint16 feeBps;
         IMarket.Times times;
+        bool devnet;
     }
 
     /// OpenZeppelin's `Multicall`.
     function multicall(bytes[] data) returns (bytes[] results);
+
+    /// OpenZeppelin's, of a call that reverted without a word.
+    #[derive(Debug)]
+    error FailedCall();
 
     /// ERC-1271.
     function isValidSignature(bytes32 hash, bytes signature) returns (bytes4);
@@ -114,6 +122,8 @@ calls! {
     providerOf: providerOfCall,
     profileOf: profileOfCall,
     isOperator: isOperatorCall,
+    weightAt: weightAtCall,
+    totalWeightAt: totalWeightAtCall,
     post: postCall,
     postFor: postForCall,
     revoke: revokeCall,
@@ -126,35 +136,26 @@ calls! {
     priceAt: priceAtCall,
     claim: claimCall,
     takeover: takeoverCall,
+    leave: leaveCall,
     submit: submitCall,
     prove: proveCall,
-    accept: acceptCall,
-    acceptFor: acceptForCall,
-    finalize: finalizeCall,
     expire: expireCall,
-    release: releaseCall,
+    finalize: finalizeCall,
     leaseOf: leaseOfCall,
     resultRoot: resultRootCall,
-    seal: sealCall,
     join: joinCall,
     commit: commitCall,
-    reveal: revealCall,
     settle: settleCall,
-    sealOf: sealOfCall,
-    seatOf: seatOfCall,
-    commitmentOf: commitmentOfCall,
-    challenge: challengeCall,
-    sealJury: sealJuryCall,
+    renew: renewCall,
     joinJury: joinJuryCall,
     commitVote: commitVoteCall,
-    revealVote: revealVoteCall,
-    revealAnswer: revealAnswerCall,
     judge: judgeCall,
-    demand: demandCall,
-    respond: respondCall,
-    forfeit: forfeitCall,
-    disputeOf: disputeOfCall,
+    auditOf: auditOfCall,
+    seatOf: seatOfCall,
+    commitmentOf: commitmentOfCall,
     times: timesCall,
+    isDevnet: isDevnetCall,
+    beacon: beaconCall,
     totalStake: totalStakeCall,
     token: tokenCall,
     fee: feeCall,
@@ -170,10 +171,15 @@ pub fn free_job(client: Address, now: u64) -> IMarket::Job {
             nonce: 0,
             spec: keccak256(b""),
             tasks: 1,
+            minLease: 1,
             maxLease: 1,
+            providers: B256::ZERO,
+        },
+        assurance: IMarket::Assurance {
             replicas: 1,
             quorum: 1,
-            providers: B256::ZERO,
+            auditBps: 0,
+            refund: false,
             verifier: Address::ZERO,
         },
         price: IMarket::Price {
@@ -187,7 +193,7 @@ pub fn free_job(client: Address, now: u64) -> IMarket::Job {
             ramp: 0,
             closesAt: now + 1_000,
             runWindow: 100,
-            challengeWindow: 100,
+            auditWindow: 0,
         },
     }
 }

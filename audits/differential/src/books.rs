@@ -1,24 +1,27 @@
 //! What must hold of the specification after every trace, whatever the bytecode does.
 
 use piecework_protocol::Store;
-use piecework_protocol::types::{Job, Phase, U256};
+use piecework_protocol::types::{Phase, U256};
 
 use crate::Fault;
-use crate::world::World;
+use crate::world::{Known, World};
 
-/// B of an optimistic lease.
-fn bond(job: &Job, count: u32) -> u128 {
-    (job.price.bond * u128::from(count)).max(6 * job.price.jury_fee)
+/// What `count` tasks hold in escrow: their worst case.
+fn worst(known: &Known, count: u32) -> u128 {
+    let (terms, price) = (&known.core.terms, &known.core.price);
+    let reserve = (3 * price.jury_fee).div_ceil(u128::from(terms.min_lease));
+    let seats = u128::from(known.core.assurance.replicas);
+    u128::from(count) * (seats * price.max_price + reserve)
 }
 
 impl World {
-    /// Checks solvency, to the unit: what is held is the sum of ledgers, earnings, fees, stakes, escrows, deposits of
-    /// challenges and demands, and what is burned. And that all that is locked of stakes is bonds of unfinished seats.
+    /// Checks solvency, to the unit: what is held is the sum of balances, earnings, fees, stakes, escrows, and what is
+    /// burned. And that all that is locked of stakes is bonds of unfinished leases and seats.
     pub fn add_up(&self) -> Result<(), Fault> {
         let store = &self.sides.model.store;
         let totals = store.totals();
         let (mut stakes, mut free, mut owed) =
-            (0, 0, store.ledgers().sum::<u128>() + store.fee().earned);
+            (0, 0, store.balances().sum::<u128>() + store.fee().earned);
         for number in 1..=totals.providers {
             let record = store.provider(number);
             owed += record.earned;
@@ -27,32 +30,29 @@ impl World {
         }
         let mut locked = 0;
         for known in &self.jobs {
-            let job = &known.core;
-            let worst = |count: u32| {
-                u128::from(count) * u128::from(job.terms.replicas) * job.price.max_price
-            };
-            if job.terms.replicas == 1 {
-                owed += worst(job.terms.tasks - store.job(&known.id).next);
-            }
+            let price = &known.core.price;
+            owed += worst(known, known.core.terms.tasks - store.job(&known.id).next);
             for (first, lease) in self.leases(known) {
-                let dispute = store.dispute(&known.id, first);
-                match lease.phase {
-                    Phase::Settled | Phase::Refunded => continue,
-                    Phase::Free | Phase::None => {}
-                    _ if job.terms.replicas == 1 => locked += bond(job, lease.count),
-                    _ => {
-                        locked += u128::from(lease.seats) * job.price.bond * u128::from(lease.count)
-                    }
+                let bond = price.bond * u128::from(lease.count);
+                // Seats of a refunded lease are left one by one.
+                locked += u128::from(lease.seats)
+                    * bond
+                    * u128::from(!is_over(lease.phase) || lease.phase == Phase::Refunded);
+                let held = [
+                    Phase::Running,
+                    Phase::Submitted,
+                    Phase::Audited,
+                    Phase::Undecided,
+                ];
+                if lease.provider != 0 && held.contains(&lease.phase) {
+                    locked += bond;
                 }
-                owed += worst(lease.count);
-                match lease.phase {
-                    Phase::Challenged => {
-                        owed += dispute.deposit;
-                        let juror = job.price.bond.max(bond(job, lease.count) / 3);
-                        locked += u128::from(dispute.seats) * juror;
-                    }
-                    Phase::Demanded => owed += job.price.jury_fee,
-                    _ => {}
+                if lease.phase == Phase::Audited {
+                    let audit = store.audit(&known.id, first);
+                    locked += u128::from(audit.seats) * 8 * price.jury_fee;
+                }
+                if !is_over(lease.phase) {
+                    owed += worst(known, lease.count);
                 }
             }
         }
@@ -83,4 +83,9 @@ impl World {
             Err(Fault("tokens are missing".into()))
         }
     }
+}
+
+/// Whether a lease in this phase has ended.
+pub(crate) fn is_over(phase: Phase) -> bool {
+    matches!(phase, Phase::Settled | Phase::Void | Phase::Refunded)
 }

@@ -6,9 +6,9 @@ use alloy_primitives::{Address as EthAddress, keccak256};
 use alloy_sol_types::{SolCall, SolError};
 use k256::ecdsa::{RecoveryId, Signature, VerifyingKey};
 use piecework_protocol::types::{Address, Bytes32, U256};
-use piecework_protocol::{Answer, Event, Host, Permit, Question, TokenError};
+use piecework_protocol::{Answer, BeaconError, Event, Host, Permit, Question, TokenError};
 
-use crate::bindings::{DevToken, isValidSignatureCall};
+use crate::bindings::{DevToken, IBeacon, isValidSignatureCall};
 
 /// What a call can see of the block it is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,7 +64,7 @@ pub struct Chain {
     pub short: bool,
     /// The market's logs of this call: topics, data.
     pub logs: Vec<(Vec<Bytes32>, Vec<u8>)>,
-    /// What the token said when it reverted last.
+    /// What the token said when it reverted in this call.
     pub token_said: Vec<u8>,
 }
 
@@ -84,6 +84,60 @@ pub const RULE: [u8; 32] = [
     0x5f, 0x52, 0x60, 0x20, 0x5f, 0xf3, // return(0, 32)
     0x5b, 0x5f, 0x5f, 0xfd, // no: revert(0, 0)
 ];
+
+/// The beacon's address.
+pub const BEACON: Address = [0xbe; 20];
+
+/// The rule of the beacon. In one second of 61 it fails. A point is a time, twenty seconds ahead; its seed is the hash of the
+/// question and is known some seconds later, except that every seventh point is dead.
+pub fn beacon_says(call: &[u8], now: u64) -> Option<U256> {
+    if now % 61 == 60 {
+        return None;
+    }
+    let argument = U256::from_be_slice(call.get(4..36).unwrap_or(&[0; 32]));
+    let dead = argument % U256::from(7) == U256::ZERO;
+    let selector = call.first_chunk::<4>().copied().unwrap_or_default();
+    Some(match selector {
+        IBeacon::pointCall::SELECTOR => U256::from(now + 20),
+        IBeacon::timeOfCall::SELECTOR => argument,
+        IBeacon::seedCall::SELECTOR => {
+            let known = U256::from(now) >= argument + (argument & U256::from(15));
+            if known && !dead {
+                keccak256(call).into()
+            } else {
+                U256::ZERO
+            }
+        }
+        _ => U256::from(u8::from(dead)),
+    })
+}
+
+/// That rule as code.
+pub fn beacon_code() -> Vec<u8> {
+    let (point, time_of, seed, zero, answer, fail) = (55, 63, 70, 102, 104, 111);
+    let case = |selector: [u8; 4], to: u8| {
+        // jumpi(to, eq(selector, dup1))
+        [&[0x80, 0x63][..], &selector, &[0x14, 0x60, to, 0x57]].concat()
+    };
+    [
+        &[0x60, 61, 0x42, 0x06, 0x60, 60, 0x14, 0x60, fail, 0x57][..], // jumpi(fail, eq(mod(timestamp(), 61), 60))
+        &[0x5f, 0x35, 0x60, 0xe0, 0x1c],                               // shr(224, calldataload(0))
+        &case(IBeacon::pointCall::SELECTOR, point),
+        &case(IBeacon::timeOfCall::SELECTOR, time_of),
+        &case(IBeacon::seedCall::SELECTOR, seed),
+        &[0x60, 7, 0x60, 4, 0x35, 0x06, 0x15, 0x60, answer, 0x56], // iszero(mod(calldataload(4), 7))
+        &[0x5b, 0x60, 20, 0x42, 0x01, 0x60, answer, 0x56],         // point: add(timestamp(), 20)
+        &[0x5b, 0x60, 4, 0x35, 0x60, answer, 0x56],                // timeOf: calldataload(4)
+        // seed: jumpi(zero, or(lt(timestamp(), add(id, and(id, 15))), iszero(mod(id, 7))))
+        &[0x5b, 0x60, 4, 0x35, 0x80, 0x60, 15, 0x16, 0x01, 0x42, 0x10],
+        &[0x60, 7, 0x60, 4, 0x35, 0x06, 0x15, 0x17, 0x60, zero, 0x57],
+        &[0x36, 0x5f, 0x5f, 0x37, 0x36, 0x5f, 0x20, 0x60, answer, 0x56], // the hash of the question
+        &[0x5b, 0x5f],                                                   // zero: 0
+        &[0x5b, 0x5f, 0x52, 0x60, 0x20, 0x5f, 0xf3],                     // answer: return the word
+        &[0x5b, 0x5f, 0x5f, 0xfd],                                       // fail: revert(0, 0)
+    ]
+    .concat()
+}
 
 /// The account of a key.
 pub fn account_of(key: &VerifyingKey) -> Address {
@@ -131,6 +185,12 @@ impl Token {
     }
 }
 
+impl Chain {
+    fn beacon(&self, call: &impl SolCall) -> Result<U256, BeaconError> {
+        beacon_says(&call.abi_encode(), self.block.time).ok_or(BeaconError::Failed)
+    }
+}
+
 impl Host for Chain {
     fn caller(&self) -> Address {
         self.caller
@@ -144,22 +204,6 @@ impl Host for Chain {
     fn now(&self) -> u64 {
         self.block.time
     }
-    fn block_number(&self) -> u64 {
-        self.block.number
-    }
-    fn block_hash(&self, number: u64) -> Bytes32 {
-        let known = number < self.block.number && number + 256 >= self.block.number;
-        // The hashes of revm's empty database.
-        if known {
-            keccak256(number.to_string()).0
-        } else {
-            [0; 32]
-        }
-    }
-    fn prevrandao(&self) -> Bytes32 {
-        self.block.prevrandao
-    }
-
     fn keccak256(&self, bytes: &[u8]) -> Bytes32 {
         keccak256(bytes).0
     }
@@ -190,6 +234,23 @@ impl Host for Chain {
         question.encode(&mut |bytes| call.extend_from_slice(bytes));
         let yes = self.contracts.contains(verifier) && says_yes(&call);
         if yes { Answer::Yes } else { Answer::No }
+    }
+
+    fn beacon_point(&self, _gas: Option<u64>) -> Result<u64, BeaconError> {
+        self.beacon(&IBeacon::pointCall {})?
+            .try_into()
+            .map_err(|_| BeaconError::Failed)
+    }
+    fn beacon_time_of(&self, point: u64, _gas: Option<u64>) -> Result<u64, BeaconError> {
+        self.beacon(&IBeacon::timeOfCall { id: point })?
+            .try_into()
+            .map_err(|_| BeaconError::Failed)
+    }
+    fn beacon_seed(&self, point: u64, _gas: Option<u64>) -> Result<Bytes32, BeaconError> {
+        Ok(self.beacon(&IBeacon::seedCall { id: point })?.to_be_bytes())
+    }
+    fn beacon_is_dead(&self, point: u64, _gas: Option<u64>) -> Result<bool, BeaconError> {
+        Ok(!self.beacon(&IBeacon::isDeadCall { id: point })?.is_zero())
     }
 
     fn token_balance(&self) -> U256 {

@@ -107,7 +107,7 @@ impl Evm {
                 .info
                 .balance = U256::MAX >> 1;
         }
-        let mut cfg = CfgEnv::new_with_spec(SpecId::CANCUN).with_chain_id(block.chain_id);
+        let mut cfg = CfgEnv::new_with_spec(SpecId::PRAGUE).with_chain_id(block.chain_id);
         cfg.disable_nonce_check = true;
         let env = BlockEnv {
             number: U256::from(block.number),

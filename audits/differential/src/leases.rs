@@ -1,16 +1,15 @@
-//! Ideas for those who hold, contest and end optimistic leases.
+//! Ideas for those who hold and end ordinary leases.
 
-use alloy_primitives::{Address as EthAddress, B256, U256, keccak256};
+use alloy_primitives::{Address as EthAddress, B256, keccak256};
 use piecework_protocol::Store;
-use piecework_protocol::hash::{self, Ballot};
 use piecework_protocol::slots::LeaseSlot;
 use piecework_protocol::types::{Address, Bytes32, Phase};
 use piecework_protocol::{result, types};
 use rand::Rng;
 
-use crate::acts::answerer;
 use crate::bindings::IMarket;
-use crate::world::{Act, CONTRACTS, Known, Note, PROVIDERS, Place, Secret, World};
+use crate::world::{Act, Known, Note, PROVIDERS, World};
+
 impl World {
     /// Who calls for a provider: it, or one that it allowed.
     pub(crate) fn agent(&mut self, provider: &Address) -> Address {
@@ -36,15 +35,17 @@ impl World {
 
     pub(crate) fn claiming(&mut self, known: &Known) -> Act {
         let provider = self.some_provider();
-        let count = if self.chance(3) {
+        let least = self.rng.random_range(0..4);
+        let most = if self.chance(3) {
             0
         } else {
-            self.rng.random_range(1..9)
+            least + self.rng.random_range(0..9)
         };
         let call = IMarket::claimCall {
             job: known.job.clone(),
             provider: provider.into(),
-            count,
+            least,
+            most,
         };
         Act::new(self.agent(&provider), call.into())
     }
@@ -54,15 +55,22 @@ impl World {
         keccak256([&known.id[..], &task.to_be_bytes(), &[sort]].concat()).0
     }
 
-    /// Outputs of a lease: all right, or one of them wrong.
+    /// Outputs of a lease: all right, all wrong, one of them wrong, or one of them zero.
     pub(crate) fn outputs_of(&mut self, known: &Known, first: u32, count: u32) -> Vec<Bytes32> {
-        let wrong = if self.chance(35) {
-            Some(self.rng.random_range(0..count))
-        } else {
-            None
-        };
-        let digest = |place| Self::output(known, first + place, u8::from(wrong == Some(place)));
-        (0..count).map(digest).collect()
+        let sort = u8::from(self.chance(20));
+        let mut outputs: Vec<Bytes32> = (0..count)
+            .map(|place| Self::output(known, first + place, sort))
+            .collect();
+        if self.chance(20) {
+            let place = self.rng.random_range(0..count);
+            let other = if self.chance(20) {
+                types::ZERO
+            } else {
+                Self::output(known, first + place, 2)
+            };
+            outputs[place as usize] = other;
+        }
+        outputs
     }
 
     pub(crate) fn root_of(&self, first: u32, outputs: &[Bytes32]) -> Bytes32 {
@@ -70,8 +78,7 @@ impl World {
     }
 
     pub(crate) fn about_lease(&mut self, known: &Known, first: u32, lease: &LeaseSlot) -> Act {
-        let store = &self.sides.model.store;
-        let holder = store.provider_at(lease.provider);
+        let holder = self.sides.model.store.provider_at(lease.provider);
         let number = self.anyone();
         let anyone = self.people[number].address;
         let job = known.job.clone();
@@ -79,9 +86,10 @@ impl World {
             Phase::Running if self.chance(75) => self.submitting(known, first, lease, &holder),
             Phase::Running => match self.rng.random_range(0..4) {
                 0 => {
-                    let call = IMarket::releaseCall {
+                    let call = IMarket::leaveCall {
                         job,
                         first,
+                        round: lease.round,
                         provider: holder.into(),
                     };
                     Act::new(self.agent(&holder), call.into())
@@ -90,28 +98,16 @@ impl World {
                 _ => self.taking_over(known, first),
             },
             Phase::Free => self.taking_over(known, first),
-            Phase::Submitted => self.contesting(known, first, lease),
-            Phase::Challenged => self.about_jury(known, first, lease),
-            // One in four never answers.
-            Phase::Demanded if !holder[0].is_multiple_of(4) && self.chance(70) => {
-                let digests = self
-                    .outputs
-                    .get(&(known.id, first))
-                    .cloned()
-                    .unwrap_or_default();
-                let mut digests: Vec<B256> = digests.into_iter().map(B256::from).collect();
-                if self.chance(8) {
-                    digests.pop();
+            Phase::Submitted | Phase::Undecided if self.chance(30) => {
+                let mut firsts = vec![first];
+                for _ in 0..self.rng.random_range(0..3) {
+                    firsts.push(self.rng.random_range(0..known.core.terms.tasks.max(1)));
                 }
-                let call = IMarket::respondCall {
-                    job,
-                    first,
-                    provider: holder.into(),
-                    digests,
-                };
-                Act::new(self.agent(&holder), call.into())
+                Act::new(anyone, IMarket::finalizeCall { job, firsts }.into())
             }
-            Phase::Demanded => Act::new(anyone, IMarket::forfeitCall { job, first }.into()),
+            Phase::Submitted => self.taking_juror_seat(known, first, lease, 1),
+            Phase::Undecided => self.taking_juror_seat(known, first, lease, 2),
+            Phase::Audited => self.about_jury(known, first, lease),
             _ => self.careless(known, first, lease),
         }
     }
@@ -139,16 +135,23 @@ impl World {
         } else {
             self.root_of(first, &outputs).into()
         };
-        let (job, provider, manifest) = (known.job.clone(), EthAddress::from(*holder), self.word());
-        let verifier = known.core.terms.verifier != types::NOBODY;
+        let (job, provider, digest_list) =
+            (known.job.clone(), EthAddress::from(*holder), self.word());
+        let round = if self.chance(3) {
+            lease.round + 1
+        } else {
+            lease.round
+        };
+        let verifier = known.core.assurance.verifier != types::NOBODY;
         let call = if verifier != self.chance(6) {
             let proof = vec![0xaa; self.rng.random_range(0..80)].into();
             IMarket::proveCall {
                 job,
                 first,
+                round,
                 provider,
                 root,
-                manifest,
+                digestList: digest_list,
                 proof,
             }
             .into()
@@ -156,9 +159,10 @@ impl World {
             IMarket::submitCall {
                 job,
                 first,
+                round,
                 provider,
                 root,
-                manifest,
+                digestList: digest_list,
             }
             .into()
         };
@@ -167,108 +171,6 @@ impl World {
             caller: self.agent(holder),
             call,
             notes,
-        }
-    }
-
-    pub(crate) fn contesting(&mut self, known: &Known, first: u32, lease: &LeaseSlot) -> Act {
-        let number = self.anyone();
-        let anyone = self.people[number].address;
-        let client = known.core.terms.client;
-        let job = known.job.clone();
-        let root = self.sides.model.store.root(&known.id, first);
-        match self.rng.random_range(0..20) {
-            0..4 => Act::new(anyone, IMarket::finalizeCall { job, first }.into()),
-            4..6 if !CONTRACTS.contains(&client) => {
-                let root = if self.chance(90) {
-                    root.into()
-                } else {
-                    self.word()
-                };
-                Act::new(client, IMarket::acceptCall { job, first, root }.into())
-            }
-            4..8 => {
-                let accept = keccak256("Accept(bytes32 jobId,uint32 first,bytes32 root)");
-                let digest =
-                    self.typed(&[accept.0, known.id, U256::from(first).to_be_bytes(), root]);
-                let signature = self.signature_of(&client, &digest).into();
-                Act::new(
-                    anyone,
-                    IMarket::acceptForCall {
-                        job,
-                        first,
-                        signature,
-                    }
-                    .into(),
-                )
-            }
-            8..11 => Act::new(anyone, IMarket::demandCall { job, first }.into()),
-            _ => self.challenging(known, first, lease, anyone),
-        }
-    }
-
-    pub(crate) fn challenging(
-        &mut self,
-        known: &Known,
-        first: u32,
-        lease: &LeaseSlot,
-        challenger: Address,
-    ) -> Act {
-        let outputs = self
-            .outputs
-            .get(&(known.id, first))
-            .cloned()
-            .unwrap_or_default();
-        let count = outputs.len() as u32;
-        let wrong = (0..count)
-            .find(|place| outputs[*place as usize] != Self::output(known, first + place, 0));
-        let place = match wrong {
-            Some(place) if self.chance(80) => place,
-            _ => self.rng.random_range(0..count.max(1)),
-        };
-        let task = first + place;
-        let digest = outputs.get(place as usize).copied().unwrap_or_default();
-        let answer = Self::output(known, task, u8::from(self.chance(15)));
-        let (round, number) = (lease.round, lease.challenges.saturating_add(1));
-        let (number, round) = if self.chance(4) {
-            (number + 1, round)
-        } else {
-            (number, round)
-        };
-        let salt = self.word().0;
-        let ballot = Ballot {
-            job_id: known.id,
-            first,
-            round,
-            challenge: number,
-            provider: challenger,
-            vote: answer,
-            salt,
-        };
-        let commitment = hash::commitment(&self.sides.model.host, &ballot);
-        let mut proof = self.path(first, &outputs, place);
-        if self.chance(4) {
-            proof.pop();
-        }
-        let call = IMarket::challengeCall {
-            job: known.job.clone(),
-            first,
-            round,
-            number,
-            task,
-            digest: digest.into(),
-            proof,
-            answer: commitment.into(),
-        };
-        let place: Place = (known.id, first, round, number, answerer(&challenger));
-        let secret = Secret {
-            vote: answer,
-            keyed: [0; 32],
-            salt,
-        };
-        Act {
-            caller: challenger,
-            call: call.into(),
-            notes: vec![Note::Secret(place, secret)],
         }
     }
 

@@ -5,10 +5,10 @@ use std::collections::HashMap;
 
 use piecework_protocol::Store;
 use piecework_protocol::slots::{
-    Config, Dispute, FeeSlot, JobSlot, LeaseSlot, Profile, ProviderSlot, SealSlot, SeatSlot,
-    StakeSlot, Totals,
+    Checkpoint, Config, FeeSlot, JobSlot, LeaseSlot, Profile, ProviderSlot, SeatSlot, StakeSlot,
+    Totals,
 };
-use piecework_protocol::types::{Address, Bytes32};
+use piecework_protocol::types::{Address, AuditState, Bytes32};
 
 trait Owned {
     type Value;
@@ -89,7 +89,7 @@ impl Memory {
         self.overwritten.push((key, before));
     }
 
-    /// Begins anew to count what is written.
+    /// Begins to count what is written.
     pub fn begin(&mut self) {
         self.overwritten.clear();
     }
@@ -115,7 +115,7 @@ memory! {
     Config, config, set_config() -> Config;
     Totals, totals, set_totals() -> Totals;
     Fee, fee, set_fee() -> FeeSlot;
-    Ledger, ledger, set_ledger(account: Address) -> u128;
+    Balance, balance, set_balance(account: Address) -> u128;
     Number, number, set_number(provider: Address) -> u32;
     ProviderAt, provider_at, set_provider_at(number: u32) -> Address;
     Provider, provider, set_provider(number: u32) -> ProviderSlot;
@@ -127,17 +127,17 @@ memory! {
     Revoked, revoked, set_revoked(client: Address, nonce: u64) -> bool;
     Lease, lease, set_lease(job_id: Bytes32, first: u32) -> LeaseSlot;
     Root, root, set_root(job_id: Bytes32, first: u32) -> Bytes32;
-    Seal, seal, set_seal(key: Bytes32) -> SealSlot;
     Seat, seat, set_seat(key: Bytes32, number: u32) -> SeatSlot;
-    Dispute, dispute, set_dispute(job_id: Bytes32, first: u32) -> Dispute;
-    Demander, demander, set_demander(job_id: Bytes32, first: u32) -> Address;
+    Audit, audit, set_audit(job_id: Bytes32, first: u32) -> AuditState;
+    History, history, set_history(number: u32) -> u32;
+    Checkpoint, checkpoint, set_checkpoint(number: u32, place: u32) -> Checkpoint;
 }
 
 impl Memory {
-    /// Every account's ledger.
-    pub fn ledgers(&self) -> impl Iterator<Item = u128> + '_ {
+    /// Every account's balance.
+    pub fn balances(&self) -> impl Iterator<Item = u128> + '_ {
         self.records.values().filter_map(|value| match value {
-            Value::Ledger(amount) => Some(*amount),
+            Value::Balance(amount) => Some(*amount),
             _ => None,
         })
     }

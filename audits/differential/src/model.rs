@@ -1,13 +1,15 @@
 //! The specification's side: each call of the ABI as a call of the crate.
 
 use alloy_primitives::{Address as EthAddress, B256, FixedBytes};
-use alloy_sol_types::SolCall;
-use piecework_protocol::hash::Ballot;
-use piecework_protocol::types::{Address, Bytes32, Job, Price, Terms, Times, Timing};
+use alloy_sol_types::{SolCall, SolError};
+use piecework_protocol::hash::Round;
+use piecework_protocol::types::{
+    Address, Assurance, Bytes32, Job, Opening, Price, Terms, Times, Timing,
+};
 use piecework_protocol::{Error, Permit};
 
 use crate::bindings::IMarket::{self, IMarketCalls};
-use crate::bindings::{Call, multicallCall};
+use crate::bindings::{Call, FailedCall, multicallCall};
 use crate::chain::Chain;
 use crate::memory::Memory;
 
@@ -21,6 +23,7 @@ pub type Outcome = Result<Vec<u8>, Vec<u8>>;
 pub fn job_of(job: &IMarket::Job) -> Job {
     let IMarket::Job {
         terms,
+        assurance,
         price,
         timing,
     } = job;
@@ -30,11 +33,16 @@ pub fn job_of(job: &IMarket::Job) -> Job {
             nonce: terms.nonce,
             spec: terms.spec.0,
             tasks: terms.tasks,
+            min_lease: terms.minLease,
             max_lease: terms.maxLease,
-            replicas: terms.replicas,
-            quorum: terms.quorum,
             providers: terms.providers.0,
-            verifier: terms.verifier.into_array(),
+        },
+        assurance: Assurance {
+            replicas: assurance.replicas,
+            quorum: assurance.quorum,
+            audit_bps: assurance.auditBps,
+            refund: assurance.refund,
+            verifier: assurance.verifier.into_array(),
         },
         price: Price {
             min_price: price.minPrice,
@@ -47,7 +55,7 @@ pub fn job_of(job: &IMarket::Job) -> Job {
             ramp: timing.ramp,
             closes_at: timing.closesAt,
             run_window: timing.runWindow,
-            challenge_window: timing.challengeWindow,
+            audit_window: timing.auditWindow,
         },
     }
 }
@@ -55,21 +63,36 @@ pub fn job_of(job: &IMarket::Job) -> Job {
 /// The crate's times for the ABI's.
 pub fn times_of(times: &IMarket::Times) -> Times {
     Times {
-        draw_time: times.drawTime,
-        draw_step: times.drawStep,
+        stake_age: times.stakeAge,
+        lease_step: times.leaseStep,
+        jury_step: times.juryStep,
+        jury_time: times.juryTime,
         reveal_window: times.revealWindow,
         respond_window: times.respondWindow,
-        stake_age: times.stakeAge,
+        retry_window: times.retryWindow,
+        least_audit_window: times.leastAuditWindow,
+        least_run_window: times.leastRunWindow,
     }
+}
+
+/// The crate's openings for the ABI's.
+fn openings_of(openings: &[IMarket::Opening]) -> Vec<Opening> {
+    let one = |opening: &IMarket::Opening| Opening {
+        number: opening.number,
+        value: opening.value.0,
+        proof: opening.proof.0,
+        salt: opening.salt.0,
+    };
+    openings.iter().map(one).collect()
 }
 
 fn words(list: &[B256]) -> Vec<Bytes32> {
     list.iter().map(|word| word.0).collect()
 }
 
-/// The revert data of an error; the token's own where it said something.
+/// The revert data of an error; the token's or the beacon's own where one of them reverted.
 pub fn revert_data(model: &Model, error: &Error) -> Vec<u8> {
-    if *error == Error::TokenReverted {
+    if *error == Error::CalleeReverted {
         return model.host.token_said.clone();
     }
     let mut data = Vec::new();
@@ -89,7 +112,11 @@ pub fn apply(model: &mut Model, call: &Call) -> Outcome {
                 match dispatch(model, call) {
                     Ok(result) => results.push(result.into()),
                     Err(error) => {
-                        let data = revert_data(model, &error);
+                        // OpenZeppelin's `Multicall` speaks for a call that reverts without a word.
+                        let data = match revert_data(model, &error) {
+                            data if data.is_empty() => FailedCall {}.abi_encode(),
+                            data => data,
+                        };
                         model.store.undo_to(writes);
                         model.host = host;
                         return Err(data);
@@ -150,47 +177,42 @@ fn dispatch(model: &mut Model, call: &IMarketCalls) -> Result<Vec<u8>, Error> {
         C::cancel(c) => model.cancel(&job_of(&c.job)).map(none),
         C::cancelFor(c) => model.cancel_for(&job_of(&c.job), &c.signature).map(none),
         C::close(c) => model.close(&job_of(&c.job), &c.firsts).map(none),
-        // optimistic leases
-        C::claim(c) => {
-            model
-                .claim(&job_of(&c.job), a(&c.provider), c.count)
-                .map(|(first, taken)| {
-                    IMarket::claimCall::abi_encode_returns(&IMarket::claimReturn { first, taken })
-                })
-        }
+        // ordinary leases
+        C::claim(c) => model
+            .claim(&job_of(&c.job), a(&c.provider), c.least, c.most)
+            .map(|(first, count)| {
+                IMarket::claimCall::abi_encode_returns(&IMarket::claimReturn { first, count })
+            }),
         C::takeover(c) => model
             .takeover(&job_of(&c.job), a(&c.provider), c.first)
+            .map(none),
+        C::leave(c) => model
+            .leave(&job_of(&c.job), c.first, c.round, a(&c.provider))
             .map(none),
         C::submit(c) => model
             .submit(
                 &job_of(&c.job),
                 c.first,
+                c.round,
                 a(&c.provider),
                 w(&c.root),
-                w(&c.manifest),
+                w(&c.digestList),
             )
             .map(none),
         C::prove(c) => model
             .prove(
                 &job_of(&c.job),
                 c.first,
+                c.round,
                 a(&c.provider),
                 w(&c.root),
-                w(&c.manifest),
+                w(&c.digestList),
                 &c.proof,
             )
             .map(none),
-        C::accept(c) => model.accept(&job_of(&c.job), c.first, w(&c.root)).map(none),
-        C::acceptFor(c) => model
-            .accept_for(&job_of(&c.job), c.first, &c.signature)
-            .map(none),
-        C::finalize(c) => model.finalize(&job_of(&c.job), c.first).map(none),
+        C::finalize(c) => model.finalize(&job_of(&c.job), &c.firsts).map(none),
         C::expire(c) => model.expire(&job_of(&c.job), c.first).map(none),
-        C::release(c) => model
-            .release(&job_of(&c.job), c.first, a(&c.provider))
-            .map(none),
         // redundant leases
-        C::seal(c) => model.seal(&job_of(&c.job)).map(none),
         C::join(c) => model
             .join(&job_of(&c.job), c.first, c.round, a(&c.provider))
             .map(none),
@@ -203,74 +225,35 @@ fn dispatch(model: &mut Model, call: &IMarketCalls) -> Result<Vec<u8>, Error> {
                 w(&c.commitment),
             )
             .map(none),
-        C::reveal(c) => model
-            .reveal(
-                &job_of(&c.job),
-                c.first,
-                a(&c.provider),
-                w(&c.root),
-                w(&c.manifest),
-                w(&c.salt),
-                &c.panel,
-            )
-            .map(none),
         C::settle(c) => model
-            .settle(&job_of(&c.job), c.first, w(&c.root), &c.panel)
+            .settle(&job_of(&c.job), c.first, c.round, &openings_of(&c.openings))
             .map(none),
-        // disputes
-        C::challenge(c) => model
-            .challenge(
-                &job_of(&c.job),
-                c.first,
-                c.round,
-                c.number,
-                c.task,
-                w(&c.digest),
-                &words(&c.proof),
-                w(&c.answer),
-            )
-            .map(none),
-        C::sealJury(c) => model.seal_jury(&job_of(&c.job), c.first).map(none),
+        C::renew(c) => model.renew(&job_of(&c.job), c.first).map(none),
+        // audits
         C::joinJury(c) => model
-            .join_jury(&job_of(&c.job), c.first, c.round, c.number, a(&c.provider))
+            .join_jury(&job_of(&c.job), c.first, c.round, c.jury, a(&c.provider))
             .map(none),
         C::commitVote(c) => model
             .commit_vote(
                 &job_of(&c.job),
                 c.first,
                 c.round,
-                c.number,
+                c.jury,
                 a(&c.provider),
                 w(&c.commitment),
             )
-            .map(none),
-        C::revealVote(c) => model
-            .reveal_vote(
-                &job_of(&c.job),
-                c.first,
-                a(&c.provider),
-                w(&c.digest),
-                w(&c.keyed),
-                w(&c.salt),
-            )
-            .map(none),
-        C::revealAnswer(c) => model
-            .reveal_answer(&job_of(&c.job), c.first, w(&c.digest), w(&c.salt))
             .map(none),
         C::judge(c) => model
             .judge(
                 &job_of(&c.job),
                 c.first,
-                w(&c.digest),
-                w(&c.keyed),
-                &c.panel,
+                c.round,
+                c.jury,
+                &openings_of(&c.openings),
+                w(&c.leaf),
+                &words(&c.proof),
             )
             .map(none),
-        C::demand(c) => model.demand(&job_of(&c.job), c.first).map(none),
-        C::respond(c) => model
-            .respond(&job_of(&c.job), c.first, a(&c.provider), &words(&c.digests))
-            .map(none),
-        C::forfeit(c) => model.forfeit(&job_of(&c.job), c.first).map(none),
         view => read(model, view),
     }
 }
@@ -295,12 +278,24 @@ fn read(model: &Model, call: &IMarketCalls) -> Result<Vec<u8>, Error> {
         C::times(_) => {
             let times = model.times();
             IMarket::timesCall::abi_encode_returns(&IMarket::Times {
-                drawTime: times.draw_time,
-                drawStep: times.draw_step,
+                stakeAge: times.stake_age,
+                leaseStep: times.lease_step,
+                juryStep: times.jury_step,
+                juryTime: times.jury_time,
                 revealWindow: times.reveal_window,
                 respondWindow: times.respond_window,
-                stakeAge: times.stake_age,
+                retryWindow: times.retry_window,
+                leastAuditWindow: times.least_audit_window,
+                leastRunWindow: times.least_run_window,
             })
+        }
+        C::isDevnet(_) => IMarket::isDevnetCall::abi_encode_returns(&model.is_devnet()),
+        C::beacon(_) => IMarket::beaconCall::abi_encode_returns(&model.beacon().into()),
+        C::weightAt(c) => {
+            IMarket::weightAtCall::abi_encode_returns(&model.weight_at(&c.provider.0.0, c.time))
+        }
+        C::totalWeightAt(c) => {
+            IMarket::totalWeightAtCall::abi_encode_returns(&model.total_weight_at(c.time))
         }
         C::providerOf(c) => {
             let state = model.provider_of(&c.provider.0.0);
@@ -342,7 +337,7 @@ fn read(model: &Model, call: &IMarketCalls) -> Result<Vec<u8>, Error> {
                 feeBps: record.fee_bps,
                 next: record.next,
                 postedAt: record.posted_at,
-                postedBlock: record.posted_block,
+                point: record.point,
             })
         }
         C::leaseOf(c) => {
@@ -350,67 +345,63 @@ fn read(model: &Model, call: &IMarketCalls) -> Result<Vec<u8>, Error> {
             IMarket::leaseOfCall::abi_encode_returns(&IMarket::LeaseState {
                 provider: lease.provider.into(),
                 phase: state(lease.phase as u8),
-                how: state(lease.how as u8),
+                grade: state(lease.grade as u8),
                 round: lease.round,
                 count: lease.count,
-                startedAt: lease.started_at,
-                submittedAt: lease.submitted_at,
+                since: lease.since,
+                origin: lease.origin,
+                point: lease.point,
                 root: lease.root.into(),
                 seats: lease.seats,
                 commits: lease.commits,
-                reveals: lease.reveals,
-                challenges: lease.challenges,
+                opened: lease.opened,
             })
         }
         C::resultRoot(c) => {
-            let (root, count, how) = model.result_root(&c.jobId.0, c.first);
+            let (root, count, grade) = model.result_root(&c.jobId.0, c.first);
             IMarket::resultRootCall::abi_encode_returns(&IMarket::resultRootReturn {
                 root: root.into(),
                 count,
-                how: state(how as u8),
+                grade: state(grade as u8),
             })
         }
-        C::sealOf(c) => {
-            let sealing = model.seal_of(&c.key.0);
-            IMarket::sealOfCall::abi_encode_returns(&IMarket::sealOfReturn {
-                seed: sealing.seed_word().into(),
-                stakes: sealing.total_stake,
-                sealedAt: sealing.sealed_at,
+        C::auditOf(c) => {
+            let audit = model.audit_of(&c.jobId.0, c.first);
+            IMarket::auditOfCall::abi_encode_returns(&IMarket::AuditState {
+                jury: audit.jury,
+                task: audit.task,
+                since: audit.since,
+                due: audit.due,
+                point: audit.point,
+                seats: audit.seats,
+                commits: audit.commits,
+                opened: audit.opened,
             })
         }
         C::seatOf(c) => {
-            let seat = model.seat_of(&c.jobId.0, c.first, c.round, c.challenge, &c.provider.0.0);
+            let round = round_of(c.jobId, c.first, c.round, c.kind);
+            let seat = model.seat_of(&round, &c.provider.0.0);
             IMarket::seatOfCall::abi_encode_returns(&state(seat as u8))
         }
         C::commitmentOf(c) => {
-            let ballot = Ballot {
-                job_id: c.jobId.0,
-                first: c.first,
-                round: c.round,
-                challenge: c.challenge,
-                provider: c.provider.into_array(),
-                vote: c.vote.0,
+            let opening = Opening {
+                number: c.number,
+                value: c.value.0,
+                proof: c.proof.0,
                 salt: c.salt.0,
             };
-            model.commitment_of(&ballot).to_vec()
-        }
-        C::disputeOf(c) => {
-            let state = model.dispute_of(&c.jobId.0, c.first);
-            IMarket::disputeOfCall::abi_encode_returns(&IMarket::DisputeState {
-                challenger: state.challenger.into(),
-                task: state.task,
-                digest: state.digest.into(),
-                answer: state.answer.into(),
-                answered: state.answered,
-                deposit: state.deposit,
-                openedAt: state.opened_at,
-                openedBlock: state.opened_block,
-                revealFrom: state.reveal_from,
-                seats: state.seats,
-                commits: state.commits,
-                reveals: state.reveals,
-            })
+            let round = round_of(c.jobId, c.first, c.round, c.kind);
+            model.commitment_of(&round, &opening).to_vec()
         }
         other => panic!("the specification has no such call: {other:?}"),
     })
+}
+
+fn round_of(job_id: B256, first: u32, round: u16, kind: u8) -> Round {
+    Round {
+        job_id: job_id.0,
+        first,
+        round,
+        kind,
+    }
 }

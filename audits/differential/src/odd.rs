@@ -2,7 +2,7 @@
 
 use crate::MARKET_TOKEN;
 use crate::bindings::{Call, Constructor, IMarket};
-use crate::chain::TokenKind;
+use crate::chain::{BEACON, TokenKind};
 use crate::code::Code;
 use crate::sides::error_name;
 use crate::world::deploy;
@@ -12,20 +12,44 @@ const MONTH: u64 = 30 * 86_400;
 
 fn arguments() -> Constructor {
     let times = IMarket::Times {
-        drawTime: 1,
-        drawStep: 1,
+        stakeAge: 0,
+        leaseStep: 1,
+        juryStep: 1,
+        juryTime: 1,
         revealWindow: 1,
         respondWindow: 1,
-        stakeAge: 0,
+        retryWindow: 1,
+        leastAuditWindow: 1,
+        leastRunWindow: 1,
     };
     let (governor, recipient) = (Address::repeat_byte(3), Address::repeat_byte(4));
     Constructor {
         token: MARKET_TOKEN,
+        beacon: BEACON.into(),
         feeGovernor: governor,
         feeRecipient: recipient,
         feeBps: 1,
         times,
+        devnet: true,
     }
+}
+
+/// Least times of a market that is not a devnet's, in the order of the ABI.
+const LEAST: [u64; 9] = [86_400, 60, 300, 1_800, 3_600, 21_600, 21_600, 3_600, 60];
+
+/// Each of the times, to be changed.
+fn each(times: &mut IMarket::Times) -> [&mut u64; 9] {
+    [
+        &mut times.stakeAge,
+        &mut times.leaseStep,
+        &mut times.juryStep,
+        &mut times.juryTime,
+        &mut times.revealWindow,
+        &mut times.respondWindow,
+        &mut times.retryWindow,
+        &mut times.leastAuditWindow,
+        &mut times.leastRunWindow,
+    ]
 }
 
 /// What all constructors revert with; panics if they differ.
@@ -37,22 +61,17 @@ fn refused(code: &Code, arguments: &Constructor) -> Option<String> {
 /// Constructors refuse the same, with the same words; panics if not.
 pub fn constructors_refuse_the_same(code: &Code) {
     type Change = fn(&mut Constructor);
-    let cases: [(Change, Option<&str>); 14] = [
+    let cases: [(Change, Option<&str>); 9] = [
         (|_| {}, None),
         (|c| c.token = Address::ZERO, Some("ZeroAddress")),
+        (|c| c.beacon = Address::ZERO, Some("ZeroAddress")),
         (|c| c.feeBps = 501, Some("FeeTooHigh")),
         (|c| c.feeRecipient = Address::ZERO, Some("ZeroAddress")),
         (|c| (c.feeRecipient, c.feeBps) = (Address::ZERO, 0), None),
         (|c| c.feeBps = 0, None),
-        (|c| c.times.drawTime = 0, Some("BadWindow")),
-        (|c| c.times.drawStep = 0, Some("BadWindow")),
-        (|c| c.times.revealWindow = MONTH + 1, Some("BadWindow")),
-        (|c| c.times.respondWindow = 0, Some("BadWindow")),
-        (|c| c.times.stakeAge = MONTH + 1, Some("BadWindow")),
-        (|c| c.times.stakeAge = MONTH, None),
         // The first of two is told.
         (
-            |c| (c.feeBps, c.times.drawTime) = (501, 0),
+            |c| (c.feeBps, c.times.leaseStep) = (501, 0),
             Some("FeeTooHigh"),
         ),
         (
@@ -68,6 +87,32 @@ pub fn constructors_refuse_the_same(code: &Code) {
             expected,
             "case {place}"
         );
+    }
+    for (place, sane) in LEAST.into_iter().enumerate() {
+        for (devnet, least) in [(true, u64::from(place != 0)), (false, sane)] {
+            for (time, good) in [
+                (least.wrapping_sub(1), false),
+                (least, true),
+                (MONTH, true),
+                (MONTH + 1, false),
+            ] {
+                let mut arguments = arguments();
+                arguments.devnet = devnet;
+                if !devnet {
+                    each(&mut arguments.times)
+                        .into_iter()
+                        .zip(LEAST)
+                        .for_each(|(time, least)| *time = least);
+                }
+                *each(&mut arguments.times)[place] = time;
+                let expected = (!good).then_some("BadWindow");
+                assert_eq!(
+                    refused(code, &arguments).as_deref(),
+                    expected,
+                    "time {place}: {time}"
+                );
+            }
+        }
     }
 }
 

@@ -162,10 +162,16 @@ impl World {
                 jobId: job_id,
                 first: 0,
                 round: 1,
-                challenge: 0,
-                provider: one,
-                vote: list,
+                kind: 0,
+                number: 1,
+                value: list,
+                proof: job_id,
                 salt: list,
+            }
+            .into(),
+            IMarket::weightAtCall {
+                provider: one,
+                time: 5,
             }
             .into(),
             IMarket::burnedCall {}.into(),

@@ -111,6 +111,7 @@ impl Sides {
         let host = &mut self.model.host;
         (host.caller, host.block, host.short) = (caller, *block, short);
         host.logs.clear();
+        host.token_said.clear();
     }
 
     /// Makes a call on all sides. Returns whether it succeeded.

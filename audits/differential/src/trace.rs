@@ -2,13 +2,13 @@
 
 use alloy_sol_types::SolInterface;
 use piecework_protocol::Store;
-use piecework_protocol::types::Phase;
 use rand::Rng;
 use rand::seq::IndexedRandom;
 
 use crate::Fault;
 use crate::bindings::Call;
 use crate::bindings::IMarket::{self, IMarketCalls};
+use crate::books::is_over;
 use crate::world::{Act, Known, Note, World, times};
 impl World {
     // ---------------------------------------------------------------- a trace
@@ -32,7 +32,7 @@ impl World {
                 .store
                 .lease(&self.jobs[place].id, first)
                 .phase;
-            if self.chance(3) || matches!(phase, Phase::Settled | Phase::Refunded) {
+            if self.chance(3) || is_over(phase) {
                 self.focus = None;
             }
         }
@@ -117,7 +117,7 @@ impl World {
         }
         let data = act.call.abi_encode();
         let words = (data.len() - 4) / 32;
-        let job = if words > 18 && self.chance(75) { 18 } else { 0 };
+        let job = if words > 21 && self.chance(75) { 21 } else { 0 };
         if words <= job {
             return act;
         }
@@ -183,20 +183,23 @@ impl World {
         }
         if let Some(first) = lease {
             let lease = store.lease(&known.id, first);
-            let dispute = store.dispute(&known.id, first);
-            let round = lease.started_at + timing.run_window;
-            let jury = dispute.opened_at + times.drawTime + timing.run_window;
+            let audit = store.audit(&known.id, first);
+            let round = lease.since + timing.run_window;
+            let jury = audit.since + timing.run_window + times.juryTime;
             moments.extend([
-                lease.started_at + timing.run_window / 8,
+                lease.since + timing.run_window / 8,
                 round,
-                round + times.drawTime,
-                round + times.drawTime + times.revealWindow,
-                lease.submitted_at + timing.challenge_window,
-                lease.submitted_at + times.revealWindow,
-                lease.submitted_at + times.respondWindow,
+                round + times.revealWindow,
+                lease.since + times.revealWindow,
+                lease.since + timing.audit_window,
+                lease.point + (lease.point & 15),
+                lease.point.max(lease.origin) + times.leaseStep.max(timing.run_window / 4),
+                audit.point + times.juryStep,
                 jury,
                 jury + times.revealWindow,
-                dispute.reveal_from + times.revealWindow,
+                audit.since + times.revealWindow,
+                audit.due,
+                audit.due + times.respondWindow,
             ]);
         }
         moments.retain(|moment| *moment >= self.block.time);
@@ -227,9 +230,7 @@ impl World {
         let mut firsts: Vec<u32> = self
             .leases(&known)
             .into_iter()
-            .filter(|(_, lease)| {
-                settled || !matches!(lease.phase, Phase::Settled | Phase::Refunded)
-            })
+            .filter(|(_, lease)| settled || !is_over(lease.phase))
             .map(|(first, _)| first)
             .collect();
         let next = self.sides.model.store.job(&known.id).next;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use alloy_primitives::{Address as EthAddress, B256, U256, keccak256};
+use alloy_primitives::{Address as EthAddress, B256};
 use piecework_protocol::types::Address;
 use rand::Rng;
 
@@ -33,7 +33,7 @@ impl World {
                 .into(),
             );
             views.push(
-                IMarket::disputeOfCall {
+                IMarket::auditOfCall {
                     jobId: job_id,
                     first,
                 }
@@ -63,7 +63,10 @@ impl World {
         }
         let mut views: Vec<IMarketCalls> = vec![
             IMarket::jobOfCall { jobId: job_id }.into(),
-            IMarket::sealOfCall { key: job_id }.into(),
+            IMarket::totalWeightAtCall {
+                time: known.core.timing.opens_at,
+            }
+            .into(),
             IMarket::hashJobCall {
                 job: known.job.clone(),
             }
@@ -86,23 +89,14 @@ impl World {
                 .into(),
             );
             views.push(
-                IMarket::disputeOfCall {
+                IMarket::auditOfCall {
                     jobId: job_id,
                     first,
                 }
                 .into(),
             );
-            for challenge in 0..=lease.challenges {
+            for kind in 0..3 {
                 let round = lease.round;
-                let number = |value: u32| B256::from(U256::from(value)).0;
-                let key = [
-                    known.id,
-                    number(first),
-                    number(round.into()),
-                    number(challenge.into()),
-                ];
-                let key = keccak256(key.as_flattened());
-                views.push(IMarket::sealOfCall { key }.into());
                 for person in &self.people {
                     let provider = person.address.into();
                     views.push(
@@ -110,7 +104,7 @@ impl World {
                             jobId: job_id,
                             first,
                             round,
-                            challenge,
+                            kind,
                             provider,
                         }
                         .into(),
@@ -130,6 +124,8 @@ impl World {
             IMarket::feeCall {}.into(),
             IMarket::timesCall {}.into(),
             IMarket::tokenCall {}.into(),
+            IMarket::beaconCall {}.into(),
+            IMarket::isDevnetCall {}.into(),
         ];
         let mut everyone: Vec<Address> = self.people.iter().map(|person| person.address).collect();
         everyone.extend(CONTRACTS);
@@ -139,6 +135,21 @@ impl World {
             views.push(IMarket::balanceOfCall { account: who }.into());
             views.push(IMarket::providerOfCall { provider: who }.into());
             views.push(IMarket::profileOfCall { provider: who }.into());
+            for time in [
+                block.time,
+                block.time - 100,
+                block.time - 1_000,
+                0,
+                u64::MAX,
+            ] {
+                views.push(
+                    IMarket::weightAtCall {
+                        provider: who,
+                        time,
+                    }
+                    .into(),
+                );
+            }
             views.push(
                 IMarket::isAdmittedCall {
                     list: list.into(),
@@ -182,7 +193,7 @@ impl World {
         for known in &self.jobs {
             for (_, lease) in self.leases(known) {
                 *phases
-                    .entry(format!("{:?} {:?}", lease.phase, lease.how))
+                    .entry(format!("{:?} {:?}", lease.phase, lease.grade))
                     .or_default() += 1;
             }
         }

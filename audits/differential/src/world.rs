@@ -1,5 +1,5 @@
 //! A market with people in it, and the traces that they make: clients, honest, late and lying providers, operators,
-//! challengers, jurors, strangers; time and blocks pass.
+//! jurors, strangers; time passes.
 
 use std::collections::HashMap;
 
@@ -13,7 +13,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::bindings::IMarket::{self, IMarketCalls};
 use crate::bindings::{Call, Constructor};
-use crate::chain::{Block, Chain, RULE, Token, TokenKind, account_of};
+use crate::chain::{BEACON, Block, Chain, RULE, Token, TokenKind, account_of, beacon_code};
 use crate::code::Code;
 use crate::memory::Memory;
 use crate::model::{Model, times_of};
@@ -58,14 +58,14 @@ pub struct Known {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Secret {
     /// A root, or a digest.
-    pub vote: Bytes32,
-    /// Of a juror.
-    pub keyed: Bytes32,
+    pub value: Bytes32,
+    /// The address of the digest list, or the keyed digest.
+    pub proof: Bytes32,
     /// Of the commitment.
     pub salt: Bytes32,
 }
 
-/// Where somebody committed: job, first, round, challenge, who. A challenger is its own address with a mark.
+/// Where somebody committed: job, first, round, kind of seat, who.
 pub type Place = (Bytes32, u32, u16, u8, Address);
 
 /// What is to be remembered if a call succeeds.
@@ -136,11 +136,15 @@ pub struct World {
 /// Short times, as on a devnet.
 pub(crate) fn times() -> IMarket::Times {
     IMarket::Times {
-        drawTime: 60,
-        drawStep: 15,
-        revealWindow: 300,
-        respondWindow: 600,
         stakeAge: 100,
+        leaseStep: 15,
+        juryStep: 20,
+        juryTime: 60,
+        revealWindow: 300,
+        respondWindow: 200,
+        retryWindow: 200,
+        leastAuditWindow: 30,
+        leastRunWindow: 2,
     }
 }
 
@@ -157,10 +161,12 @@ fn person(number: usize) -> Person {
 pub(crate) fn arguments(fee_bps: u16) -> Constructor {
     Constructor {
         token: MARKET_TOKEN,
+        beacon: BEACON.into(),
         feeGovernor: person(0).address.into(),
         feeRecipient: person(1).address.into(),
         feeBps: fee_bps,
         times: times(),
+        devnet: true,
     }
 }
 
@@ -185,6 +191,7 @@ pub fn deploy(
         .iter()
         .map(|at| (EthAddress::from(*at), RULE.to_vec()))
         .collect();
+    odd.push((BEACON.into(), beacon_code()));
     let token = match kind {
         TokenKind::Honest => Ok(code.token.clone().into()),
         TokenKind::Says(word) => {
@@ -247,10 +254,12 @@ pub fn deploy(
     };
     let ours = model.deploy(
         &arguments.token.into_array(),
+        &arguments.beacon.into_array(),
         &arguments.feeGovernor.into_array(),
         &arguments.feeRecipient.into_array(),
         arguments.feeBps,
         &times_of(&arguments.times),
+        arguments.devnet,
     );
     match ours {
         Ok(()) if refusals.is_empty() => Ok(Ok(Sides {
@@ -374,17 +383,18 @@ impl World {
         let (terms, store) = (&known.core.terms, &self.sides.model.store);
         while first < terms.tasks {
             let lease = store.lease(&known.id, first);
-            let fixed = terms.max_lease.min(terms.tasks - first);
             match lease.phase {
-                Phase::None if terms.replicas == 1 => break,
-                Phase::None => leases.push((
+                // The first lease of a redundant job is written with its first seat.
+                Phase::None if known.core.assurance.replicas > 1 && first == 0 => leases.push((
                     first,
                     LeaseSlot {
-                        count: fixed,
+                        count: terms.max_lease,
                         phase: Phase::Free,
+                        round: 1,
                         ..lease
                     },
                 )),
+                Phase::None => break,
                 _ => leases.push((first, lease)),
             }
             first += leases.last().map_or(1, |(_, lease)| lease.count.max(1));

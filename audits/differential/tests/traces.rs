@@ -40,7 +40,7 @@ fn rounds_end_alike() {
     let client = world.people[2].address;
     let now = world.block.time;
     let mut job = free_job(client.into(), now);
-    (job.timing.closesAt, job.timing.runWindow) = (now + 1_000_000, 1);
+    (job.timing.closesAt, job.timing.runWindow) = (now + 1_000_000, 2);
     let post = IMarket::postCall {
         job: job.clone(),
         spec: Vec::new().into(),
@@ -50,11 +50,12 @@ fn rounds_end_alike() {
     let claim = IMarket::claimCall {
         job: job.clone(),
         provider: holders[0].into(),
-        count: 1,
+        least: 1,
+        most: 1,
     };
     assert!(world.make(holders[0], claim.into()).expect("alike"));
     for round in 1..=u16::MAX {
-        world.pass(2, 1);
+        world.pass(3, 1);
         let provider = holders[usize::from(round % 2)];
         let call = IMarket::takeoverCall {
             job: job.clone(),

@@ -11,7 +11,7 @@ use piecework_differential::code::Code;
 use piecework_differential::world::World;
 use piecework_protocol::hash;
 use piecework_protocol::result::{depth, leaf, root_of, verify};
-use piecework_protocol::types::{Address, Bytes32, Job, Price, Terms, Timing};
+use piecework_protocol::types::{Address, Assurance, Bytes32, Job, Price, Terms, Times, Timing};
 use piecework_protocol::{Host, Market};
 use serde_json::Value;
 
@@ -53,8 +53,9 @@ fn a_job_has_the_hash_that_wallets_sign() {
     let vector: Value =
         serde_json::from_str(include_str!("../../../contracts/abi/job-hash-vector.json"))
             .expect("a vector");
-    let (terms, price, timing) = (
+    let (terms, assurance, price, timing) = (
         &vector["job"]["terms"],
+        &vector["job"]["assurance"],
         &vector["job"]["price"],
         &vector["job"]["timing"],
     );
@@ -64,11 +65,16 @@ fn a_job_has_the_hash_that_wallets_sign() {
             nonce: number(&terms["nonce"]),
             spec: word(&terms["spec"]),
             tasks: number(&terms["tasks"]),
+            min_lease: number(&terms["minLease"]),
             max_lease: number(&terms["maxLease"]),
-            replicas: number(&terms["replicas"]),
-            quorum: number(&terms["quorum"]),
             providers: word(&terms["providers"]),
-            verifier: address(&terms["verifier"]),
+        },
+        assurance: Assurance {
+            replicas: number(&assurance["replicas"]),
+            quorum: number(&assurance["quorum"]),
+            audit_bps: number(&assurance["auditBps"]),
+            refund: assurance["refund"].as_bool().expect("a bool"),
+            verifier: address(&assurance["verifier"]),
         },
         price: Price {
             min_price: amount(&price["minPrice"]),
@@ -81,7 +87,7 @@ fn a_job_has_the_hash_that_wallets_sign() {
             ramp: number(&timing["ramp"]),
             closes_at: number(&timing["closesAt"]),
             run_window: number(&timing["runWindow"]),
-            challenge_window: number(&timing["challengeWindow"]),
+            audit_window: number(&timing["auditWindow"]),
         },
     };
     let host = host(number(&vector["chainId"]), address(&vector["market"]));
@@ -93,15 +99,19 @@ fn a_job_has_the_hash_that_wallets_sign() {
         store: piecework_differential::memory::Memory::default(),
         host,
     };
-    let times = piecework_protocol::types::Times {
-        draw_time: 1,
-        draw_step: 1,
+    let times = Times {
+        lease_step: 1,
+        jury_step: 1,
+        jury_time: 1,
         reveal_window: 1,
         respond_window: 1,
-        stake_age: 0,
+        retry_window: 1,
+        least_audit_window: 1,
+        least_run_window: 1,
+        ..Times::default()
     };
     market
-        .deploy(&[1; 20], &[0; 20], &[0; 20], 0, &times)
+        .deploy(&[1; 20], &[2; 20], &[0; 20], &[0; 20], 0, &times, true)
         .expect("a market");
     assert_eq!(market.hash_job(&job), word(&vector["jobId"]));
 }

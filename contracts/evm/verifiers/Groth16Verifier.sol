@@ -11,7 +11,7 @@ import {IVerifier} from "../IVerifier.sol";
 ///
 /// Halves, because a field element has fewer than 256 bits: each input is smaller than the field's order, so no two
 /// results look alike to the circuit. `count` is bound because a root alone does not say of how many tasks it is.
-/// What the circuit computes is its author's matter, and so are the key's ceremony and `manifest`, which no proof binds.
+/// What the circuit computes is its author's matter, and so are the key's ceremony and `digestList`, which no proof binds.
 /// @dev A proof is `abi.encode(uint256[2] a, uint256[4] b, uint256[2] c)`, the points of G2 with the imaginary part
 /// first (EIP-197). Who knows one proof can make others of the same statement (Groth16 can be re-randomized): none of
 /// them says anything else, and the market settles a lease once, for its holder.

@@ -1,7 +1,7 @@
 //! How arguments lie in revert data, logs and calls: Solidity's ABI, as far as the market needs it. Nothing is
-//! allocated; bytes go to whoever asks for them, in pieces.
+//! allocated; bytes go to the caller that asks for them, in pieces.
 
-use crate::types::{Address, Bytes32, How, Job, Phase, Reason, Seat, SeatEnd, U256, Verdict};
+use crate::types::{Address, Bytes32, Grade, Job, Phase, Reason, Seat, SeatEnd, U256, Verdict};
 
 /// Where encoded bytes go.
 pub type Out<'a> = &'a mut dyn FnMut(&[u8]);
@@ -89,7 +89,7 @@ macro_rules! states {
     )*};
 }
 
-states! { Phase, How, Reason, Seat, SeatEnd, Verdict }
+states! { Phase, Grade, Reason, Seat, SeatEnd, Verdict }
 
 /// `bytes`, and `string`, whose bytes nobody checks. Its place in the head says where the tail begins.
 impl Abi for &[u8] {
@@ -105,28 +105,35 @@ impl Abi for &[u8] {
     }
 }
 
+/// Words of a job in calldata: 7 of `Terms`, 5 of `Assurance`, 4 of `Price`, 5 of `Timing`.
+pub(crate) const JOB_WORDS: usize = 21;
+
 impl Abi for &Job {
-    const NAME: &'static str = "((address,uint64,bytes32,uint32,uint32,uint8,uint8,bytes32,address),\
-        (uint128,uint128,uint128,uint128),(uint64,uint64,uint64,uint64,uint64))";
-    const WORDS: usize = 18;
+    const NAME: &'static str = "((address,uint64,bytes32,uint32,uint32,uint32,bytes32),\
+        (uint8,uint8,uint16,bool,address),(uint128,uint128,uint128,uint128),\
+        (uint64,uint64,uint64,uint64,uint64))";
+    const WORDS: usize = JOB_WORDS;
     fn head(&self, _: usize, out: Out<'_>) {
         out(job_words(self).as_flattened());
     }
 }
 
-/// A job as it lies in calldata: 9 words of `Terms`, 4 of `Price`, 5 of `Timing`.
-pub(crate) fn job_words(job: &Job) -> [Bytes32; 18] {
-    let (terms, price, timing) = (&job.terms, &job.price, &job.timing);
+/// A job as it lies in calldata.
+pub(crate) fn job_words(job: &Job) -> [Bytes32; JOB_WORDS] {
+    let Job { terms, assurance, price, timing } = job;
     [
         account(&terms.client),
         number(terms.nonce.into()),
         terms.spec,
         number(terms.tasks.into()),
+        number(terms.min_lease.into()),
         number(terms.max_lease.into()),
-        number(terms.replicas.into()),
-        number(terms.quorum.into()),
         terms.providers,
-        account(&terms.verifier),
+        number(assurance.replicas.into()),
+        number(assurance.quorum.into()),
+        number(assurance.audit_bps.into()),
+        number(assurance.refund.into()),
+        account(&assurance.verifier),
         number(price.min_price),
         number(price.max_price),
         number(price.bond),
@@ -135,7 +142,7 @@ pub(crate) fn job_words(job: &Job) -> [Bytes32; 18] {
         number(timing.ramp.into()),
         number(timing.closes_at.into()),
         number(timing.run_window.into()),
-        number(timing.challenge_window.into()),
+        number(timing.audit_window.into()),
     ]
 }
 
@@ -150,31 +157,31 @@ pub struct Question<'a> {
     pub first: u32,
     /// Tasks in the lease.
     pub count: u32,
-    /// Who holds the lease and will be paid.
+    /// The provider that holds the lease and will be paid.
     pub provider: Address,
     /// Root of the result, not zero.
     pub root: Bytes32,
     /// Content address of the list of output digests.
-    pub manifest: Bytes32,
+    pub digest_list: Bytes32,
     /// Whatever the verifier asks for.
     pub proof: &'a [u8],
 }
 
 impl Question<'_> {
     /// Selector of the call, and as its own answer the word for yes.
-    pub const SELECTOR: [u8; 4] = u32::to_be_bytes(0xbe7e1de4);
+    pub const SELECTOR: [u8; 4] = u32::to_be_bytes(0x00965081);
 
     /// Writes the call.
     pub fn encode(&self, out: Out<'_>) {
         out(&Self::SELECTOR);
-        let tail_at = 32 * (18 + 7);
+        let tail_at = 32 * (JOB_WORDS + 7);
         self.job.head(tail_at, out);
         self.job_id.head(tail_at, out);
         self.first.head(tail_at, out);
         self.count.head(tail_at, out);
         self.provider.head(tail_at, out);
         self.root.head(tail_at, out);
-        self.manifest.head(tail_at, out);
+        self.digest_list.head(tail_at, out);
         self.proof.head(tail_at, out);
         self.proof.tail(out);
     }

@@ -10,8 +10,8 @@ macro_rules! errors {
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Error {
             $($(#[$doc])* $name($($ty),*),)*
-            /// The token reverted: what it said is the whole answer, and the host has it.
-            TokenReverted,
+            /// The token or the beacon reverted: what it said is the whole answer, and the host has it.
+            CalleeReverted,
         }
 
         impl Error {
@@ -20,11 +20,11 @@ macro_rules! errors {
                 $((stringify!($name), &[$(<$ty as Abi>::NAME),*], $selector),)*
             ];
 
-            /// The first four bytes of the revert data; none where the token speaks for itself.
+            /// The first four bytes of the revert data; none where the callee speaks for itself.
             pub const fn selector(&self) -> Option<[u8; 4]> {
                 match self {
                     $(Self::$name(..) => Some(u32::to_be_bytes($selector)),)*
-                    Self::TokenReverted => None,
+                    Self::CalleeReverted => None,
                 }
             }
 
@@ -32,7 +32,7 @@ macro_rules! errors {
             pub const fn name(&self) -> &'static str {
                 match self {
                     $(Self::$name(..) => stringify!($name),)*
-                    Self::TokenReverted => "TokenReverted",
+                    Self::CalleeReverted => "CalleeReverted",
                 }
             }
 
@@ -43,7 +43,7 @@ macro_rules! errors {
                 }
                 match self {
                     $(Self::$name($($arg),*) => { $($arg.head(0, out);)* })*
-                    Self::TokenReverted => {}
+                    Self::CalleeReverted => {}
                 }
             }
         }
@@ -65,9 +65,9 @@ errors! {
     AmountTooLarge(amount: U256, max: U256) = 0x7f162703;
     /// The token did not deliver what it was asked to: fee-on-transfer tokens are refused.
     DepositShort(expected: U256, arrived: U256) = 0x6959be1c;
-    /// The account's ledger does not cover the amount.
+    /// The account's balance does not cover the amount.
     InsufficientBalance(account: Address, available: U256, needed: U256) = 0xdb42144d;
-    /// The provider's free stake does not cover the amount.
+    /// The provider's free stake does not cover the amount. Leases leave a quarter of all stake to juries.
     InsufficientStake(provider: Address, available: U256, needed: U256) = 0x936d426d;
     /// The profile's endpoint is longer than 128 bytes.
     EndpointTooLong(length: U256, max: U256) = 0x859641b1;
@@ -83,38 +83,48 @@ errors! {
     JobExists(job_id: Bytes32) = 0x9e2b4bfd;
     /// No such job was posted (every field of it counts).
     JobUnknown(job_id: Bytes32) = 0xc63e0693;
-    /// The job was cancelled: no new leases, no takeovers.
+    /// The job was cancelled: no new leases, takeovers and rounds.
     JobIsCancelled(job_id: Bytes32) = 0xc7be4ae4;
     /// The job is neither cancelled nor past its `closesAt`.
     JobStillOpen(job_id: Bytes32, closes_at: u64) = 0xb677962b;
     /// A job needs at least one task.
     NoTasks() = 0xa66faf41;
-    /// `maxLease` is zero or over its limit.
-    BadMaxLease(max_lease: u32, max: u32) = 0xd0fdb2f6;
+    /// `minLease` and `maxLease` do not fit the tasks, the replicas or each other; `maxLease` is at most `max`.
+    BadLeaseSize(min_lease: u32, max_lease: u32, max: u32) = 0x4df00f7e;
     /// Replicas and quorum do not fit: 1 to 15 replicas, a true majority, 1 iff 1.
     BadQuorum(replicas: u8, quorum: u8) = 0x1ee8cee5;
-    /// A verifier goes with one replica only.
-    VerifierNeedsOneReplica(replicas: u8) = 0xf8037e36;
-    /// The minimum price is over the maximum.
+    /// Chance, jury fee and window of audits go together: all zero or none, the chance at most 10,000.
+    BadAudit(audit_bps: u16, jury_fee: u128, audit_window: u64) = 0x0f0271d1;
+    /// Audits, and verifiers, go with one replica only.
+    OneReplicaOnly(replicas: u8) = 0x2aeda579;
+    /// A job has audits or a verifier, not both.
+    AuditsOrVerifier(audit_bps: u16, verifier: Address) = 0x4b266d4d;
+    /// Only a job with audits can ask for a refund.
+    RefundNeedsAudits() = 0xa263d206;
+    /// Where audits are, a bond must be at stake.
+    BondNeeded() = 0xa5097204;
+    /// The minimum price is over the maximum, or (with more than one replica) not equal to it.
     BadPriceRange(min_price: u128, max_price: u128) = 0xa7da1ce7;
-    /// A window is zero (where it must not be) or longer than 30 days.
-    BadWindow(window: u64, max: u64) = 0xd389761b;
-    /// The job closes before it opens, or has closed already, or too far away.
+    /// A window is shorter than `min` or longer than `max`.
+    BadWindow(window: u64, min: u64, max: u64) = 0x967b1691;
+    /// The job closes before it opens, or has closed already, or opens or closes more than a year from now.
     BadSchedule(opens_at: u64, closes_at: u64) = 0xee529f78;
     /// The spec's bytes do not hash to the job's `spec`.
     SpecMismatch(expected: Bytes32, actual: Bytes32) = 0x1a0917c3;
     /// The spec is longer than 16,384 bytes.
     SpecTooLong(length: U256, max: U256) = 0x5b2bf9ba;
-    /// The call is for the other kind of job: with one replica (optimistic), or with more (redundant).
+    /// Nobody could be drawn: no stake is old enough.
+    NoStakeToDraw() = 0x2202723b;
+    /// The call is for the other kind of job: with one replica (ordinary), or with more (redundant).
     WrongMode(job_id: Bytes32, replicas: u8) = 0x7e02d087;
-    /// The job has a verifier: its results come with a proof (`prove`), and without disputes.
+    /// The job has a verifier: its results come with a proof (`prove`).
     NeedsProof(job_id: Bytes32, verifier: Address) = 0x4f7270e9;
     /// The job has no verifier.
     NoVerifier(job_id: Bytes32) = 0x4d4fd754;
     /// The job's verifier did not confirm the proof.
     ProofRejected(job_id: Bytes32, first: u32, verifier: Address) = 0x73391532;
-    /// Not enough gas is left to give the verifier its whole allowance: `needed` must be.
-    VerifierNeedsGas(needed: U256) = 0xc275cf3e;
+    /// Not enough gas is left to give the verifier or the beacon its whole allowance: `needed` must be.
+    NotEnoughGas(needed: U256) = 0x5e31f860;
     /// The job is for listed providers, and this one has not been admitted (`admit`).
     NotAdmitted(list: Bytes32, provider: Address) = 0xfa659a83;
     /// The proof does not lead from the provider to the list's root.
@@ -125,61 +135,52 @@ errors! {
     NonceIsRevoked(client: Address, nonce: u64) = 0x1eb1f71a;
     /// Signatures are for the chain on which the market was deployed.
     WrongChain(chain_id: U256, expected: U256) = 0x24497bc3;
-    /// A redundant job's leases begin at multiples of `maxLease`.
+    /// The act is for another round of the lease than the present `round`, or for another jury than `jury` (0 where
+    /// no jury is meant).
+    WrongRound(job_id: Bytes32, first: u32, round: u16, jury: u8) = 0x4bd4ff8d;
+    /// The redundant job has no such lease, or it has not opened yet.
     NoSuchLease(job_id: Bytes32, first: u32) = 0x78afacbc;
-    /// The draw has no seed yet (`seal`, `sealJury`).
-    NotSealed(job_id: Bytes32, first: u32) = 0x174f7b3c;
-    /// The draw has its seed already.
-    SealedAlready(job_id: Bytes32, first: u32) = 0x8ca1acfa;
-    /// The seed's block is not final yet: possible from block `fromBlock` on.
-    TooEarlyToSeal(from_block: u64, block_number: u64) = 0xf0891f36;
+    /// The beacon's point has no seed yet (or there is no point).
+    SeedUnknown(point: u64) = 0x63c1d963;
+    /// The lease's point is alive: its seed is known or will be.
+    PointAlive(point: u64) = 0x75c5027a;
+    /// Chance decided that this lease is not audited.
+    NotAudited(job_id: Bytes32, first: u32) = 0xfdeac93f;
     /// The provider is not drawn for a seat (yet): `from` is when it will be, the greatest time if never.
     NotDrawn(job_id: Bytes32, first: u32, provider: Address, from: u64) = 0xa738e177;
     /// All seats are taken.
     SeatsTaken(job_id: Bytes32, first: u32) = 0xea51d112;
     /// The provider's seat is past (or before) this act.
     WrongSeat(job_id: Bytes32, first: u32, provider: Address, seat: Seat) = 0xd64979bb;
-    /// What is revealed is not what was committed to, or no vote, or an answer that was revealed before.
-    WrongReveal(job_id: Bytes32, first: u32, provider: Address) = 0x507680dd;
-    /// The panel must be the numbers of exactly the seats' providers, ascending: not so at `index`.
+    /// What is opened is not what the seat committed to.
+    WrongOpening(job_id: Bytes32, first: u32, number: u32) = 0xeb030f3b;
+    /// Openings name providers with a seat, ascending, and a call that ends the round names them all: not so at
+    /// `index`.
     WrongPanel(index: U256) = 0x227ec365;
-    /// Not what the quorum voted for; 0 if there is no quorum.
-    WrongVerdict(given: Bytes32) = 0x1aef066f;
-    /// Too early: not all that committed have revealed, and they have time until `deadline`.
-    RevealsMissing(deadline: u64, time: u64) = 0x9eef2c01;
-    /// A job whose `juryFee` is 0 has no disputes.
-    NoJury(job_id: Bytes32) = 0x0608dd63;
+    /// Nothing to open, and the round does not end before `deadline`.
+    OpeningsMissing(deadline: u64, time: u64) = 0x317a46e6;
+    /// Two jurors agree, and the accused's leaf can be brought until `leafBy`.
+    LeafMissing(job_id: Bytes32, first: u32, leaf_by: u64) = 0xd0dad614;
     /// The result does not hold `digest` for `task`.
     NotInResult(task: u32, digest: Bytes32) = 0x22128080;
-    /// Provider and challenger cannot be jurors of their own dispute.
+    /// The accused cannot be its own juror.
     BarredFromJury(job_id: Bytes32, first: u32, provider: Address) = 0x961a7f31;
-    /// Only the challenger may do this.
-    NotChallenger(challenger: Address, caller: Address) = 0xa803a438;
-    /// The digests of this round were demanded before.
-    DemandedAlready(job_id: Bytes32, first: u32) = 0xdcf05abd;
-    /// The digests do not add up to the result's root.
-    RootMismatch(expected: Bytes32, actual: Bytes32) = 0x7c532e31;
     /// Too early: the act is valid from `notBefore` on.
     TooEarly(not_before: u64, time: u64) = 0xcb6c86dd;
     /// Too late: the act was valid until `deadline`.
     TooLate(deadline: u64, time: u64) = 0x05b62375;
-    /// A lease must hold at least one task.
-    NothingAsked() = 0xf08bb04f;
     /// Every task is in a lease already (or was refunded).
     NothingLeft(job_id: Bytes32) = 0x830903d5;
+    /// The lease would have `count` tasks, which is not between `least` and `most`.
+    LeaseDoesNotFit(count: u32, least: u32, most: u32) = 0xb8accb9c;
     /// The lease is in another phase than the act needs.
     WrongPhase(job_id: Bytes32, first: u32, phase: Phase) = 0x870146ba;
     /// Another provider holds the lease.
     NotHolder(job_id: Bytes32, first: u32, provider: Address) = 0x3fab7c82;
-    /// Who left a lease cannot take its next round.
+    /// A provider that left a lease, or was late, cannot take its next round.
     BarredFromRound(job_id: Bytes32, first: u32, provider: Address) = 0x897e4b2f;
     /// The lease has used up its rounds.
     TooManyRounds(job_id: Bytes32, first: u32) = 0x0017f870;
-    /// The act is for another round of the lease, or another challenge in it, than the present `round` and `challenge`
-    /// (the ones that it would begin, if it can; `challenge` is 0 for the lease's own seats).
-    WrongRound(job_id: Bytes32, first: u32, round: u16, challenge: u8) = 0x4bd4ff8d;
-    /// The lease has another result than `root`.
-    WrongRoot(job_id: Bytes32, first: u32, root: Bytes32) = 0x603a6c1e;
     /// A result's root must not be zero.
     ZeroRoot() = 0xb263ae73;
     /// The token answered `false`.

@@ -37,12 +37,22 @@ pub enum Answer {
     NotAsked,
 }
 
-/// The chain, the caller, the token, and what computes hashes and signatures.
+/// Why the beacon has no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BeaconError {
+    /// It reverted, or its answer is not a value of the type: shorter than a word, or too large. If it was asked with all
+    /// gas, the host keeps what it said.
+    Failed,
+    /// There was too little gas left to give it its allowance: it was not asked.
+    NotAsked,
+}
+
+/// The chain, the caller, the token, the beacon, and what computes hashes and signatures.
 ///
 /// A host runs a call as a whole or not at all: when one returns an error, whatever the token and the events saw of
 /// it is undone (a contract reverts). It lets nobody into the market while a call of it runs: `&mut` says so here.
 pub trait Host {
-    /// Who calls.
+    /// The account that calls.
     fn caller(&self) -> Address;
     /// The market's own address.
     fn this(&self) -> Address;
@@ -50,16 +60,10 @@ pub trait Host {
     fn chain_id(&self) -> U256;
     /// The block's time in seconds, less than 2^40.
     fn now(&self) -> u64;
-    /// The block's number, less than 2^40.
-    fn block_number(&self) -> u64;
-    /// The hash of one of the last 256 blocks; zero of any other.
-    fn block_hash(&self, number: u64) -> Bytes32;
-    /// The block's randomness (EIP-4399).
-    fn prevrandao(&self) -> Bytes32;
 
     /// keccak256.
     fn keccak256(&self, bytes: &[u8]) -> Bytes32;
-    /// Whose key signed `digest` (secp256k1); `None` if nobody's. `v` is 27 or 28, `s` is low: that was checked.
+    /// The account whose key signed `digest` (secp256k1), if there is one. `v` is 27 or 28, `s` is low: that was checked.
     fn recover(&self, digest: &Bytes32, v: u8, r: &Bytes32, s: &Bytes32) -> Option<Address>;
     /// Whether the account has code: then it is a wallet, and answers for itself.
     fn has_code(&self, account: &Address) -> bool;
@@ -67,6 +71,16 @@ pub trait Host {
     fn erc1271(&self, wallet: &Address, digest: &Bytes32, signature: &[u8]) -> bool;
     /// Asks a verifier, without a right to change anything, with exactly this much gas.
     fn verify(&self, verifier: &Address, gas: u64, question: &Question<'_>) -> Answer;
+
+    /// The beacon's point whose seed nobody knows now; never 0. The four questions to the beacon are asked without a
+    /// right to change anything, with all gas (`None`) or with exactly `gas`.
+    fn beacon_point(&self, gas: Option<u64>) -> Result<u64, BeaconError>;
+    /// The nominal time of a point.
+    fn beacon_time_of(&self, point: u64, gas: Option<u64>) -> Result<u64, BeaconError>;
+    /// The seed of a point, or zero while nobody has published it.
+    fn beacon_seed(&self, point: u64, gas: Option<u64>) -> Result<Bytes32, BeaconError>;
+    /// Whether the seed of a point will never be known.
+    fn beacon_is_dead(&self, point: u64, gas: Option<u64>) -> Result<bool, BeaconError>;
 
     /// The market's balance of the token.
     fn token_balance(&self) -> U256;

@@ -1,159 +1,200 @@
-//! The border that tokens cross, and the fee. Tokens move only in `pull` and `push`; everything between is bookkeeping
-//! ([`crate::books`]).
+//! The ledger: every move of money inside the market. No token moves here ([`crate::vault`] has that border), and
+//! nothing else writes an amount.
+//!
+//! `stake - free` of a provider is the sum of the bonds of its unfinished leases and seats: `lock`, `unlock`, `earn` and
+//! `reward` move `free` alone; `slash` takes from locked stake alone.
+//!
+//! `debit` and `lock` can be refused: in every call they come after all other checks, and before the first write. The
+//! others end in an overflow, if at all, only when the sums did not add up before.
 
 use crate::Market;
 use crate::error::Error;
-use crate::events::Event;
-use crate::host::{Host, Permit, TokenError};
-use crate::rules::{MAX_FEE_BPS, amount_of, minus, plus};
+use crate::host::Host;
+use crate::rules::{amount_at, minus, plus};
+use crate::slots::{Checkpoint, StakeSlot};
 use crate::store::Store;
-use crate::types::{Address, NOBODY, U256};
+use crate::types::{Address, U256};
 
 impl<S: Store, H: Host> Market<S, H> {
-    /// `deposit`: takes `amount` tokens from the caller and credits them to `account`.
-    ///
-    /// # Errors
-    /// `ZeroAddress`, `ZeroAmount`, `AmountTooLarge`, the token's, `DepositShort`.
-    pub fn deposit(&mut self, account: &Address, amount: u128) -> Result<(), Error> {
-        if *account == NOBODY {
-            return Err(Error::ZeroAddress());
+    // -------------------------------------------------------------- balances
+
+    /// Adds `amount` to the account's balance.
+    pub(crate) fn credit(&mut self, account: &Address, amount: u128) -> Result<(), Error> {
+        if amount != 0 {
+            self.store.set_balance(account, plus(self.store.balance(account), amount)?);
         }
-        self.pull(amount)?;
-        self.credit(account, amount)?;
-        self.host.emit(&Event::Deposited {
-            account: *account,
-            from: self.host.caller(),
-            amount,
-        });
         Ok(())
     }
 
-    /// `depositWithPermit`: a `deposit` with a permit of the caller. Whoever sees the permit can use it first; then
-    /// the allowance is there, which is enough.
-    ///
-    /// # Errors
-    /// As `deposit`.
-    pub fn deposit_with_permit(
-        &mut self,
-        account: &Address,
-        amount: u128,
-        permit: &Permit,
-    ) -> Result<(), Error> {
-        self.host.token_permit(amount, permit);
-        self.deposit(account, amount)
-    }
-
-    /// `withdraw`: pays `amount` from the caller's ledger (earnings included) to `to`.
-    ///
-    /// # Errors
-    /// `ZeroAddress`, `ZeroAmount`, `InsufficientBalance`, the token's.
-    pub fn withdraw(&mut self, to: &Address, amount: u128) -> Result<(), Error> {
-        if *to == NOBODY {
-            return Err(Error::ZeroAddress());
-        }
-        if amount == 0 {
-            return Err(Error::ZeroAmount());
-        }
-        let account = self.host.caller();
-        self.debit(&account, amount)?;
-        self.host.emit(&Event::Withdrawn {
-            account,
-            to: *to,
-            amount,
-        });
-        self.push(to, amount)
-    }
-
-    /// Takes `amount` tokens from the caller; they must arrive whole.
-    pub(crate) fn pull(&mut self, amount: u128) -> Result<(), Error> {
-        if amount == 0 {
-            return Err(Error::ZeroAmount());
-        }
-        amount_of(plus(
-            U256::from(self.store.totals().held),
-            U256::from(amount),
-        )?)?;
-
-        let before = self.host.token_balance();
-        self.host
-            .token_pull(amount)
-            .map_err(|error| self.token_error(error))?;
-        let afterwards = self.host.token_balance();
-        let expected = U256::from(amount);
-        if plus(before, expected)? != afterwards {
-            return Err(Error::DepositShort(
-                expected,
-                afterwards.saturating_sub(before),
-            ));
-        }
-        let mut totals = self.store.totals();
-        totals.held = plus(totals.held, amount)?;
-        self.store.set_totals(totals);
-        Ok(())
-    }
-
-    /// Sends `amount` tokens out: the last act of a call. Should the token refuse, the host undoes the call.
-    pub(crate) fn push(&mut self, to: &Address, amount: u128) -> Result<(), Error> {
-        let mut totals = self.store.totals();
-        totals.held = minus(totals.held, amount)?;
-        self.store.set_totals(totals);
-        self.host
-            .token_push(to, amount)
-            .map_err(|error| self.token_error(error))
-    }
-
-    fn token_error(&self, error: TokenError) -> Error {
-        match error {
-            TokenError::Reverted => Error::TokenReverted,
-            TokenError::Refused => Error::SafeERC20FailedOperation(self.store.config().token),
-        }
-    }
-
-    // -------------------------------------------------------------- the fee
-
-    /// `setFee`: changes the fee of jobs posted from now on.
-    ///
-    /// # Errors
-    /// `NotGovernor`, `FeeTooHigh`, `ZeroAddress`.
-    pub fn set_fee(&mut self, fee_bps: u16, recipient: &Address) -> Result<(), Error> {
-        let (governor, caller) = (self.store.config().fee_governor, self.host.caller());
-        if caller != governor {
-            return Err(Error::NotGovernor(governor, caller));
-        }
-        Self::check_fee(fee_bps, recipient)?;
-        self.fix_fee(fee_bps, recipient)
-    }
-
-    /// Refuses unless this can be the fee.
-    pub(crate) fn check_fee(fee_bps: u16, recipient: &Address) -> Result<(), Error> {
-        if fee_bps > MAX_FEE_BPS {
-            return Err(Error::FeeTooHigh(
-                U256::from(fee_bps),
-                U256::from(MAX_FEE_BPS),
-            ));
-        }
-        if *recipient == NOBODY {
-            Err(Error::ZeroAddress())
-        } else {
-            Ok(())
-        }
-    }
-
-    /// What the fee earned so far stays with its old recipient.
-    pub(crate) fn fix_fee(&mut self, fee_bps: u16, recipient: &Address) -> Result<(), Error> {
-        let mut fee = self.store.fee();
-        if *recipient != fee.recipient {
-            self.credit(&fee.recipient, fee.earned)?;
-            (fee.recipient, fee.earned) = (*recipient, 0);
+    /// Takes `amount` out of the account's balance; if that does not suffice, its earnings as a provider and as the
+    /// fee's recipient are moved to the balance first. Refused, it changes nothing.
+    pub(crate) fn debit(&mut self, account: &Address, amount: u128) -> Result<(), Error> {
+        let mut balance = self.store.balance(account);
+        if balance < amount {
+            let number = self.store.number(account);
+            let (mut record, mut fee) = (self.store.provider(number), self.store.fee());
+            if number != 0 {
+                balance = plus(balance, core::mem::take(&mut record.earned))?;
+            }
+            if *account == fee.recipient {
+                balance = plus(balance, core::mem::take(&mut fee.earned))?;
+            }
+            if balance < amount {
+                return Err(Error::InsufficientBalance(*account, U256::from(balance), U256::from(amount)));
+            }
+            if number != 0 {
+                self.store.set_provider(number, record);
+            }
             self.store.set_fee(fee);
         }
-        let mut totals = self.store.totals();
-        totals.fee_bps = fee_bps;
-        self.store.set_totals(totals);
-        self.host.emit(&Event::FeeSet {
-            fee_bps,
-            recipient: *recipient,
-        });
+        self.store.set_balance(account, minus(balance, amount)?);
         Ok(())
     }
+
+    /// Pays the protocol's fee.
+    pub(crate) fn credit_fee(&mut self, amount: u128) -> Result<(), Error> {
+        let mut fee = self.store.fee();
+        fee.earned = plus(fee.earned, amount)?;
+        self.store.set_fee(fee);
+        Ok(())
+    }
+
+    /// Makes `amount`, taken from a bond or an escrow, nobody's permanently.
+    pub(crate) fn burn(&mut self, amount: u128) -> Result<(), Error> {
+        let mut totals = self.store.totals();
+        totals.burned = plus(totals.burned, amount)?;
+        self.store.set_totals(totals);
+        Ok(())
+    }
+
+    // -------------------------------------------------------------- stakes
+
+    /// The number of `provider`, for which the caller may act; 0 if it has none.
+    pub(crate) fn authorize(&self, provider: &Address) -> Result<u32, Error> {
+        let caller = self.host.caller();
+        if caller == *provider {
+            return Ok(self.store.number(provider));
+        }
+        match self.store.operator(provider, &caller) {
+            0 => Err(Error::NotOperator(*provider, caller)),
+            number => Ok(number),
+        }
+    }
+
+    /// Locks `bond` for a lease or a seat of one: a quarter of all the provider's stake stays free for juries. Refused, it
+    /// changes nothing.
+    pub(crate) fn lock_for_lease(
+        &mut self,
+        number: u32,
+        provider: &Address,
+        bond: u128,
+    ) -> Result<(), Error> {
+        let kept = self.store.stake(number).total.div_ceil(4);
+        self.lock(number, provider, bond, kept)
+    }
+
+    /// Locks `bond` of the provider's free stake, of which `kept` stays free. Refused, it changes nothing.
+    pub(crate) fn lock(
+        &mut self,
+        number: u32,
+        provider: &Address,
+        bond: u128,
+        kept: u128,
+    ) -> Result<(), Error> {
+        let mut record = self.store.provider(number);
+        let available = record.free.saturating_sub(kept);
+        // Without a number it never staked, and a lease could not name it.
+        if available < bond || number == 0 {
+            return Err(Error::InsufficientStake(*provider, U256::from(available), U256::from(bond)));
+        }
+        record.free = minus(record.free, bond)?;
+        self.store.set_provider(number, record);
+        Ok(())
+    }
+
+    /// A bond returns whole.
+    pub(crate) fn unlock(&mut self, number: u32, bond: u128) -> Result<(), Error> {
+        self.pay(number, 0, bond, 0)
+    }
+
+    /// Pays a juror `amount` and unlocks its `bond`; juries do not count as completed leases.
+    pub(crate) fn earn(&mut self, number: u32, amount: u128, bond: u128) -> Result<(), Error> {
+        self.pay(number, amount, bond, 0)
+    }
+
+    /// A lease ended well: pays `amount`, unlocks `bond`, counts it.
+    pub(crate) fn reward(&mut self, number: u32, amount: u128, bond: u128) -> Result<(), Error> {
+        self.pay(number, amount, bond, 1)
+    }
+
+    fn pay(&mut self, number: u32, amount: u128, bond: u128, leases: u32) -> Result<(), Error> {
+        let mut record = self.store.provider(number);
+        record.earned = plus(record.earned, amount)?;
+        record.free = plus(record.free, bond)?;
+        record.completed = record.completed.saturating_add(leases);
+        self.store.set_provider(number, record);
+        Ok(())
+    }
+
+    /// Unlocks `bond` less `slash`, which is burned. Counts it as a whole bond lost or as a partial loss.
+    pub(crate) fn slash(&mut self, number: u32, bond: u128, slash: u128, whole: bool) -> Result<(), Error> {
+        self.unlock(number, minus(bond, slash)?)?;
+        let mut stake = self.store.stake(number);
+        let count = if whole { &mut stake.slashed } else { &mut stake.late };
+        *count = count.saturating_add(1);
+        if slash == 0 {
+            self.store.set_stake(number, stake);
+            return Ok(());
+        }
+        stake.total = minus(stake.total, slash)?;
+        let all = minus(self.store.totals().stake, slash)?;
+        self.keep_stake(number, stake, all)?;
+        self.burn(slash)
+    }
+
+    // -------------------------------------------------------------- the stake of the past
+
+    /// Keeps a provider's stake, and all stake, with their histories.
+    pub(crate) fn keep_stake(&mut self, number: u32, stake: StakeSlot, all: u128) -> Result<(), Error> {
+        self.store.set_stake(number, stake);
+        let mut totals = self.store.totals();
+        totals.stake = all;
+        self.store.set_totals(totals);
+        self.remember(number, stake.total)?;
+        self.remember(ALL, all)
+    }
+
+    /// Adds `amount` to a history, as of now. Of one second only the last amount counts.
+    fn remember(&mut self, number: u32, amount: u128) -> Result<(), Error> {
+        let (length, time) = (self.store.history(number), self.host.now());
+        let now = Checkpoint { time, amount };
+        match length.checked_sub(1) {
+            Some(last) if self.store.checkpoint(number, last).time == time => {
+                self.store.set_checkpoint(number, last, now);
+            }
+            _ => {
+                self.store.set_checkpoint(number, length, now);
+                self.store.set_history(number, plus(length, 1)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// What a provider's stake weighs in a draw that counts the stake of `time`: the lesser of its stake at that time and
+    /// now.
+    pub(crate) fn weight(&self, number: u32, time: u64) -> u128 {
+        self.stake_at(number, time).min(self.store.stake(number).total)
+    }
+
+    /// What all stake weighs in that draw.
+    pub(crate) fn total_weight(&self, time: u64) -> u128 {
+        self.stake_at(ALL, time).min(self.store.totals().stake)
+    }
+
+    fn stake_at(&self, number: u32, time: u64) -> u128 {
+        amount_at(self.store.history(number), time, |place| self.store.checkpoint(number, place))
+    }
 }
+
+/// The number under which the history of all stake is kept: no provider has it.
+const ALL: u32 = 0;

@@ -23,15 +23,9 @@ impl<S: Store, H: Host> Market<S, H> {
         let mut stake = self.store.stake(number);
         stake.total = plus(stake.total, amount)?;
         stake.staked_at = self.host.now();
-        self.store.set_stake(number, stake);
-        let mut totals = self.store.totals();
-        totals.stake = plus(totals.stake, amount)?;
-        self.store.set_totals(totals);
-        self.host.emit(&Event::Staked {
-            provider,
-            number,
-            amount,
-        });
+        let all = plus(self.store.totals().stake, amount)?;
+        self.keep_stake(number, stake, all)?;
+        self.host.emit(&Event::Staked { provider, number, amount });
         Ok(())
     }
 
@@ -49,20 +43,17 @@ impl<S: Store, H: Host> Market<S, H> {
         }
         let provider = self.host.caller();
         let number = self.store.number(&provider);
-        self.check_lock(number, &provider, amount)?;
+        let free = self.store.provider(number).free;
+        if free < amount {
+            return Err(Error::InsufficientStake(provider, U256::from(free), U256::from(amount)));
+        }
         let mut stake = self.store.stake(number);
         self.require_from(plus(stake.staked_at, self.store.config().times.stake_age)?)?;
-        self.lock(number, &provider, amount)?; // it leaves the free stake, and then the whole
+        self.lock(number, &provider, amount, 0)?; // it leaves the free stake, and then the whole
         stake.total = minus(stake.total, amount)?;
-        self.store.set_stake(number, stake);
-        let mut totals = self.store.totals();
-        totals.stake = minus(totals.stake, amount)?;
-        self.store.set_totals(totals);
-        self.host.emit(&Event::Unstaked {
-            provider,
-            to: *to,
-            amount,
-        });
+        let all = minus(self.store.totals().stake, amount)?;
+        self.keep_stake(number, stake, all)?;
+        self.host.emit(&Event::Unstaked { provider, to: *to, amount });
         self.push(to, amount)
     }
 
@@ -75,17 +66,9 @@ impl<S: Store, H: Host> Market<S, H> {
             return Err(Error::ZeroAddress());
         }
         let provider = self.host.caller();
-        let number = if allowed {
-            self.register(&provider)?
-        } else {
-            0
-        };
+        let number = if allowed { self.register(&provider)? } else { 0 };
         self.store.set_operator(&provider, operator, number);
-        self.host.emit(&Event::OperatorSet {
-            provider,
-            operator: *operator,
-            allowed,
-        });
+        self.host.emit(&Event::OperatorSet { provider, operator: *operator, allowed });
         Ok(())
     }
 
@@ -99,19 +82,11 @@ impl<S: Store, H: Host> Market<S, H> {
         capabilities: &Bytes32,
         endpoint: &[u8],
     ) -> Result<(), Error> {
-        let mut profile = Profile {
-            node_id: *node_id,
-            capabilities: *capabilities,
-            ..Profile::default()
-        };
-        let (Some(place), Ok(length)) = (
-            profile.endpoint.get_mut(..endpoint.len()),
-            u8::try_from(endpoint.len()),
-        ) else {
-            return Err(Error::EndpointTooLong(
-                U256::from(endpoint.len()),
-                U256::from(MAX_ENDPOINT),
-            ));
+        let mut profile = Profile { node_id: *node_id, capabilities: *capabilities, ..Profile::default() };
+        let (Some(place), Ok(length)) =
+            (profile.endpoint.get_mut(..endpoint.len()), u8::try_from(endpoint.len()))
+        else {
+            return Err(Error::EndpointTooLong(U256::from(endpoint.len()), U256::from(MAX_ENDPOINT)));
         };
         place.copy_from_slice(endpoint);
         profile.length = length;
@@ -131,26 +106,16 @@ impl<S: Store, H: Host> Market<S, H> {
     ///
     /// # Errors
     /// `NotOnList`.
-    pub fn admit(
-        &mut self,
-        list: &Bytes32,
-        provider: &Address,
-        proof: &[Bytes32],
-    ) -> Result<(), Error> {
+    pub fn admit(&mut self, list: &Bytes32, provider: &Address, proof: &[Bytes32]) -> Result<(), Error> {
         let number = self.store.number(provider);
-        let root = proof
-            .iter()
-            .fold(hash::listed(&self.host, provider), |node, other| {
-                hash::pair(&self.host, &node.min(*other), &node.max(*other))
-            });
+        let root = proof.iter().fold(hash::listed(&self.host, provider), |node, other| {
+            hash::pair(&self.host, &node.min(*other), &node.max(*other))
+        });
         if number == 0 || root != *list {
             return Err(Error::NotOnList(*list, *provider));
         }
         self.store.set_admitted(list, number, true);
-        self.host.emit(&Event::Admitted {
-            list: *list,
-            provider: *provider,
-        });
+        self.host.emit(&Event::Admitted { list: *list, provider: *provider });
         Ok(())
     }
 

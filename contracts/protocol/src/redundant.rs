@@ -1,130 +1,50 @@
-//! Redundant leases (N/Q): drawn seats, commit, reveal, quorum.
+//! Redundant leases (N/Q): drawn seats, commit, open, quorum.
 //!
-//! Free -join, commit-> Running -last commit-> Revealing -settle-> Settled, or Refunded without a quorum. A round in
-//! which too few committed leaves the lease Free.
+//! Free -Q-th seat-> Running -N-th commitment-> Revealing -settle-> Settled, or Void if all opened and no quorum agrees.
+//! Any other round without a quorum leaves the lease Free.
 
 use crate::Market;
 use crate::error::Error;
 use crate::events::Event;
-use crate::hash::{self, Ballot};
+use crate::hash::LEASE;
 use crate::host::Host;
-use crate::rules::{
-    LIVENESS_SLASH, commit_by, escrow_of, minus, plus, price_at, seat_bond_of, slash_of, split,
-};
-use crate::seats::{Draw, Votes};
-use crate::slots::{LeaseSlot, SeatSlot};
+use crate::records::{At, strictly};
+use crate::rules::{bond_of, escrow_of, fee_of, gross_of, lateness_of, minus, plus, tenth_of};
+use crate::seats::{Ballot, Sitting};
+use crate::slots::{JobSlot, LeaseSlot, SeatSlot};
 use crate::store::Store;
-use crate::types::{Address, Bytes32, How, Job, NOBODY, Phase, Reason, Seat, SeatEnd, ZERO};
-
-/// A round that ends.
-struct Ending<'a> {
-    job_id: Bytes32,
-    first: u32,
-    lease: LeaseSlot,
-    seats_key: Bytes32,
-    panel: &'a [u32],
-    votes: Votes,
-}
-
-/// What became of a round's seats.
-#[derive(Default)]
-struct Closed {
-    /// How many of the majority were paid.
-    winners: u32,
-    /// Number of one of them.
-    keeper: u32,
-    /// What of the bonds is no longer anyone's.
-    burned: u128,
-}
+use crate::types::{Address, Bytes32, Grade, Job, NOBODY, Opening, Phase, Reason, Seat, SeatEnd, ZERO};
+use crate::votes::{Voter, agree, majority};
 
 impl<S: Store, H: Host> Market<S, H> {
-    /// `seal`: fixes the seed and the total stake of a redundant job's draws, from the third block after `post` on.
-    /// Anyone may call.
-    ///
-    /// # Errors
-    /// `WrongMode`, `JobUnknown`, `SealedAlready`, `TooEarlyToSeal`.
-    pub fn seal(&mut self, job: &Job) -> Result<(), Error> {
-        let job_id = self.redundant(job)?;
-        let posted_block = self.known(&job_id)?.posted_block;
-        let sealing = self.check_seal(&job_id, &job_id, 0, posted_block)?;
-        self.store.set_seal(&job_id, sealing);
-        let (seed, total_stake) = (sealing.seed_word(), sealing.total_stake);
-        self.host.emit(&Event::Sealed {
-            job_id,
-            seed,
-            total_stake,
-        });
-        Ok(())
-    }
-
-    /// When `provider` is drawn for a seat of the lease: in the round that runs, or in the one that could begin. It is
-    /// what `join` goes by, and depends neither on the time nor on what else `join` asks for.
-    ///
-    /// # Errors
-    /// `WrongMode`, `JobUnknown`, `NoSuchLease`, `NotSealed`, `WrongPhase`, `TooManyRounds`.
-    pub fn draw_for_seat(&self, job: &Job, first: u32, provider: &Address) -> Result<Draw, Error> {
-        let job_id = self.redundant(job)?;
-        let mut lease = self.fixed_lease(job, &job_id, first)?;
-        let sealing = self.store.seal(&job_id);
-        if sealing.sealed_at == 0 {
-            return Err(Error::NotSealed(job_id, first));
-        }
-        if lease.phase == Phase::Free {
-            let next = lease.round.checked_add(1);
-            let next = next.ok_or(Error::TooManyRounds(job_id, first))?;
-            lease = lease.drawing(next, Self::draw_start(job, &sealing, &lease), 0);
-        } else {
-            self.require_phase(Phase::Running, &job_id, first, &lease)?;
-        }
-        let seats_key = hash::seats_key(&self.host, &job_id, first, lease.round, 0);
-        let number = self.store.number(provider);
-        self.drawn_for_lease(job, &job_id, &lease, &seats_key, (provider, number))
-    }
-
     // -------------------------------------------------------------- seats are taken
 
-    /// `join`: reserves a drawn seat and locks its bond b; begins a round if none runs.
+    /// `join`: reserves a drawn seat and locks its bond. The Q-th seat begins the round.
     ///
     /// # Errors
-    /// `NotOperator`, `WrongMode`, then `NoSuchLease`, `JobUnknown`, `JobIsCancelled`, `TooEarly`, `TooLate`,
-    /// `TooManyRounds`, `NotSealed`, `WrongPhase`; `WrongRound`; `WrongSeat`, `SeatsTaken`, `NotAdmitted`, `NotDrawn`,
-    /// `InsufficientStake`.
-    pub fn join(
-        &mut self,
-        job: &Job,
-        first: u32,
-        round: u16,
-        provider: &Address,
-    ) -> Result<(), Error> {
+    /// `NotOperator`, `WrongMode`, `JobUnknown`, `NoSuchLease`, then of a free lease `JobIsCancelled`, `TooEarly`,
+    /// `TooLate`, `TooManyRounds`, of another `WrongPhase`, `TooLate`; `WrongRound`, `WrongSeat`, `SeatsTaken`,
+    /// `NotAdmitted`, `BarredFromRound`, `SeedUnknown`, the beacon's, `NotDrawn`, `InsufficientStake`.
+    pub fn join(&mut self, job: &Job, first: u32, round: u16, provider: &Address) -> Result<(), Error> {
         let number = self.authorize(provider)?;
-        let job_id = self.redundant(job)?;
-        let lease = self.round_now(job, &job_id, first, round)?;
-        let seats_key = hash::seats_key(&self.host, &job_id, first, round, 0);
-        let bond = self.take_seat(job, &job_id, first, &lease, &seats_key, (provider, number))?;
-        self.store.set_lease(
-            &job_id,
-            first,
-            LeaseSlot {
-                seats: plus(lease.seats, 1)?,
-                ..lease
-            },
-        );
-        self.store.set_seat(&seats_key, number, SeatSlot::JOINED);
-        self.host.emit(&Event::Joined {
-            job_id,
-            first,
-            provider: *provider,
-            round,
-            bond,
-        });
+        let at = self.redundant(job, first)?;
+        let lease = self.round_now(&at, round)?;
+        let key = at.round(round, LEASE).key(&self.host);
+        let seat = self.store.seat(&key, number);
+        let lease = self.take_seat(&at, lease, seat, (provider, number))?;
+        let lease = self.begin_if_full(&at, lease)?;
+        self.keep(&at, lease);
+        self.store.set_seat(&key, number, SeatSlot::bare(Seat::Joined));
+        let (job_id, provider) = (at.job_id, *provider);
+        self.host.emit(&Event::Joined { job_id, first, provider, round });
         Ok(())
     }
 
-    /// `commit`: commits to a result, on a reserved seat or on one that it takes as `join` does. The last seat's
-    /// commitment opens the reveal.
+    /// `commit`: commits to a result, on a reserved seat or on one that it takes as `join` does. The N-th commitment lets
+    /// openings begin.
     ///
     /// # Errors
-    /// As `join`; `WrongSeat` also for who committed before.
+    /// As `join`; `WrongSeat` also if it committed before.
     pub fn commit(
         &mut self,
         job: &Job,
@@ -134,413 +54,305 @@ impl<S: Store, H: Host> Market<S, H> {
         commitment: &Bytes32,
     ) -> Result<(), Error> {
         let number = self.authorize(provider)?;
-        let job_id = self.redundant(job)?;
-        let mut lease = self.round_now(job, &job_id, first, round)?;
-        let seats_key = hash::seats_key(&self.host, &job_id, first, round, 0);
-        let mut bond = 0;
-        if self.store.seat(&seats_key, number).state != Seat::Joined {
-            bond = self.take_seat(job, &job_id, first, &lease, &seats_key, (provider, number))?;
-            lease.seats = plus(lease.seats, 1)?;
+        let at = self.redundant(job, first)?;
+        let mut lease = self.round_now(&at, round)?;
+        let key = at.round(round, LEASE).key(&self.host);
+        let seat = self.store.seat(&key, number);
+        if seat.state != Seat::Joined {
+            lease = self.take_seat(&at, lease, seat, (provider, number))?;
+            lease = self.begin_if_full(&at, lease)?;
         }
         lease.commits = plus(lease.commits, 1)?;
-        if lease.commits == job.terms.replicas {
-            (lease.phase, lease.submitted_at) = (Phase::Revealing, self.host.now());
+        if lease.commits == job.assurance.replicas {
+            lease = lease.to(Phase::Revealing, self.host.now());
         }
-        self.store.set_lease(&job_id, first, lease);
-        self.store
-            .set_seat(&seats_key, number, SeatSlot::committed(commitment));
-        let (provider, commitment) = (*provider, *commitment);
-        self.host.emit(&Event::Committed {
-            job_id,
-            first,
-            provider,
-            round,
-            commitment,
-            bond,
-        });
+        self.keep(&at, lease);
+        let committed = SeatSlot::marked(Seat::Committed, commitment);
+        self.store.set_seat(&key, number, committed);
+        let (job_id, provider, commitment) = (at.job_id, *provider, *commitment);
+        self.host.emit(&Event::Committed { job_id, first, provider, round, commitment });
         Ok(())
     }
 
-    /// The lease in the round that takes seats and commitments now: the one that runs, or one that begins now and is
-    /// not stored yet. It must be `round`.
-    fn round_now(
-        &self,
-        job: &Job,
-        job_id: &Bytes32,
-        first: u32,
-        round: u16,
-    ) -> Result<LeaseSlot, Error> {
-        let mut lease = self.fixed_lease(job, job_id, first)?;
-        if lease.phase == Phase::Free {
-            self.open(job, job_id)?;
-            let next = lease
-                .round
-                .checked_add(1)
-                .ok_or(Error::TooManyRounds(*job_id, first))?;
-            let sealing = self.store.seal(job_id);
-            if sealing.sealed_at == 0 {
-                return Err(Error::NotSealed(*job_id, first));
+    /// The lease, whose round takes seats and commitments now. It must be `round`: a commitment that is mined late would
+    /// otherwise stand in a round in which it cannot be opened.
+    fn round_now(&self, at: &At<'_>, round: u16) -> Result<LeaseSlot, Error> {
+        let lease = self.opened_lease(at)?;
+        match lease.phase {
+            Phase::None => {
+                self.known(&at.job_id)?; // the clearer error, if it is that
+                return Err(Error::NoSuchLease(at.job_id, at.first));
             }
-            // The job is open, the seal and the lease's freeing are not in the future.
-            let now = self.host.now();
-            lease = lease.drawing(
-                next,
-                now,
-                minus(now, Self::draw_start(job, &sealing, &lease))?,
-            );
-        } else {
-            self.require_phase(Phase::Running, job_id, first, &lease)?;
-            self.require_in_time(self.commit_by(job, &lease)?)?;
+            Phase::Free => {
+                self.open(at)?;
+                if lease.round == u16::MAX {
+                    return Err(Error::TooManyRounds(at.job_id, at.first));
+                }
+            }
+            _ => {
+                self.require_phase(Phase::Running, at, &lease)?;
+                self.require_in_time(commit_by(at, &lease)?)?;
+            }
         }
-        if lease.round != round {
-            return Err(Error::WrongRound(*job_id, first, lease.round, 0));
-        }
+        self.require_round(at, &lease, round)?;
         Ok(lease)
     }
 
     /// Refuses unless the provider can take a seat now; locks its bond.
     fn take_seat(
         &mut self,
-        job: &Job,
-        job_id: &Bytes32,
-        first: u32,
-        lease: &LeaseSlot,
-        seats_key: &Bytes32,
+        at: &At<'_>,
+        lease: LeaseSlot,
+        seat: SeatSlot,
         (provider, number): (&Address, u32),
-    ) -> Result<u128, Error> {
-        let seat = self.store.seat(seats_key, number).state;
-        if seat != Seat::None {
-            return Err(Error::WrongSeat(*job_id, first, *provider, seat));
+    ) -> Result<LeaseSlot, Error> {
+        let (job_id, first) = (at.job_id, at.first);
+        if seat.state != Seat::None {
+            return Err(Error::WrongSeat(job_id, first, *provider, seat.state));
         }
-        if lease.seats == job.terms.replicas {
-            return Err(Error::SeatsTaken(*job_id, first));
+        if lease.seats == at.job.assurance.replicas {
+            return Err(Error::SeatsTaken(job_id, first));
         }
-        self.require_admitted(job, number, provider)?;
-        let drawn = self.drawn_for_lease(job, job_id, lease, seats_key, (provider, number))?;
-        self.require_drawn(drawn.from, job_id, first, provider)?;
-        let bond = seat_bond_of(&job.price, lease.count)?;
-        self.lock(number, provider, bond)?;
-        Ok(bond)
+        self.require_admitted(at.job, number, provider)?;
+        // Nothing stands in a round 0.
+        let last = at.round(lease.round.saturating_sub(1), LEASE);
+        if self.store.seat(&last.key(&self.host), number).state == Seat::Left {
+            return Err(Error::BarredFromRound(job_id, first, *provider));
+        }
+        if at.is_drawn() {
+            let from = self.drawn_for_lease(at, &lease, provider)?;
+            self.require_drawn(from, at, provider)?;
+        }
+        self.lock_for_lease(number, provider, bond_of(&at.job.price, lease.count)?)?;
+        Ok(LeaseSlot { seats: plus(lease.seats, 1)?, ..lease })
     }
 
-    // -------------------------------------------------------------- commitments are revealed
+    /// The lease; its round begins with its Q-th seat. The next lease opens when this one first begins.
+    fn begin_if_full(&mut self, at: &At<'_>, lease: LeaseSlot) -> Result<LeaseSlot, Error> {
+        if lease.phase != Phase::Free || lease.seats != at.job.assurance.quorum {
+            return Ok(lease);
+        }
+        let now = self.host.now();
+        let record = self.store.job(&at.job_id);
+        let left = minus(at.job.terms.tasks, record.next)?;
+        if lease.round == 1 && left != 0 {
+            let count = left.min(at.job.terms.max_lease);
+            let opened = LeaseSlot::opened(&record, count, now);
+            self.store.set_lease(&at.job_id, record.next, opened);
+            let next = plus(record.next, count)?;
+            self.store.set_job(&at.job_id, JobSlot { next, ..record });
+        }
+        Ok(lease.to(Phase::Running, now))
+    }
 
-    /// `reveal`: reveals a commitment, once all seats committed, or the time for it is over and a quorum did. With a
-    /// panel it also settles the lease, if that is due and this root, or none, has the quorum.
-    ///
-    /// # Errors
-    /// `WrongMode`, `JobUnknown`, `WrongPhase`, `TooEarly`, `TooLate`, `NotOperator`, `ZeroRoot`, `WrongSeat`,
-    /// `WrongReveal`, `WrongPanel`.
-    #[allow(clippy::too_many_arguments)] // the ABI's
-    pub fn reveal(
+    // -------------------------------------------------------------- a seat is left
+
+    /// `leave`, of a redundant lease. Until its round begins, and once its lease is refunded, that costs nothing.
+    pub(crate) fn leave_seat(
         &mut self,
         job: &Job,
         first: u32,
+        round: u16,
         provider: &Address,
-        root: &Bytes32,
-        manifest: &Bytes32,
-        salt: &Bytes32,
-        panel: &[u32],
     ) -> Result<(), Error> {
-        let job_id = self.redundant(job)?;
-        let mut lease = self.begun(&job_id, first)?;
-        if lease.phase == Phase::Running {
-            let commit_by = self.commit_by(job, &lease)?;
-            self.require_over(commit_by)?;
-            if lease.commits < job.terms.quorum {
-                return Err(Error::TooLate(commit_by, self.host.now()));
-            }
+        let at = self.redundant(job, first)?;
+        let mut lease = self.lease(&at);
+        // Then anyone may return the bond to its owner.
+        let number = match lease.phase {
+            Phase::Refunded => self.store.number(provider),
+            _ => self.authorize(provider)?,
+        };
+        let begun = !matches!(lease.phase, Phase::Free | Phase::Refunded);
+        if begun {
+            self.require_phase(Phase::Running, &at, &lease)?;
         }
-        self.require_in_time(self.reveal_by(job, &lease)?)?;
-        let seats_key = hash::seats_key(&self.host, &job_id, first, lease.round, 0);
-        let number = self.check_reveal(&job_id, first, &lease, &seats_key, provider, root, salt)?;
-        let seat = SeatSlot::revealed(&hash::revealed(&self.host, root));
-        lease.reveals = plus(lease.reveals, 1)?;
-        let due = !panel.is_empty() && lease.reveals == lease.commits;
-        let votes = if due {
-            let quorum = job.terms.quorum;
-            Some(self.count(&seats_key, panel, lease.seats, quorum, Some((number, seat)))?)
+        self.require_round(&at, &lease, round)?;
+        let bond = bond_of(&job.price, lease.count)?;
+        let mut burned = 0;
+        if begun {
+            self.require_in_time(commit_by(&at, &lease)?)?;
+            let elapsed = minus(self.host.now(), lease.since)?;
+            burned = lateness_of(bond, round, elapsed, job.timing.run_window)?;
+        }
+        let key = at.round(round, LEASE).key(&self.host);
+        let state = self.store.seat(&key, number).state;
+        let committed = state == Seat::Committed;
+        if state != Seat::Joined && (begun || !committed) {
+            return Err(Error::WrongSeat(at.job_id, first, *provider, state));
+        }
+        let left = if begun { Seat::Left } else { Seat::None };
+        lease.seats = minus(lease.seats, 1)?;
+        lease.commits = minus(lease.commits, committed.into())?;
+        self.keep(&at, lease);
+        self.store.set_seat(&key, number, SeatSlot::bare(left));
+        if burned == 0 {
+            self.unlock(number, bond)?;
         } else {
-            None
-        };
-
-        self.store.set_seat(&seats_key, number, seat);
-        let (provider, manifest) = (*provider, *manifest);
-        self.host.emit(&Event::Revealed {
-            job_id,
-            first,
-            provider,
-            root: *root,
-            manifest,
-        });
-        match votes {
-            Some(votes) if votes.winner.is_none_or(|winner| winner == seat) => {
-                let verdict = if votes.winner.is_none() { ZERO } else { *root };
-                self.end(
-                    job,
-                    Ending {
-                        job_id,
-                        first,
-                        lease,
-                        seats_key,
-                        panel,
-                        votes,
-                    },
-                    &verdict,
-                )
-            }
-            _ => {
-                self.store.set_lease(&job_id, first, lease);
-                Ok(())
-            }
+            self.slash(number, bond, burned, false)?;
         }
-    }
-
-    /// Refuses unless this opens the commitment of the provider's seat. Returns its number.
-    #[allow(clippy::too_many_arguments)] // what a ballot is made of
-    fn check_reveal(
-        &self,
-        job_id: &Bytes32,
-        first: u32,
-        lease: &LeaseSlot,
-        seats_key: &Bytes32,
-        provider: &Address,
-        root: &Bytes32,
-        salt: &Bytes32,
-    ) -> Result<u32, Error> {
-        let number = self.authorize(provider)?;
-        if *root == ZERO {
-            return Err(Error::ZeroRoot());
-        }
-        let seat = self.store.seat(seats_key, number);
-        if seat.state != Seat::Committed {
-            return Err(Error::WrongSeat(*job_id, first, *provider, seat.state));
-        }
-        let ballot = Ballot {
-            job_id: *job_id,
-            first,
-            round: lease.round,
-            challenge: 0,
-            provider: *provider,
-            vote: *root,
-            salt: *salt,
-        };
-        if seat != SeatSlot::committed(&hash::commitment(&self.host, &ballot)) {
-            return Err(Error::WrongReveal(*job_id, first, *provider));
-        }
-        Ok(number)
+        let (job_id, provider) = (at.job_id, *provider);
+        self.host.emit(&Event::SeatLeft { job_id, first, provider, round, burned });
+        Ok(())
     }
 
     // -------------------------------------------------------------- a round ends
 
-    /// `settle`: ends a round. With all commitments revealed, or the window for that over, it is settled by the quorum's
-    /// root or, without one, refunded; with too few commitments in time, the lease is free again. Anyone may call.
+    /// `settle`: opens commitments, once all seats committed, or the time for it is over and a quorum did. Ends the round
+    /// when all commitments are open or the time for that is over, and when too few committed in time. Anyone may call.
     ///
     /// # Errors
-    /// `WrongMode`, `JobUnknown`, `WrongPhase`, `TooEarly`, `RevealsMissing`, `WrongPanel`, `WrongVerdict`.
-    pub fn settle(
-        &mut self,
-        job: &Job,
-        first: u32,
-        root: &Bytes32,
-        panel: &[u32],
-    ) -> Result<(), Error> {
-        let job_id = self.redundant(job)?;
-        let lease = self.begun(&job_id, first)?;
-        if lease.commits < job.terms.quorum {
-            self.require_over(self.commit_by(job, &lease)?)?;
-        } else {
-            let (reveal_by, now) = (self.reveal_by(job, &lease)?, self.host.now());
-            if lease.reveals != lease.commits && now <= reveal_by {
-                return Err(Error::RevealsMissing(reveal_by, now));
-            }
+    /// `WrongMode`, `JobUnknown`, `WrongPhase`, `WrongRound`, then as `read`; `NotEnoughGas`.
+    pub fn settle(&mut self, job: &Job, first: u32, round: u16, openings: &[Opening]) -> Result<(), Error> {
+        let at = self.redundant(job, first)?;
+        let lease = self.lease(&at);
+        let full = lease.phase == Phase::Revealing;
+        if !full {
+            self.require_phase(Phase::Running, &at, &lease)?;
         }
-        let seats_key = hash::seats_key(&self.host, &job_id, first, lease.round, 0);
-        let votes = self.count(&seats_key, panel, lease.seats, job.terms.quorum, None)?;
-        let right = match votes.winner {
-            None => *root == ZERO,
-            Some(winner) => winner == SeatSlot::revealed(&hash::revealed(&self.host, root)),
+        self.require_round(&at, &lease, round)?;
+        let commit_by = commit_by(&at, &lease)?;
+        let openable = if full { lease.since } else { commit_by };
+        let sitting = Sitting {
+            round: at.round(round, LEASE),
+            seats: lease.seats,
+            commits: lease.commits,
+            opened: lease.opened,
+            full,
+            quorum: job.assurance.quorum,
+            commit_by,
+            reveal_by: plus(openable, self.store.config().times.reveal_window)?,
         };
-        if !right {
-            return Err(Error::WrongVerdict(*root));
-        }
-        self.end(
-            job,
-            Ending {
-                job_id,
-                first,
-                lease,
-                seats_key,
-                panel,
-                votes,
-            },
-            root,
-        )
-    }
-
-    /// Ends a round: with a quorum the lease is settled by its root; without one (zero) it is refunded, or free again
-    /// if too few committed.
-    fn end(&mut self, job: &Job, ending: Ending<'_>, root: &Bytes32) -> Result<(), Error> {
-        if *root != ZERO {
-            return self.pay_quorum(job, ending, root);
-        }
-        let closed = self.close_seats(job, &ending, 0)?;
-        let Ending {
-            job_id,
-            first,
-            lease,
-            ..
-        } = ending;
-        if lease.commits < job.terms.quorum {
-            self.store
-                .set_lease(&job_id, first, lease.freed(self.host.now()));
-            let reason = Reason::TooFewCommits;
-            self.host.emit(&Event::Freed {
-                job_id,
-                first,
-                provider: NOBODY,
-                reason,
-                burned: closed.burned,
-            });
+        let ballot = self.read(&sitting, openings)?;
+        if !ballot.ends {
+            self.tell(&sitting.round, &ballot);
+            self.record(&sitting.round, &ballot);
+            let opened = ballot.opened;
+            self.keep(&at, LeaseSlot { opened, ..lease });
             return Ok(());
         }
-        self.store
-            .set_lease(&job_id, first, lease.to(Phase::Refunded));
-        let refunded = escrow_of(job, lease.count)?;
-        self.credit(&job.terms.client, refunded)?;
-        self.host.emit(&Event::Refunded {
-            job_id,
-            first,
-            count: lease.count,
-            refunded,
-        });
+        match majority(LEASE, sitting.quorum, ballot.voters()) {
+            Some(winner) => self.pay_quorum(&at, &sitting, &ballot, lease, winner),
+            None => self.end_without_quorum(&at, &sitting, &ballot, lease),
+        }
+    }
+
+    /// Ends a round without a quorum: the lease is void if all opened, otherwise free for its next round.
+    fn end_without_quorum(
+        &mut self,
+        at: &At<'_>,
+        sitting: &Sitting,
+        ballot: &Ballot,
+        lease: LeaseSlot,
+    ) -> Result<(), Error> {
+        let At { job, job_id, first } = *at;
+        let void = ballot.opened == job.assurance.replicas;
+        // A round that lapses needs a new point for the next one.
+        let point = if void || !at.is_drawn() { 0 } else { self.new_point_if_any()? };
+        let bond = bond_of(&job.price, lease.count)?;
+        let gross = gross_of(job, lease.origin, lease.count)?;
+        let share = tenth_of(bond.min(gross))?;
+        let outage = ballot.opened == 0;
+
+        self.tell(&sitting.round, ballot);
+        for voter in ballot.voters() {
+            let (end, burned) = match voter.state {
+                Seat::Joined => (SeatEnd::Late, tenth_of(bond)?),
+                _ if sitting.lapsed() || outage => (SeatEnd::Released, 0),
+                Seat::Opened => (SeatEnd::Undecided, share),
+                _ => (SeatEnd::Silent, bond),
+            };
+            self.close_seat(&sitting.round, voter.number, end, bond, (0, burned))?;
+        }
+        if void {
+            // A tenth of the price is burned, the rest returns to the client.
+            let burned = tenth_of(times(gross, job.assurance.replicas)?)?;
+            return self.void(at, lease, burned, 0, 0);
+        }
+        let reason = match (sitting.lapsed(), outage) {
+            (true, _) => Reason::TooFewCommits,
+            (_, true) => Reason::Outage,
+            _ => Reason::NoQuorum,
+        };
+        let freed = lease.freed(self.host.now());
+        self.keep(at, LeaseSlot { point, ..freed });
+        let (provider, round, burned) = (NOBODY, freed.round, 0);
+        self.host.emit(&Event::Freed { job_id, first, provider, round, reason, burned });
+        if point != 0 {
+            self.tell_point(at, point);
+        }
         Ok(())
     }
 
-    /// Settles a lease by its quorum's root: pays that, and the rest of the escrow to the client.
-    fn pay_quorum(&mut self, job: &Job, ending: Ending<'_>, root: &Bytes32) -> Result<(), Error> {
-        let lease = ending.lease;
-        let price = price_at(&job.price, &job.timing, lease.started_at)?;
-        let one = split(job.price.max_price, price, lease.count, lease.fee_bps)?;
-        let closed = self.close_seats(job, &ending, one.paid)?;
-        let Ending { job_id, first, .. } = ending;
-        let settled = LeaseSlot {
-            provider: closed.keeper,
-            ..lease.settled(How::Quorum)
-        };
-        self.store.set_lease(&job_id, first, settled);
-        self.store.set_root(&job_id, first, *root);
-        let all = |amount: u128| {
-            amount
-                .checked_mul(closed.winners.into())
-                .ok_or(Error::OVERFLOW)
-        };
-        let (paid, fee) = (all(one.paid)?, all(one.fee)?);
-        let refunded = minus(minus(escrow_of(job, lease.count)?, paid)?, fee)?;
+    /// Settles a lease by its quorum's root. Each seat of the quorum is paid; every other commitment loses its bond, and
+    /// its share of the price is burned; shares of seats that never committed return to the client.
+    fn pay_quorum(
+        &mut self,
+        at: &At<'_>,
+        sitting: &Sitting,
+        ballot: &Ballot,
+        lease: LeaseSlot,
+        (winner, winners): (&Voter, u8),
+    ) -> Result<(), Error> {
+        let At { job, job_id, first } = *at;
+        let bond = bond_of(&job.price, lease.count)?;
+        let gross = gross_of(job, lease.origin, lease.count)?;
+        let fee = fee_of(gross, lease.fee_bps)?;
+        let paid = minus(gross, fee)?;
+
+        self.tell(&sitting.round, ballot);
+        self.store.set_root(&job_id, first, winner.value);
+        for voter in ballot.voters() {
+            let (end, change) = match voter.state {
+                _ if agree(LEASE, winner, voter) => (SeatEnd::Paid, (paid, 0)),
+                Seat::Joined => (SeatEnd::Late, (0, tenth_of(bond)?)),
+                Seat::Opened => (SeatEnd::Outvoted, (0, bond)),
+                _ => (SeatEnd::Silent, (0, bond)),
+            };
+            self.close_seat(&sitting.round, voter.number, end, bond, change)?;
+        }
+        let grade = if at.is_drawn() { Grade::Quorum } else { Grade::Listed };
+        self.keep(at, lease.settled(grade));
+        let (paid, fee) = (times(paid, winners)?, times(fee, winners)?);
+        let burned = times(gross, minus(sitting.commits, winners)?)?;
+        let refunded = minus(escrow_of(job, lease.count)?, times(gross, sitting.commits)?)?;
+        self.burn(burned)?;
         self.credit_fee(fee)?;
         self.credit(&job.terms.client, refunded)?;
-        self.host.emit(&Event::Settled {
-            job_id,
-            first,
-            how: How::Quorum,
-            paid,
-            fee,
-            refunded,
-        });
+        self.host.emit(&Event::Settled { job_id, first, grade, paid, fee, burned, refunded });
         Ok(())
     }
 
-    /// Ends all seats: pays those of the majority `paid` each, and unlocks or burns their bonds.
-    fn close_seats(&mut self, job: &Job, ending: &Ending<'_>, paid: u128) -> Result<Closed, Error> {
-        let bond = seat_bond_of(&job.price, ending.lease.count)?;
-        let late = slash_of(bond, LIVENESS_SLASH)?;
-        let lapsed = ending.lease.commits < job.terms.quorum;
-        let mut closed = Closed::default();
-        for (number, seat) in ending.votes.of(ending.panel) {
-            self.store
-                .set_seat(&ending.seats_key, number, SeatSlot::default());
-            let end = end_of(&seat, ending.votes.winner.as_ref(), lapsed);
-            let (paid, burned) = match end {
-                SeatEnd::Paid => (paid, 0),
-                SeatEnd::Released => (0, 0),
-                SeatEnd::Outvoted | SeatEnd::Silent => (0, bond),
-                SeatEnd::None | SeatEnd::Late | SeatEnd::Undecided => (0, late),
-            };
-            match end {
-                SeatEnd::Paid => {
-                    closed.winners = plus(closed.winners, 1)?;
-                    closed.keeper = number;
-                    self.reward(number, paid, bond)?;
-                }
-                SeatEnd::Released => self.unlock(number, bond)?,
-                _ => {
-                    let lost = matches!(end, SeatEnd::Outvoted | SeatEnd::Silent);
-                    self.slash(number, bond, burned, lost)?;
-                    closed.burned = plus(closed.burned, burned)?;
-                }
-            }
-            let (job_id, first) = (ending.job_id, ending.first);
-            self.host.emit(&Event::SeatClosed {
-                job_id,
-                first,
-                number,
-                challenge: 0,
-                end,
-                paid,
-                burned,
-            });
+    /// `renew`: takes a new point for a free redundant lease whose point is dead or missing. Anyone may call.
+    ///
+    /// # Errors
+    /// `WrongMode`, `JobUnknown`, `WrongPhase`, `PointAlive` (also for a job with a list, which needs no point), the
+    /// beacon's.
+    pub fn renew(&mut self, job: &Job, first: u32) -> Result<(), Error> {
+        let at = self.redundant(job, first)?;
+        let lease = self.opened_lease(&at)?;
+        self.require_phase(Phase::Free, &at, &lease)?;
+        let dead = lease.point == 0 || strictly(self.host.beacon_is_dead(lease.point, None))?;
+        if !dead || job.terms.providers != ZERO {
+            return Err(Error::PointAlive(lease.point));
         }
-        self.burn(closed.burned)?;
-        Ok(closed)
+        let point = self.new_point()?;
+        self.keep(&at, LeaseSlot { point, ..lease });
+        self.tell_point(&at, point);
+        Ok(())
     }
 
-    // -------------------------------------------------------------- what all acts share
-
-    /// The id of a job that is redundant.
-    fn redundant(&self, job: &Job) -> Result<Bytes32, Error> {
-        let job_id = self.id_of(job);
-        if job.terms.replicas == 1 {
-            Err(Error::WrongMode(job_id, 1))
-        } else {
-            Ok(job_id)
-        }
-    }
-
-    /// A lease with a round that has not ended.
-    fn begun(&self, job_id: &Bytes32, first: u32) -> Result<LeaseSlot, Error> {
-        let lease = self.store.lease(job_id, first);
-        if lease.phase != Phase::Running {
-            self.require_phase(Phase::Revealing, job_id, first, &lease)?;
-        }
-        Ok(lease)
-    }
-
-    /// Last second of a running round for seats and commitments.
-    fn commit_by(&self, job: &Job, lease: &LeaseSlot) -> Result<u64, Error> {
-        let times = self.store.config().times;
-        commit_by(&times, &job.timing, lease.started_at)
-    }
-
-    /// Last second for reveals.
-    fn reveal_by(&self, job: &Job, lease: &LeaseSlot) -> Result<u64, Error> {
-        let revealing = lease.phase == Phase::Revealing;
-        let from = if revealing {
-            lease.submitted_at
-        } else {
-            self.commit_by(job, lease)?
-        };
-        plus(from, self.store.config().times.reveal_window)
+    /// Says that the lease's next draw has another point.
+    pub(crate) fn tell_point(&mut self, at: &At<'_>, point: u64) {
+        self.host.emit(&Event::PointSet { job_id: at.job_id, first: at.first, point });
     }
 }
 
-/// How a seat of a lease's round ends.
-fn end_of(seat: &SeatSlot, winner: Option<&SeatSlot>, lapsed: bool) -> SeatEnd {
-    match (seat.state, winner) {
-        (Seat::None | Seat::Joined, _) => SeatEnd::Late,
-        (Seat::Committed, _) if lapsed => SeatEnd::Released,
-        (Seat::Committed, _) => SeatEnd::Silent,
-        (Seat::Revealed, None) => SeatEnd::Undecided,
-        (Seat::Revealed, Some(winner)) if seat == winner => SeatEnd::Paid,
-        (Seat::Revealed, Some(_)) => SeatEnd::Outvoted,
-    }
+/// Last second of a running round for seats and commitments.
+fn commit_by(at: &At<'_>, lease: &LeaseSlot) -> Result<u64, Error> {
+    plus(lease.since, at.job.timing.run_window)
+}
+
+/// An amount so many times.
+pub(crate) fn times(amount: u128, seats: u8) -> Result<u128, Error> {
+    amount.checked_mul(seats.into()).ok_or(Error::OVERFLOW)
 }

@@ -38,11 +38,7 @@ pub fn verify(
     }
     let mut node = leaf(host, task.into(), digest);
     for other in proof {
-        node = if path & 1 == 0 {
-            pair(host, &node, other)
-        } else {
-            pair(host, other, &node)
-        };
+        node = if path & 1 == 0 { pair(host, &node, other) } else { pair(host, other, &node) };
         path >>= 1;
     }
     node == *root
@@ -54,9 +50,7 @@ pub fn root_of(host: &impl Host, first: u32, digests: &[Bytes32]) -> Option<Byte
     let depth = depth(u32::try_from(digests.len()).ok()?);
     let mut waiting = [ZERO; 33];
     for place in 0..1_u64 << depth {
-        let digest = usize::try_from(place)
-            .ok()
-            .and_then(|place| digests.get(place));
+        let digest = usize::try_from(place).ok().and_then(|place| digests.get(place));
         let mut node = digest.map_or(ZERO, |digest| leaf(host, u64::from(first) + place, digest));
         let mut levels = waiting.iter_mut();
         let mut left = place;
@@ -66,9 +60,5 @@ pub fn root_of(host: &impl Host, first: u32, digests: &[Bytes32]) -> Option<Byte
         }
         *levels.next()? = node;
     }
-    if digests.is_empty() {
-        None
-    } else {
-        waiting.get(depth).copied()
-    }
+    if digests.is_empty() { None } else { waiting.get(depth).copied() }
 }

@@ -11,8 +11,7 @@ use crate::store::Store;
 use crate::types::{Address, Bytes32, Job, U256};
 
 /// The highest `s` of a signature (EIP-2): half of the group's order. Of the two that fit a message the lower one counts.
-const MAX_S: Bytes32 =
-    crate::abi::hex32("7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0");
+const MAX_S: Bytes32 = crate::abi::hex32("7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0");
 
 impl<S: Store, H: Host> Market<S, H> {
     /// `postFor`: `post` for a client that signed the job, whose id is what is signed. Anyone may call.
@@ -34,28 +33,11 @@ impl<S: Store, H: Host> Market<S, H> {
     /// `WrongChain`, `BadSignature`, then as `cancel`.
     pub fn cancel_for(&mut self, job: &Job, signature: &[u8]) -> Result<(), Error> {
         let job_id = self.id_of(job);
-        self.require_signed(
-            &job.terms.client,
-            &self.typed(&hash::cancel(&self.host, &job_id)),
-            signature,
-        )?;
+        self.require_signed(&job.terms.client, &self.typed(&hash::cancel(&self.host, &job_id)), signature)?;
         self.cancel_checked(job, &job_id)
     }
 
-    /// `acceptFor`: `accept` for a client that signed `Accept(bytes32 jobId,uint32 first,bytes32 root)`, with the root
-    /// that the lease has. Anyone may call.
-    ///
-    /// # Errors
-    /// `WrongChain`, `BadSignature`, then as `accept`.
-    pub fn accept_for(&mut self, job: &Job, first: u32, signature: &[u8]) -> Result<(), Error> {
-        let job_id = self.id_of(job);
-        let root = self.submitted_root(&job_id, first);
-        let digest = self.typed(&hash::accept(&self.host, &job_id, first, &root));
-        self.require_signed(&job.terms.client, &digest, signature)?;
-        self.accept_checked(job, &job_id, first)
-    }
-
-    /// `revoke`: the caller's signatures of jobs with this nonce cannot be posted any more.
+    /// `revoke`: the caller's signatures under jobs with this nonce can no longer be posted.
     ///
     /// # Errors
     /// None.
@@ -73,14 +55,8 @@ impl<S: Store, H: Host> Market<S, H> {
 
     /// Refuses unless the client signed `digest`, on the chain of the domain: a fork that changes its id keeps its
     /// jobs, but a signature would hold on both sides.
-    fn require_signed(
-        &self,
-        client: &Address,
-        digest: &Bytes32,
-        signature: &[u8],
-    ) -> Result<(), Error> {
-        let (chain_id, expected): (U256, U256) =
-            (self.host.chain_id(), self.store.config().chain_id);
+    fn require_signed(&self, client: &Address, digest: &Bytes32, signature: &[u8]) -> Result<(), Error> {
+        let (chain_id, expected): (U256, U256) = (self.host.chain_id(), self.store.config().chain_id);
         if chain_id != expected {
             return Err(Error::WrongChain(chain_id, expected));
         }
@@ -89,14 +65,10 @@ impl<S: Store, H: Host> Market<S, H> {
         } else {
             self.signer(digest, signature) == Some(*client)
         };
-        if signed {
-            Ok(())
-        } else {
-            Err(Error::BadSignature(*client))
-        }
+        if signed { Ok(()) } else { Err(Error::BadSignature(*client)) }
     }
 
-    /// Whose key made the signature: `r`, `s`, `v`, 65 bytes.
+    /// The account whose key made the signature: `r`, `s`, `v`, 65 bytes.
     fn signer(&self, digest: &Bytes32, signature: &[u8]) -> Option<Address> {
         let (r, rest) = signature.split_first_chunk::<32>()?;
         let (s, rest) = rest.split_first_chunk::<32>()?;

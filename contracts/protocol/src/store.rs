@@ -1,10 +1,9 @@
 //! Where the market keeps its records.
 
 use crate::slots::{
-    Config, Dispute, FeeSlot, JobSlot, LeaseSlot, Profile, ProviderSlot, SealSlot, SeatSlot,
-    StakeSlot, Totals,
+    Checkpoint, Config, FeeSlot, JobSlot, LeaseSlot, Profile, ProviderSlot, SeatSlot, StakeSlot, Totals,
 };
-use crate::types::{Address, Bytes32};
+use crate::types::{Address, AuditState, Bytes32};
 
 macro_rules! store {
     ($($(#[$doc:meta])* $get:ident, $set:ident ($($key:ident: $key_ty:ty),*) -> $value:ty;)*) => {
@@ -37,7 +36,7 @@ store! {
     fee, set_fee() -> FeeSlot;
     /// Deposits and refunds of an account. A provider's earnings are in its record, and the fee recipient's in
     /// [`Store::fee`], until they are needed (`Market::debit`).
-    ledger, set_ledger(account: &Address) -> u128;
+    balance, set_balance(account: &Address) -> u128;
     /// A provider's number, from 1.
     number, set_number(provider: &Address) -> u32;
     /// The provider with this number.
@@ -58,14 +57,14 @@ store! {
     revoked, set_revoked(client: &Address, nonce: u64) -> bool;
     /// A lease, by its first task.
     lease, set_lease(job_id: &Bytes32, first: u32) -> LeaseSlot;
-    /// The Merkle root of a lease's result.
+    /// The Merkle root of a lease's result: as submitted, or of its quorum.
     root, set_root(job_id: &Bytes32, first: u32) -> Bytes32;
-    /// A draw: of a redundant job by its id, of a jury by the key of its seats.
-    seal, set_seal(key: &Bytes32) -> SealSlot;
     /// A seat, by the key of its round and its provider's number.
     seat, set_seat(key: &Bytes32, number: u32) -> SeatSlot;
-    /// The last dispute of a lease.
-    dispute, set_dispute(job_id: &Bytes32, first: u32) -> Dispute;
-    /// Who demanded a lease's digests.
-    demander, set_demander(job_id: &Bytes32, first: u32) -> Address;
+    /// The last audit of a lease.
+    audit, set_audit(job_id: &Bytes32, first: u32) -> AuditState;
+    /// How many checkpoints the stake of a provider has; of number 0: all stake.
+    history, set_history(number: u32) -> u32;
+    /// A checkpoint of that stake, by its place from 0.
+    checkpoint, set_checkpoint(number: u32, place: u32) -> Checkpoint;
 }

@@ -1,5 +1,5 @@
 //! The words of the ABI: what callers bring, and what views return. Amounts are in the token's smallest unit, times in
-//! Unix seconds, windows in seconds, fees in basis points.
+//! Unix seconds, windows in seconds, shares in basis points.
 
 pub use ruint::aliases::U256;
 
@@ -18,43 +18,54 @@ pub const ZERO: Bytes32 = [0; 32];
 /// Who asks for what.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Terms {
-    /// Who pays, and alone may cancel and accept.
+    /// The account that pays, and that alone may cancel.
     pub client: Address,
-    /// Any number the client has not revoked; makes equal jobs distinct.
+    /// Any number that the client has not revoked; makes equal jobs distinct.
     pub nonce: u64,
     /// keccak256 of the job-spec bytes.
     pub spec: Bytes32,
     /// Size of the array, at least 1.
     pub tasks: u32,
-    /// Most tasks in one lease; at most 2,048 when optimistic.
+    /// Fewest tasks in a lease.
+    pub min_lease: u32,
+    /// Most tasks in a lease; of a redundant job equal to `min_lease`.
     pub max_lease: u32,
-    /// Seats of a lease, 1 to 15.
-    pub replicas: u8,
-    /// Equal roots that settle a lease; 1 iff `replicas` is 1 (optimistic).
-    pub quorum: u8,
-    /// Zero for an open market, else the Merkle root of the admitted providers.
+    /// Zero for an open market, otherwise the Merkle root of the listed providers.
     pub providers: Bytes32,
-    /// Nobody, or the contract that decides proofs (1/1 only).
+}
+
+/// How the result is checked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Assurance {
+    /// Seats of a lease, 1 to 15; 1 is the ordinary lease.
+    pub replicas: u8,
+    /// Equal roots that settle a lease; 1 iff `replicas` is 1.
+    pub quorum: u8,
+    /// Chance in basis points that a submitted lease is audited.
+    pub audit_bps: u16,
+    /// Whether a conviction by three equal votes against an opened leaf returns the price.
+    pub refund: bool,
+    /// Nobody, or the contract that decides proofs.
     pub verifier: Address,
 }
 
-/// What it costs. The price climbs linearly from `min_price` at `opens_at` to `max_price` at `opens_at + ramp`.
+/// What it costs. The price climbs linearly from `min_price` to `max_price` in `ramp` seconds in which the lease is free.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Price {
-    /// Per task and seat at `opens_at`.
+    /// Per task and seat at the beginning of the ramp.
     pub min_price: u128,
-    /// Per task and seat from `opens_at + ramp` on; what is held in escrow.
+    /// Per task and seat at its end; what is held in escrow.
     pub max_price: u128,
     /// Stake locked per task and seat.
     pub bond: u128,
-    /// What one juror of a dispute is paid; 0: no disputes.
+    /// What a juror of the majority is paid; 0 iff there are no audits.
     pub jury_fee: u128,
 }
 
 /// When.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Timing {
-    /// First second in which a lease can be taken.
+    /// First second in which a lease can be claimed or joined.
     pub opens_at: u64,
     /// Seconds from `min_price` to `max_price`; 0 means `max_price` at once.
     pub ramp: u64,
@@ -62,8 +73,8 @@ pub struct Timing {
     pub closes_at: u64,
     /// Seconds that a round has for the work.
     pub run_window: u64,
-    /// Seconds in which an optimistic result can be contested.
-    pub challenge_window: u64,
+    /// Seconds after submission in which a due audit can be opened.
+    pub audit_window: u64,
 }
 
 /// A job. Every call brings it; the market keeps its hash and its state.
@@ -71,26 +82,49 @@ pub struct Timing {
 pub struct Job {
     /// Who asks for what.
     pub terms: Terms,
+    /// How the result is checked.
+    pub assurance: Assurance,
     /// What it costs.
     pub price: Price,
     /// When.
     pub timing: Timing,
 }
 
-/// Times that the market fixes for all jobs, in seconds.
+/// Times that the market fixes for all jobs, in seconds. What each is usually, stands behind it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "scale", derive(scale::Encode, scale::Decode))]
 pub struct Times {
-    /// What a round of drawn seats lasts beyond the job's run window: 60.
-    pub draw_time: u64,
-    /// After each of which twice as many providers are drawn: 15.
-    pub draw_step: u64,
-    /// In which commitments are revealed: 1 hour.
-    pub reveal_window: u64,
-    /// In which a demand is answered: 6 hours.
-    pub respond_window: u64,
-    /// How long before `post` a stake last grew, if it is to be drawn: 1 day.
+    /// How long stake must have stood before `post` or `submit` to be drawn, and stays after it last grew: 1 day.
     pub stake_age: u64,
+    /// Least time after which twice as many providers are drawn for a lease: 60.
+    pub lease_step: u64,
+    /// Time after which twice as many providers are drawn for a jury: 10 minutes.
+    pub jury_step: u64,
+    /// What jurors have beyond the job's run window: 1 hour.
+    pub jury_time: u64,
+    /// In which commitments are opened: 6 hours.
+    pub reveal_window: u64,
+    /// In which the accused's leaf is brought: 24 hours.
+    pub respond_window: u64,
+    /// In which a second jury can be opened: 1 day.
+    pub retry_window: u64,
+    /// Least audit window of a job: 2 hours.
+    pub least_audit_window: u64,
+    /// Least run window of a job: 60.
+    pub least_run_window: u64,
+}
+
+/// A seat of a round, and what opens its commitment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Opening {
+    /// The provider's number.
+    pub number: u32,
+    /// The root, or the output digest.
+    pub value: Bytes32,
+    /// The address of the digest list, or the keyed digest.
+    pub proof: Bytes32,
+    /// The secret of the commitment; zero names a seat and opens nothing.
+    pub salt: Bytes32,
 }
 
 macro_rules! states {
@@ -125,160 +159,146 @@ states! {
 
     /// Where a lease stands.
     Phase {
-        /// A round runs; of a redundant lease: until the last seat committed.
-        Running,
-        /// An optimistic result waits for its window to end.
-        Submitted,
-        /// It waits for a new round or for `close`.
+        /// It waits for a takeover or for `close`; of a redundant lease: until its Q-th seat is taken.
         Free,
+        /// A round runs.
+        Running,
+        /// A result waits for chance.
+        Submitted,
+        /// It waits for a jury's verdict.
+        Audited,
+        /// It waits for a second jury.
+        Undecided,
+        /// All seats of a redundant lease committed.
+        Revealing,
         /// Final: it has a result.
         Settled,
-        /// Final: it has none.
+        /// Final: it has none, and its price was burned.
+        Void,
+        /// Final: it was not run.
         Refunded,
-        /// All seats committed, and reveal.
-        Revealing,
-        /// It waits for a jury.
-        Challenged,
-        /// It waits for its provider's digests.
-        Demanded,
     }
 
-    /// How a root became final, from the least sure to the surest.
-    How {
-        /// By the client's word.
-        Accepted,
-        /// Nobody contested it in time.
-        Unchallenged,
-        /// By a quorum of drawn seats.
+    /// How sure a final root is.
+    Grade {
+        /// An audit was due, and nobody came or two juries found no verdict.
+        Contested,
+        /// No audit was due.
+        Unaudited,
+        /// A drawn jury agreed on one drawn task of the lease.
+        Audited,
+        /// A quorum of providers that the client listed.
+        Listed,
+        /// A quorum of drawn providers.
         Quorum,
-        /// By the job's verifier.
+        /// The job's verifier confirmed it.
         Proven,
     }
 
     /// Why a round ended without a result.
     Reason {
         /// Nobody submitted in time.
-        Expired,
-        /// Its holder gave it up within the first eighth of the run window.
-        ReleasedEarly,
-        /// Its holder gave it up later.
-        ReleasedLate,
-        /// A jury found its result wrong.
-        LostJury,
-        /// Its holder did not answer a demand.
-        Withheld,
+        Late,
+        /// Its holder left.
+        Left,
         /// Too few seats committed.
         TooFewCommits,
+        /// Enough seats committed, and none opened.
+        Outage,
+        /// Too few seats opened for a quorum.
+        NoQuorum,
     }
 
     /// What a seat has done so far.
     Seat {
         /// It was reserved.
         Joined,
-        /// It committed to a vote.
+        /// It committed.
         Committed,
-        /// It revealed its vote.
-        Revealed,
+        /// Its commitment was opened.
+        Opened,
+        /// Its holder left, or was late.
+        Left,
     }
 
     /// How a seat ended.
     SeatEnd {
-        /// It was of the majority, or revealed in a jury without a verdict: paid, its bond back.
+        /// It was of the majority: its bond is back.
         Paid,
-        /// It voted otherwise than the majority: its bond is burned.
+        /// It opened something else than the majority: its bond is burned.
         Outvoted,
-        /// It did not reveal (of a jury: or did not commit): its bond is burned.
+        /// It committed and was not opened though another was: its bond is burned.
         Silent,
-        /// It joined a lease's round and never committed: a tenth is burned.
+        /// It joined and never committed: a tenth is burned.
         Late,
-        /// It revealed in a lease's round without a quorum: a tenth is burned.
+        /// It opened the zero digest: a tenth is burned.
+        Abstained,
+        /// It was opened, without verdict or quorum: a tenth is burned.
         Undecided,
-        /// It committed where too few did: its bond is back.
+        /// It lost nothing.
         Released,
     }
 
     /// What a jury found.
     Verdict {
-        /// A quorum voted for another digest.
-        ProviderWrong,
-        /// A quorum voted for the provider's digest, or could not obtain the input.
-        ProviderRight,
-        /// There was no quorum.
-        Inconclusive,
+        /// The lease stands.
+        Acquitted,
+        /// The lease is void.
+        Convicted,
+        /// Neither.
+        NoVerdict,
     }
-}
-
-/// State of a job (`jobOf`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct JobState {
-    /// None for a job that was never posted.
-    pub status: JobStatus,
-    /// The protocol fee, fixed at `post`.
-    pub fee_bps: u16,
-    /// First task that no lease holds; always `tasks` of a redundant job.
-    pub next: u32,
-    /// Time of `post`.
-    pub posted_at: u64,
-    /// Block of `post`.
-    pub posted_block: u64,
 }
 
 /// State of a lease (`leaseOf`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LeaseState {
-    /// Who holds it; of a free lease who left it last; of a quorum one of its seats.
+    /// Its holder; of a free lease its last holder; nobody of a redundant lease.
     pub provider: Address,
     /// Where it stands.
     pub phase: Phase,
-    /// How it was settled.
-    pub how: How,
+    /// How sure its root is, once settled.
+    pub grade: Grade,
     /// 1 for the first.
     pub round: u16,
     /// Tasks in it.
     pub count: u32,
-    /// When its round began, or when it was freed by other than `expire`.
-    pub started_at: u64,
-    /// When its window, its reveal or its demand began.
-    pub submitted_at: u64,
-    /// Root of its result.
+    /// When the phase began.
+    pub since: u64,
+    /// The time on the ramp that prices its round; of a redundant lease when it opened.
+    pub origin: u64,
+    /// The beacon's point of the audit, or of the round's draw; 0 if there is none.
+    pub point: u64,
+    /// Merkle root of its result.
     pub root: Bytes32,
-    /// Seats taken.
+    /// Seats taken in a redundant round.
     pub seats: u8,
     /// How many of them committed.
     pub commits: u8,
-    /// How many of them revealed.
-    pub reveals: u8,
-    /// Challenges of the present round.
-    pub challenges: u8,
+    /// How many commitments were opened.
+    pub opened: u8,
 }
 
-/// State of the last dispute over a lease's present round (`disputeOf`).
+/// State of a lease's last audit (`auditOf`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct DisputeState {
-    /// Who challenged; nobody if there was none.
-    pub challenger: Address,
-    /// The task whose output is contested.
+#[cfg_attr(feature = "scale", derive(scale::Encode, scale::Decode))]
+pub struct AuditState {
+    /// 1 or 2; 0 if no audit was opened.
+    pub jury: u8,
+    /// The drawn task.
     pub task: u32,
-    /// The output digest that the provider committed to.
-    pub digest: Bytes32,
-    /// The challenger's commitment; once revealed, the digest that it was to.
-    pub answer: Bytes32,
-    /// Whether it was revealed.
-    pub answered: bool,
-    /// K, what the challenger put down.
-    pub deposit: u128,
-    /// When it was opened.
-    pub opened_at: u64,
-    /// In which block.
-    pub opened_block: u64,
-    /// When the last juror committed, else 0.
-    pub reveal_from: u64,
+    /// The later of its opening and its point's time; once all three committed, when the last did. 40 bits.
+    pub since: u64,
+    /// When the accused's leaf was first missed; of an undecided lease the last second to open a second jury. 40 bits.
+    pub due: u64,
+    /// The beacon's point that draws the jury.
+    pub point: u64,
     /// Jurors.
     pub seats: u8,
     /// How many of them committed.
     pub commits: u8,
-    /// How many of them revealed.
-    pub reveals: u8,
+    /// How many of those votes were opened.
+    pub opened: u8,
 }
 
 /// State of a provider (`providerOf`).
@@ -288,14 +308,14 @@ pub struct ProviderState {
     pub number: u32,
     /// All its stake.
     pub stake: u128,
-    /// The part of it that no lease locks.
+    /// The part of it that no bond locks.
     pub free: u128,
     /// When its stake last increased.
     pub staked_at: u64,
     /// Leases settled in its favour (saturating).
     pub completed: u32,
-    /// Leases it let expire or released late (saturating).
+    /// Rounds that it left late, let expire or did not finish (saturating).
     pub late: u32,
-    /// Leases lost to a jury or a quorum (saturating).
+    /// Bonds that it lost whole (saturating).
     pub slashed: u32,
 }

@@ -2,14 +2,14 @@
 
 use crate::Market;
 use crate::error::Error;
-use crate::hash::{self, Ballot};
+use crate::hash::Round;
 use crate::host::Host;
 use crate::rules::{amount_of, plus, price_at};
-use crate::slots::{Profile, SealSlot};
+use crate::slots::{JobSlot, Profile};
 use crate::store::Store;
 use crate::types::{
-    Address, Bytes32, DisputeState, How, Job, JobState, LeaseState, Phase, ProviderState, Seat,
-    Times, U256, ZERO,
+    Address, AuditState, Bytes32, Grade, Job, LeaseState, Opening, Phase, ProviderState, Seat, Times, U256,
+    ZERO,
 };
 
 impl<S: Store, H: Host> Market<S, H> {
@@ -19,7 +19,7 @@ impl<S: Store, H: Host> Market<S, H> {
     /// None while the books add up.
     pub fn balance_of(&self, account: &Address) -> Result<u128, Error> {
         let (number, fee) = (self.store.number(account), self.store.fee());
-        let mut balance = self.store.ledger(account);
+        let mut balance = self.store.balance(account);
         if number != 0 {
             balance = plus(balance, self.store.provider(number).earned)?;
         }
@@ -29,7 +29,7 @@ impl<S: Store, H: Host> Market<S, H> {
         amount_of(U256::from(balance))
     }
 
-    /// `burned`: slashed tokens that nobody will ever receive.
+    /// `burned`: tokens that nobody will ever receive.
     pub fn burned(&self) -> u128 {
         self.store.totals().burned
     }
@@ -52,6 +52,16 @@ impl<S: Store, H: Host> Market<S, H> {
     /// `times`: the times that hold for all jobs.
     pub fn times(&self) -> Times {
         self.store.config().times
+    }
+
+    /// `isDevnet`: whether those times may be shorter than is sane.
+    pub fn is_devnet(&self) -> bool {
+        self.store.config().devnet
+    }
+
+    /// `beacon`: the contract that seeds come from.
+    pub fn beacon(&self) -> Address {
+        self.store.config().beacon
     }
 
     /// `providerOf`.
@@ -95,18 +105,11 @@ impl<S: Store, H: Host> Market<S, H> {
     }
 
     /// `jobOf`.
-    pub fn job_of(&self, job_id: &Bytes32) -> JobState {
-        let record = self.store.job(job_id);
-        JobState {
-            status: record.status,
-            fee_bps: record.fee_bps,
-            next: record.next,
-            posted_at: record.posted_at,
-            posted_block: record.posted_block,
-        }
+    pub fn job_of(&self, job_id: &Bytes32) -> JobSlot {
+        self.store.job(job_id)
     }
 
-    /// `priceAt`: the price of a task and seat in a round that begins at `time`.
+    /// `priceAt`: the price of a task and seat at a `time` on the ramp.
     ///
     /// # Errors
     /// Those of [`price_at`].
@@ -114,73 +117,58 @@ impl<S: Store, H: Host> Market<S, H> {
         price_at(&job.price, &job.timing, time)
     }
 
-    /// `leaseOf`. All zero for a lease that does not exist.
+    /// `leaseOf`. All zero for a lease that does not exist, or was never touched.
     pub fn lease_of(&self, job_id: &Bytes32, first: u32) -> LeaseState {
         let lease = self.store.lease(job_id, first);
         LeaseState {
             provider: self.store.provider_at(lease.provider),
             phase: lease.phase,
-            how: lease.how,
+            grade: lease.grade,
             round: lease.round,
             count: lease.count,
-            started_at: lease.started_at,
-            submitted_at: lease.submitted_at,
+            since: lease.since,
+            origin: lease.origin,
+            point: lease.point,
             root: self.store.root(job_id, first),
             seats: lease.seats,
             commits: lease.commits,
-            reveals: lease.reveals,
-            challenges: lease.challenges,
+            opened: lease.opened,
         }
     }
 
-    /// `resultRoot`: the final root of a lease, its tasks, and how it became final; all zero unless it is settled.
-    pub fn result_root(&self, job_id: &Bytes32, first: u32) -> (Bytes32, u32, How) {
+    /// `resultRoot`: the final root of a lease, its tasks, and how sure it is; all zero unless it is settled.
+    pub fn result_root(&self, job_id: &Bytes32, first: u32) -> (Bytes32, u32, Grade) {
         let lease = self.store.lease(job_id, first);
         match lease.phase {
-            Phase::Settled => (self.store.root(job_id, first), lease.count, lease.how),
-            _ => (ZERO, 0, How::None),
+            Phase::Settled => (self.store.root(job_id, first), lease.count, lease.grade),
+            _ => (ZERO, 0, Grade::None),
         }
     }
 
-    /// `sealOf`: the seed of a draw, what it is drawn from and when it was sealed.
-    pub fn seal_of(&self, key: &Bytes32) -> SealSlot {
-        self.store.seal(key)
+    /// `auditOf`: the last audit of a lease.
+    pub fn audit_of(&self, job_id: &Bytes32, first: u32) -> AuditState {
+        self.store.audit(job_id, first)
     }
 
-    /// `seatOf`: what a seat has done; None once a lease's round has ended.
-    pub fn seat_of(
-        &self,
-        job_id: &Bytes32,
-        first: u32,
-        round: u16,
-        challenge: u8,
-        provider: &Address,
-    ) -> Seat {
-        let key = hash::seats_key(&self.host, job_id, first, round, challenge);
+    /// `seatOf`: what a seat has done; None once its round has ended, except that a redundant lease remembers a seat whose
+    /// holder left or was late.
+    pub fn seat_of(&self, round: &Round, provider: &Address) -> Seat {
+        let key = round.key(&self.host);
         self.store.seat(&key, self.store.number(provider)).state
     }
 
     /// `commitmentOf`: what a seat commits to.
-    pub fn commitment_of(&self, ballot: &Ballot) -> Bytes32 {
-        hash::commitment(&self.host, ballot)
+    pub fn commitment_of(&self, round: &Round, opening: &Opening) -> Bytes32 {
+        round.commitment(&self.host, opening)
     }
 
-    /// `disputeOf`: the last dispute over the lease's present round.
-    pub fn dispute_of(&self, job_id: &Bytes32, first: u32) -> DisputeState {
-        let dispute = self.store.dispute(job_id, first);
-        DisputeState {
-            challenger: dispute.challenger,
-            task: dispute.task,
-            digest: dispute.digest,
-            answer: dispute.answer,
-            answered: dispute.answered,
-            deposit: dispute.deposit,
-            opened_at: dispute.opened_at,
-            opened_block: dispute.opened_block,
-            reveal_from: dispute.reveal_from,
-            seats: dispute.seats,
-            commits: dispute.commits,
-            reveals: dispute.reveals,
-        }
+    /// `weightAt`: what a provider weighs in a draw that counts the stake of `time`.
+    pub fn weight_at(&self, provider: &Address, time: u64) -> u128 {
+        self.weight(self.store.number(provider), time)
+    }
+
+    /// `totalWeightAt`: what all stake weighs in a draw that counts the stake of `time`.
+    pub fn total_weight_at(&self, time: u64) -> u128 {
+        self.total_weight(time)
     }
 }

@@ -68,12 +68,15 @@ pub struct Policy {
     /// Most leases and seats held at the same time.
     pub max_leases: u32,
     /// Private lists of providers (their Merkle roots) for whose jobs we work, once we are admitted to
-    /// them. Whoever made a list may hold every other seat on it.
+    /// them.
     pub lists: Vec<B256>,
+    /// Clients whose redundant jobs for private lists are taken. Nobody is drawn for such a job: whoever made the list may
+    /// hold every other seat, and outvote us.
+    pub trusted_clients: Vec<Address>,
     /// Least fee of a juror, in the token's smallest unit: above the price of one task and the gas of
-    /// four transactions.
+    /// two transactions.
     pub min_jury_fee: u128,
-    /// A new spec's first task is run twice before an optimistic lease of it is taken: a jury would convict this
+    /// A new spec's first task is run twice before an ordinary lease of it is taken: a jury would convict this
     /// machine of what a spec makes of the clock or of chance. If the outputs differ, no job with it is taken. Longest
     /// time-out of such a task, in seconds; what may take longer is taken of known clients only, untried. 0: nothing
     /// is tried.
@@ -139,13 +142,14 @@ impl ChainConfig {
                 strangers_percent: 100,
                 max_leases: 16,
                 lists: Vec::new(),
+                trusted_clients: Vec::new(),
                 min_jury_fee: 0,
                 try_seconds: 600,
                 allow_private_sources: true,
             },
             timing: ChainTiming {
                 poll: Duration::from_millis(50),
-                confirmations: 8,
+                confirmations: 2,
                 bump_after: Duration::from_secs(5),
                 max_fee_per_gas: 500_000_000_000,
                 margin: 2,

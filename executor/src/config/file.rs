@@ -171,6 +171,7 @@ fn chain(section: ChainSection, flags: &Flags, place: &Place) -> Result<ChainCon
             strangers_percent: policy.strangers_percent.unwrap_or(25),
             max_leases: policy.max_leases.unwrap_or(64),
             lists: policy.lists,
+            trusted_clients: policy.trusted_clients,
             min_jury_fee: policy.min_jury_fee.map_or(min_price, |amount| amount.0),
             try_seconds: policy.try_seconds.unwrap_or(600),
             allow_private_sources: policy.allow_private_sources.unwrap_or(false),

@@ -17,7 +17,7 @@ use std::{
 };
 
 use alloy::{primitives::Address, signers::local::PrivateKeySigner};
-use piecework::rules::{MAX_ENDPOINT, MAX_OPTIMISTIC_LEASE};
+use piecework::rules::{MAX_ENDPOINT, MAX_LEASE};
 use url::Url;
 
 pub use chain::{ChainConfig, ChainTiming, OperatorKey, Password, Policy};
@@ -248,10 +248,10 @@ impl Config {
         zero("capacity.tasks", tasks.into())?;
         zero("capacity.lease_tasks", lease_tasks.into())?;
         zero("retention.max_bytes", self.retention.max_bytes)?;
-        if lease_tasks > MAX_OPTIMISTIC_LEASE {
+        if lease_tasks > MAX_LEASE {
             return Err(invalid(
                 "capacity.lease_tasks",
-                format!("the market allows at most {MAX_OPTIMISTIC_LEASE}"),
+                format!("the market allows at most {MAX_LEASE}"),
             ));
         }
         if let Some(url) = &self.serve_url {

@@ -83,6 +83,7 @@ pub(super) struct PolicySection {
     pub(super) strangers_percent: Option<u8>,
     pub(super) max_leases: Option<u32>,
     pub(super) lists: Vec<B256>,
+    pub(super) trusted_clients: Vec<Address>,
     pub(super) min_jury_fee: Option<Amount>,
     pub(super) try_seconds: Option<u64>,
     pub(super) allow_private_sources: Option<bool>,

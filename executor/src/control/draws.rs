@@ -1,4 +1,4 @@
-//! Seats: who is drawn for them is asked of the market; which are worth taking is evaluated before.
+//! Seats of redundant leases: who is drawn for them is asked of the market; which are worth taking is evaluated before.
 
 use std::time::Duration;
 
@@ -11,17 +11,14 @@ use alloy::{
     sol_types::SolCall as _,
 };
 use futures::future::join_all;
-use piecework::{
-    chain::{IMarket, decode_error},
-    rules::commit_by,
-};
+use piecework::chain::{IMarket, decode_error};
 use tokio::time::Instant;
 
-use super::{Claim, Control, ControlError, JobEntry, Wish, jobs::Readiness};
+use super::{Claim, Control, ControlError, JobEntry, Wish, jobs::Readiness, points::Publish};
 use crate::{
     evaluate::{self, Place},
     lease,
-    seat::{Key, view::Over},
+    seat::{End, Key, Mine, Work, view::Over},
 };
 
 /// Leases of one job that are looked at together, from the first on: all providers look at the same ones,
@@ -35,28 +32,35 @@ const PAUSE: Duration = Duration::from_secs(1);
 const TURN: Duration = Duration::from_secs(2);
 /// Seconds, at least, in which those who sat in a round that lapsed are let end it.
 const LET_HOLDERS: u64 = 10;
+/// Work that takes no longer, in seconds, is done before its seat is taken, with one transaction less.
+const SHORT: u64 = 60;
 
 /// What is known of a draw.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Draw {
-    /// We are drawn from this time of the chain on.
-    From(u64),
+    /// By the seed of this point we are drawn from this time of the chain on.
+    From { point: u64, from: u64 },
     /// It is left alone for a while.
     Rest { until: Instant },
 }
 
 /// A seat that could be taken.
 #[derive(Clone, Copy, Debug)]
-struct Open {
-    key: Key,
-    place: Place,
+pub(super) struct Open {
+    pub(super) key: Key,
+    pub(super) place: Place,
+    pub(super) work: Work,
+    /// The point that draws it; 0 where nobody is drawn.
+    pub(super) point: u64,
+    /// Last second to take it.
+    pub(super) by: u64,
 }
 
 /// What there is to do in a redundant job.
 struct Found {
     /// Leases with a seat that we could take: first those whose round has begun.
     open: Vec<Open>,
-    /// Rounds in which too few committed, and that nobody ended; the place is one in the next round.
+    /// Rounds in which too few committed, and that nobody ended.
     lapsed: Vec<Open>,
     /// When the next one of these could be found.
     next_lapse: u64,
@@ -72,22 +76,6 @@ enum Answer {
 impl Control {
     /// Takes seats of a redundant job that is acceptable.
     pub(super) async fn take_seats(&mut self, id: B256) -> Result<(), ControlError> {
-        let Some(entry) = self.jobs.get_mut(&id) else {
-            return Ok(());
-        };
-        if entry.view.seats.sealed.is_none() {
-            entry.why = Some("its draws have no seed yet".to_owned());
-            let lease = lease::Key {
-                job: id,
-                first: 0,
-                round: 0,
-            };
-            let key = Key {
-                lease,
-                challenge: 0,
-            };
-            return self.seal(key).await;
-        }
         let now = self.tools.clock.now();
         let Some(entry) = self.jobs.get(&id) else {
             return Ok(());
@@ -109,120 +97,106 @@ impl Control {
             }
             return Ok(());
         }
+        let open = self.with_seeds(id, open).await?;
         self.draw(id, open).await
     }
 
-    /// Takes jurors' seats.
-    pub(super) async fn take_juries(&mut self) -> Result<(), ControlError> {
-        self.learn_challengers().await;
-        let now = self.tools.clock.now();
-        let mut seals = Vec::new();
-        let mut seats = Vec::new();
-        for (job, entry) in &self.jobs {
-            for ((first, round, challenge), dispute) in entry.view.seats.open_disputes() {
-                let lease = lease::Key {
-                    job: *job,
-                    first,
-                    round,
+    /// Those seats whose draw has a seed. A point that is dead is renewed, as long as the round has not begun.
+    async fn with_seeds(&mut self, id: B256, open: Vec<Open>) -> Result<Vec<Open>, ControlError> {
+        let mut known = Vec::new();
+        for open in open {
+            let listed = self
+                .jobs
+                .get(&id)
+                .is_some_and(|entry| entry.job.terms.providers != B256::ZERO);
+            if listed || self.learn(open.point, Publish::InTurn).await?.is_some() {
+                known.push(open);
+                continue;
+            }
+            if let Some(entry) = self.jobs.get_mut(&id) {
+                entry.why = Some("its draw has no seed yet".to_owned());
+            }
+            let wish = Wish::Renew(open.key);
+            if (open.point == 0 || self.points.is_dead(open.point))
+                && self.is_our_turn(open.key, wish)
+                && let Some(entry) = self.jobs.get(&id)
+            {
+                let call = IMarket::renewCall {
+                    job: entry.job.clone(),
+                    first: open.key.lease.first,
                 };
-                let key = Key { lease, challenge };
-                let Some(contested) = entry.view.leases.get(&first) else {
-                    continue;
-                };
-                let place = Place {
-                    count: contested.count,
-                    started: None,
-                    commit_by: commit_by(
-                        &self.tools.times,
-                        entry.job.timing.runWindow,
-                        dispute.opened,
-                    ),
-                };
-                let me = self.tools.provider;
-                // The market bars the challenger; that we do not judge a challenge of our own is up to us.
-                let own = !self.challengers.is_other(dispute.challenger);
-                let barred = contested.provider == me || own;
-                let taken = dispute.panel.is_full() || dispute.panel.seat_of(me).is_some();
-                let worth = evaluate::juror(entry.offer(0), self.means(entry), place);
-                if barred || taken || now > place.commit_by || worth.is_err() {
-                    continue;
-                }
-                match dispute.seed {
-                    None => seals.push(key),
-                    Some(_) => seats.push(Open { key, place }),
-                }
+                self.poke(open.key, wish, "renew", call.abi_encode())
+                    .await?;
             }
         }
-        for key in seals {
-            self.seal(key).await?;
-        }
-        for open in seats {
-            self.draw(open.key.lease.job, vec![open]).await?;
-        }
-        Ok(())
+        Ok(known)
     }
 
     /// Leases with a seat that we could take, and rounds that lapsed.
     fn look_over(&self, job: B256, entry: &JobEntry, now: u64) -> Found {
         let (terms, timing) = (&entry.job.terms, &entry.job.timing);
+        let seats = &entry.view.seats;
         let (mut begun, mut free) = (Vec::new(), Vec::new());
         let (mut lapsed, mut next_lapse) = (Vec::new(), u64::MAX);
         let size = usize::try_from(terms.maxLease.max(1)).unwrap_or(usize::MAX);
-        for first in (0..terms.tasks).step_by(size) {
+        let opened = seats.next.min(terms.tasks);
+        for first in (0..opened).step_by(size) {
             if free.len() == WINDOW {
                 break;
             }
-            let last = entry.view.seats.last_round(first);
+            let last = seats.last_round(first);
             let round = match last {
                 None => 1,
                 Some((round, view)) => match view.over {
                     None => round,
                     Some(Over::Freed) => round.saturating_add(1),
-                    Some(Over::Settled | Over::Refunded) => continue,
+                    Some(Over::Settled | Over::Void | Over::Refunded) => continue,
                 },
             };
-            let running = last
+            let lease = lease::Key { job, first, round };
+            let key = Key { lease, kind: 0 };
+            let view = last
                 .map(|(_, view)| view)
                 .filter(|view| view.over.is_none());
-            let started = running.map(|view| view.started);
-            let key = Key {
-                lease: lease::Key { job, first, round },
-                challenge: 0,
+            let began = view.and_then(|view| view.began);
+            let count = terms.maxLease.min(terms.tasks.saturating_sub(first));
+            let commit_by = began.unwrap_or(now).saturating_add(timing.runWindow);
+            let open = Open {
+                key,
+                place: Place { count, commit_by },
+                work: Work { first, count },
+                point: seats.point_of(first),
+                by: commit_by,
             };
-            let place = |started: Option<u64>| Place {
-                count: terms.maxLease.min(terms.tasks.saturating_sub(first)),
-                started,
-                commit_by: commit_by(&self.tools.times, timing.runWindow, started.unwrap_or(now)),
-            };
-            let commit_by = place(started).commit_by;
-            if let Some(view) = running {
-                // The machine that has a seat ends its round anyhow.
-                if self.seats.contains_key(&key) {
-                    continue;
-                }
+            // The machine that has a seat ends its round anyhow.
+            if self.seats.contains_key(&key) {
+                continue;
+            }
+            if let Some(view) = view {
                 let patience = self.tools.timing.margin.max(LET_HOLDERS);
                 let ended_by = commit_by.saturating_add(patience);
                 // Without a bond it costs nobody anything to leave a round like that, again and again.
-                let lapses = view.panel.commits() < terms.quorum && entry.job.price.bond > 0;
+                let too_few = view.panel.commits() < seats.quorum && entry.job.price.bond > 0;
+                let lapses = began.is_some() && too_few;
                 if lapses && now > ended_by {
-                    let place = place(None);
-                    lapsed.push(Open { key, place });
+                    lapsed.push(open);
                     continue;
                 }
                 if lapses {
                     next_lapse = next_lapse.min(ended_by.saturating_add(1));
                 }
-                let full = view.panel.seats.len() >= usize::from(terms.replicas);
-                if full || view.panel.seat_of(self.tools.provider).is_some() {
+                let (me, number) = (self.tools.provider, self.stake.number);
+                let mine = view.panel.mine(me, number).0;
+                // Whoever left a round that had begun does not come back.
+                let ours = !matches!(mine, Mine::Absent | Mine::Closed(End::Vanished));
+                if view.panel.is_full(seats.replicas) || ours {
                     continue;
                 }
             }
             if now > commit_by {
                 continue;
             }
-            let place = place(started);
-            let open = Open { key, place };
-            match started {
+            match began {
                 Some(_) => begun.push(open),
                 None => free.push(open),
             }
@@ -238,12 +212,15 @@ impl Control {
 
     /// Ends rounds that lapsed, where that frees a seat we want: those who sat there are gone.
     async fn end_lapsed(&mut self, id: B256, lapsed: Vec<Open>) -> Result<(), ControlError> {
-        for open in lapsed.into_iter().take(QUESTIONS) {
+        for mut open in lapsed.into_iter().take(QUESTIONS) {
             let key = open.key;
+            let now = self.tools.clock.now();
             let Some(entry) = self.jobs.get_mut(&id) else {
                 return Ok(());
             };
             entry.why = Some("a round of it lapsed, and is to be ended first".to_owned());
+            // What it takes is what a seat of the next round takes.
+            open.place.commit_by = now.saturating_add(entry.job.timing.runWindow);
             let Some(entry) = self.jobs.get(&id) else {
                 return Ok(());
             };
@@ -254,7 +231,7 @@ impl Control {
                 return Ok(());
             }
             if self.is_our_turn(key, Wish::Settle(key))
-                && let Some(data) = self.settle(key).await
+                && let Some(data) = self.end_round(key, None).await?
             {
                 self.poke(key, Wish::Settle(key), "settle", data).await?;
             }
@@ -262,8 +239,8 @@ impl Control {
         Ok(())
     }
 
-    /// Asks for those seats whose time has come, and joins where we are drawn.
-    async fn draw(&mut self, id: B256, open: Vec<Open>) -> Result<(), ControlError> {
+    /// Asks for those seats whose time has come, and takes them where we are drawn.
+    pub(super) async fn draw(&mut self, id: B256, open: Vec<Open>) -> Result<(), ControlError> {
         let now = self.tools.clock.now();
         let Some(entry) = self.jobs.get(&id) else {
             return Ok(());
@@ -272,12 +249,11 @@ impl Control {
         let mut due = Vec::new();
         for open in open {
             match entry.draws.get(&open.key) {
-                Some(Draw::From(u64::MAX)) => {
-                    why.get_or_insert("our stake grew too late to be drawn".to_owned());
-                    continue;
-                }
-                Some(Draw::From(from)) if *from > now => {
-                    why.get_or_insert(format!("we are drawn for a seat of it from {from} on"));
+                Some(Draw::From { point, from }) if *point == open.point && *from > now => {
+                    why.get_or_insert(match *from {
+                        u64::MAX => "we are not drawn for a seat of it".to_owned(),
+                        from => format!("we are drawn for a seat of it from {from} on"),
+                    });
                     continue;
                 }
                 Some(Draw::Rest { until }) if Instant::now() < *until => continue,
@@ -304,7 +280,10 @@ impl Control {
                     drawn.push(open);
                     continue;
                 }
-                Answer::DrawnFrom(from) => Draw::From(from),
+                Answer::DrawnFrom(from) => Draw::From {
+                    point: open.point,
+                    from,
+                },
                 Answer::No(reason) => {
                     why.get_or_insert(reason);
                     let until = Instant::now() + PAUSE;
@@ -325,11 +304,9 @@ impl Control {
     async fn take_seat(&mut self, open: Open) -> Result<(), ControlError> {
         let key = open.key;
         let id = key.lease.job;
-        // Image and input first, the stake after. But a juror can say that they cannot be had.
-        match self.make_ready(id) {
-            Readiness::Yes => {}
-            Readiness::Failing if key.is_jurors() => {}
-            Readiness::Soon | Readiness::Failing | Readiness::Never => return Ok(()),
+        // Image and input first, the stake after.
+        if self.make_ready(id) != Readiness::Yes {
+            return Ok(());
         }
         let Some(entry) = self.jobs.get(&id) else {
             return Ok(());
@@ -344,13 +321,15 @@ impl Control {
         let Some(room) = self.tools.capacity.reserve(spec.resources, cost.parallel) else {
             return Ok(());
         };
-        let data = self.join(entry, key);
         let lease = key.lease;
-        tracing::info!(job = %id, first = lease.first, round = lease.round, challenge = key.challenge, bond = cost.bond, "join");
-        let name = format!(
-            "join/{id}/{}/{}/{}",
-            lease.first, lease.round, key.challenge
-        );
+        let left = open.by.saturating_sub(self.tools.clock.now());
+        if cost.seconds <= SHORT.min(left / 2) {
+            tracing::info!(job = %id, first = lease.first, round = lease.round, kind = key.kind, bond = cost.bond, "working for a seat");
+            return self.work_for(key, open.work, open.by, room).await;
+        }
+        let data = self.join(entry, key);
+        tracing::info!(job = %id, first = lease.first, round = lease.round, kind = key.kind, bond = cost.bond, "join");
+        let name = format!("join/{id}/{}/{}/{}", lease.first, lease.round, key.kind);
         let claim = Claim {
             job: id,
             wish: Wish::Seat(key),
@@ -377,7 +356,7 @@ impl Control {
                 job,
                 first,
                 round,
-                number: key.challenge,
+                jury: key.kind,
                 provider,
             }
             .abi_encode(),
@@ -391,20 +370,16 @@ impl Control {
         }
     }
 
-    /// Has a draw sealed, as soon as its seed's block is known.
-    pub(super) async fn seal(&mut self, key: Key) -> Result<(), ControlError> {
-        if !self.is_our_turn(key, Wish::Seal(key)) {
-            return Ok(());
+    /// Leaves a seat alone: for as long as its round may last, or for a moment.
+    pub(super) fn rest(&mut self, key: Key, long: bool) {
+        if let Some(entry) = self.jobs.get_mut(&key.lease.job) {
+            let pause = match long {
+                true => Duration::from_secs(entry.job.timing.runWindow),
+                false => PAUSE,
+            };
+            let until = Instant::now() + pause;
+            entry.draws.insert(key, Draw::Rest { until });
         }
-        let Some(entry) = self.jobs.get(&key.lease.job) else {
-            return Ok(());
-        };
-        let (job, first) = (entry.job.clone(), key.lease.first);
-        let data = match key.is_jurors() {
-            true => IMarket::sealJuryCall { job, first }.abi_encode(),
-            false => IMarket::sealCall { job }.abi_encode(),
-        };
-        self.poke(key, Wish::Seal(key), "seal", data).await
     }
 
     /// Whether it is up to us now to send what anyone may send.
@@ -426,7 +401,7 @@ impl Control {
         turn == 0
     }
 
-    /// Sends what anyone may send, if the market would take it now; else it is asked again in a while.
+    /// Sends what anyone may send, if the market would take it now; otherwise it is asked again in a while.
     async fn poke(
         &mut self,
         key: Key,
@@ -437,11 +412,8 @@ impl Control {
         let (id, lease) = (key.lease.job, key.lease);
         match self.ask(data.clone()).await {
             Answer::Yes => {
-                let name = format!(
-                    "{what}/{id}/{}/{}/{}",
-                    lease.first, lease.round, key.challenge
-                );
-                tracing::info!(job = %id, first = lease.first, round = lease.round, challenge = key.challenge, "{what}");
+                let name = format!("{what}/{id}/{}/{}/{}", lease.first, lease.round, key.kind);
+                tracing::info!(job = %id, first = lease.first, round = lease.round, kind = key.kind, "{what}");
                 let claim = Claim {
                     job: id,
                     wish,
@@ -452,16 +424,13 @@ impl Control {
                 self.ask_for(name, data, claim).await
             }
             Answer::DrawnFrom(_) | Answer::No(_) => {
-                let until = Instant::now() + PAUSE;
-                if let Some(entry) = self.jobs.get_mut(&id) {
-                    entry.draws.insert(key, Draw::Rest { until });
-                }
+                self.rest(key, false);
                 Ok(())
             }
         }
     }
 
-    fn is_on_its_way(&self, wish: Wish) -> bool {
+    pub(super) fn is_on_its_way(&self, wish: Wish) -> bool {
         self.claims.values().any(|claim| claim.wish == wish)
     }
 
@@ -487,7 +456,7 @@ impl Control {
 
 /// The seats that the id of a claim's intent names.
 pub(super) fn wish_of(what: &str, job: B256, rest: &[&str]) -> Option<Wish> {
-    let [first, round, challenge, ..] = rest else {
+    let [first, round, kind, ..] = rest else {
         return None;
     };
     let lease = lease::Key {
@@ -497,11 +466,11 @@ pub(super) fn wish_of(what: &str, job: B256, rest: &[&str]) -> Option<Wish> {
     };
     let key = Key {
         lease,
-        challenge: challenge.parse().ok()?,
+        kind: kind.parse().ok()?,
     };
     match what {
         "join" => Some(Wish::Seat(key)),
-        "seal" => Some(Wish::Seal(key)),
+        "renew" => Some(Wish::Renew(key)),
         "settle" => Some(Wish::Settle(key)),
         _ => None,
     }

@@ -9,10 +9,10 @@ use tokio::time::Instant;
 use super::{Control, ControlError, Held};
 use crate::{
     clock::local_now,
-    lease::{Effect, End, Key, Phase, Roots},
+    lease::{Effect, End, Key, Lease, Phase, Roots},
     seat::{self, Work},
     store::{IntentState, NewIntent, StoreError},
-    work::Order,
+    work::{Order, Reach},
 };
 
 /// How often is looked for what can go.
@@ -31,12 +31,13 @@ impl Control {
                 }
             }
             Effect::Submit { roots, attempt } => self.submit(key, roots, attempt).await?,
-            Effect::Release { attempt } => {
+            Effect::Leave { attempt } => {
                 let provider = self.tools.provider;
-                self.call("release".to_owned(), key, attempt, |job| {
-                    IMarket::releaseCall {
+                self.call("leave".to_owned(), key, attempt, |job| {
+                    IMarket::leaveCall {
                         job,
                         first: key.first,
+                        round: key.round,
                         provider,
                     }
                     .abi_encode()
@@ -47,7 +48,7 @@ impl Control {
                 self.call("finalize".to_owned(), key, attempt, |job| {
                     IMarket::finalizeCall {
                         job,
-                        first: key.first,
+                        firsts: vec![key.first],
                     }
                     .abi_encode()
                 })
@@ -63,9 +64,10 @@ impl Control {
                 })
                 .await?;
             }
-            Effect::Respond { attempt } => self.respond(key, attempt).await?,
-            Effect::Judge { challenge, attempt } => self.judge(key, challenge, attempt).await?,
-            Effect::Publish => self.publish(key).await,
+            Effect::Judge { jury, attempt } => self.judge(key, jury, attempt).await?,
+            Effect::Publish => self.publish(key, Reach::Client).await,
+            Effect::OpenList => self.publish(key, Reach::List).await,
+            Effect::Open => self.publish(key, Reach::Everybody).await,
             Effect::Forget(end) => self.forget(key, end).await?,
         }
         Ok(())
@@ -87,7 +89,7 @@ impl Control {
         let seed = entry.job.terms.spec;
         let whose = seat::Key {
             lease: key,
-            challenge: 0,
+            kind: 0,
         };
         let room = self.room_for(whose, room, spec.resources, count);
         self.tidied = false;
@@ -98,6 +100,7 @@ impl Control {
                 count,
             },
             keyed: None,
+            strict: false,
             seed,
             spec,
             room,
@@ -112,13 +115,16 @@ impl Control {
         let Some(held) = self.leases.get(&key) else {
             return Ok(());
         };
-        let lease = format!("{}+{}/{}", key.first, held.lease.count, key.round);
-        match self
+        let count = held.lease.count;
+        let whose = seat::Key {
+            lease: key,
+            kind: 0,
+        };
+        let bound = self
             .tools
             .store
-            .bind_digest(key.job, lease, "submit", roots.root)
-            .await
-        {
+            .bind_digest(whose, count, "submit", roots.root);
+        match bound.await {
             Ok(()) => {}
             Err(error @ StoreError::Contradiction(_)) => {
                 tracing::error!(%error, "not submitted");
@@ -131,47 +137,28 @@ impl Control {
             IMarket::submitCall {
                 job,
                 first: key.first,
+                round: key.round,
                 provider,
                 root: roots.root,
-                manifest: roots.manifest,
+                digestList: roots.list,
             }
             .abi_encode()
         })
         .await
     }
 
-    /// Gives the digests that the submitted root was made of.
-    async fn respond(&mut self, key: Key, attempt: u32) -> Result<(), ControlError> {
-        let Some(count) = self.leases.get(&key).map(|held| held.lease.count) else {
-            return Ok(());
-        };
-        let tasks = self.tools.store.tasks(key.job, key.first, count).await?;
-        let digests = tasks.iter().map(|task| task.digest).collect();
-        let provider = self.tools.provider;
-        self.call("respond".to_owned(), key, attempt, |job| {
-            IMarket::respondCall {
-                job,
-                first: key.first,
-                provider,
-                digests,
-            }
-            .abi_encode()
-        })
-        .await
-    }
-
-    /// A round may see several disputes, and each is judged once.
-    async fn judge(&mut self, key: Key, challenge: u8, attempt: u32) -> Result<(), ControlError> {
-        let what = format!("judge-{challenge}");
-        let jury = seat::Key {
+    /// A round may see two juries, and each decides once.
+    async fn judge(&mut self, key: Key, jury: u8, attempt: u32) -> Result<(), ControlError> {
+        let what = format!("judge-{jury}");
+        let seats = seat::Key {
             lease: key,
-            challenge,
+            kind: jury,
         };
-        match self.settle(jury).await {
+        match self.end_round(seats, None).await? {
             Some(data) => self.call(what, key, attempt, |_| data).await,
             None => {
                 let id = intent_id(&what, key, attempt);
-                let why = "the jury's numbers could not be read";
+                let why = "the jury, or our leaf, could not be read";
                 Box::pin(self.send_failed(key, attempt, &id, why)).await
             }
         }
@@ -190,6 +177,7 @@ impl Control {
         let id = intent_id(&what, key, attempt);
         let intent = NewIntent {
             id: id.clone(),
+            to: None,
             data: data(entry.job.clone()).into(),
             not_after: None,
             repeatable: true,
@@ -211,24 +199,27 @@ impl Control {
         }
         // Asked for perhaps by a process that died before it heard the answer.
         let known = self.tools.store.intent(id).await?;
-        let failed = known.filter(|intent| intent.state == IntentState::Failed);
-        Ok(failed.map(|intent| intent.error.unwrap_or_default()))
+        Ok(known.and_then(|intent| match intent.state {
+            IntentState::Failed => Some(intent.error.unwrap_or_default()),
+            // Asked for again after it was mined: it changed nothing.
+            IntentState::Mined => Some("it was mined and changed nothing".to_owned()),
+            IntentState::Queued | IntentState::Sent => None,
+        }))
     }
 
-    async fn publish(&mut self, key: Key) {
+    async fn publish(&mut self, key: Key, reach: Reach) {
         let Some(held) = self.leases.get_mut(&key) else {
             return;
         };
-        if held.published {
+        if held.published >= Some(reach) {
             return;
         }
-        match self
+        let published = self
             .tools
             .shop
-            .publish(key.job, key.first, held.lease.count)
-            .await
-        {
-            Ok(()) => held.published = true,
+            .publish(key.job, key.first, held.lease.count, reach);
+        match published.await {
+            Ok(()) => held.published = Some(reach),
             Err(error) => {
                 tracing::error!(job = %key.job, first = key.first, %error, "cannot serve the outputs")
             }
@@ -269,26 +260,13 @@ impl Control {
         let retention = self.tools.retention;
         self.tools.shop.depot.let_go().await;
         self.disk_full = self.tools.shop.depot.is_full();
-        let unpublished: Vec<Key> = self
+        let unpublished: Vec<(Key, Reach)> = self
             .leases
             .values()
-            .filter(|held| {
-                let phase = held.lease.phase;
-                !held.published
-                    && matches!(
-                        phase,
-                        Phase::Submitted
-                            | Phase::Challenged
-                            | Phase::Judging
-                            | Phase::Demanded
-                            | Phase::Finalizing
-                            | Phase::Settled
-                    )
-            })
-            .map(|held| held.lease.key)
+            .filter_map(|held| Some((held.lease.key, owed(&held.lease)?)))
             .collect();
-        for key in unpublished {
-            self.publish(key).await;
+        for (key, reach) in unpublished {
+            self.publish(key, reach).await;
         }
         let seats = self.seats.iter();
         let unpublished: Vec<seat::Key> = seats
@@ -324,8 +302,8 @@ impl Control {
         let needed = |held: &&Held| {
             matches!(
                 held.lease.phase,
-                Phase::Running | Phase::Submitting | Phase::Releasing | Phase::Absent
-            ) || (!held.published && held.lease.phase == Phase::Submitted)
+                Phase::Running | Phase::Submitting | Phase::Leaving | Phase::Absent
+            ) || (held.published.is_none() && held.lease.has_result())
         };
         let time = self.tools.clock.now();
         let leases = self.leases.values().filter(needed);
@@ -338,6 +316,15 @@ impl Control {
             .chain(self.claims.values().map(|claim| claim.job))
             .chain(self.trials.job())
             .collect()
+    }
+}
+
+/// Who is owed a lease's outputs.
+fn owed(lease: &Lease) -> Option<Reach> {
+    match lease.phase {
+        Phase::Settled => Some(Reach::Everybody),
+        Phase::Answering | Phase::Judging => Some(Reach::List),
+        _ => lease.has_result().then_some(Reach::Client),
     }
 }
 

@@ -96,9 +96,6 @@ impl JobEntry {
     }
 
     pub(super) fn see(&mut self, view: JobView) {
-        if view.seats.sealed != self.view.seats.sealed {
-            self.draws.clear();
-        }
         self.view = view;
         self.asleep_until = 0;
     }
@@ -264,10 +261,12 @@ impl Control {
         };
         let provider = self.tools.provider;
         let data = match first {
+            // Whoever was quicker may leave less.
             None => IMarket::claimCall {
                 job: entry.job.clone(),
                 provider,
-                count,
+                least: 1,
+                most: count,
             }
             .abi_encode(),
             Some(first) => IMarket::takeoverCall {
@@ -304,6 +303,7 @@ impl Control {
         let nonce: u32 = rand::random();
         let intent = NewIntent {
             id: format!("{id}/{now}-{}-{nonce:08x}", self.counter),
+            to: None,
             data: data.into(),
             not_after: Some(now.saturating_add(CLAIM_LIFE)),
             repeatable: false,
@@ -365,7 +365,7 @@ impl Control {
         }
         let asked = on_their_way().map(|claim| match claim.wish {
             Wish::Tasks(count) => count,
-            Wish::Lease | Wish::Seat(_) | Wish::Seal(_) | Wish::Settle(_) => 0,
+            Wish::Lease | Wish::Seat(_) | Wish::Renew(_) | Wish::Settle(_) => 0,
         });
         evaluate(
             entry.offer(asked.fold(0, u32::saturating_add)),
@@ -383,6 +383,7 @@ impl Control {
             policy: &self.tools.policy,
             timing: &self.tools.timing,
             free_stake: self.spendable(),
+            jury_stake: self.jury_spendable(),
             allowance: self.allowance(terms.client),
             admitted: self.stake.lists.contains(&terms.providers),
             now: self.tools.clock.now(),
@@ -399,7 +400,7 @@ impl Control {
         if let Some(entry) = self.jobs.get_mut(&claim.job) {
             match claim.wish {
                 Wish::Tasks(_) | Wish::Lease => entry.rest_until = Some(until),
-                Wish::Seat(key) | Wish::Seal(key) | Wish::Settle(key) => {
+                Wish::Seat(key) | Wish::Renew(key) | Wish::Settle(key) => {
                     entry.draws.insert(key, Draw::Rest { until });
                 }
             }

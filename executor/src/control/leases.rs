@@ -3,19 +3,22 @@
 use std::sync::Arc;
 
 use alloy::primitives::B256;
-use piecework::spec::Resources;
+use piecework::{rules::draw, spec::Resources};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{Claim, Control, ControlError, JobEntry, Tools, Wish, stake::Stake, trials::Trials};
 use crate::{
     capacity::Reservation,
-    lease::{End, Event, Key, Lease, Phase, Roots, Seen, view::JobView},
+    lease::{
+        Audit, End, Event, Key, Lease, Phase, Roots, Seen,
+        view::{JobView, LeaseView, State},
+    },
     promise::{longest, owes},
     seat::{self, Vote},
     status::{LeaseStatus, SkippedJob},
     store::IntentState,
-    work::Failure,
+    work::{Failure, Reach},
 };
 
 /// A lease of ours.
@@ -25,7 +28,7 @@ pub(super) struct Held {
     pub(super) work: Option<CancellationToken>,
     pub(super) room: Option<Reservation>,
     pub(super) done: u32,
-    pub(super) published: bool,
+    pub(super) published: Option<Reach>,
 }
 
 impl Control {
@@ -37,7 +40,9 @@ impl Control {
             jobs: std::collections::HashMap::new(),
             leases: std::collections::BTreeMap::new(),
             seats: std::collections::BTreeMap::new(),
-            challengers: super::challengers::Challengers::default(),
+            points: super::points::Points::default(),
+            leaves: super::votes::Leaves::default(),
+            numbers: std::collections::HashMap::new(),
             claims: std::collections::HashMap::new(),
             mined_early: Vec::new(),
             head,
@@ -76,8 +81,7 @@ impl Control {
                 continue;
             };
             let (client, timing) = (entry.job.terms.client, &entry.job.timing);
-            let Some(lease) = Lease::from_row(&row, timing.runWindow, timing.challengeWindow)
-            else {
+            let Some(lease) = Lease::from_row(&row, timing.runWindow) else {
                 tracing::error!(
                     phase = row.phase,
                     "a lease of the store is in an unknown phase"
@@ -104,7 +108,7 @@ impl Control {
                         work: None,
                         room: None,
                         done,
-                        published: false,
+                        published: None,
                     };
                     control.leases.insert(held.lease.key, held);
                 }
@@ -189,8 +193,7 @@ impl Control {
                 if self.is_over(key).await? {
                     continue;
                 }
-                let mut lease =
-                    Lease::new(key, seen.count, 0, timing.runWindow, timing.challengeWindow);
+                let mut lease = Lease::new(key, seen.count, 0, timing.runWindow);
                 // It is found by what the chain says of it next.
                 lease.phase = Phase::Absent;
                 let room = room.take();
@@ -204,7 +207,7 @@ impl Control {
                         work: None,
                         room,
                         done: u32::try_from(tasks.len()).unwrap_or(u32::MAX),
-                        published: false,
+                        published: None,
                     },
                 );
             }
@@ -217,16 +220,81 @@ impl Control {
             .collect();
         for key in keys {
             let ours = self.claimed_here(&view, key.first, room).await?;
-            let (mut seen, block) = view.round(key.first, key.round, ours);
-            if let Seen::Challenged { challenge, jury } = &mut seen {
-                let place = (key.first, key.round, *challenge);
-                let (me, times) = (self.tools.provider, &self.tools.times);
-                let found = view.seats.round(place, me, timing.runWindow, times);
-                *jury = found.map(|(_, round)| round);
-            }
+            let (seen, block) = self.seen(&view, key, ours);
             self.step(key, Event::Chain { seen, block }).await?;
         }
         self.refresh_seats(job, &view, room).await
+    }
+
+    /// What the chain says of one round, and since which block. `ours` tells whether the present round was claimed by this
+    /// very machine: a provider may have several.
+    fn seen(&self, view: &JobView, key: Key, ours: bool) -> (Seen, u64) {
+        let Some(lease) = view.leases.get(&key.first) else {
+            return (Seen::Absent, 0);
+        };
+        let seen = match lease.state {
+            // A later round: ours was freed, by its taker.
+            _ if lease.round > key.round => Seen::Lost,
+            _ if lease.round < key.round || !ours => Seen::Absent,
+            State::Running => Seen::Running { started: lease.at },
+            State::Submitted | State::Undecided => Seen::Submitted {
+                from: self.final_from(key, lease),
+            },
+            State::Audited(jury) => {
+                let place = (key.first, key.round, jury);
+                let me = self.tools.provider;
+                let found = view.seats.round(place, me, &self.tools.times);
+                let audit = found.map(|(_, votes)| Audit {
+                    jury,
+                    votes,
+                    leaf_missed: view
+                        .seats
+                        .jury(place)
+                        .is_some_and(|jury| jury.leaf_by.is_some()),
+                });
+                match audit {
+                    Some(audit) => Seen::Audited(audit),
+                    None => Seen::Submitted { from: u64::MAX },
+                }
+            }
+            State::Settled => Seen::Settled,
+            State::Void | State::Freed | State::Refunded => Seen::Lost,
+        };
+        (seen, lease.block)
+    }
+
+    /// From when on a submitted lease can be finalized: at once if chance says that it is not audited, otherwise when the
+    /// time for juries is over.
+    fn final_from(&self, key: Key, lease: &LeaseView) -> u64 {
+        let Some(job) = self.jobs.get(&key.job).map(|entry| &entry.job) else {
+            return u64::MAX;
+        };
+        if lease.state == State::Undecided {
+            let time = self.points.time(lease.point).unwrap_or(u64::MAX);
+            let due = time.saturating_add(self.tools.times.retryWindow);
+            return due.saturating_add(1);
+        }
+        let seed = self.points.seed(lease.point);
+        let seed = seed.filter(|_| self.is_final(lease.submitted_block));
+        let round = self.draw_round(key);
+        match seed.map(|seed| round.is_audited(seed, job.assurance.auditBps)) {
+            Some(false) => 0,
+            _ => {
+                let until = lease.at.saturating_add(job.timing.auditWindow);
+                until.saturating_add(1)
+            }
+        }
+    }
+
+    /// A round, as draws and commitments name it.
+    pub(super) fn draw_round(&self, key: Key) -> draw::Round {
+        draw::Round {
+            chain_id: self.tools.chain_id,
+            market: self.tools.market,
+            job_id: key.job,
+            first: key.first,
+            round: key.round,
+        }
     }
 
     /// Whether the present round was claimed by a transaction of this very machine. The room of a claim that is not
@@ -339,7 +407,7 @@ impl Control {
         let owed = |held: &Held| {
             matches!(
                 held.lease.phase,
-                Phase::Running | Phase::Submitting | Phase::Releasing
+                Phase::Running | Phase::Submitting | Phase::Leaving
             )
         };
         !self.claims.is_empty()
@@ -356,6 +424,7 @@ impl Control {
         for key in keys {
             self.step_seat(key, seat::Event::Tick).await?;
         }
+        self.mind_points().await?;
         self.keep_house().await
     }
 
@@ -384,7 +453,7 @@ impl Control {
             Ok(result) => {
                 let roots = Roots {
                     root: result.value,
-                    manifest: result.proof,
+                    list: result.proof,
                 };
                 self.step(key, Event::Finished(roots)).await
             }
@@ -407,6 +476,30 @@ impl Control {
         match super::effects::lease_of_intent(id) {
             Some((key, attempt)) => self.send_failed(key, attempt, id, why).await,
             None => Ok(()),
+        }
+    }
+
+    /// A transaction that was mined and did nothing is asked for again in a while: `finalize` passes over what is not due,
+    /// and a call that records openings may decide nothing.
+    pub(super) async fn came_to_nothing(&mut self, id: &str) -> Result<(), ControlError> {
+        if !self.synced {
+            return Ok(());
+        }
+        let why = "it was mined and changed nothing";
+        if let Some((key, act, attempt)) = super::seats::act_of_intent(id) {
+            return self.act_failed(key, act, attempt).await;
+        }
+        let Some((key, attempt)) = super::effects::lease_of_intent(id) else {
+            return Ok(());
+        };
+        let waits = self
+            .leases
+            .get(&key)
+            .is_some_and(|held| matches!(held.lease.phase, Phase::Finalizing | Phase::Judging));
+        let decides = id.starts_with("finalize/") || id.starts_with("judge-");
+        match waits && decides {
+            true => self.send_failed(key, attempt, id, why).await,
+            false => Ok(()),
         }
     }
 
@@ -436,7 +529,7 @@ impl Control {
             first: held.lease.key.first,
             count: held.lease.count,
             round: held.lease.key.round,
-            challenge: 0,
+            kind: 0,
             phase: held.lease.phase.name(),
             tasks_done: held.done,
             deadline: held.lease.deadline(),

@@ -3,14 +3,16 @@
 //! One task owns them all. The store is the truth: after any failure the state is read again
 //! and every machine asks again for the effects of its phase.
 
-mod challengers;
 mod draws;
 mod effects;
 mod jobs;
+mod juries;
 mod leases;
+mod points;
 mod seats;
 mod stake;
 mod trials;
+mod votes;
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -23,7 +25,7 @@ use alloy::{
     primitives::{Address, B256},
     providers::DynProvider,
 };
-use piecework::chain::{EventAt, IMarket};
+use piecework::chain::{EventAt, IMarket, beacon::Beacon};
 use tokio::{
     sync::{mpsc, watch},
     time::Instant,
@@ -48,6 +50,7 @@ use crate::{
 use jobs::JobEntry;
 use leases::Held;
 use seats::HeldSeat;
+use votes::Leaf;
 
 pub(crate) use leases::wished;
 
@@ -76,6 +79,11 @@ pub(crate) enum Message {
         key: seat::Key,
         result: Result<Vote, Failure>,
     },
+    /// What the provider before a jury committed to for the audited task, if it says so.
+    Leaf {
+        key: seat::Key,
+        leaf: Option<Leaf>,
+    },
 }
 
 /// What the owner asked for.
@@ -101,8 +109,11 @@ pub(crate) struct Tools {
     pub(crate) provider: Address,
     pub(crate) operator: Address,
     pub(crate) market: Address,
+    pub(crate) chain_id: u64,
     pub(crate) times: IMarket::Times,
     pub(crate) rpc: DynProvider,
+    /// Where seeds come from.
+    pub(crate) beacon: Beacon,
     /// How the endpoint does.
     pub(crate) link: Link,
     pub(crate) store: Store,
@@ -133,8 +144,8 @@ pub(crate) enum Wish {
     Lease,
     /// A seat of a round, or of a jury.
     Seat(seat::Key),
-    /// The seed of the draw for these seats; of a redundant job for all of them, with round 0.
-    Seal(seat::Key),
+    /// Another point for the draw of these seats, whose own is dead.
+    Renew(seat::Key),
     /// The end of a round that lapsed with nobody of it there to end it.
     Settle(seat::Key),
 }
@@ -155,7 +166,11 @@ pub(crate) struct Control {
     jobs: HashMap<B256, JobEntry>,
     leases: BTreeMap<Key, Held>,
     seats: BTreeMap<seat::Key, HeldSeat>,
-    challengers: challengers::Challengers,
+    points: points::Points,
+    /// What jurors of ours need of the providers they judge.
+    leaves: votes::Leaves,
+    /// Providers' numbers, by which seats are named.
+    numbers: HashMap<Address, u32>,
     claims: HashMap<String, Claim>,
     /// Those of them that were found mined before the chain was read.
     mined_early: Vec<String>,
@@ -257,6 +272,7 @@ impl Control {
             Message::TaskDone { key } => self.task_done(key),
             Message::Tried(tried) => self.tried(tried).await?,
             Message::Worked { key, result } => self.worked(key, result).await?,
+            Message::Leaf { key, leaf } => self.leaves.learn(key, leaf),
         }
         Ok(())
     }
@@ -264,6 +280,7 @@ impl Control {
     async fn outcome(&mut self, outcome: Outcome) -> Result<(), ControlError> {
         match outcome {
             Outcome::Mined { id, receipt } => {
+                let known = id.clone();
                 let claim = if self.synced {
                     self.claims.remove(&id)
                 } else {
@@ -276,7 +293,8 @@ impl Control {
                     .iter()
                     .filter_map(|log| EventAt::decode(log, self.tools.market).ok())
                     .collect();
-                self.take_in(&receipt, events, claim).await
+                self.take_in(&receipt, events, claim).await?;
+                self.came_to_nothing(&known).await
             }
             Outcome::Orphaned { block_hash } => {
                 for job in self.tools.store.remove_block(block_hash).await? {

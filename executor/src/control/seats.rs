@@ -1,22 +1,21 @@
 //! Seats: found in events, stepped, written down; what their state machine asks for is done here.
 
 use alloy::{primitives::B256, sol_types::SolCall as _};
-use futures::future::try_join_all;
-use piecework::chain::IMarket;
+use piecework::{chain::IMarket, rules};
 use tokio_util::sync::CancellationToken;
 
-use super::{Control, ControlError, JobEntry};
+use super::{Control, ControlError};
 use crate::{
     capacity::Reservation,
     clock::local_now,
     lease::{self, view::JobView},
     seat::{
-        Act, Effect, End, Event, Key, Mine, Seat, Vote, Work,
+        Act, Effect, End, Event, Key, Mine, Round, Seat, Vote, Work,
         commitment::{commitment, salt},
     },
     status::LeaseStatus,
     store::{NewIntent, StoreError, VoteRow},
-    work::{Failure, Order},
+    work::{Failure, Order, Reach},
 };
 
 /// A seat of ours.
@@ -26,8 +25,10 @@ pub(super) struct HeldSeat {
     pub(super) bond: u128,
     work: Option<CancellationToken>,
     room: Option<Reservation>,
-    /// The seed under which a juror works.
+    /// The key under which a juror works.
     keyed: Option<B256>,
+    /// Whether it is in the store.
+    written: bool,
     done: u32,
     pub(super) published: bool,
 }
@@ -40,6 +41,7 @@ impl HeldSeat {
             work: None,
             room,
             keyed: None,
+            written: false,
             done: 0,
             published: false,
         }
@@ -65,7 +67,7 @@ impl HeldSeat {
             first: self.seat.work.first,
             count: self.seat.work.count,
             round: lease.round,
-            challenge: self.seat.key.challenge,
+            kind: self.seat.key.kind,
             phase: self.seat.phase(),
             tasks_done: self.done,
             deadline: self.seat.round.commit_by,
@@ -94,6 +96,8 @@ impl Control {
                         .await?
                         .len();
                     let mut held = HeldSeat::new(seat, None);
+                    held.written = true;
+                    held.bond = self.bond_of_seat(row.key(), held.seat.work);
                     held.done = u32::try_from(done).unwrap_or(u32::MAX);
                     self.seats.insert(row.key(), held);
                 }
@@ -121,9 +125,9 @@ impl Control {
         room: &mut Option<Reservation>,
     ) -> Result<(), ControlError> {
         let provider = self.tools.provider;
-        for ((first, round, challenge), panel) in view.seats.panels() {
+        for ((first, round, kind), panel) in view.seats.panels() {
             let lease = lease::Key { job, first, round };
-            let key = Key { lease, challenge };
+            let key = Key { lease, kind };
             let Some(taken) = panel.seat_of(provider) else {
                 continue;
             };
@@ -140,8 +144,9 @@ impl Control {
             };
             let mut seat = Seat::new(key, work);
             seat.vote = self.tools.store.vote(key).await?.map(|row| row.vote);
-            let room = room.take();
-            self.seats.insert(key, HeldSeat::new(seat, room));
+            let mut held = HeldSeat::new(seat, room.take());
+            held.bond = self.bond_of_seat(key, work);
+            self.seats.insert(key, held);
         }
         let keys: Vec<Key> = self
             .seats
@@ -160,11 +165,9 @@ impl Control {
         let terms = &self.jobs.get(&key.lease.job)?.job.terms;
         let lease = key.lease;
         if key.is_jurors() {
-            let dispute = view
-                .seats
-                .dispute(lease.first, lease.round, key.challenge)?;
+            let jury = view.seats.jury((lease.first, lease.round, key.kind))?;
             return Some(Work {
-                first: dispute.task,
+                first: jury.task,
                 count: 1,
             });
         }
@@ -184,29 +187,42 @@ impl Control {
     ) -> Result<Event, ControlError> {
         let provider = self.tools.provider;
         let (number, block) = (self.stake.number, self.now().block);
-        let run_window = self
-            .jobs
-            .get(&key.lease.job)
-            .map_or(0, |entry| entry.job.timing.runWindow);
-        let place = (key.lease.first, key.lease.round, key.challenge);
+        let place = (key.lease.first, key.lease.round, key.kind);
         let times = &self.tools.times;
-        let found = view.seats.round(place, provider, run_window, times);
+        let found = view.seats.round(place, provider, times);
         let taken = found.and_then(|(panel, _)| panel.seat_of(provider));
         // A provider may have several machines: what another of them took is not ours.
         let ours = match taken {
-            Some(taken) if self.is_ours(taken.tx, room).await? => Some(taken.bond),
-            _ => None,
+            Some(taken) => self.is_ours(taken.tx, room).await?,
+            // One that was left is ours still.
+            None => found.is_some(),
         };
         let Some(held) = self.seats.get_mut(&key) else {
             return Ok(Event::Tick);
         };
-        Ok(match (found, ours) {
-            (Some((panel, round)), Some(bond)) => {
-                held.bond = bond;
+        Ok(match found {
+            Some((panel, round)) if ours => {
+                // A job that was cancelled begins no round.
+                let closed = round.closed || (view.cancelled && !round.begun);
+                let round = Round { closed, ..round };
                 let (mine, block) = panel.mine(provider, number);
+                let mine = match mine {
+                    // It was left once, and is to be taken again.
+                    Mine::Closed(End::Vanished) if held.seat.prospect => Mine::Absent,
+                    mine => mine,
+                };
                 Event::Chain { mine, round, block }
             }
-            _ => Event::Chain {
+            Some((_, round)) => Event::Chain {
+                mine: Mine::Absent,
+                // Another of our machines has the seat.
+                round: Round {
+                    closed: true,
+                    ..round
+                },
+                block,
+            },
+            None => Event::Chain {
                 mine: Mine::Absent,
                 round: held.seat.round,
                 block,
@@ -225,11 +241,13 @@ impl Control {
         if seat != before {
             if seat.phase() != before.phase() {
                 let lease = key.lease;
-                tracing::info!(job = %lease.job, first = lease.first, round = lease.round, challenge = key.challenge, phase = seat.phase(), "seat");
+                tracing::info!(job = %lease.job, first = lease.first, round = lease.round, kind = key.kind, phase = seat.phase(), "seat");
             }
             held.seat = seat.clone();
-            // Of a seat that is found, the first row: one that is not written down would be lost.
-            if seat.to_row() != before.to_row() || before.since == u64::MAX {
+            // One that is worked for and not taken is nothing to be remembered.
+            let changed = seat.to_row() != before.to_row();
+            if held.written && changed || !held.written && seat.mine != Mine::Absent {
+                held.written = true;
                 self.tools.store.put_seat(seat.to_row()).await?;
             }
         }
@@ -239,17 +257,30 @@ impl Control {
                 Effect::StopWork => self.stop_seat(key),
                 Effect::Send { act, attempt } => self.send_act(key, act, attempt).await?,
                 Effect::Publish => self.publish_seat(key).await,
-                Effect::Forget(end) => {
-                    self.seats.remove(&key);
-                    self.count_end(key.lease.job, end);
-                    // From now on nobody is owed the outputs.
-                    let (job, first) = (key.lease.job, seat.work.first);
-                    self.tools
-                        .store
-                        .put_settled(job, first, local_now())
-                        .await?;
-                }
+                Effect::Forget(end) => self.forget_seat(key, end).await?,
             }
+        }
+        Ok(())
+    }
+
+    async fn forget_seat(&mut self, key: Key, end: End) -> Result<(), ControlError> {
+        let Some(held) = self.seats.remove(&key) else {
+            return Ok(());
+        };
+        self.leaves.forget(key);
+        let job = key.lease.job;
+        self.count_end(job, end);
+        if end == End::Vanished && !key.is_jurors() {
+            // A seat whose round did not begin is not taken again at once.
+            self.rest(key, held.seat.round.leave_at != u64::MAX);
+        }
+        if !key.is_jurors() && end == End::Paid {
+            // From now on nobody is owed the outputs.
+            let first = held.seat.work.first;
+            self.tools
+                .store
+                .put_settled(job, first, local_now())
+                .await?;
         }
         Ok(())
     }
@@ -257,17 +288,21 @@ impl Control {
     fn run_seat(&mut self, key: Key) {
         let margin = self.tools.timing.margin;
         let job = key.lease.job;
-        let (Some(held), Some(entry)) = (self.seats.get_mut(&key), self.jobs.get(&job)) else {
+        let (Some(held), Some(entry)) = (self.seats.get(&key), self.jobs.get(&job)) else {
             return;
         };
         let Ok(spec) = entry.spec.clone() else { return };
         if held.work.is_some() {
             return;
         }
-        let keyed = seed_of(entry, key);
+        // Without the seed it is begun later, when that was read.
+        let keyed = self.vote_key(key);
         if key.is_jurors() && keyed.is_none() {
             return;
         }
+        let (Some(held), Some(entry)) = (self.seats.get_mut(&key), self.jobs.get(&job)) else {
+            return;
+        };
         let cancel = self.works.token().child_token();
         let (wanted, room) = (held.seat.work.count, held.room.take());
         (held.work, held.keyed) = (Some(cancel.clone()), keyed);
@@ -278,6 +313,7 @@ impl Control {
             key,
             work,
             keyed,
+            strict: entry.job.assurance.refund,
             seed: entry.job.terms.spec,
             spec,
             room,
@@ -302,12 +338,13 @@ impl Control {
         key: Key,
         result: Result<Vote, Failure>,
     ) -> Result<(), ControlError> {
-        let entry = self.jobs.get(&key.lease.job);
-        let seed = entry.and_then(|entry| seed_of(entry, key));
+        let keyed = self.vote_key(key);
+        let mut joined = false;
         if let Some(held) = self.seats.get_mut(&key) {
             (held.work, held.room) = (None, None);
-            if held.keyed != seed {
-                // A reorganization drew the jury anew: what is keyed with the old seed is no vote.
+            joined = held.seat.mine == Mine::Joined;
+            if held.keyed != keyed {
+                // A reorganization drew the jury again: what is keyed with the old seed is no vote.
                 self.run_seat(key);
                 return Ok(());
             }
@@ -316,8 +353,10 @@ impl Control {
             Ok(vote) => Event::Finished(vote),
             Err(failure) => {
                 let (why, lease) = (&failure.why, key.lease);
-                tracing::warn!(job = %lease.job, first = lease.first, challenge = key.challenge, why, "the work of a seat cannot be done here");
-                match key.is_jurors() && failure.of_the_input {
+                tracing::warn!(job = %lease.job, first = lease.first, kind = key.kind, why, "the work of a seat cannot be done here");
+                // A juror that has a seat abstains; one that has none does not come.
+                let abstains = failure.of_the_input || failure.unsure;
+                match key.is_jurors() && joined && abstains {
                     true => Event::Finished(Vote::default()),
                     false => Event::Failed,
                 }
@@ -329,15 +368,17 @@ impl Control {
     async fn send_act(&mut self, key: Key, act: Act, attempt: u32) -> Result<(), ControlError> {
         let data = match act {
             Act::Commit => self.commit(key).await?,
-            Act::Reveal => self.reveal(key).await?,
-            Act::Settle => self.settle(key).await,
+            Act::Open => self.open(key).await?,
+            Act::Settle => self.end_round(key, None).await?,
+            Act::Leave => self.leave(key),
         };
         let id = act_id(key, act, attempt);
         let Some(data) = data else {
-            return Box::pin(self.act_failed(key, act, attempt)).await;
+            return Box::pin(self.step_seat(key, Event::Waits(act))).await;
         };
         let intent = NewIntent {
             id: id.clone(),
+            to: None,
             data: data.into(),
             not_after: None,
             repeatable: true,
@@ -372,16 +413,21 @@ impl Control {
         let (Some(vote), Some(job)) = (vote, self.job_of(key)) else {
             return Ok(None);
         };
-        let salt = salt()?;
+        // Without it nothing can be committed to: the chain does not tell it now.
+        let Some(number) = self.number_of(provider).await else {
+            return Ok(None);
+        };
+        let (salt, round) = (salt()?, self.draw_round(key.lease));
         let new = VoteRow {
             vote,
             salt,
-            commitment: commitment(key, provider, vote, salt),
+            commitment: commitment(&round, key.kind, number, vote, salt),
         };
         let kept = match self.tools.store.put_vote(key, new).await {
             Ok(kept) => kept,
             Err(error @ StoreError::Contradiction(_)) => {
                 tracing::error!(%error, "not committed");
+                Box::pin(self.step_seat(key, Event::Failed)).await?;
                 return Ok(None);
             }
             Err(error) => return Err(error.into()),
@@ -400,7 +446,7 @@ impl Control {
                 job,
                 first,
                 round,
-                number: key.challenge,
+                jury: key.kind,
                 provider,
                 commitment,
             }
@@ -408,94 +454,25 @@ impl Control {
         }))
     }
 
-    async fn reveal(&mut self, key: Key) -> Result<Option<Vec<u8>>, ControlError> {
-        let (Some(kept), Some(job)) = (self.tools.store.vote(key).await?, self.job_of(key)) else {
+    async fn open(&mut self, key: Key) -> Result<Option<Vec<u8>>, ControlError> {
+        let Some(kept) = self.tools.store.vote(key).await? else {
             tracing::error!(
                 ?key,
                 "what it committed to is not known here: it was not by this machine"
             );
             return Ok(None);
         };
-        let VoteRow { vote, salt, .. } = kept;
-        let (first, provider) = (key.lease.first, self.tools.provider);
-        if key.is_jurors() {
-            let call = IMarket::revealVoteCall {
-                job,
-                first,
-                provider,
-                digest: vote.value,
-                keyed: vote.proof,
-                salt,
-            };
-            return Ok(Some(call.abi_encode()));
-        }
-        // The last one settles with it, if all can be named.
-        let last = self.seats.get(&key);
-        let panel = match last.is_some_and(|held| held.seat.round.lacks_one_reveal()) {
-            true => self.panel(key).await.unwrap_or_default(),
-            false => Vec::new(),
-        };
-        let call = IMarket::revealCall {
-            job,
-            first,
-            provider,
-            root: vote.value,
-            manifest: vote.proof,
-            salt,
-            panel,
-        };
-        Ok(Some(call.abi_encode()))
+        self.open_seat(key, kept).await
     }
 
-    pub(super) async fn settle(&self, key: Key) -> Option<Vec<u8>> {
-        let panel = self.panel(key).await?;
-        let job = self.job_of(key)?;
-        let (lease, view) = (key.lease, &self.jobs.get(&key.lease.job)?.view);
-        let first = lease.first;
-        let verdict = view.seats.verdict((first, lease.round, key.challenge));
-        Some(match key.is_jurors() {
-            false => IMarket::settleCall {
-                job,
-                first,
-                root: verdict.value,
-                panel,
-            }
-            .abi_encode(),
-            true => IMarket::judgeCall {
-                job,
-                first,
-                digest: verdict.value,
-                keyed: verdict.proof,
-                panel,
-            }
-            .abi_encode(),
-        })
-    }
-
-    /// The numbers of the seats' providers, ascending; `None` if the node does not tell.
-    async fn panel(&self, key: Key) -> Option<Vec<u32>> {
-        let lease = key.lease;
-        let seats = &self.jobs.get(&lease.job)?.view.seats;
-        let place = (lease.first, lease.round, key.challenge);
-        let (_, panel) = seats.panels().find(|(found, _)| *found == place)?;
-        let market = IMarket::new(self.tools.market, &self.tools.rpc);
-        let calls: Vec<_> = panel
-            .seats
-            .iter()
-            .map(|seat| market.providerOf(seat.provider))
-            .collect();
-        let numbers = try_join_all(calls.iter().map(|call| async move { call.call().await })).await;
-        match numbers {
-            Ok(states) => {
-                let mut numbers: Vec<u32> = states.iter().map(|state| state.number).collect();
-                numbers.sort_unstable();
-                Some(numbers)
-            }
-            Err(error) => {
-                tracing::debug!(%error, "cannot read the providers' numbers");
-                None
-            }
-        }
+    fn leave(&self, key: Key) -> Option<Vec<u8>> {
+        let call = IMarket::leaveCall {
+            job: self.job_of(key)?,
+            first: key.lease.first,
+            round: key.lease.round,
+            provider: self.tools.provider,
+        };
+        Some(call.abi_encode())
     }
 
     fn job_of(&self, key: Key) -> Option<IMarket::Job> {
@@ -503,18 +480,83 @@ impl Control {
         Some(entry.job.clone())
     }
 
+    /// The key of a juror's second digest, from the seed of its jury's point.
+    fn vote_key(&self, key: Key) -> Option<B256> {
+        let lease = key.lease;
+        let view = &self.jobs.get(&lease.job)?.view;
+        let place = (lease.first, lease.round, key.kind);
+        let point = match view.seats.jury(place) {
+            Some(jury) => jury.point,
+            // It is not open yet.
+            None => view.leases.get(&lease.first)?.point,
+        };
+        let seed = self.points.seed(point).filter(|_| key.is_jurors())?;
+        let task = self.seats.get(&key)?.seat.work.first;
+        Some(self.draw_round(lease).vote_key(seed, task))
+    }
+
+    /// The stake that a seat locks.
+    fn bond_of_seat(&self, key: Key, work: Work) -> u128 {
+        let Some(entry) = self.jobs.get(&key.lease.job) else {
+            return 0;
+        };
+        let price = &entry.job.price;
+        let bond = match key.is_jurors() {
+            true => rules::juror_bond_of(price),
+            false => rules::bond_of(price, work.count),
+        };
+        bond.unwrap_or(0)
+    }
+
+    /// Points whose seeds jurors of ours need to work.
+    pub(super) fn points_of_jurors(&self) -> Vec<(Key, u64)> {
+        let unfinished = self
+            .seats
+            .iter()
+            .filter(|(key, held)| key.is_jurors() && held.seat.is_running());
+        let point = |key: &Key| {
+            let lease = key.lease;
+            let view = &self.jobs.get(&lease.job)?.view;
+            let place = (lease.first, lease.round, key.kind);
+            Some((*key, view.seats.jury(place)?.point))
+        };
+        unfinished.filter_map(|(key, _)| point(key)).collect()
+    }
+
+    /// Begins the work of a juror that waited for its seed.
+    pub(super) fn begin_work(&mut self, key: Key) {
+        self.run_seat(key);
+    }
+
+    /// Begins to work for a seat that is taken with its commitment, until `by`.
+    pub(super) async fn work_for(
+        &mut self,
+        key: Key,
+        work: Work,
+        by: u64,
+        room: Reservation,
+    ) -> Result<(), ControlError> {
+        let seat = Seat::prospect(key, work, by);
+        let mut held = HeldSeat::new(seat, Some(room));
+        held.bond = self.bond_of_seat(key, work);
+        held.seat.vote = self.tools.store.vote(key).await?.map(|row| row.vote);
+        self.seats.insert(key, held);
+        self.step_seat(key, Event::Tick).await
+    }
+
     pub(super) async fn publish_seat(&mut self, key: Key) {
         let Some(held) = self.seats.get_mut(&key) else {
             return;
         };
-        // Who says that the input cannot be had has no output.
-        let empty = key.is_jurors() && held.seat.vote == Some(Vote::default());
-        if held.published || empty {
+        // Nobody asks for what a juror found.
+        if held.published || key.is_jurors() {
             held.published = true;
             return;
         }
         let (job, work) = (key.lease.job, held.seat.work);
-        match self.tools.shop.publish(job, work.first, work.count).await {
+        let reach = Reach::Everybody;
+        let shop = &self.tools.shop;
+        match shop.publish(job, work.first, work.count, reach).await {
             Ok(()) => held.published = true,
             Err(error) => {
                 tracing::error!(%job, first = work.first, %error, "cannot serve the outputs")
@@ -523,20 +565,13 @@ impl Control {
     }
 }
 
-/// The key of a juror's second digest.
-fn seed_of(entry: &JobEntry, key: Key) -> Option<B256> {
-    let lease = key.lease;
-    let seats = &entry.view.seats;
-    let dispute = seats.dispute(lease.first, lease.round, key.challenge)?;
-    dispute.seed
-}
-
 impl Act {
     fn name(self) -> &'static str {
         match self {
             Self::Commit => "seat-commit",
-            Self::Reveal => "seat-reveal",
+            Self::Open => "seat-open",
             Self::Settle => "seat-settle",
+            Self::Leave => "seat-leave",
         }
     }
 }
@@ -549,7 +584,7 @@ fn act_id(key: Key, act: Act, attempt: u32) -> String {
         lease.job,
         lease.first,
         lease.round,
-        key.challenge
+        key.kind
     )
 }
 
@@ -557,14 +592,14 @@ fn act_id(key: Key, act: Act, attempt: u32) -> String {
 pub(super) fn act_of_intent(id: &str) -> Option<(Key, Act, u32)> {
     let mut parts = id.split('/');
     let what = parts.next()?;
-    let acts = [Act::Commit, Act::Reveal, Act::Settle];
+    let acts = [Act::Commit, Act::Open, Act::Settle, Act::Leave];
     let act = acts.into_iter().find(|act| act.name() == what)?;
     let lease = lease::Key {
         job: parts.next()?.parse().ok()?,
         first: parts.next()?.parse().ok()?,
         round: parts.next()?.parse().ok()?,
     };
-    let challenge = parts.next()?.parse().ok()?;
+    let kind = parts.next()?.parse().ok()?;
     let attempt = parts.next()?.parse().ok()?;
-    Some((Key { lease, challenge }, act, attempt))
+    Some((Key { lease, kind }, act, attempt))
 }

@@ -94,13 +94,21 @@ impl Control {
             .fold(0, u128::saturating_add)
     }
 
-    /// Free stake less the bonds of claims on their way.
-    pub(super) fn spendable(&self) -> u128 {
+    /// Free stake less the bonds of claims on their way and of seats that are worked for already.
+    pub(super) fn jury_spendable(&self) -> u128 {
         let asked = self
             .claims
             .values()
             .fold(0u128, |sum, claim| sum.saturating_add(claim.bond));
+        let prospects = self.seats.values().filter(|held| held.seat.prospect);
+        let asked = prospects.fold(asked, |sum, held| sum.saturating_add(held.bond));
         self.stake.free.saturating_sub(asked)
+    }
+
+    /// Stake that leases, and seats of them, may lock: they leave a quarter of all stake to juries.
+    pub(super) fn spendable(&self) -> u128 {
+        let quarter = self.stake.total.div_ceil(4);
+        self.jury_spendable().saturating_sub(quarter)
     }
 
     /// What keeps it from taking work, in words.

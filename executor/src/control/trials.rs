@@ -1,4 +1,4 @@
-//! New specs: the first task of one is run twice before an optimistic lease of it is taken.
+//! New specs: the first task of one is run twice before an ordinary lease of it is taken.
 //!
 //! A trial has room that bonded work leaves, and is given up when that takes it back. There is one at a time.
 //! Addresses cost nothing, so all clients of whom nothing was earned share: their trials get a tenth of the
@@ -67,7 +67,7 @@ impl JobEntry {
         self.tried = true;
         if !trial.same && self.can_be_judged() {
             self.refusal = Some(format!(
-                "its task {} gave two different outputs here: its results could be challenged",
+                "its task {} gave two different outputs here: a jury could convict its results",
                 trial.task
             ));
         }
@@ -75,12 +75,12 @@ impl JobEntry {
 
     /// Whether a bond can be lost because others have another output.
     fn can_be_judged(&self) -> bool {
-        self.job.terms.replicas > 1 || self.job.price.juryFee > 0
+        self.job.assurance.replicas > 1 || self.job.assurance.auditBps > 0
     }
 
     /// Whether a lease of it can be lost to a jury, and nobody knows yet what its spec does here.
     fn is_to_be_tried(&self) -> bool {
-        !self.tried && self.job.terms.replicas == 1 && self.can_be_judged()
+        !self.tried && self.job.assurance.replicas == 1 && self.can_be_judged()
     }
 }
 

@@ -8,7 +8,7 @@ use piecework::{chain::IMarket, rules, spec::JobSpec};
 use crate::{
     capacity::Capacity,
     config::{ChainTiming, Policy},
-    lease::view::JobView,
+    lease::view::{JobView, State},
 };
 
 pub(crate) use seats::{Cost, Place, juror, seat};
@@ -38,8 +38,11 @@ pub(crate) struct Means<'a> {
     pub(crate) lease_tasks: u32,
     pub(crate) policy: &'a Policy,
     pub(crate) timing: &'a ChainTiming,
-    /// Stake that no lease locks, less the bonds of claims on their way.
+    /// Stake that a lease, or a seat of one, may lock: a quarter of all stake is for juries. Less the bonds of claims on
+    /// their way.
     pub(crate) free_stake: u128,
+    /// Stake that a juror's seat may lock.
+    pub(crate) jury_stake: u128,
     /// Stake that may be locked for this client, beside what is.
     pub(crate) allowance: u128,
     /// Whether we are on the job's private list of providers.
@@ -51,7 +54,8 @@ pub(crate) struct Means<'a> {
 /// What to do about a job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Decision {
-    /// Claim this many of the next tasks; so many can run at the same time.
+    /// Claim at most this many of the next tasks, which is how many they are if nobody is quicker. So many can run at the
+    /// same time.
     Claim {
         count: u32,
         parallel: u32,
@@ -139,7 +143,7 @@ pub(crate) fn evaluate(offer: Offer<'_>, means: Means<'_>) -> Decision {
             means.policy.min_price
         ));
     };
-    if job.terms.replicas > 1 {
+    if job.assurance.replicas > 1 {
         return seats::job(job, means, worth);
     }
     let left = job
@@ -147,16 +151,20 @@ pub(crate) fn evaluate(offer: Offer<'_>, means: Means<'_>) -> Decision {
         .tasks
         .saturating_sub(offer.view.next)
         .saturating_sub(offer.asked);
-    let run_window = job.timing.runWindow;
-    let takeovers = offer.view.free_for(means.provider, run_window);
+    let takeovers = offer.view.free_for(means.provider);
     let takeovers = takeovers.filter(|(_, lease, _)| {
         lease.count.div_ceil(rounds.max(1)) <= ever && lease.count <= means.lease_tasks
     });
-    // Whoever is late is let end its round itself first.
     let mut takeovers: Vec<_> = takeovers
-        .map(|(first, lease, from)| match from {
-            0 => (0, first, lease),
-            from => (from.saturating_add(means.timing.margin), first, lease),
+        .map(|(first, lease, since)| {
+            // Whoever is late is let end its round itself first.
+            let from = match lease.state {
+                State::Freed => since,
+                _ => since.saturating_add(means.timing.margin).saturating_add(1),
+            };
+            // Its price has climbed only while it was free.
+            let paid = since.saturating_add(worth.saturating_sub(lease.origin));
+            (from.max(paid), first, lease)
         })
         .collect();
     takeovers.sort_unstable_by_key(|(from, first, _)| (*from, *first));
@@ -165,15 +173,16 @@ pub(crate) fn evaluate(offer: Offer<'_>, means: Means<'_>) -> Decision {
         .iter()
         .take_while(|(from, ..)| *from <= now)
         .peekable();
-    if left == 0 && free_now.peek().is_none() {
+    let claims = left > 0 && now >= worth;
+    if !claims && free_now.peek().is_none() {
+        if left > 0 {
+            return too_cheap(free_at.map_or(worth, |at| at.min(worth)));
+        }
         return match (offer.view.next < job.terms.tasks, free_at) {
             (true, _) => later(None, "claims of ours are on their way"),
             (false, Some(at)) => later(Some(at), "every task is taken"),
             (false, None) => skip("every task is taken"),
         };
-    }
-    if now < worth {
-        return too_cheap(worth);
     }
     if free == 0 {
         return later(None, "no capacity is free");
@@ -189,26 +198,45 @@ pub(crate) fn evaluate(offer: Offer<'_>, means: Means<'_>) -> Decision {
             bond,
         };
     }
-    let most = means
-        .lease_tasks
-        .min(job.terms.maxLease)
-        .min(left)
-        .min(free.saturating_mul(rounds));
-    let count = most.min(affordable(job, means));
-    match (count, most) {
+    if !claims {
+        return later(None, "no capacity is free for the lease that waits");
+    }
+    claim(offer, means, left, (free, rounds))
+}
+
+/// How many of the `left` tasks to claim, of which so many can run at the same time, and so often one after another.
+fn claim(offer: Offer<'_>, means: Means<'_>, left: u32, (free, rounds): (u32, u32)) -> Decision {
+    let job = offer.job;
+    let fits = means.lease_tasks.min(left).min(free.saturating_mul(rounds));
+    let most = fits.min(affordable(job, means));
+    // What the market makes of it leaves no rest that is smaller than a lease.
+    let count = |wanted: u32| rules::clamp(&job.terms, left, wanted).unwrap_or(u32::MAX);
+    if means.lease_tasks < count(1).min(left) {
+        return skip(format!(
+            "its leases of at least {} tasks are larger than capacity.lease_tasks",
+            job.terms.minLease
+        ));
+    }
+    match (most, fits) {
         (0, 0) => later(None, "no capacity is free for the lease that waits"),
-        (0, _) => later(None, NOT_COVERED),
-        _ => Decision::Claim {
-            count,
-            parallel: free.min(count),
-            bond: bond(job, count),
+        (most, fits) if count(most.max(1)) > most => match count(fits.max(1)) > fits {
+            true => later(None, "no capacity is free for a lease as large as it wants"),
+            false => later(None, NOT_COVERED),
         },
+        (most, _) => {
+            let count = count(most);
+            Decision::Claim {
+                count,
+                parallel: free.min(count),
+                bond: bond(job, count),
+            }
+        }
     }
 }
 
 /// What does not depend on what else this machine does.
 fn acceptable<'a>(offer: Offer<'a>, means: Means<'_>) -> Result<&'a JobSpec, Decision> {
-    let (terms, timing) = (&offer.job.terms, &offer.job.timing);
+    let timing = &offer.job.timing;
     if !offer.view.posted {
         return Err(skip("its posting was reorganized away"));
     }
@@ -218,9 +246,17 @@ fn acceptable<'a>(offer: Offer<'a>, means: Means<'_>) -> Result<&'a JobSpec, Dec
     if means.now.saturating_add(means.timing.margin) > timing.closesAt {
         return Err(skip("it closes too soon, or has closed"));
     }
-    if terms.verifier != Address::ZERO {
-        return Err(skip("its verifier is not approved by this machine's owner"));
+    if offer.job.assurance.verifier != Address::ZERO {
+        return Err(skip(
+            "its results need proofs, which this machine does not make",
+        ));
     }
+    if offer.job.assurance.refund {
+        return Err(skip(
+            "a conviction would pay its client, and nobody can say whether its spec always prints the same",
+        ));
+    }
+    admitted(offer, means)?;
     let spec = runnable(offer, means)?;
     if rounds(spec, timing.runWindow, means.timing) == 0 {
         return Err(skip("its run window is too short for its timeout_seconds"));
@@ -234,22 +270,36 @@ fn acceptable<'a>(offer: Offer<'a>, means: Means<'_>) -> Result<&'a JobSpec, Dec
     Ok(spec)
 }
 
-/// Whether its tasks can run here, and we may run them.
+/// Whether we may claim leases of it, and take seats of them. Juries are drawn from all stake all the same.
+fn admitted(offer: Offer<'_>, means: Means<'_>) -> Result<(), Decision> {
+    let terms = &offer.job.terms;
+    if terms.providers == B256::ZERO {
+        return Ok(());
+    }
+    if !means.policy.lists.contains(&terms.providers) {
+        return Err(skip(
+            "it is for a private list of providers that is not in policy.lists",
+        ));
+    }
+    // Nobody is drawn then: all other seats may be one provider's.
+    let redundant = offer.job.assurance.replicas > 1;
+    if redundant && !means.policy.trusted_clients.contains(&terms.client) {
+        return Err(skip(
+            "it is redundant, for a private list of providers, and its client is not in policy.trusted_clients",
+        ));
+    }
+    if !means.admitted {
+        return Err(later(
+            None,
+            "it is for a private list of providers: prove that the provider is on it with admit()",
+        ));
+    }
+    Ok(())
+}
+
+/// Whether its tasks can run here.
 fn runnable<'a>(offer: Offer<'a>, means: Means<'_>) -> Result<&'a JobSpec, Decision> {
     let terms = &offer.job.terms;
-    if terms.providers != B256::ZERO {
-        if !means.policy.lists.contains(&terms.providers) {
-            return Err(skip(
-                "it is for a private list of providers that is not in policy.lists",
-            ));
-        }
-        if !means.admitted {
-            return Err(later(
-                None,
-                "it is for a private list of providers: prove that the provider is on it with admit()",
-            ));
-        }
-    }
     let spec = offer
         .spec
         .map_err(|why| skip(format!("its spec is refused: {why}")))?;
@@ -286,14 +336,9 @@ fn each(spec: &JobSpec) -> u64 {
         .saturating_add(TASK_OVERHEAD)
 }
 
-/// The stake that we can and want to lock for this job's client.
-fn purse(means: Means<'_>) -> u128 {
-    means.free_stake.min(means.allowance)
-}
-
 /// The most tasks whose bond we can and want to lock.
 fn affordable(job: &IMarket::Job, means: Means<'_>) -> u32 {
-    let purse = purse(means);
+    let purse = means.free_stake.min(means.allowance);
     if bond(job, 1) > purse {
         return 0;
     }

@@ -3,15 +3,13 @@
 
 use piecework::{chain::IMarket, rules, spec::JobSpec};
 
-use super::{Decision, Means, NOT_COVERED, Offer, purse, rounds, runnable, skip, too_cheap, worth};
+use super::{Decision, Means, NOT_COVERED, Offer, each, rounds, runnable, skip, too_cheap};
 
 /// A seat that can be taken, as to its work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
     /// Tasks in the lease. A juror runs one of them.
     pub(crate) count: u32,
-    /// When its round began, which fixes its price; `None` if it would begin with us.
-    pub(crate) started: Option<u64>,
     /// Last second to commit.
     pub(crate) commit_by: u64,
 }
@@ -22,10 +20,11 @@ pub(crate) struct Cost {
     /// Tasks that can run at the same time.
     pub(crate) parallel: u32,
     pub(crate) bond: u128,
+    /// Seconds that the work can take.
+    pub(crate) seconds: u64,
 }
 
-/// Whether a redundant job's leases are to be looked at, and its draws to be sealed. It is worth it from
-/// `worth` on.
+/// Whether a redundant job's leases are to be looked at. It is worth it from `worth` on.
 pub(super) fn job(job: &IMarket::Job, means: Means<'_>, worth: u64) -> Decision {
     let count = job.terms.maxLease.min(job.terms.tasks);
     if count > means.lease_tasks {
@@ -40,25 +39,23 @@ pub(super) fn job(job: &IMarket::Job, means: Means<'_>, worth: u64) -> Decision 
 }
 
 /// Whether a seat of a redundant lease is worth taking now, of a job that [`super::evaluate`] accepts;
-/// else why not.
+/// otherwise why not.
 pub(crate) fn seat(offer: Offer<'_>, means: Means<'_>, place: Place) -> Result<Cost, String> {
     let (job, spec) = (offer.job, spec(offer, means)?);
-    let worth = worth(job, offer.fee_bps, place.started.unwrap_or(means.now));
-    if worth < means.policy.min_price {
-        return Err("its price is below policy.min_price".to_owned());
-    }
-    let bond = rules::seat_bond_of(&job.price, place.count);
-    cost(spec, means, place, place.count, bond.unwrap_or(u128::MAX))
+    let bond = rules::bond_of(&job.price, place.count);
+    let bond = bond.unwrap_or(u128::MAX);
+    cost(spec, means, place, place.count, (bond, means.free_stake))
 }
 
-/// Whether a juror's seat is worth taking now; else why not.
+/// Whether a juror's seat is worth taking now; otherwise why not.
 pub(crate) fn juror(offer: Offer<'_>, means: Means<'_>, place: Place) -> Result<Cost, String> {
     let (job, spec) = (offer.job, spec(offer, means)?);
     if job.price.juryFee < means.policy.min_jury_fee {
         return Err("its juryFee is below policy.min_jury_fee".to_owned());
     }
-    let bond = rules::juror_bond_of(&job.price, place.count);
-    cost(spec, means, place, 1, bond.unwrap_or(u128::MAX))
+    let bond = rules::juror_bond_of(&job.price);
+    let bond = bond.unwrap_or(u128::MAX);
+    cost(spec, means, place, 1, (bond, means.jury_stake))
 }
 
 fn spec<'a>(offer: Offer<'a>, means: Means<'_>) -> Result<&'a JobSpec, String> {
@@ -74,7 +71,7 @@ fn cost(
     means: Means<'_>,
     place: Place,
     tasks: u32,
-    bond: u128,
+    (bond, stake): (u128, u128),
 ) -> Result<Cost, String> {
     let left = place.commit_by.saturating_sub(means.now);
     let rounds = rounds(spec, left, means.timing);
@@ -85,9 +82,14 @@ fn cost(
     if free < tasks.div_ceil(rounds) {
         return Err("no capacity is free for the seat that waits".to_owned());
     }
-    if bond > purse(means) {
+    if bond > stake.min(means.allowance) {
         return Err(NOT_COVERED.to_owned());
     }
     let parallel = free.min(tasks);
-    Ok(Cost { parallel, bond })
+    let seconds = each(spec).saturating_mul(tasks.div_ceil(parallel.max(1)).into());
+    Ok(Cost {
+        parallel,
+        bond,
+        seconds,
+    })
 }

@@ -11,7 +11,7 @@ use serde_json::json;
 use super::*;
 use crate::{
     config::{self, ChainConfig},
-    lease::{Seen, view::LeaseView},
+    lease::view::LeaseView,
 };
 
 struct Scene {
@@ -21,6 +21,8 @@ struct Scene {
     config: ChainConfig,
     capacity: Capacity,
     stake: u128,
+    /// For juries.
+    kept: u128,
     allowance: u128,
     admitted: bool,
     now: u64,
@@ -42,9 +44,14 @@ impl Scene {
         let job = IMarket::Job {
             terms: IMarket::Terms {
                 tasks: 40,
+                minLease: 1,
                 maxLease: 20,
+                ..Default::default()
+            },
+            assurance: IMarket::Assurance {
                 replicas: 1,
                 quorum: 1,
+                auditBps: 5_000,
                 ..Default::default()
             },
             price: IMarket::Price {
@@ -58,7 +65,7 @@ impl Scene {
                 ramp: 100,
                 closesAt: 9_000,
                 runWindow: 800,
-                challengeWindow: 60,
+                auditWindow: 60,
             },
         };
         let url = "http://localhost:1".parse().unwrap();
@@ -81,6 +88,7 @@ impl Scene {
             config,
             capacity,
             stake: 1_000_000,
+            kept: 0,
             allowance: u128::MAX,
             admitted: false,
             now: 1_100,
@@ -109,7 +117,8 @@ impl Scene {
             lease_tasks: 16,
             policy: &self.config.policy,
             timing: &self.config.timing,
-            free_stake: self.stake,
+            free_stake: self.stake.saturating_sub(self.kept),
+            jury_stake: self.stake,
             allowance: self.allowance,
             admitted: self.admitted,
             now: self.now,
@@ -153,8 +162,7 @@ fn a_lease_is_as_large_as_owner_market_time_stake_and_what_is_left_allow() {
     assert_eq!(scene.count(), 2);
     scene.asked = 1;
     assert_eq!(scene.count(), 1);
-    // The least bond covers two juries.
-    scene.stake = 59;
+    scene.stake = 49;
     assert!(scene.why().contains("does not cover its bond"));
 }
 
@@ -182,8 +190,9 @@ fn a_price_that_climbs_is_waited_for() {
 #[test]
 fn what_cannot_be_done_here_is_skipped_and_says_why() {
     type Change = fn(&mut Scene);
-    let cases: [(Change, &str); 9] = [
-        (|s| s.job.terms.verifier = ME, "verifier"),
+    let cases: [(Change, &str); 10] = [
+        (|s| s.job.assurance.verifier = ME, "need proofs"),
+        (|s| s.job.assurance.refund = true, "pay its client"),
         (
             |s| s.job.terms.providers = B256::repeat_byte(1),
             "private list",
@@ -238,9 +247,13 @@ fn a_free_lease_is_taken_over_by_anyone_but_who_left_it() {
         round: 1,
         count: 8,
         claim_tx: B256::ZERO,
-        seen: Seen::Freed,
+        state: State::Freed,
+        at: 1_000,
+        submitted_at: 0,
+        submitted_block: 0,
+        origin: 1_100,
+        point: 0,
         result: None,
-        refunded: false,
         block: 5,
     };
     scene.view.leases.insert(32, lease);
@@ -264,17 +277,19 @@ fn a_free_lease_is_taken_over_by_anyone_but_who_left_it() {
     scene.view.leases.insert(
         32,
         LeaseView {
-            refunded: true,
+            state: State::Refunded,
             ..lease
         },
     );
     assert!(scene.why().contains("taken"));
     // Its holder is late: it is let end its round itself for a moment, then a taker does.
     let late = LeaseView {
-        seen: Seen::Running { started: 200 },
+        state: State::Running,
+        at: 200,
         ..lease
     };
     scene.view.leases.insert(32, late);
+    scene.view.run_window = scene.job.timing.runWindow;
     let margin = scene.config.timing.margin;
     scene.now = 200 + scene.job.timing.runWindow + margin;
     let at = Some(scene.now + 1);
@@ -304,25 +319,20 @@ fn a_free_lease_is_taken_over_by_anyone_but_who_left_it() {
 #[test]
 fn seats_of_a_redundant_job_are_evaluated_one_by_one() {
     let mut scene = Scene::new();
-    scene.job.terms.replicas = 3;
-    scene.job.terms.quorum = 2;
+    scene.job.assurance.replicas = 3;
+    scene.job.assurance.quorum = 2;
+    scene.job.price.minPrice = 200;
+    scene.job.timing.ramp = 0;
     scene.job.terms.maxLease = 16;
     assert_eq!(scene.decide(), Decision::Seats);
     scene.job.terms.maxLease = 17;
     assert!(scene.why().contains("lease_tasks"));
     scene.job.terms.maxLease = 4;
-    // Nothing is sealed for a price that is not there yet, or never will be.
-    scene.config.policy.min_price = 196;
-    scene.now = 1_099;
-    let at = Some(1_100);
-    assert!(matches!(scene.decide(), Decision::Later { at: found, .. } if found == at));
     scene.config.policy.min_price = 197;
     assert!(scene.why().contains("never pays"));
-    scene.config.policy.min_price = 0;
-    scene.now = 1_100;
+    scene.config.policy.min_price = 196;
     let place = Place {
         count: 4,
-        started: None,
         commit_by: scene.now + 300,
     };
     let decide = |scene: &Scene, place| seat(scene.offer(), scene.means(), place);
@@ -330,6 +340,7 @@ fn seats_of_a_redundant_job_are_evaluated_one_by_one() {
     let cost = Cost {
         parallel: 3,
         bond: 200,
+        seconds: 224,
     };
     assert_eq!(decide(&scene, place), Ok(cost));
     let refused = |scene: &Scene, place, why: &str| {
@@ -346,21 +357,11 @@ fn seats_of_a_redundant_job_are_evaluated_one_by_one() {
         ..place
     };
     refused(&scene, narrow, "no capacity");
-    scene.stake = 199;
+    // A quarter of the stake is for juries.
+    (scene.stake, scene.kept) = (265, 66);
     refused(&scene, place, "does not cover its bond");
-    scene.stake = 200;
-    // A round that runs has the price of its beginning.
-    scene.config.policy.min_price = 147;
-    let early = Place {
-        started: Some(1_049),
-        ..place
-    };
-    refused(&scene, early, "below policy.min_price");
-    let begun = Place {
-        started: Some(1_050),
-        ..place
-    };
-    assert_eq!(decide(&scene, begun), Ok(cost));
+    scene.kept = 65;
+    assert_eq!(decide(&scene, place), Ok(cost));
 }
 
 #[test]
@@ -368,18 +369,24 @@ fn a_jurors_seat_takes_one_task_and_a_fee_that_is_worth_it() {
     let mut scene = Scene::new();
     let place = Place {
         count: 16,
-        started: None,
         commit_by: scene.now + 200,
     };
     let decide = |scene: &Scene| juror(scene.offer(), scene.means(), place);
-    // A third of the lease's bond of 800.
+    // Eight fees, whatever the lease's size, of stake that leases must leave.
     let cost = Cost {
         parallel: 1,
-        bond: 266,
+        bond: 80,
+        seconds: 112,
     };
+    (scene.stake, scene.kept) = (80, 80);
     assert_eq!(decide(&scene), Ok(cost));
-    // Neither a closed nor a cancelled job keeps juries from sitting.
+    scene.allowance = 79;
+    assert!(decide(&scene).unwrap_err().contains("does not cover"));
+    scene.allowance = 80;
+    // Neither a closed nor a cancelled job, a list nor a refund keeps juries from sitting.
     scene.view.cancelled = true;
+    scene.job.terms.providers = B256::repeat_byte(1);
+    scene.job.assurance.refund = true;
     scene.now = 9_100;
     let place = Place {
         commit_by: 9_300,
@@ -388,6 +395,54 @@ fn a_jurors_seat_takes_one_task_and_a_fee_that_is_worth_it() {
     assert_eq!(juror(scene.offer(), scene.means(), place), Ok(cost));
     scene.config.policy.min_jury_fee = 11;
     assert!(decide(&scene).unwrap_err().contains("min_jury_fee"));
+}
+
+#[test]
+fn a_claim_leaves_no_rest_that_is_smaller_than_a_lease() {
+    let mut scene = Scene::new();
+    scene.job.terms.minLease = 10;
+    assert_eq!(scene.count(), 16);
+    // 24 are left: 16 would leave 8.
+    scene.view.next = 16;
+    assert_eq!(scene.count(), 14);
+    scene.view.next = 22;
+    assert!(scene.why().contains("larger than capacity.lease_tasks"));
+    scene.job.terms.minLease = 17;
+    scene.view.next = 0;
+    assert!(scene.why().contains("larger than capacity.lease_tasks"));
+    scene.job.terms.minLease = 5;
+    scene.stake = 249;
+    assert!(scene.why().contains("does not cover its bond"));
+    scene.stake = 250;
+    assert_eq!(scene.count(), 5);
+}
+
+#[test]
+fn the_price_of_a_takeover_climbs_only_while_the_lease_is_free() {
+    let mut scene = Scene::new();
+    scene.config.policy.min_price = 147;
+    scene.view.next = 40;
+    // 147 after the fee is half way up, at 1,050. It was claimed at 1,020 and is free since 1,500.
+    let lease = LeaseView {
+        provider: Address::repeat_byte(9),
+        round: 2,
+        count: 8,
+        claim_tx: B256::ZERO,
+        state: State::Freed,
+        at: 1_500,
+        submitted_at: 0,
+        submitted_block: 0,
+        origin: 1_020,
+        point: 0,
+        result: None,
+        block: 5,
+    };
+    scene.view.leases.insert(32, lease);
+    scene.now = 1_529;
+    let at = Some(1_530);
+    assert!(matches!(scene.decide(), Decision::Later { at: found, .. } if found == at));
+    scene.now = 1_530;
+    assert!(matches!(scene.decide(), Decision::Takeover { .. }));
 }
 
 #[test]
@@ -401,4 +456,11 @@ fn a_private_list_needs_its_owners_word_and_the_markets() {
     assert!(scene.why().contains("admit()"));
     scene.admitted = true;
     assert_eq!(scene.count(), 16);
+    // Of a redundant one nobody is drawn: only for clients that the owner names.
+    scene.job.assurance.replicas = 3;
+    assert!(scene.why().contains("policy.trusted_clients"));
+    let client = scene.job.terms.client;
+    scene.config.policy.trusted_clients = vec![client];
+    scene.job.terms.maxLease = 4;
+    assert_eq!(scene.decide(), Decision::Seats);
 }

@@ -5,17 +5,17 @@
 //! Effects are idempotent: those of a state can be asked for again after a restart.
 //!
 //! ```text
-//!            Running ──finished──► Submitting ──seen──► Submitted ──window over──► Finalizing
-//!               │ failed, or too late                                                  │ seen
-//!               ▼                                                                      ▼
-//!           Releasing ───seen───► Lost ──final──► Done(Lost)       Done(Paid) ◄─final─ Settled
-//!               │ deadline over     ▲
-//!               ▼                   │                     any ──claim gone──► Absent ──final──► Done(Vanished)
-//!           Expiring ──────seen─────┘
+//!            Running ──finished──► Submitting ──seen──► Submitted ──chance, or time over──► Finalizing
+//!               │ failed, or too late                     │    ▲                              │ seen
+//!               ▼                                 a juror │    │ no verdict                   ▼
+//!            Leaving ────seen────► Lost ──final──► ...    ▼    │                Done(Paid) ◄─final─ Settled
+//!               │ deadline over     ▲                   Audited ──votes committed──► Answering ──due──► Judging
+//!               ▼                   │
+//!           Expiring ──────seen─────┘                     any ──claim gone──► Absent ──final──► Done(Vanished)
 //! ```
 //!
-//! A result that is Challenged waits for the verdict; one that is Demanded is answered. Either comes back Submitted, its
-//! window anew, or is Lost.
+//! Once a jury's votes are committed, its list of digests is everybody's, and its leaf is brought. A jury's verdict makes
+//! the round Settled or Lost.
 
 mod row;
 pub(crate) mod view;
@@ -36,7 +36,8 @@ pub(crate) struct Key {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Roots {
     pub(crate) root: B256,
-    pub(crate) manifest: B256,
+    /// The address of the digest list.
+    pub(crate) list: B256,
 }
 
 /// Where a round stands for us.
@@ -44,21 +45,22 @@ pub(crate) struct Roots {
 pub(crate) enum Phase {
     Running,
     Submitting,
+    /// It waits for chance, or for a second jury.
     Submitted,
-    /// A jury decides about our result.
-    Challenged,
-    /// Nothing is to be waited for: we have the dispute judged.
+    /// A jury runs a task of it again.
+    Audited,
+    /// The jury has committed: our list of digests is everybody's.
+    Answering,
+    /// Nothing is to be waited for: we have the audit judged, and bring the leaf.
     Judging,
-    /// All our digests were demanded, and must be given.
-    Demanded,
     Finalizing,
-    Releasing,
+    Leaving,
     Expiring,
     /// The claim was reorganized away; it may come back.
     Absent,
     /// Paid, in a block that is not final yet.
     Settled,
-    /// Freed or another's, in a block that is not final yet.
+    /// Freed, convicted or another's, in a block that is not final yet.
     Lost,
     Done(End),
 }
@@ -71,6 +73,16 @@ pub(crate) enum End {
     Vanished,
 }
 
+/// A jury over our result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Audit {
+    /// 1 or 2.
+    pub(crate) jury: u8,
+    pub(crate) votes: Round,
+    /// Whether two of its votes agree, and only our leaf is missing.
+    pub(crate) leaf_missed: bool,
+}
+
 /// What the chain says now of a round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Seen {
@@ -80,22 +92,15 @@ pub(crate) enum Seen {
     Running {
         started: u64,
     },
-    /// Our result was submitted at this time, or its challenge window began anew then.
+    /// Our result was submitted, or waits for a second jury; it can be finalized from this time on.
     Submitted {
-        at: u64,
+        from: u64,
     },
-    /// It waits for a jury's verdict, in the challenge of this number.
-    Challenged {
-        challenge: u8,
-        jury: Option<Round>,
-    },
-    /// Its digests were demanded at this time.
-    Demanded {
-        at: u64,
-    },
+    /// It is with a jury.
+    Audited(Audit),
     Settled,
-    /// It was freed: released or expired, lost to a jury, or withheld.
-    Freed,
+    /// It was left or expired, or a jury convicted it.
+    Lost,
 }
 
 /// What happened.
@@ -126,7 +131,7 @@ pub(crate) enum Effect {
         roots: Roots,
         attempt: u32,
     },
-    Release {
+    Leave {
         attempt: u32,
     },
     Finalize {
@@ -135,17 +140,17 @@ pub(crate) enum Effect {
     Expire {
         attempt: u32,
     },
-    /// Give all output digests, which were demanded.
-    Respond {
-        attempt: u32,
-    },
-    /// Have the dispute judged, whoever sat on its jury, if anyone did.
+    /// Have the audit judged, and bring the leaf.
     Judge {
-        challenge: u8,
+        jury: u8,
         attempt: u32,
     },
-    /// Serve the outputs.
+    /// Serve the outputs to the client.
     Publish,
+    /// Serve the list of digests to everybody.
+    OpenList,
+    /// Serve the outputs to everybody.
+    Open,
     /// Nothing more will happen.
     Forget(End),
 }
@@ -174,22 +179,16 @@ pub(crate) struct Lease {
     pub(crate) tries: u32,
     pub(crate) roots: Option<Roots>,
     pub(crate) run_window: u64,
-    pub(crate) challenge_window: u64,
-    submitted: u64,
-    /// The last challenge, and its jury.
-    dispute: Option<(u8, Round)>,
+    /// From when on it can be finalized.
+    final_from: u64,
+    /// The last audit.
+    audit: Option<Audit>,
     retry_at: Option<u64>,
 }
 
 impl Lease {
     /// A round whose claim was just seen.
-    pub(crate) fn new(
-        key: Key,
-        count: u32,
-        started: u64,
-        run_window: u64,
-        challenge_window: u64,
-    ) -> Self {
+    pub(crate) fn new(key: Key, count: u32, started: u64, run_window: u64) -> Self {
         Self {
             key,
             count,
@@ -199,9 +198,8 @@ impl Lease {
             tries: 0,
             roots: None,
             run_window,
-            challenge_window,
-            submitted: 0,
-            dispute: None,
+            final_from: u64::MAX,
+            audit: None,
             retry_at: None,
         }
     }
@@ -213,7 +211,10 @@ impl Lease {
 
     /// Last second in which giving up costs nothing.
     pub(crate) fn free_until(&self) -> u64 {
-        piecework::rules::free_release_by(self.run_window, self.started)
+        match self.key.round {
+            1 => piecework::rules::leave_free_by(self.run_window, self.started),
+            _ => 0,
+        }
     }
 
     /// Whether it locks stake, as far as we know.
@@ -221,6 +222,15 @@ impl Lease {
         !matches!(
             self.phase,
             Phase::Settled | Phase::Lost | Phase::Absent | Phase::Done(_)
+        )
+    }
+
+    /// Whether its result is on the chain, so that its client may fetch it.
+    pub(crate) fn has_result(&self) -> bool {
+        use Phase::{Answering, Audited, Finalizing, Judging, Settled, Submitted};
+        matches!(
+            self.phase,
+            Submitted | Audited | Answering | Judging | Finalizing | Settled
         )
     }
 
@@ -246,7 +256,7 @@ impl Lease {
                 self.retry_at = Some(now.time.saturating_add(1));
                 match self.phase {
                     Phase::Finalizing => self.phase = Phase::Submitted,
-                    Phase::Judging => self.phase = Phase::Challenged,
+                    Phase::Judging => self.phase = Phase::Answering,
                     _ => {}
                 }
             }
@@ -256,10 +266,10 @@ impl Lease {
     }
 
     fn wants_to_send(&self) -> bool {
-        use Phase::{Demanded, Expiring, Finalizing, Judging, Releasing, Submitting};
+        use Phase::{Expiring, Finalizing, Judging, Leaving, Submitting};
         matches!(
             self.phase,
-            Submitting | Releasing | Expiring | Finalizing | Demanded | Judging
+            Submitting | Leaving | Expiring | Finalizing | Judging
         )
     }
 
@@ -269,40 +279,40 @@ impl Lease {
             (Seen::Running { started }, phase) => {
                 self.started = started;
                 match (phase, self.roots) {
-                    (
-                        Phase::Running | Phase::Submitting | Phase::Releasing | Phase::Expiring,
-                        _,
-                    ) => {}
+                    (Phase::Running | Phase::Submitting | Phase::Leaving | Phase::Expiring, _) => {}
                     (_, Some(_)) => self.enter(Phase::Submitting, now, effects),
                     (_, None) => self.enter(Phase::Running, now, effects),
                 }
             }
-            (Seen::Submitted { at }, phase) => {
-                self.submitted = at;
-                let early = now.time <= at.saturating_add(self.challenge_window);
+            (Seen::Submitted { from }, phase) => {
+                self.final_from = from;
                 match phase {
                     Phase::Submitted => {}
-                    Phase::Finalizing if early => self.phase = Phase::Submitted,
+                    Phase::Finalizing if now.time < from => self.phase = Phase::Submitted,
                     Phase::Finalizing => {}
                     _ => self.enter(Phase::Submitted, now, effects),
                 }
             }
-            (Seen::Challenged { challenge, jury }, phase) => {
-                self.dispute = jury.map(|jury| (challenge, jury));
+            (Seen::Audited(audit), phase) => {
+                let same = self.audit.is_some_and(|before| before.jury == audit.jury);
+                // Word of a missing leaf ends the patience with whom we let go first.
+                if audit.leaf_missed && self.audit.is_some_and(|before| !before.leaf_missed) {
+                    self.retry_at = None;
+                }
+                self.audit = Some(audit);
                 match phase {
-                    Phase::Challenged => {}
-                    Phase::Judging if self.judge_from(now).is_some() => {}
-                    _ => self.enter(Phase::Challenged, now, effects),
+                    Phase::Audited if same => {}
+                    // A reorganization may take votes back.
+                    Phase::Answering if same && self.have_committed(now) => {}
+                    Phase::Judging if same && self.judge_from(now).is_some() => {}
+                    _ => self.enter(Phase::Audited, now, effects),
                 }
             }
-            (Seen::Demanded { .. }, Phase::Demanded) => {}
-            (Seen::Demanded { at }, _) => {
-                self.submitted = at;
-                self.enter(Phase::Demanded, now, effects);
-            }
-            (Seen::Settled, _) => self.phase = Phase::Settled,
-            (Seen::Freed, Phase::Lost) | (Seen::Absent, Phase::Absent) => {}
-            (Seen::Freed, _) => {
+            (Seen::Settled, Phase::Settled)
+            | (Seen::Lost, Phase::Lost)
+            | (Seen::Absent, Phase::Absent) => {}
+            (Seen::Settled, _) => self.enter(Phase::Settled, now, effects),
+            (Seen::Lost, _) => {
                 self.phase = Phase::Lost;
                 effects.push(Effect::StopWork);
             }
@@ -329,7 +339,7 @@ impl Lease {
 
     fn give_up(&mut self, now: Now, effects: &mut Vec<Effect>) {
         effects.push(Effect::StopWork);
-        self.enter(Phase::Releasing, now, effects);
+        self.enter(Phase::Leaving, now, effects);
     }
 
     fn enter(&mut self, phase: Phase, now: Now, effects: &mut Vec<Effect>) {
@@ -347,51 +357,54 @@ impl Lease {
             (Phase::Submitting, Some(roots)) if in_time => {
                 effects.push(Effect::Submit { roots, attempt })
             }
-            (Phase::Releasing, _) if in_time => effects.push(Effect::Release { attempt }),
+            (Phase::Leaving, _) if in_time => effects.push(Effect::Leave { attempt }),
             (Phase::Expiring, _) if !in_time => effects.push(Effect::Expire { attempt }),
+            (Phase::Submitted | Phase::Audited, _) => effects.push(Effect::Publish),
             (Phase::Finalizing, _) => {
                 effects.extend([Effect::Publish, Effect::Finalize { attempt }])
             }
+            // Jurors bring the leaf that they find in it.
+            (Phase::Answering, _) => effects.extend([Effect::Publish, Effect::OpenList]),
             (Phase::Judging, _) => {
-                if let Some((challenge, _)) = self.dispute {
-                    effects.push(Effect::Judge { challenge, attempt });
+                effects.extend([Effect::Publish, Effect::OpenList]);
+                if let Some(Audit { jury, .. }) = self.audit {
+                    effects.push(Effect::Judge { jury, attempt });
                 }
             }
-            // Jurors and challengers need the outputs too.
-            (Phase::Submitted | Phase::Challenged, _) => effects.push(Effect::Publish),
-            // Who does not answer loses the whole bond: asked for until the chain says that it is over.
-            (Phase::Demanded, _) => effects.extend([Effect::Publish, Effect::Respond { attempt }]),
+            (Phase::Settled, _) => effects.push(Effect::Open),
             _ => {}
         }
     }
 
     fn pass_time(&mut self, now: Now, effects: &mut Vec<Effect>) {
         let is_final = now.block >= self.since.saturating_add(now.confirmations);
-        let retry = self.retry_at.is_some_and(|at| now.time >= at);
+        let may_send = self.retry_at.is_none_or(|at| now.time >= at);
         match self.phase {
-            Phase::Running | Phase::Submitting | Phase::Releasing
+            Phase::Running | Phase::Submitting | Phase::Leaving
                 if now.time > self.deadline().saturating_add(now.margin) =>
             {
                 effects.push(Effect::StopWork);
                 self.enter(Phase::Expiring, now, effects);
             }
-            // A late release burns less than an expiry.
+            // Leaving late burns less than an expiry.
             Phase::Running if now.time.saturating_add(now.margin) >= self.deadline() => {
                 self.give_up(now, effects)
             }
-            Phase::Submitted
-                if now.time > self.submitted.saturating_add(self.challenge_window)
-                    && (retry || self.retry_at.is_none()) =>
-            {
+            Phase::Submitted if now.time >= self.final_from && may_send => {
                 self.enter(Phase::Finalizing, now, effects);
             }
-            Phase::Challenged
-                if self.judge_from(now).is_some_and(|from| now.time >= from)
-                    && (retry || self.retry_at.is_none()) =>
+            Phase::Audited if self.have_committed(now) => {
+                self.enter(Phase::Answering, now, effects);
+                self.pass_time(now, effects);
+            }
+            Phase::Answering
+                if self.judge_from(now).is_some_and(|from| now.time >= from) && may_send =>
             {
                 self.enter(Phase::Judging, now, effects);
             }
-            Phase::Submitting | Phase::Releasing | Phase::Expiring | Phase::Demanded if retry => {
+            Phase::Submitting | Phase::Leaving | Phase::Expiring
+                if self.retry_at.is_some() && may_send =>
+            {
                 self.retry_at = None;
                 self.again(now, effects);
             }
@@ -402,10 +415,17 @@ impl Lease {
         }
     }
 
-    /// When we have the dispute judged, if it is due: the jurors are let go first.
+    /// Whether no juror can commit any longer.
+    fn have_committed(&self, now: Now) -> bool {
+        let stage = self.audit.map(|audit| audit.votes.stage(now.time));
+        !matches!(stage, None | Some(Stage::Commit))
+    }
+
+    /// When we have the audit judged, if it is due. The jurors are let go first, unless they wait for our leaf.
     fn judge_from(&self, now: Now) -> Option<u64> {
-        let (_, jury) = self.dispute?;
-        match jury.stage(now.time) {
+        let audit = self.audit?;
+        match audit.votes.stage(now.time) {
+            Stage::Due { since } if audit.leaf_missed => Some(since),
             Stage::Due { since } => Some(since.saturating_add(now.margin)),
             Stage::Commit | Stage::Reveal { .. } => None,
         }

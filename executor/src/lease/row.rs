@@ -10,11 +10,11 @@ impl Phase {
             Self::Running => "running",
             Self::Submitting => "submitting",
             Self::Submitted => "submitted",
-            Self::Challenged => "challenged",
+            Self::Audited => "audited",
+            Self::Answering => "answering",
             Self::Judging => "judging",
-            Self::Demanded => "demanded",
             Self::Finalizing => "finalizing",
-            Self::Releasing => "releasing",
+            Self::Leaving => "leaving",
             Self::Expiring => "expiring",
             Self::Absent => "absent",
             Self::Settled => "settled",
@@ -30,11 +30,11 @@ impl Phase {
             Phase::Running,
             Phase::Submitting,
             Phase::Submitted,
-            Phase::Challenged,
+            Phase::Audited,
+            Phase::Answering,
             Phase::Judging,
-            Phase::Demanded,
             Phase::Finalizing,
-            Phase::Releasing,
+            Phase::Leaving,
             Phase::Expiring,
             Phase::Absent,
             Phase::Settled,
@@ -59,28 +59,27 @@ impl Lease {
             since: self.since,
             tries: self.tries,
             root: self.roots.map(|roots| roots.root),
-            manifest: self.roots.map(|roots| roots.manifest),
+            list: self.roots.map(|roots| roots.list),
         }
     }
 
-    /// `None` for a phase that this program does not know.
-    pub(crate) fn from_row(row: &LeaseRow, run_window: u64, challenge_window: u64) -> Option<Self> {
+    /// `None` for a phase that this program does not know. When it can be finalized, and its audit, are asked of the chain
+    /// again.
+    pub(crate) fn from_row(row: &LeaseRow, run_window: u64) -> Option<Self> {
         let key = Key {
             job: row.job,
             first: row.first,
             round: row.round,
         };
-        let roots = match (row.root, row.manifest) {
-            (Some(root), Some(manifest)) => Some(Roots { root, manifest }),
+        let roots = match (row.root, row.list) {
+            (Some(root), Some(list)) => Some(Roots { root, list }),
             _ => None,
         };
-        let mut lease = Self::new(key, row.count, row.started, run_window, challenge_window);
+        let mut lease = Self::new(key, row.count, row.started, run_window);
         lease.phase = Phase::parse(&row.phase)?;
         lease.since = row.since;
         lease.tries = row.tries;
         lease.roots = roots;
-        // The chain is asked again before anything is decided by the time of submission.
-        lease.submitted = u64::MAX;
         Some(lease)
     }
 }

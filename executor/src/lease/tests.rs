@@ -11,12 +11,13 @@ use super::*;
 
 const START: u64 = 10_000;
 const RUN: u64 = 800;
-const CHALLENGE: u64 = 300;
+/// When a submitted result can be finalized.
+const FINAL: u64 = 10_500;
 
 fn roots(tag: u8) -> Roots {
     Roots {
         root: B256::repeat_byte(tag),
-        manifest: B256::repeat_byte(tag),
+        list: B256::repeat_byte(tag),
     }
 }
 
@@ -35,7 +36,7 @@ fn lease() -> Lease {
         first: 0,
         round: 1,
     };
-    Lease::new(key, 4, START, RUN, CHALLENGE)
+    Lease::new(key, 4, START, RUN)
 }
 
 fn steps(events: &[(Event, Now)]) -> (Lease, Vec<Effect>) {
@@ -52,6 +53,10 @@ fn seen(seen: Seen, block: u64) -> Event {
     Event::Chain { seen, block }
 }
 
+fn submitted() -> Event {
+    seen(Seen::Submitted { from: FINAL }, 11)
+}
+
 #[test]
 fn the_ordinary_life() {
     let at = |time| now(START + time, 10);
@@ -59,12 +64,12 @@ fn the_ordinary_life() {
         (seen(Seen::Running { started: START }, 10), at(0)),
         (Event::Restarted, at(0)),
         (Event::Finished(roots(1)), at(50)),
-        (seen(Seen::Submitted { at: START + 52 }, 11), at(52)),
-        (Event::Tick, at(52 + CHALLENGE)),
-        (Event::Tick, at(53 + CHALLENGE)),
-        (seen(Seen::Settled, 12), at(54 + CHALLENGE)),
-        (Event::Tick, now(START + 400, 16)),
-        (Event::Tick, now(START + 400, 17)),
+        (submitted(), at(52)),
+        (Event::Tick, now(FINAL - 1, 10)),
+        (Event::Tick, now(FINAL, 10)),
+        (seen(Seen::Settled, 12), now(FINAL + 2, 10)),
+        (Event::Tick, now(FINAL + 3, 16)),
+        (Event::Tick, now(FINAL + 3, 17)),
     ]);
     assert_eq!(lease.phase, Phase::Done(End::Paid));
     assert_eq!(
@@ -78,6 +83,7 @@ fn the_ordinary_life() {
             Effect::Publish,
             Effect::Publish,
             Effect::Finalize { attempt: 0 },
+            Effect::Open,
             Effect::StopWork,
             Effect::Forget(End::Paid),
         ]
@@ -85,11 +91,27 @@ fn the_ordinary_life() {
 }
 
 #[test]
-fn what_cannot_be_done_is_released_at_once() {
+fn chance_that_says_no_finalizes_at_once_and_without_audits_submitting_settles() {
+    let at = |time| now(START + time, 10);
+    let done = (Event::Finished(roots(1)), at(50));
+    let (lease, _) = steps(&[done, (submitted(), at(52))]);
+    let (_, effects) = lease.step(seen(Seen::Submitted { from: 0 }, 11), at(55));
+    assert_eq!(effects, [Effect::Publish, Effect::Finalize { attempt: 0 }]);
+    let (lease, effects) = steps(&[done, (seen(Seen::Settled, 11), at(52))]);
+    assert_eq!(lease.phase, Phase::Settled);
+    assert_eq!(effects.last(), Some(&Effect::Open));
+}
+
+#[test]
+fn what_cannot_be_done_is_left_at_once() {
     let (lease, effects) = steps(&[(Event::Failed, now(START + 20, 10))]);
-    assert_eq!(effects, [Effect::StopWork, Effect::Release { attempt: 0 }]);
+    assert_eq!(effects, [Effect::StopWork, Effect::Leave { attempt: 0 }]);
     assert!(START + 20 <= lease.free_until());
-    let (lease, effects) = lease.step(seen(Seen::Freed, 11), now(START + 22, 11));
+    // Later rounds have no time in which that is free.
+    let mut later = lease.clone();
+    later.key.round = 2;
+    assert_eq!(later.free_until(), 0);
+    let (lease, effects) = lease.step(seen(Seen::Lost, 11), now(START + 22, 11));
     assert_eq!(
         (lease.phase, effects),
         (Phase::Lost, vec![Effect::StopWork])
@@ -97,7 +119,7 @@ fn what_cannot_be_done_is_released_at_once() {
 }
 
 #[test]
-fn work_that_is_late_is_released_before_it_expires_and_expired_if_that_fails() {
+fn work_that_is_late_is_left_before_it_expires_and_expired_if_that_fails() {
     let (lease, effects) = steps(&[
         (Event::Tick, now(START + RUN - 11, 10)),
         (Event::Tick, now(START + RUN - 10, 10)),
@@ -110,8 +132,8 @@ fn work_that_is_late_is_released_before_it_expires_and_expired_if_that_fails() {
         effects,
         [
             Effect::StopWork,
-            Effect::Release { attempt: 0 },
-            Effect::Release { attempt: 1 },
+            Effect::Leave { attempt: 0 },
+            Effect::Leave { attempt: 1 },
             Effect::StopWork,
             Effect::Expire { attempt: 1 },
         ]
@@ -145,122 +167,138 @@ fn a_claim_that_is_reorganized_away_and_comes_back_goes_on_with_the_same_result(
 }
 
 #[test]
-fn a_challenged_result_waits_for_the_verdict_and_its_window_begins_anew() {
+fn an_audited_result_waits_for_its_jury_which_gets_the_list_once_it_has_committed() {
     let at = |time| now(START + time, 10);
     let (lease, effects) = steps(&[
         (Event::Finished(roots(1)), at(50)),
-        (seen(Seen::Submitted { at: START + 52 }, 11), at(52)),
-        (challenged(0, 0), at(60)),
+        (submitted(), at(52)),
+        (audited(1, 0, 0, false), at(60)),
         (Event::Tick, at(COMMIT_BY)),
-        (seen(Seen::Submitted { at: START + 500 }, 13), at(500)),
-        (Event::Tick, at(500 + CHALLENGE)),
     ]);
-    let submit = Effect::Submit {
-        roots: roots(1),
-        attempt: 0,
+    assert_eq!(effects[1..], [Effect::Publish, Effect::Publish]);
+    assert_eq!(lease.phase, Phase::Audited);
+    // All three have, or their time is over.
+    let three = Audit {
+        votes: Round {
+            full_at: Some(START + 90),
+            ..jury(3, 0)
+        },
+        ..audit(1, 3, 0, false)
     };
-    assert_eq!(
-        effects,
-        [submit, Effect::Publish, Effect::Publish, Effect::Publish]
-    );
-    let (_, effects) = lease.clone().step(Event::Tick, at(501 + CHALLENGE));
-    assert_eq!(effects, [Effect::Publish, Effect::Finalize { attempt: 0 }]);
-    // A lost jury frees the lease.
-    let (lease, _) = lease.step(seen(Seen::Freed, 15), at(600));
-    assert_eq!(lease.phase, Phase::Lost);
-}
-
-#[test]
-fn a_demand_is_answered_and_again_if_the_answer_comes_to_nothing() {
-    let at = |time| now(START + time, 10);
-    let (lease, _) = steps(&[
-        (Event::Finished(roots(1)), at(50)),
-        (seen(Seen::Submitted { at: START + 52 }, 11), at(52)),
-    ]);
-    let respond = |attempt| vec![Effect::Publish, Effect::Respond { attempt }];
-    let demanded = seen(Seen::Demanded { at: START + 60 }, 14);
-    let (lease, effects) = lease.step(demanded, at(60));
-    assert_eq!((lease.phase, effects), (Phase::Demanded, respond(0)));
-    let (lease, effects) = lease.step(Event::SendFailed, at(61));
-    assert_eq!(effects, []);
-    let (lease, effects) = lease.step(Event::Tick, at(62));
-    assert_eq!(effects, respond(1));
-    let (lease, effects) = lease.step(Event::Restarted, at(63));
-    assert_eq!(effects, respond(1));
-    let answered = seen(Seen::Submitted { at: START + 64 }, 15);
-    let (lease, effects) = lease.step(answered, at(64));
+    let (early, effects) = lease.clone().step(seen(Seen::Audited(three), 12), at(91));
+    assert_eq!(early.phase, Phase::Answering);
+    assert_eq!(effects, [Effect::Publish, Effect::OpenList]);
+    let (lease, _) = lease.step(audited(1, 2, 0, false), at(100));
+    let (lease, effects) = lease.step(Event::Tick, at(COMMIT_BY + 1));
+    assert_eq!(lease.phase, Phase::Answering);
+    assert_eq!(effects, [Effect::Publish, Effect::OpenList]);
+    // A verdict ends it: either way.
+    let (won, _) = lease.clone().step(seen(Seen::Settled, 15), at(600));
+    let (lost, _) = lease.clone().step(seen(Seen::Lost, 15), at(600));
+    assert_eq!((won.phase, lost.phase), (Phase::Settled, Phase::Lost));
+    // No verdict: it waits for a second jury, or for the end of its time.
+    let (lease, effects) = lease.step(submitted(), at(450));
     assert_eq!(
         (lease.phase, effects),
         (Phase::Submitted, vec![Effect::Publish])
     );
+    let second = Audit {
+        votes: Round {
+            commit_by: START + 900,
+            ..jury(0, 0)
+        },
+        ..audit(2, 0, 0, false)
+    };
+    let (again, _) = lease.clone().step(seen(Seen::Audited(second), 12), at(460));
+    assert_eq!(again.phase, Phase::Audited);
+    let (lease, effects) = lease.step(Event::Tick, now(FINAL, 10));
+    assert_eq!(lease.phase, Phase::Finalizing);
+    assert_eq!(effects, [Effect::Publish, Effect::Finalize { attempt: 0 }]);
 }
 
 #[test]
-fn a_dispute_that_nobody_judges_is_judged_by_who_waits_for_it() {
+fn a_leaf_that_is_missed_is_brought_at_once_and_a_jury_that_nobody_ends_is_ended() {
     let at = |time| now(START + time, 10);
-    let submitted = [
+    let events = [
         (Event::Finished(roots(1)), at(50)),
-        (seen(Seen::Submitted { at: START + 52 }, 11), at(52)),
-        (challenged(2, 1), at(60)),
+        (submitted(), at(52)),
+        (audited(1, 2, 1, false), at(60)),
+        (Event::Tick, at(COMMIT_BY + 1)),
         (Event::Tick, at(COMMIT_BY + WINDOW + 10)),
     ];
-    let (lease, effects) = steps(&submitted);
-    assert_eq!(effects.last(), Some(&Effect::Publish));
+    let (lease, effects) = steps(&events);
+    assert_eq!(effects.last(), Some(&Effect::OpenList));
+    let judge = |attempt| {
+        let judge = Effect::Judge { jury: 1, attempt };
+        vec![Effect::Publish, Effect::OpenList, judge]
+    };
+    // The jurors are let go first, but not when they wait for our leaf.
+    let (missed, effects) = lease
+        .clone()
+        .step(audited(1, 2, 2, true), at(COMMIT_BY + WINDOW + 10));
+    assert_eq!((missed.phase, effects), (Phase::Judging, judge(0)));
     let late = COMMIT_BY + WINDOW + 11;
     let (lease, effects) = lease.step(Event::Tick, at(late));
-    let judge = |attempt| Effect::Judge {
-        challenge: 1,
-        attempt,
-    };
-    assert_eq!((lease.phase, effects), (Phase::Judging, vec![judge(0)]));
+    assert_eq!((lease.phase, effects), (Phase::Judging, judge(0)));
     let (lease, effects) = lease.step(Event::SendFailed, at(late));
-    assert_eq!((lease.phase, effects), (Phase::Challenged, vec![]));
+    assert_eq!((lease.phase, effects), (Phase::Answering, vec![]));
     let (_, effects) = lease.step(Event::Tick, at(late + 1));
-    assert_eq!(effects, [judge(1)]);
-    // Without enough commitments there is nothing to reveal, and less to wait for.
-    let (lease, _) = steps(&submitted[..2]);
-    let (lease, _) = lease.step(challenged(1, 0), at(60));
+    assert_eq!(effects, judge(1));
+    // Without enough commitments there is nothing to open, and less to wait for.
+    let (lease, _) = steps(&events[..2]);
+    let (lease, _) = lease.step(audited(1, 1, 0, false), at(60));
+    let (lease, _) = lease.step(Event::Tick, at(COMMIT_BY + 10));
+    assert_eq!(lease.phase, Phase::Answering);
     let (_, effects) = lease.step(Event::Tick, at(COMMIT_BY + 11));
-    assert_eq!(effects, [judge(0)]);
+    assert_eq!(effects, judge(0));
 }
 
 const COMMIT_BY: u64 = 400;
 const WINDOW: u64 = 100;
 
-fn jury(commits: u8, reveals: u8) -> Round {
+fn jury(commits: u8, opened: u8) -> Round {
     Round {
+        begun: true,
+        closed: false,
+        closes_at: u64::MAX,
         commit_by: START + COMMIT_BY,
         reveal_window: WINDOW,
         quorum: 2,
         commits,
-        reveals,
+        opened,
         full_at: None,
-        awaits_answer: true,
-        revealed_at: 0,
+        opened_at: 0,
+        leave_at: u64::MAX,
         rank: 0,
-        our_turn: true,
     }
 }
 
-fn challenged(commits: u8, reveals: u8) -> Event {
-    let jury = Some(jury(commits, reveals));
-    let challenge = 1;
-    seen(Seen::Challenged { challenge, jury }, 12)
+fn audit(jury: u8, commits: u8, opened: u8, leaf_missed: bool) -> Audit {
+    Audit {
+        jury,
+        votes: self::jury(commits, opened),
+        leaf_missed,
+    }
 }
 
-fn any_jury() -> impl Strategy<Value = Round> {
-    (0..3u8, 0..3u8).prop_map(|(commits, reveals)| jury(commits, reveals.min(commits)))
+fn audited(jury: u8, commits: u8, opened: u8, leaf_missed: bool) -> Event {
+    seen(Seen::Audited(audit(jury, commits, opened, leaf_missed)), 12)
+}
+
+fn any_audit() -> impl Strategy<Value = Audit> {
+    (1..=2u8, 0..3u8, 0..3u8, any::<bool>()).prop_map(|(jury, commits, opened, missed)| {
+        audit(jury, commits, opened.min(commits), missed)
+    })
 }
 
 fn any_seen() -> impl Strategy<Value = Seen> {
     prop_oneof![
         2 => Just(Seen::Absent),
         4 => (0..50u64).prop_map(|late| Seen::Running { started: START + late }),
-        3 => (0..RUN).prop_map(|late| Seen::Submitted { at: START + late }),
-        2 => (1..4u8, any_jury()).prop_map(|(challenge, jury)| Seen::Challenged { challenge, jury: Some(jury) }),
-        1 => (0..RUN).prop_map(|late| Seen::Demanded { at: START + late }),
+        3 => prop_oneof![Just(0), START..START + 2 * RUN].prop_map(|from| Seen::Submitted { from }),
+        3 => any_audit().prop_map(Seen::Audited),
         1 => Just(Seen::Settled),
-        1 => Just(Seen::Freed),
+        1 => Just(Seen::Lost),
     ]
 }
 
@@ -297,8 +335,8 @@ proptest! {
             // A restart reads back what was written.
             if event == Event::Restarted {
                 let row = lease.to_row();
-                let mut again = Lease::from_row(&row, RUN, CHALLENGE).unwrap();
-                again.submitted = lease.submitted;
+                let mut again = Lease::from_row(&row, RUN).unwrap();
+                (again.final_from, again.audit) = (lease.final_from, lease.audit);
                 prop_assert_eq!(again.to_row(), row);
                 lease = again;
             }
@@ -314,14 +352,22 @@ proptest! {
                         prop_assert!(time <= next.deadline());
                     }
                     Effect::Finalize { .. } => {
-                        prop_assert!(time > next.submitted + CHALLENGE);
+                        prop_assert!(time >= next.final_from);
                         prop_assert_eq!(next.phase, Phase::Finalizing);
                     }
                     Effect::Expire { .. } => prop_assert!(time > next.deadline()),
                     Effect::Judge { .. } => {
-                        let due = next.dispute.map(|(_, jury)| jury.stage(time));
+                        let due = next.audit.map(|audit| audit.votes.stage(time));
                         let due = matches!(due, Some(Stage::Due { since }) if since <= time);
                         prop_assert!(due, "judged too early");
+                    }
+                    // Nobody who could copy it can still commit.
+                    Effect::OpenList => {
+                        let votes = next.audit.unwrap().votes;
+                        prop_assert!(votes.stage(time) != Stage::Commit, "opened too early");
+                    }
+                    Effect::Open => {
+                        prop_assert!(matches!(next.phase, Phase::Settled | Phase::Done(End::Paid)));
                     }
                     Effect::Forget(_) => over = true,
                     _ => {}
@@ -334,25 +380,20 @@ proptest! {
         let mut seen = last;
         for _ in 0..20 {
             (time, block) = (time + 1_000, block + 3);
-            // An answer comes, or a forfeit.
-            seen = match seen {
-                Seen::Demanded { .. } => Seen::Freed,
-                other => other,
-            };
             let (next, effects) = lease.step(Event::Chain { seen, block: block - 3 }, now(time, block));
             let (next, more) = next.step(Event::Tick, now(time, block));
             lease = next;
             for effect in effects.into_iter().chain(more) {
                 match effect {
-                    Effect::Expire { .. } if matches!(seen, Seen::Running { .. }) => seen = Seen::Freed,
+                    Effect::Expire { .. } if matches!(seen, Seen::Running { .. }) => seen = Seen::Lost,
                     Effect::Finalize { .. } if matches!(seen, Seen::Submitted { .. }) => seen = Seen::Settled,
-                    Effect::Judge { .. } if matches!(seen, Seen::Challenged { .. }) => {
-                        seen = Seen::Submitted { at: time };
+                    Effect::Judge { .. } if matches!(seen, Seen::Audited(_)) => {
+                        seen = Seen::Submitted { from: time };
                     }
                     _ => {}
                 }
             }
-            if matches!(seen, Seen::Settled | Seen::Freed | Seen::Absent) {
+            if matches!(seen, Seen::Settled | Seen::Lost | Seen::Absent) {
                 (lease, _) = lease.step(Event::Chain { seen, block }, now(time, block));
                 block += 6;
                 (lease, _) = lease.step(Event::Tick, now(time, block));

@@ -1,12 +1,10 @@
-//! What a seat commits to: its vote, hidden under a salt, and bound to job, round and provider.
+//! What a seat commits to: its vote, hidden under a salt, and bound to job, lease, round, kind and provider.
 
-use alloy::{
-    primitives::{Address, B256, keccak256},
-    sol_types::SolValue as _,
-};
+use alloy::primitives::B256;
+use piecework::{chain::IMarket, rules::draw::Round};
 use rand::{TryRngCore as _, rand_core::OsError, rngs::OsRng};
 
-use super::{Key, Vote};
+use super::Vote;
 
 /// 32 bytes that nobody can guess, from the operating system.
 pub(crate) fn salt() -> Result<B256, OsError> {
@@ -15,22 +13,17 @@ pub(crate) fn salt() -> Result<B256, OsError> {
     Ok(salt)
 }
 
-/// `IMarket.commitmentOf` this vote.
-pub(crate) fn commitment(key: Key, provider: Address, vote: Vote, salt: B256) -> B256 {
-    let hidden = match key.is_jurors() {
-        true => keccak256((vote.value, vote.proof).abi_encode()),
-        false => vote.value,
-    };
-    let lease = key.lease;
-    let bound = (
-        lease.job,
-        lease.first,
-        lease.round,
-        // Encoded as a `uint8` is.
-        u16::from(key.challenge),
-        provider,
-        hidden,
+/// `IMarket.commitmentOf` this vote of the provider with this number.
+pub(crate) fn commitment(round: &Round, kind: u8, number: u32, vote: Vote, salt: B256) -> B256 {
+    round.commitment(kind, &opening(number, vote, salt))
+}
+
+/// What opens such a commitment.
+pub(crate) fn opening(number: u32, vote: Vote, salt: B256) -> IMarket::Opening {
+    IMarket::Opening {
+        number,
+        value: vote.value,
+        proof: vote.proof,
         salt,
-    );
-    keccak256(bound.abi_encode())
+    }
 }

@@ -1,18 +1,18 @@
 //! The state machine of a drawn seat: pure, so that it can be driven by a seed.
 //!
-//! A seat is one of a redundant lease's round, or of the jury of a challenge; both join, work,
-//! commit, reveal and are closed alike. [`Seat::step`] takes what happened and the chain's time, and
-//! says what to do. What to send follows from what the chain says *now* and from the time, not from
-//! what was sent before: a reorganization is an ordinary message.
+//! A seat is one of a redundant lease's round, or of a jury; both are taken, work, commit, open and are closed alike.
+//! [`Seat::step`] takes what happened and the chain's time, and says what to do. What to send follows from what the
+//! chain says *now* and from the time, not from what was sent before: a reorganization is an ordinary message.
 //!
 //! ```text
-//! joined ──work, commit──► committed ──the others too, or their time is over──► reveal ──► revealed
-//!    │ no work, or too late     │ too few did, or our reveal is late                          │ all did, or
-//!    └───────────┬──────────────┘                                                             │ the window is over
-//!                └───────────► settle, or judge: anyone may ◄─────────────────────────────────┘
+//! prospect ──work, commit──┐                                                (a commitment takes the seat by itself)
+//! joined ──round begins, work, commit──► committed ──the others too, or their time is over──► open ──► opened
+//!    │ no work: leave, or be late            │ too few did, or our opening is late                     │ all did, or
+//!    └───────────────┬───────────────────────┘                                                         │ time is over
+//!                    └───────────► settle, or judge: anyone may ◄──────────────────────────────────────┘
 //! ```
 //!
-//! A vote is secret until nobody can commit any more: else it could be copied.
+//! A vote is secret until nobody can commit: otherwise it could be copied.
 
 pub(crate) mod commitment;
 mod row;
@@ -22,33 +22,36 @@ use alloy::primitives::B256;
 
 use crate::lease::{self, Now};
 
+/// Seconds until an act that came to nothing is tried again: 1, doubled so often.
+const LONGEST_PATIENCE: u32 = 5;
+
 /// A round's seats, or a jury's: of each a provider has at most one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Key {
     pub(crate) lease: lease::Key,
-    /// 0 for a seat of the lease, else the number of the challenge whose jury it is.
-    pub(crate) challenge: u8,
+    /// 0 for a seat of the lease, 1 for one of its first jury, 2 for one of its second.
+    pub(crate) kind: u8,
 }
 
 impl Key {
     pub(crate) fn is_jurors(&self) -> bool {
-        self.challenge != 0
+        self.kind != 0
     }
 }
 
-/// What a seat votes for. Two zeros are a juror's "the input cannot be obtained".
+/// What a seat votes for. Two zeros are a juror's abstention.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub(crate) struct Vote {
     /// The result's root; of a juror the output digest.
     pub(crate) value: B256,
-    /// The manifest; of a juror the digest that is keyed with the jury's seed.
+    /// The address of the digest list; of a juror the keyed digest.
     pub(crate) proof: B256,
 }
 
 /// What a seat is to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Work {
-    /// The lease's first task; of a juror the contested one.
+    /// The lease's first task; of a juror the audited one.
     pub(crate) first: u32,
     pub(crate) count: u32,
 }
@@ -61,7 +64,7 @@ pub(crate) enum End {
     Lost,
     /// The bond is back, and nothing was earned.
     Released,
-    /// Its reservation was reorganized away.
+    /// It was never taken, its holder left it for nothing, or its reservation was reorganized away: it may come back.
     Vanished,
 }
 
@@ -71,37 +74,43 @@ pub(crate) enum Mine {
     Absent,
     Joined,
     Committed,
-    Revealed,
+    Opened,
     Closed(End),
 }
 
 /// What the chain says now of the seats together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Round {
-    /// Last second to commit.
+    /// Whether the round has begun, or the jury is open. Before that nobody need work, and leaving costs nothing.
+    pub(crate) begun: bool,
+    /// Whether nothing comes of it any longer for a seat that is not taken, or whose round has not begun: the job is over,
+    /// or all seats are taken.
+    pub(crate) closed: bool,
+    /// Last second in which the lease takes a new round.
+    pub(crate) closes_at: u64,
+    /// Last second to commit; of a jury that is not open the last second to open it. None there is of a round that has
+    /// not begun.
     pub(crate) commit_by: u64,
     pub(crate) reveal_window: u64,
-    /// Commitments without which there is no reveal.
+    /// Commitments without which there is no opening.
     pub(crate) quorum: u8,
     pub(crate) commits: u8,
-    pub(crate) reveals: u8,
+    pub(crate) opened: u8,
     /// When the last of all seats committed.
     pub(crate) full_at: Option<u64>,
-    /// A jury also waits for the challenger's answer.
-    pub(crate) awaits_answer: bool,
-    /// When something was revealed last.
-    pub(crate) revealed_at: u64,
-    /// Our place among the seats: who comes later lets others go first.
+    /// When something was opened last.
+    pub(crate) opened_at: u64,
+    /// When our seat is given up if its round has not begun by then.
+    pub(crate) leave_at: u64,
+    /// Our place among those that committed: a later one lets others go first.
     pub(crate) rank: u8,
-    /// Whether all that committed and come before us have revealed.
-    pub(crate) our_turn: bool,
 }
 
 /// What can be done with seats now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stage {
     Commit,
-    /// Commitments can be revealed since `from`, until `until`.
+    /// Commitments can be opened since `from`, until `until`.
     Reveal {
         from: u64,
         until: u64,
@@ -116,7 +125,7 @@ impl Round {
     pub(crate) fn stage(&self, time: u64) -> Stage {
         let from = match self.full_at {
             Some(at) => at,
-            None if time <= self.commit_by => return Stage::Commit,
+            None if !self.begun || time <= self.commit_by => return Stage::Commit,
             None => self.commit_by.saturating_add(1),
         };
         if self.commits < self.quorum {
@@ -127,8 +136,8 @@ impl Round {
             .full_at
             .unwrap_or(self.commit_by)
             .saturating_add(self.reveal_window);
-        if self.reveals >= self.commits && !self.awaits_answer {
-            let since = self.revealed_at.max(from);
+        if self.opened >= self.commits {
+            let since = self.opened_at.max(from);
             Stage::Due { since }
         } else if time <= until {
             Stage::Reveal { from, until }
@@ -138,9 +147,14 @@ impl Round {
         }
     }
 
-    /// Whether one more reveal is the last one.
-    pub(crate) fn lacks_one_reveal(&self) -> bool {
-        self.reveals.saturating_add(1) == self.commits
+    /// Whether one more opening is the last one.
+    pub(crate) fn lacks_one_opening(&self) -> bool {
+        self.opened.saturating_add(1) == self.commits
+    }
+
+    /// Whether as many opened as come before us.
+    fn is_our_turn(&self) -> bool {
+        self.opened >= self.rank
     }
 }
 
@@ -159,6 +173,8 @@ pub(crate) enum Event {
     Failed,
     /// The transaction of this act was refused, reverted or given up.
     SendFailed(Act),
+    /// Something for this act cannot be had yet.
+    Waits(Act),
     /// Time passed.
     Tick,
     /// The process started again.
@@ -168,12 +184,14 @@ pub(crate) enum Event {
 /// What is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Act {
-    /// Commit to the vote, under the salt that was stored with it.
+    /// Commit to the vote, under the salt that was stored with it. It takes the seat too, if that is not reserved.
     Commit,
-    /// Reveal what was committed to.
-    Reveal,
-    /// Settle the lease, or judge the dispute.
+    /// Open what was committed to. The last opening settles the lease, or has it judged.
+    Open,
+    /// Settle the lease, or have it judged.
     Settle,
+    /// Give the seat up.
+    Leave,
 }
 
 /// What to do.
@@ -206,6 +224,8 @@ pub(crate) struct Seat {
     /// Transactions of this seat that came to nothing.
     pub(crate) tries: u32,
     pub(crate) end: Option<End>,
+    /// It is to be taken with its commitment, once the work is done.
+    pub(crate) prospect: bool,
     failed: bool,
     running: bool,
     published: bool,
@@ -218,16 +238,18 @@ impl Seat {
     /// A seat of which the chain has said nothing yet.
     pub(crate) fn new(key: Key, work: Work) -> Self {
         let round = Round {
+            begun: false,
+            closed: false,
+            closes_at: u64::MAX,
             commit_by: 0,
             reveal_window: 0,
             quorum: 0,
             commits: 0,
-            reveals: 0,
+            opened: 0,
             full_at: None,
-            awaits_answer: false,
-            revealed_at: 0,
+            opened_at: 0,
+            leave_at: u64::MAX,
             rank: 0,
-            our_turn: true,
         };
         Self {
             key,
@@ -239,6 +261,7 @@ impl Seat {
             vote: None,
             tries: 0,
             end: None,
+            prospect: false,
             failed: false,
             running: false,
             published: false,
@@ -247,23 +270,40 @@ impl Seat {
         }
     }
 
-    /// Whether it locks stake, as far as we know.
+    /// A seat that is worked for before it is taken, until `by`.
+    pub(crate) fn prospect(key: Key, work: Work, by: u64) -> Self {
+        let mut seat = Self::new(key, work);
+        seat.prospect = true;
+        seat.round.commit_by = by;
+        seat
+    }
+
+    /// Whether it locks stake, or is about to, as far as we know.
     pub(crate) fn is_bonded(&self) -> bool {
-        matches!(self.mine, Mine::Joined | Mine::Committed | Mine::Revealed)
+        self.prospect || matches!(self.mine, Mine::Joined | Mine::Committed | Mine::Opened)
     }
 
     /// Whether the bond is lost if nothing more is done.
     pub(crate) fn needs_us(&self) -> bool {
         match self.mine {
-            Mine::Joined => !self.failed,
-            Mine::Committed => true,
-            Mine::Absent | Mine::Revealed | Mine::Closed(_) => false,
+            Mine::Joined => self.round.begun && !self.failed,
+            Mine::Committed => self.round.begun,
+            Mine::Absent => self.prospect && self.asked == Some(Act::Commit),
+            Mine::Opened | Mine::Closed(_) => false,
         }
+    }
+
+    /// Whether its work is asked for and not done.
+    pub(crate) fn is_running(&self) -> bool {
+        self.running
     }
 
     /// Whether its outputs may still have to be served.
     pub(crate) fn keeps_outputs(&self) -> bool {
-        !matches!(self.mine, Mine::Closed(End::Lost | End::Released))
+        !matches!(
+            self.mine,
+            Mine::Closed(End::Lost | End::Released | End::Vanished)
+        )
     }
 
     /// What `event` changes, and what is to be done.
@@ -287,6 +327,8 @@ impl Seat {
                     _ => block,
                 };
                 self.published &= mine == self.mine;
+                // Once it is taken it is no prospect, whatever a reorganization says.
+                self.prospect &= mine == Mine::Absent;
                 self.mine = mine;
                 self.round = round;
             }
@@ -296,8 +338,18 @@ impl Seat {
             }
             Event::Failed => self.failed = true,
             Event::SendFailed(act) if self.asked == Some(act) => {
-                // A refusal often comes from a state of the chain that passes: a moment's patience.
+                // A refusal often comes from a state of the chain that passes: a moment's patience, and more of it if it
+                // does not pass.
+                let patience = 1u64 << self.tries.min(LONGEST_PATIENCE);
                 self.tries = self.tries.saturating_add(1);
+                self.asked = None;
+                self.retry_at = Some(now.time.saturating_add(patience));
+                // Others were quicker.
+                if act == Act::Commit {
+                    self.drop_prospect(now);
+                }
+            }
+            Event::Waits(act) if self.asked == Some(act) => {
                 self.asked = None;
                 self.retry_at = Some(now.time.saturating_add(1));
             }
@@ -305,15 +357,21 @@ impl Seat {
                 (self.asked, self.retry_at) = (None, None);
                 (self.running, self.published) = (false, false);
             }
-            Event::SendFailed(_) | Event::Tick => {}
+            Event::SendFailed(_) | Event::Waits(_) | Event::Tick => {}
         }
+    }
+
+    fn in_time(&self, now: Now) -> bool {
+        now.time.saturating_add(now.margin) <= self.round.commit_by
     }
 
     fn mind_work(&mut self, now: Now, effects: &mut Vec<Effect>) {
         let undone = self.vote.is_none() && !self.failed;
         let wanted = undone
             && match self.mine {
-                Mine::Joined => now.time.saturating_add(now.margin) <= self.round.commit_by,
+                // Before its round begins nobody need work.
+                Mine::Joined => self.round.begun && self.in_time(now),
+                Mine::Absent if self.prospect => self.in_time(now) && !self.round.closed,
                 // It may come back.
                 Mine::Absent => self.running,
                 _ => false,
@@ -326,6 +384,15 @@ impl Seat {
                 (false, true) => effects.push(Effect::StopWork),
                 (false, false) => {}
             }
+        }
+        if self.failed || self.round.closed || now.time > self.round.commit_by {
+            self.drop_prospect(now);
+        }
+    }
+
+    fn drop_prospect(&mut self, now: Now) {
+        if std::mem::take(&mut self.prospect) && self.since == u64::MAX {
+            self.since = now.block;
         }
     }
 
@@ -346,21 +413,47 @@ impl Seat {
 
     /// What is to be sent now.
     fn wanted(&self, now: Now) -> Option<Act> {
+        let held = matches!(self.mine, Mine::Joined | Mine::Committed);
+        if held && !self.key.is_jurors() && !self.round.begun {
+            return self.wanted_before(now);
+        }
         match (self.mine, self.round.stage(now.time)) {
-            (Mine::Joined, Stage::Commit) => self.vote.map(|_| Act::Commit),
+            (Mine::Absent, _) if self.prospect => self.vote.map(|_| Act::Commit),
+            (Mine::Joined, Stage::Commit) if self.vote.is_some() && !self.failed => {
+                Some(Act::Commit)
+            }
+            // Leaving late burns less than never acting. A juror cannot leave.
+            (Mine::Joined, Stage::Commit)
+                if !self.key.is_jurors() && (self.failed || !self.in_time(now)) =>
+            {
+                Some(Act::Leave)
+            }
             // One after another: the last one can settle in the same transaction.
             (Mine::Committed, Stage::Reveal { from, .. })
-                if self.round.our_turn || now.time >= from.saturating_add(self.patience(now)) =>
+                if self.round.is_our_turn()
+                    || now.time >= from.saturating_add(self.patience(now)) =>
             {
-                Some(Act::Reveal)
+                Some(Act::Open)
             }
-            (Mine::Joined | Mine::Committed | Mine::Revealed, Stage::Due { since })
+            (Mine::Joined | Mine::Committed | Mine::Opened, Stage::Due { since })
                 if now.time >= since.saturating_add(self.patience(now)) =>
             {
                 Some(Act::Settle)
             }
             _ => None,
         }
+    }
+
+    /// What is to be sent before the round begins: a seat whose round does not begin is left.
+    fn wanted_before(&self, now: Now) -> Option<Act> {
+        let Round {
+            closed,
+            closes_at,
+            leave_at,
+            ..
+        } = self.round;
+        let leaves = closed || self.failed || now.time > leave_at.min(closes_at);
+        leaves.then_some(Act::Leave)
     }
 
     /// Seconds that others are let go first; never a large part of the time there is.
@@ -371,13 +464,14 @@ impl Seat {
     }
 
     fn mind_end(&mut self, now: Now, effects: &mut Vec<Effect>) {
-        if self.mine == Mine::Closed(End::Paid) && !self.published {
+        if self.mine == Mine::Closed(End::Paid) && !self.key.is_jurors() && !self.published {
             self.published = true;
             effects.push(Effect::Publish);
         }
         let is_final = now.block >= self.since.saturating_add(now.confirmations);
         let end = match self.mine {
             Mine::Closed(end) => end,
+            Mine::Absent if self.prospect => return,
             Mine::Absent => End::Vanished,
             _ => return,
         };

@@ -11,6 +11,7 @@ use super::*;
 
 const COMMIT_BY: u64 = 10_800;
 const WINDOW: u64 = 300;
+const LEAVE_AT: u64 = 10_400;
 
 fn vote(tag: u8) -> Vote {
     Vote {
@@ -35,36 +36,41 @@ fn seat() -> Seat {
         round: 1,
     };
     let work = Work { first: 4, count: 4 };
-    Seat::new(
-        Key {
-            lease,
-            challenge: 0,
-        },
-        work,
-    )
+    Seat::new(Key { lease, kind: 0 }, work)
 }
 
 /// Three seats, two equal votes make the quorum; ours is the second seat.
-fn round(commits: u8, reveals: u8) -> Round {
+fn round(commits: u8, opened: u8) -> Round {
     Round {
+        begun: true,
+        closed: false,
+        closes_at: LEAVE_AT + 1_000,
         commit_by: COMMIT_BY,
         reveal_window: WINDOW,
         quorum: 2,
         commits,
-        reveals,
+        opened,
         full_at: None,
-        awaits_answer: false,
-        revealed_at: 0,
+        opened_at: 0,
+        leave_at: LEAVE_AT,
         rank: 1,
-        our_turn: false,
     }
 }
 
-fn full(at: u64, reveals: u8) -> Round {
+/// One that waits for its Q-th seat.
+fn waiting() -> Round {
+    Round {
+        begun: false,
+        commit_by: LEAVE_AT + 1_000,
+        ..round(0, 0)
+    }
+}
+
+fn full(at: u64, opened: u8) -> Round {
     Round {
         full_at: Some(at),
-        revealed_at: if reveals > 0 { at + 10 } else { 0 },
-        ..round(3, reveals)
+        opened_at: if opened > 0 { at + 10 } else { 0 },
+        ..round(3, opened)
     }
 }
 
@@ -102,7 +108,7 @@ fn the_ordinary_life() {
             // The first seat is let go first.
             (Event::Tick, 10_062),
             (Event::Tick, 10_063),
-            (chain(Mine::Revealed, full(10_060, 2)), 10_064),
+            (chain(Mine::Opened, full(10_060, 2)), 10_064),
             (chain(Mine::Closed(End::Paid), full(10_060, 3)), 10_066),
             (Event::Tick, 10_070),
         ],
@@ -112,7 +118,7 @@ fn the_ordinary_life() {
         [
             Effect::Run,
             send(Act::Commit, 0),
-            send(Act::Reveal, 0),
+            send(Act::Open, 0),
             Effect::Publish
         ]
     );
@@ -124,7 +130,7 @@ fn the_ordinary_life() {
 }
 
 #[test]
-fn with_a_seat_missing_reveals_open_after_the_time_for_commitments() {
+fn with_a_seat_missing_openings_wait_for_the_time_of_commitments() {
     let committed = [
         (chain(Mine::Joined, round(0, 0)), 10_000),
         (Event::Finished(vote(1)), 10_050),
@@ -135,10 +141,10 @@ fn with_a_seat_missing_reveals_open_after_the_time_for_commitments() {
     let (seat, effects) = steps(seat(), &committed);
     assert_eq!(effects, [Effect::Run, send(Act::Commit, 0)]);
     let (seat, effects) = seat.step(Event::Tick, now(COMMIT_BY + 4, 10));
-    assert_eq!(effects, [send(Act::Reveal, 0)]);
+    assert_eq!(effects, [send(Act::Open, 0)]);
     // The other one stays silent: its window is waited for, and then another's turn.
     let waits = [
-        (chain(Mine::Revealed, round(2, 1)), COMMIT_BY + 5),
+        (chain(Mine::Opened, round(2, 1)), COMMIT_BY + 5),
         (Event::Tick, COMMIT_BY + WINDOW),
         (Event::Tick, COMMIT_BY + WINDOW + 3),
     ];
@@ -149,17 +155,109 @@ fn with_a_seat_missing_reveals_open_after_the_time_for_commitments() {
 }
 
 #[test]
-fn nobody_is_waited_for_who_has_revealed() {
-    let ready = Round {
-        our_turn: true,
-        ..full(10_060, 1)
-    };
+fn nobody_is_waited_for_that_has_opened() {
     let events = [
         (chain(Mine::Committed, full(10_060, 0)), 10_060),
-        (chain(Mine::Committed, ready), 10_060),
+        (chain(Mine::Committed, full(10_060, 1)), 10_060),
     ];
     let (_, effects) = steps(seat(), &events);
-    assert_eq!(effects, [send(Act::Reveal, 0)]);
+    assert_eq!(effects, [send(Act::Open, 0)]);
+}
+
+#[test]
+fn nobody_works_before_the_round_begins_and_a_seat_that_waits_too_long_is_left() {
+    let events = [
+        (chain(Mine::Joined, waiting()), 10_000),
+        (Event::Tick, LEAVE_AT),
+    ];
+    let (waits, effects) = steps(seat(), &events);
+    assert_eq!(
+        (effects, waits.phase(), waits.needs_us()),
+        (vec![], "joined", false)
+    );
+    let begun = (chain(Mine::Joined, round(0, 0)), 10_100);
+    assert_eq!(steps(waits.clone(), &[begun]).1, [Effect::Run]);
+    let (_, effects) = waits.clone().step(Event::Tick, now(LEAVE_AT + 1, 10));
+    assert_eq!(effects, [send(Act::Leave, 0)]);
+    // Where the job is over it is left at once, a commitment too.
+    let over = Round {
+        closed: true,
+        ..waiting()
+    };
+    for mine in [Mine::Joined, Mine::Committed] {
+        let over = (chain(mine, over), 10_100);
+        assert_eq!(steps(waits.clone(), &[over]).1, [send(Act::Leave, 0)]);
+    }
+    let (_, effects) = steps(seat(), &[(chain(Mine::Committed, waiting()), 10_000)]);
+    assert_eq!(effects, []);
+}
+
+#[test]
+fn work_that_fails_leaves_the_seat_and_a_juror_cannot() {
+    let events = [
+        (chain(Mine::Joined, round(0, 0)), 10_000),
+        (Event::Failed, 10_050),
+    ];
+    let (_, effects) = steps(seat(), &events);
+    assert_eq!(effects, [Effect::Run, send(Act::Leave, 0)]);
+    let mut juror = seat();
+    juror.key.kind = 1;
+    let (_, effects) = steps(juror, &events);
+    assert_eq!(effects, [Effect::Run]);
+}
+
+#[test]
+fn a_prospect_works_first_and_its_commitment_takes_the_seat() {
+    let Seat { key, work, .. } = seat();
+    let begin = Seat::prospect(key, work, COMMIT_BY);
+    assert!(begin.is_bonded());
+    let events = [
+        (Event::Tick, 10_000),
+        (chain(Mine::Absent, round(1, 0)), 10_020),
+        (Event::Finished(vote(1)), 10_050),
+    ];
+    let (done, effects) = steps(begin.clone(), &events);
+    assert_eq!(effects, [Effect::Run, send(Act::Commit, 0)]);
+    let (taken, effects) = steps(
+        done.clone(),
+        &[(chain(Mine::Committed, round(2, 0)), 10_052)],
+    );
+    assert_eq!((effects, taken.prospect), (vec![], false));
+    // Others were quicker: nothing was bound.
+    let (lost, effects) = done.step(Event::SendFailed(Act::Commit), now(10_051, 10));
+    assert_eq!((effects, lost.is_bonded()), (vec![], false));
+    let (_, effects) = lost.step(Event::Tick, now(10_060, 15));
+    assert_eq!(effects, [Effect::StopWork, Effect::Forget(End::Vanished)]);
+    // So is work that fails, and work for a seat that is taken, or that is over.
+    for event in [
+        Event::Failed,
+        chain(
+            Mine::Absent,
+            Round {
+                closed: true,
+                ..round(3, 0)
+            },
+        ),
+    ] {
+        let (lost, _) = steps(begin.clone(), &[(Event::Tick, 10_000), (event, 10_010)]);
+        assert!(!lost.is_bonded() && lost.end.is_none());
+        let (lost, _) = lost.step(Event::Tick, now(10_020, 15));
+        assert_eq!(lost.end, Some(End::Vanished));
+    }
+    let (late, _) = steps(begin, &[(Event::Tick, COMMIT_BY + 1)]);
+    assert!(!late.is_bonded());
+}
+
+#[test]
+fn what_an_act_waits_for_is_asked_for_again_in_the_same_attempt() {
+    let ready = (chain(Mine::Committed, full(10_060, 1)), 10_060);
+    let events = [
+        ready,
+        (Event::Waits(Act::Open), 10_061),
+        (Event::Tick, 10_062),
+    ];
+    let (_, effects) = steps(seat(), &events);
+    assert_eq!(effects, [send(Act::Open, 0), send(Act::Open, 0)]);
 }
 
 #[test]
@@ -173,7 +271,7 @@ fn who_comes_last_commits_too_though_there_is_a_quorum_without_it() {
 }
 
 #[test]
-fn with_too_few_commitments_nothing_is_revealed_and_the_round_is_ended() {
+fn with_too_few_commitments_nothing_is_opened_and_the_round_is_ended() {
     let (_, effects) = steps(
         seat(),
         &[
@@ -193,27 +291,6 @@ fn with_too_few_commitments_nothing_is_revealed_and_the_round_is_ended() {
 }
 
 #[test]
-fn a_jury_waits_for_the_answer_until_its_window_is_over() {
-    let silent = Round {
-        awaits_answer: true,
-        ..full(10_060, 3)
-    };
-    let events = [
-        (chain(Mine::Revealed, silent), 10_070),
-        (Event::Tick, 10_060 + WINDOW),
-    ];
-    let (seat, effects) = steps(seat(), &events);
-    assert_eq!(effects, []);
-    let answered = seat.clone().step(
-        chain(Mine::Revealed, full(10_060, 3)),
-        now(10_060 + WINDOW, 10),
-    );
-    assert_eq!(answered.1, [send(Act::Settle, 0)]);
-    let (_, effects) = seat.step(Event::Tick, now(10_064 + WINDOW, 10));
-    assert_eq!(effects, [send(Act::Settle, 0)]);
-}
-
-#[test]
 fn a_refused_act_is_tried_again_a_second_later_and_one_of_the_past_is_not() {
     let events = [
         (chain(Mine::Joined, round(0, 0)), 10_000),
@@ -221,7 +298,7 @@ fn a_refused_act_is_tried_again_a_second_later_and_one_of_the_past_is_not() {
         (Event::SendFailed(Act::Commit), 10_051),
         (Event::Tick, 10_051),
         (Event::Tick, 10_052),
-        (Event::SendFailed(Act::Reveal), 10_053),
+        (Event::SendFailed(Act::Open), 10_053),
         (Event::Tick, 10_060),
     ];
     let (seat, effects) = steps(seat(), &events);
@@ -233,7 +310,7 @@ fn a_refused_act_is_tried_again_a_second_later_and_one_of_the_past_is_not() {
 }
 
 #[test]
-fn work_that_would_come_too_late_is_given_up_and_the_rest_of_the_bond_fetched() {
+fn work_that_would_come_too_late_is_given_up_and_its_seat_left() {
     let events = [
         (chain(Mine::Joined, round(0, 0)), 10_000),
         (Event::Tick, COMMIT_BY - 12),
@@ -241,7 +318,12 @@ fn work_that_would_come_too_late_is_given_up_and_the_rest_of_the_bond_fetched() 
         (Event::Tick, COMMIT_BY + 4),
     ];
     let (seat, effects) = steps(seat(), &events);
-    let expected = [Effect::Run, Effect::StopWork, send(Act::Settle, 0)];
+    let expected = [
+        Effect::Run,
+        Effect::StopWork,
+        send(Act::Leave, 0),
+        send(Act::Settle, 0),
+    ];
     assert_eq!(effects, expected);
     assert!(
         !seat
@@ -278,15 +360,21 @@ fn any_round() -> impl Strategy<Value = Round> {
         3 => (10_000..COMMIT_BY).prop_map(Some),
     ];
     (0..=3u8, 0..=3u8, full, any::<bool>(), 0..4u8, any::<bool>()).prop_map(
-        |(commits, reveals, full_at, awaits_answer, rank, our_turn)| {
+        |(commits, opened, full_at, begun, rank, closed)| {
             let commits = if full_at.is_some() { 3 } else { commits.min(2) };
+            if !begun && full_at.is_none() {
+                return Round {
+                    closed,
+                    rank,
+                    ..waiting()
+                };
+            }
             Round {
                 full_at,
-                awaits_answer,
                 rank,
-                our_turn,
-                revealed_at: full_at.unwrap_or(COMMIT_BY) + 10,
-                ..round(commits, reveals.min(commits))
+                closed,
+                opened_at: full_at.unwrap_or(COMMIT_BY) + 10,
+                ..round(commits, opened.min(commits))
             }
         },
     )
@@ -297,20 +385,26 @@ fn any_mine() -> impl Strategy<Value = Mine> {
         1 => Just(Mine::Absent),
         4 => Just(Mine::Joined),
         4 => Just(Mine::Committed),
-        3 => Just(Mine::Revealed),
+        3 => Just(Mine::Opened),
         1 => prop_oneof![Just(End::Paid), Just(End::Lost), Just(End::Released)].prop_map(Mine::Closed),
     ]
 }
 
 /// An event, the seconds and the blocks that pass before it.
 fn any_event() -> impl Strategy<Value = (Event, u64, u64)> {
-    let act = prop_oneof![Just(Act::Commit), Just(Act::Reveal), Just(Act::Settle)];
+    let act = prop_oneof![
+        Just(Act::Commit),
+        Just(Act::Open),
+        Just(Act::Settle),
+        Just(Act::Leave)
+    ];
     let event = prop_oneof![
         5 => (any_mine(), any_round(), 0..4u64)
             .prop_map(|(mine, round, block)| Event::Chain { mine, round, block }),
         3 => (0..5u8).prop_map(|tag| Event::Finished(vote(tag))),
         1 => Just(Event::Failed),
-        3 => act.prop_map(Event::SendFailed),
+        3 => act.clone().prop_map(Event::SendFailed),
+        1 => act.prop_map(Event::Waits),
         3 => Just(Event::Tick),
         2 => Just(Event::Restarted),
     ];
@@ -362,12 +456,19 @@ proptest! {
                                 let vote = next.vote.unwrap();
                                 prop_assert_eq!(*bound.get_or_insert(vote), vote, "two votes");
                             }
-                            Act::Reveal => {
+                            Act::Open => {
                                 prop_assert_eq!(next.mine, Mine::Committed);
-                                // Nobody can commit any more who could have copied it.
+                                // Nobody can commit who could have copied it.
                                 prop_assert!(next.round.full_at.is_some() || time > COMMIT_BY);
                                 prop_assert!(next.round.commits >= 2);
                                 prop_assert!(time <= next.round.full_at.unwrap_or(COMMIT_BY) + WINDOW);
+                            }
+                            Act::Leave => {
+                                let Round { begun, closed, leave_at, .. } = next.round;
+                                match begun {
+                                    true => prop_assert_eq!((next.mine, stage), (Mine::Joined, Stage::Commit)),
+                                    false => prop_assert!(closed || next.failed || time > leave_at),
+                                }
                             }
                             Act::Settle => {
                                 let due = matches!(stage, Stage::Due { since } if since <= time);
@@ -384,16 +485,23 @@ proptest! {
             seat = next;
         }
         // A chain that comes to rest brings every seat to its end: what is sent is mined.
-        let mut mine = last;
+        // Nothing is opened before a round begins.
+        let mut mine = match last {
+            Mine::Opened if !rest.begun => Mine::Joined,
+            last => last,
+        };
         for _ in 0..20 {
             (time, block) = (time + 1_000, block + 6);
             let (next, effects) = seat.step(Event::Chain { mine, round: rest, block: block - 6 }, now(time, block));
             let (next, more) = next.step(Event::Tick, now(time, block));
             seat = next;
-            if effects.into_iter().chain(more).any(|effect| matches!(effect, Effect::Send { act: Act::Settle, .. })) {
+            let ends = |effect| matches!(effect, Effect::Send { act: Act::Settle | Act::Leave, .. });
+            if effects.into_iter().chain(more).any(ends) {
                 mine = Mine::Closed(End::Lost);
             }
-            (seat, _) = seat.step(Event::SendFailed(Act::Settle), now(time, block));
+            for act in [Act::Settle, Act::Leave] {
+                (seat, _) = seat.step(Event::SendFailed(act), now(time, block));
+            }
         }
         prop_assert!(seat.end.is_some(), "{seat:?}, the chain says {mine:?}");
     }

@@ -187,7 +187,7 @@ impl Inner {
             return Ok(());
         };
         let gas = gas_of(last)?;
-        let attempt = self.sign(&intent.new.data, last.nonce, gas, raised)?;
+        let attempt = self.sign(&intent.new, last.nonce, gas, raised)?;
         tracing::info!(
             intent = intent.new.id,
             max_fee = raised.max,

@@ -19,7 +19,7 @@ use alloy::{
     consensus::SignableTransaction as _,
     eips::{BlockId, BlockNumberOrTag, Encodable2718 as _},
     network::TransactionBuilder as _,
-    primitives::{Address, B256, Bytes},
+    primitives::{Address, B256},
     providers::{DynProvider, Provider as _},
     rpc::types::{TransactionReceipt, TransactionRequest},
     signers::{SignerSync as _, local::PrivateKeySigner},
@@ -70,7 +70,7 @@ pub(crate) enum SendError {
     Build(String),
 }
 
-/// Sends calls of one key to one contract.
+/// Sends calls of one key: to the market, or to the contract that an intent names.
 #[derive(Clone, Debug)]
 pub(crate) struct Sender(Arc<Inner>);
 
@@ -79,7 +79,7 @@ struct Inner {
     provider: DynProvider,
     signer: PrivateKeySigner,
     chain_id: u64,
-    to: Address,
+    market: Address,
     store: Store,
     clock: ChainClock,
     timing: ChainTiming,
@@ -106,7 +106,7 @@ impl Sender {
         provider: DynProvider,
         signer: PrivateKeySigner,
         chain_id: u64,
-        to: Address,
+        market: Address,
         store: Store,
         clock: ChainClock,
         timing: ChainTiming,
@@ -116,7 +116,7 @@ impl Sender {
             provider,
             signer,
             chain_id,
-            to,
+            market,
             store,
             clock,
             timing,
@@ -257,7 +257,7 @@ impl Inner {
     /// Simulates, signs, stores and broadcasts a new intent. `true` if it is in flight now.
     async fn begin(&self, intent: &Intent, head: u64) -> Result<bool, SendError> {
         let id = intent.new.id.clone();
-        let gas = match self.estimate(&intent.new.data).await {
+        let gas = match self.estimate(&intent.new).await {
             Ok(gas) => gas,
             Err(error) => {
                 let Some(revert) = decode_error(&error) else {
@@ -291,7 +291,7 @@ impl Inner {
             .highest_open_nonce()
             .await?
             .map_or(0, |nonce| nonce.saturating_add(1));
-        let attempt = self.sign(&intent.new.data, pending.max(open), gas, fees)?;
+        let attempt = self.sign(&intent.new, pending.max(open), gas, fees)?;
         self.store.put_attempt(id.clone(), attempt).await?;
         let Some(sent) = self.store.intent(id).await? else {
             return Ok(false);
@@ -311,11 +311,11 @@ impl Inner {
         Ok(true)
     }
 
-    async fn estimate(&self, data: &Bytes) -> Result<u64, TransportError> {
+    async fn estimate(&self, call: &NewIntent) -> Result<u64, TransportError> {
         let request = TransactionRequest::default()
             .with_from(self.signer.address())
-            .with_to(self.to)
-            .with_input(data.clone());
+            .with_to(call.to.unwrap_or(self.market))
+            .with_input(call.data.clone());
         let gas = self
             .provider
             .estimate_gas(request)
@@ -327,15 +327,15 @@ impl Inner {
 
     fn sign(
         &self,
-        data: &Bytes,
+        call: &NewIntent,
         nonce: u64,
         gas: u64,
         fees: fees::Fees,
     ) -> Result<Attempt, SendError> {
         let request = TransactionRequest::default()
             .with_chain_id(self.chain_id)
-            .with_to(self.to)
-            .with_input(data.clone())
+            .with_to(call.to.unwrap_or(self.market))
+            .with_input(call.data.clone())
             .with_nonce(nonce)
             .with_gas_limit(gas)
             .with_max_fee_per_gas(fees.max)

@@ -94,6 +94,7 @@ fn allow(operator: u8) -> NewIntent {
     };
     NewIntent {
         id: format!("allow/{operator}"),
+        to: None,
         data: call.abi_encode().into(),
         not_after: None,
         repeatable: true,
@@ -108,6 +109,7 @@ fn hopeless() -> NewIntent {
     };
     NewIntent {
         id: "withdraw".to_owned(),
+        to: None,
         data: call.abi_encode().into(),
         not_after: None,
         repeatable: true,
@@ -143,12 +145,7 @@ async fn what_was_written_down_is_sent_once_wherever_the_process_died() {
     sender.send(allow(2)).await.unwrap();
     let attempt = sender
         .0
-        .sign(
-            &allow(2).data,
-            1,
-            100_000,
-            sender.0.market_fees().await.unwrap(),
-        )
+        .sign(&allow(2), 1, 100_000, sender.0.market_fees().await.unwrap())
         .unwrap();
     sender
         .0

@@ -1,6 +1,6 @@
 //! What is to be sent, and every signed attempt at sending it.
 
-use alloy::primitives::{B256, Bytes};
+use alloy::primitives::{Address, B256, Bytes};
 use rusqlite::{OptionalExtension, Row};
 
 use super::{Result, Store, StoreError, hash, maybe_hash, number, to_sql};
@@ -29,11 +29,13 @@ impl IntentState {
     }
 }
 
-/// A call to the market that is to be made once.
+/// A call that is to be made once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct NewIntent {
     /// Unique for ever: a second intent of the same id is the same intent.
     pub(crate) id: String,
+    /// The contract that is called; `None` for the market.
+    pub(crate) to: Option<Address>,
     /// Calldata.
     pub(crate) data: Bytes,
     /// Chain time after which it must not be begun any more.
@@ -71,11 +73,12 @@ impl Store {
         self.call(move |tx| {
             let changed = tx
                 .prepare_cached(
-                    "INSERT OR IGNORE INTO intents (id, data, not_after, repeatable, state)
-                     VALUES (?1, ?2, ?3, ?4, 'queued')",
+                    "INSERT OR IGNORE INTO intents (id, target, data, not_after, repeatable, state)
+                     VALUES (?1, ?2, ?3, ?4, ?5, 'queued')",
                 )?
                 .execute((
                     &intent.id,
+                    intent.to.as_ref().map(|to| to.as_slice()),
                     intent.data.as_ref(),
                     intent.not_after.map(to_sql),
                     intent.repeatable,
@@ -212,6 +215,7 @@ fn intent(row: &Row<'_>) -> rusqlite::Result<Intent> {
     let nonce: Option<i64> = row.get("nonce")?;
     let not_after: Option<i64> = row.get("not_after")?;
     let data: Vec<u8> = row.get("data")?;
+    let to: Option<[u8; 20]> = row.get("target")?;
     let mined = match (
         block,
         maybe_hash(row, "block_hash")?,
@@ -223,6 +227,7 @@ fn intent(row: &Row<'_>) -> rusqlite::Result<Intent> {
     Ok(Intent {
         new: NewIntent {
             id: row.get("id")?,
+            to: to.map(Address::from),
             data: Bytes::from(data),
             not_after: not_after.map(i64::cast_unsigned),
             repeatable: row.get("repeatable")?,

@@ -17,7 +17,8 @@ pub(crate) struct LeaseRow {
     pub(crate) since: u64,
     pub(crate) tries: u32,
     pub(crate) root: Option<B256>,
-    pub(crate) manifest: Option<B256>,
+    /// The address of the digest list.
+    pub(crate) list: Option<B256>,
 }
 
 /// One task's outcome.
@@ -36,7 +37,7 @@ impl Store {
             tx.prepare_cached(
                 "INSERT INTO leases VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
                  ON CONFLICT DO UPDATE SET count = excluded.count, phase = excluded.phase, started = excluded.started,
-                    since = excluded.since, tries = excluded.tries, root = excluded.root, manifest = excluded.manifest",
+                    since = excluded.since, tries = excluded.tries, root = excluded.root, list = excluded.list",
             )?
             .execute((
                 lease.job.as_slice(),
@@ -48,7 +49,7 @@ impl Store {
                 to_sql(lease.since),
                 lease.tries,
                 lease.root.as_ref().map(B256::as_slice),
-                lease.manifest.as_ref().map(B256::as_slice),
+                lease.list.as_ref().map(B256::as_slice),
             ))?;
             Ok(())
         })
@@ -126,7 +127,7 @@ fn lease(row: &Row<'_>) -> rusqlite::Result<LeaseRow> {
         since: number(row, "since")?,
         tries: number(row, "tries")?,
         root: maybe_hash(row, "root")?,
-        manifest: maybe_hash(row, "manifest")?,
+        list: maybe_hash(row, "list")?,
     })
 }
 

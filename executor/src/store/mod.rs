@@ -26,18 +26,13 @@ pub(crate) use seats::{SeatRow, VoteRow};
 pub(crate) use trials::TrialRow;
 
 /// Schema changes, in order; the database's `user_version` says how many were applied.
-const MIGRATIONS: &[&str] = &[
-    include_str!("schema/0001.sql"),
-    include_str!("schema/0002.sql"),
-    include_str!("schema/0003.sql"),
-    include_str!("schema/0004.sql"),
-    include_str!("schema/0005.sql"),
-    include_str!("schema/0006.sql"),
-];
+const MIGRATIONS: &[&str] = &[include_str!("schema/0001.sql")];
 /// Name of the database in its directory.
 const DATABASE: &str = "executor.sqlite";
-/// "PWEX": tells this program's databases from others.
-const APPLICATION_ID: i64 = 0x5057_4558;
+/// "PWX2": tells this program's databases from others.
+const APPLICATION_ID: i64 = 0x5057_5832;
+/// "PWEX": databases of protocol 1.
+const PROTOCOL_1_ID: i64 = 0x5057_4558;
 
 /// Why the store cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +57,15 @@ pub enum StoreError {
         found: i64,
         /// The newest version this program knows.
         known: i64,
+    },
+    /// The database is of protocol 1.
+    #[error(
+        "{path} is of protocol 1, which this program does not speak. Nothing was started. Let the executor that made it \
+         finish what is bonded there, then choose another state_dir, or move the file away"
+    )]
+    Protocol1 {
+        /// The database file.
+        path: PathBuf,
     },
     /// The file is some other program's database.
     #[error("{path} is not an executor's database")]
@@ -103,19 +107,6 @@ pub enum StoreError {
         /// The name that the configuration has now.
         name: String,
     },
-    /// The state of the time when an executor served one chain is of a chain that is not configured.
-    #[error(
-        "{path} is the state of chain id {chain}, market {market}, which no [[chain]] table names: its leases would be \
-         left to expire. Nothing was started. Add that chain, or move the file away if nothing of it is bonded any more"
-    )]
-    Unclaimed {
-        /// The database file.
-        path: PathBuf,
-        /// Chain id in it.
-        chain: u64,
-        /// Market in it.
-        market: Address,
-    },
     /// A different digest is bound already: signing this one would contradict it.
     #[error(transparent)]
     Contradiction(Box<Contradiction>),
@@ -147,7 +138,7 @@ pub enum StoreError {
 pub struct Contradiction {
     /// The job.
     pub job: B256,
-    /// The lease, `first+count/round`, or the seat, `first/round/challenge`.
+    /// The lease or the seat, `first+count/round/kind`.
     pub lease: String,
     /// What was to be signed.
     pub phase: &'static str,
@@ -164,10 +155,10 @@ impl StoreError {
         match self {
             Self::Locked { .. } => "store-locked",
             Self::Newer { .. } => "store-newer",
+            Self::Protocol1 { .. } => "store-protocol-1",
             Self::Foreign { .. } => "store-foreign",
             Self::OtherMarket { .. } => "store-other-market",
             Self::OtherName { .. } => "store-other-name",
-            Self::Unclaimed { .. } => "store-unclaimed",
             Self::Contradiction(_) => "contradiction",
             Self::Sqlite(_) => "store-sqlite",
             Self::Io { .. } => "store-io",
@@ -203,10 +194,11 @@ impl Store {
         std::fs::create_dir_all(dir).map_err(io(dir))?;
         let path = dir.join(DATABASE);
         let mut connection = Connection::open(&path)?;
+        // First: what is not ours is not changed.
+        migrate(&mut connection, &path)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "foreign_keys", "ON")?;
-        migrate(&mut connection, &path)?;
         bind(&mut connection, dir, chain_id, market)?;
 
         let (calls, mut inbox) = mpsc::unbounded_channel::<Call>();
@@ -224,6 +216,11 @@ impl Store {
             market,
             _lock: Some(lock.clone()),
         })
+    }
+
+    /// The chain and the market whose state this is.
+    pub(crate) fn place(&self) -> (u64, Address) {
+        (self.chain_id, self.market)
     }
 
     /// A handle that does not keep others off the directory: for what may outlive the executor by
@@ -267,6 +264,11 @@ fn migrate(connection: &mut Connection, path: &Path) -> Result<()> {
         connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
     let tables: i64 =
         connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    if application == PROTOCOL_1_ID {
+        return Err(StoreError::Protocol1 {
+            path: path.to_owned(),
+        });
+    }
     if application != APPLICATION_ID && (tables > 0 || version > 0) {
         return Err(StoreError::Foreign {
             path: path.to_owned(),
@@ -338,17 +340,6 @@ pub(crate) fn whose(dir: &Path) -> Result<Option<(u64, Address)>> {
     let mut connection = Connection::open(&path)?;
     migrate(&mut connection, &path)?;
     bound(&connection)
-}
-
-/// Moves a database that nobody has open to another directory.
-pub(crate) fn relocate(from: &Path, to: &Path) -> Result<()> {
-    let (from, to) = (from.join(DATABASE), to.join(DATABASE));
-    // What is in the log goes into the file that moves; closing it removes the log.
-    let connection = Connection::open(&from)?;
-    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
-    connection.pragma_update(None, "journal_mode", "DELETE")?;
-    connection.close().map_err(|(_, error)| error)?;
-    std::fs::rename(&from, &to).map_err(|source| StoreError::Io { path: from, source })
 }
 
 /// SQLite's integers are signed; values beyond are clamped (fees and times never get there).

@@ -5,18 +5,22 @@ use alloy::primitives::B256;
 use super::{Result, Store, hash, number, to_sql};
 
 impl Store {
-    /// Remembers that these blobs (digest, bytes) are published for a lease.
+    /// Remembers that these blobs (digest, bytes) are served for a lease: to everybody if `open`, otherwise to its client.
+    /// What is open stays so.
     pub(crate) async fn put_published(
         &self,
         job: B256,
         first: u32,
         blobs: Vec<(B256, u64)>,
+        open: bool,
     ) -> Result<()> {
         self.call(move |tx| {
-            let mut insert =
-                tx.prepare_cached("INSERT OR IGNORE INTO published VALUES (?1, ?2, ?3, ?4)")?;
+            let mut insert = tx.prepare_cached(
+                "INSERT INTO published VALUES (?1, ?2, ?3, ?4, ?5)
+                 ON CONFLICT DO UPDATE SET open = max(open, excluded.open)",
+            )?;
             for (digest, size) in blobs {
-                insert.execute((digest.as_slice(), job.as_slice(), first, to_sql(size)))?;
+                insert.execute((digest.as_slice(), job.as_slice(), first, to_sql(size), open))?;
             }
             Ok(())
         })
@@ -45,17 +49,40 @@ impl Store {
         .await
     }
 
-    /// Whether a lease publishes this blob: one of this job, or any.
-    pub(crate) async fn publishes(&self, digest: B256, job: Option<B256>) -> Result<bool> {
+    /// Whether a lease has this blob.
+    pub(crate) async fn publishes(&self, digest: B256) -> Result<bool> {
+        self.call(move |tx| {
+            Ok(tx
+                .prepare_cached("SELECT EXISTS (SELECT 1 FROM published WHERE digest = ?1)")?
+                .query_row([digest.as_slice()], |row| row.get(0))?)
+        })
+        .await
+    }
+
+    /// Whether everybody may have this blob: of one of this job's leases, or of any.
+    pub(crate) async fn is_open(&self, digest: B256, job: Option<B256>) -> Result<bool> {
         self.call(move |tx| {
             Ok(tx
                 .prepare_cached(
-                    "SELECT EXISTS (SELECT 1 FROM published WHERE digest = ?1 AND (?2 IS NULL OR job = ?2))",
+                    "SELECT EXISTS (SELECT 1 FROM published
+                     WHERE digest = ?1 AND open = 1 AND (?2 IS NULL OR job = ?2))",
                 )?
                 .query_row(
                     (digest.as_slice(), job.as_ref().map(B256::as_slice)),
                     |row| row.get(0),
                 )?)
+        })
+        .await
+    }
+
+    /// Whether the client of this lease may have this blob.
+    pub(crate) async fn offers(&self, job: B256, first: u32, digest: B256) -> Result<bool> {
+        self.call(move |tx| {
+            Ok(tx
+                .prepare_cached(
+                    "SELECT EXISTS (SELECT 1 FROM published WHERE job = ?1 AND first = ?2 AND digest = ?3)",
+                )?
+                .query_row((job.as_slice(), first, digest.as_slice()), |row| row.get(0))?)
         })
         .await
     }

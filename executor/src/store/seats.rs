@@ -15,7 +15,7 @@ pub(crate) struct SeatRow {
     pub(crate) job: B256,
     pub(crate) first: u32,
     pub(crate) round: u16,
-    pub(crate) challenge: u8,
+    pub(crate) kind: u8,
     pub(crate) task: u32,
     pub(crate) count: u32,
     pub(crate) tries: u32,
@@ -32,7 +32,7 @@ impl SeatRow {
         };
         Key {
             lease,
-            challenge: self.challenge,
+            kind: self.kind,
         }
     }
 }
@@ -58,7 +58,7 @@ impl Store {
                 seat.job.as_slice(),
                 seat.first,
                 seat.round,
-                seat.challenge,
+                seat.kind,
                 seat.task,
                 seat.count,
                 seat.tries,
@@ -73,7 +73,7 @@ impl Store {
     pub(crate) async fn seats(&self) -> Result<Vec<SeatRow>> {
         self.call(|tx| {
             Ok(tx
-                .prepare_cached("SELECT * FROM seats ORDER BY job, first, round, challenge")?
+                .prepare_cached("SELECT * FROM seats ORDER BY job, first, round, kind")?
                 .query_map([], seat)?
                 .collect::<rusqlite::Result<Vec<_>>>()?)
         })
@@ -85,7 +85,7 @@ impl Store {
         self.call(move |tx| {
             Ok(tx
                 .prepare_cached(
-                    "SELECT * FROM seats WHERE job = ?1 AND first = ?2 AND round = ?3 AND challenge = ?4",
+                    "SELECT * FROM seats WHERE job = ?1 AND first = ?2 AND round = ?3 AND kind = ?4",
                 )?
                 .query_row(place(&key), seat)
                 .optional()?)
@@ -100,25 +100,16 @@ impl Store {
     /// # Errors
     /// [`StoreError::Contradiction`] when another vote is kept, or another commitment is bound.
     pub(crate) async fn put_vote(&self, key: Key, new: VoteRow) -> Result<VoteRow> {
-        let (chain, market) = (self.chain_id, self.market);
+        let market = self.place();
         self.call(move |tx| {
             let kept = read_vote(tx, &key)?.unwrap_or(new);
-            let lease = format!("{}/{}/{}", key.lease.first, key.lease.round, key.challenge);
             // The same vote has the same commitment, by the salt that is kept with it.
             let asked = match kept.vote == new.vote {
                 true => kept.commitment,
                 false => new.commitment,
             };
-            journal::check_and_insert(
-                tx,
-                chain,
-                market.as_slice(),
-                key.lease.job,
-                lease,
-                "commit",
-                asked,
-            )?;
-            let (job, first, round, challenge) = place(&key);
+            journal::check_and_insert(tx, market, &key, 0, "commit", asked)?;
+            let (job, first, round, kind) = place(&key);
             tx.prepare_cached(
                 "INSERT OR IGNORE INTO votes VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
             )?
@@ -126,7 +117,7 @@ impl Store {
                 job,
                 first,
                 round,
-                challenge,
+                kind,
                 kept.vote.value.as_slice(),
                 kept.vote.proof.as_slice(),
                 kept.salt.as_slice(),
@@ -145,18 +136,13 @@ impl Store {
 
 fn place(key: &Key) -> (&[u8], u32, u16, u8) {
     let lease = &key.lease;
-    (
-        lease.job.as_slice(),
-        lease.first,
-        lease.round,
-        key.challenge,
-    )
+    (lease.job.as_slice(), lease.first, lease.round, key.kind)
 }
 
 fn read_vote(tx: &Transaction<'_>, key: &Key) -> Result<Option<VoteRow>, StoreError> {
     Ok(tx
         .prepare_cached(
-            "SELECT * FROM votes WHERE job = ?1 AND first = ?2 AND round = ?3 AND challenge = ?4",
+            "SELECT * FROM votes WHERE job = ?1 AND first = ?2 AND round = ?3 AND kind = ?4",
         )?
         .query_row(place(key), |row| {
             let vote = Vote {
@@ -177,7 +163,7 @@ fn seat(row: &Row<'_>) -> rusqlite::Result<SeatRow> {
         job: hash(row, "job")?,
         first: number(row, "first")?,
         round: number(row, "round")?,
-        challenge: number(row, "challenge")?,
+        kind: number(row, "kind")?,
         task: number(row, "task")?,
         count: number(row, "count")?,
         tries: number(row, "tries")?,

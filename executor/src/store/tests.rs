@@ -42,68 +42,27 @@ fn event(block: Block, log_index: u64) -> StoredEvent {
 fn new_intent(id: &str) -> NewIntent {
     NewIntent {
         id: id.to_owned(),
+        to: None,
         data: Bytes::from_static(b"x"),
         not_after: None,
         repeatable: true,
     }
 }
 
-#[tokio::test]
-async fn a_database_of_version_1_is_carried_over() {
+#[test]
+fn a_database_of_protocol_1_is_refused() {
     let dir = tempfile::tempdir().unwrap();
-    std::fs::write(
-        dir.path().join("executor.sqlite"),
-        include_bytes!("fixtures/v1.sqlite"),
-    )
-    .unwrap();
+    let old = include_bytes!("fixtures/v1.sqlite");
+    std::fs::write(dir.path().join(DATABASE), old).unwrap();
+    assert_eq!(open(dir.path()).unwrap_err().code(), "store-protocol-1");
+    // It is as it was.
+    assert_eq!(std::fs::read(dir.path().join(DATABASE)).unwrap(), old);
+}
+
+#[tokio::test]
+async fn the_first_trial_of_a_spec_stays() {
+    let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path()).unwrap();
-    let version: i64 = store
-        .call(|tx| Ok(tx.pragma_query_value(None, "user_version", |row| row.get(0))?))
-        .await
-        .unwrap();
-    assert_eq!(usize::try_from(version).unwrap(), MIGRATIONS.len());
-    assert_eq!(
-        store.blocks().await.unwrap(),
-        vec![Block {
-            number: 77,
-            hash: B256::repeat_byte(6),
-            time: 999
-        }]
-    );
-    assert_eq!(store.job(JOB).await.unwrap().unwrap().fee_bps, 200);
-    let lease = &store.leases().await.unwrap()[0];
-    assert_eq!(
-        (lease.first, lease.count, lease.phase.as_str()),
-        (4, 3, "running")
-    );
-    assert_eq!(store.tasks(JOB, 4, 3).await.unwrap()[0].log, b"hello");
-    let intent = &store.open_intents().await.unwrap()[0];
-    assert_eq!(
-        (intent.new.id.as_str(), intent.state, intent.nonce),
-        ("claim/x", IntentState::Sent, Some(9))
-    );
-    assert_eq!(
-        store.attempts("claim/x".to_owned()).await.unwrap()[0].raw,
-        b"raw"
-    );
-    let error = store
-        .bind_digest(JOB, "4+3/1".to_owned(), "submit", B256::repeat_byte(5))
-        .await
-        .unwrap_err();
-    assert!(
-        matches!(error, StoreError::Contradiction(found) if found.bound == B256::repeat_byte(4))
-    );
-    // What version 2 brought works on it.
-    store
-        .put_published(JOB, 4, vec![(B256::repeat_byte(7), 10)])
-        .await
-        .unwrap();
-    assert_eq!(store.published_bytes().await.unwrap(), 10);
-    // And what version 3 brought.
-    store.put_seat(seat_row()).await.unwrap();
-    let kept = store.put_vote(seat_row().key(), vote_row(1)).await.unwrap();
-    assert_eq!(kept, vote_row(1));
-    // And version 4.
     let trial = TrialRow {
         spec: B256::repeat_byte(3),
         task: 4,
@@ -119,73 +78,12 @@ async fn a_database_of_version_1_is_carried_over() {
     assert_eq!(store.trial(JOB).await.unwrap(), None);
 }
 
-/// A database as the program of that version left it.
-fn of_version(version: usize, dir: &Path) -> Connection {
-    let connection = Connection::open(dir.join(DATABASE)).unwrap();
-    for sql in &MIGRATIONS[..version] {
-        connection.execute_batch(sql).unwrap();
-    }
-    connection
-        .pragma_update(None, "application_id", APPLICATION_ID)
-        .unwrap();
-    connection
-        .pragma_update(None, "user_version", version as i64)
-        .unwrap();
-    connection
-}
-
-#[tokio::test]
-async fn version_6_drops_what_was_watched_and_sends_no_challenge() {
-    let dir = tempfile::tempdir().unwrap();
-    of_version(5, dir.path())
-        .execute_batch(
-            "INSERT INTO jobs VALUES (zeroblob(32), x'', x'', 0);
-             INSERT INTO watched VALUES (zeroblob(32), 0, 1, zeroblob(32), x'', NULL, NULL, NULL, x'', NULL, 0, 0);
-             INSERT INTO reruns VALUES (zeroblob(32), 0, 1, zeroblob(32));
-             INSERT INTO challenges VALUES (zeroblob(32), 0, 1, zeroblob(32), 1, 0, zeroblob(32), zeroblob(32),
-                zeroblob(32), zeroblob(32), '30', 'open', '0', '0');
-             INSERT INTO trials VALUES (zeroblob(32), 0, 0, 9);
-             INSERT INTO intents (id, data, repeatable, state) VALUES
-                ('watch-challenge/0x1/0/1/0x2/1/0', x'01', 1, 'queued'),
-                ('watch-challenge/0x1/4/1/0x2/1/0', x'01', 1, 'queued'),
-                ('watch-challenge/0x1/8/1/0x2/1/0', x'01', 1, 'sent'),
-                ('watch-answer/0x1/0/1/0x2/1/0', x'01', 1, 'queued'),
-                ('submit/0x1/0/1/0', x'01', 1, 'queued');
-             INSERT INTO attempts VALUES (zeroblob(32), 'watch-challenge/0x1/4/1/0x2/1/0', 7, x'01', 1, 1, 1);",
-        )
-        .unwrap();
-    let store = open(dir.path()).unwrap();
-    let tables: i64 = store
-        .call(|tx| {
-            let named = "SELECT count(*) FROM sqlite_schema WHERE name IN ('watched', 'reruns', 'challenges')";
-            Ok(tx.query_row(named, [], |row| row.get(0))?)
-        })
-        .await
-        .unwrap();
-    assert_eq!(tables, 0);
-    // A spec that was found to be unsteady stays so.
-    let trial = store.trial(B256::ZERO).await.unwrap();
-    assert!(trial.is_some_and(|trial| !trial.same));
-    // What was signed is followed to its end.
-    let open = store.open_intents().await.unwrap();
-    let open: Vec<&str> = open.iter().map(|intent| intent.new.id.as_str()).collect();
-    assert_eq!(
-        open,
-        [
-            "watch-challenge/0x1/4/1/0x2/1/0",
-            "watch-challenge/0x1/8/1/0x2/1/0",
-            "watch-answer/0x1/0/1/0x2/1/0",
-            "submit/0x1/0/1/0"
-        ]
-    );
-}
-
 fn seat_row() -> SeatRow {
     SeatRow {
         job: JOB,
         first: 4,
         round: 2,
-        challenge: 1,
+        kind: 1,
         task: 5,
         count: 1,
         tries: 0,
@@ -270,7 +168,7 @@ async fn a_seat_has_one_vote_and_one_salt_whoever_asks_and_after_every_restart()
     assert_eq!(store.vote(key).await.unwrap(), None);
     // Another jury is another matter.
     let mut next = key;
-    next.challenge = 2;
+    next.kind = 2;
     store.put_vote(next, vote_row(99)).await.unwrap();
 }
 
@@ -318,10 +216,8 @@ async fn of_many_digests_bound_in_parallel_exactly_one_wins() {
             let store = store.clone();
             tokio::spawn(async move {
                 let digest = B256::repeat_byte(n + 1);
-                store
-                    .bind_digest(JOB, "0+4/1".to_owned(), "submit", digest)
-                    .await
-                    .map(|()| digest)
+                let bound = store.bind_digest(lease_of_round(1), 4, "submit", digest);
+                bound.await.map(|()| digest)
             })
         })
         .collect();
@@ -337,18 +233,24 @@ async fn of_many_digests_bound_in_parallel_exactly_one_wins() {
     // The same digest is no contradiction, also after a restart; another lease is another matter.
     drop(store);
     let store = open(dir.path()).unwrap();
-    store
-        .bind_digest(JOB, "0+4/1".to_owned(), "submit", won[0])
-        .await
-        .unwrap();
-    store
-        .bind_digest(JOB, "0+4/2".to_owned(), "submit", B256::repeat_byte(99))
-        .await
-        .unwrap();
-    store
-        .bind_digest(JOB, "0+4/1".to_owned(), "submit", B256::repeat_byte(99))
-        .await
-        .unwrap_err();
+    let other = B256::repeat_byte(99);
+    let bind = |key, count, digest| store.bind_digest(key, count, "submit", digest);
+    bind(lease_of_round(1), 4, won[0]).await.unwrap();
+    bind(lease_of_round(2), 4, other).await.unwrap();
+    bind(lease_of_round(1), 3, other).await.unwrap();
+    let mut jurors = lease_of_round(1);
+    jurors.kind = 1;
+    bind(jurors, 4, other).await.unwrap();
+    bind(lease_of_round(1), 4, other).await.unwrap_err();
+}
+
+fn lease_of_round(round: u16) -> crate::seat::Key {
+    let lease = crate::lease::Key {
+        job: JOB,
+        first: 0,
+        round,
+    };
+    crate::seat::Key { lease, kind: 0 }
 }
 
 #[tokio::test]
@@ -423,18 +325,44 @@ async fn an_intent_id_is_used_once() {
 }
 
 #[tokio::test]
-async fn a_blob_of_two_leases_goes_with_the_last() {
+async fn an_intent_keeps_whom_it_calls() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).unwrap();
+    let to = Some(Address::repeat_byte(5));
+    let intent = NewIntent {
+        to,
+        ..new_intent("keep")
+    };
+    store.put_intent(intent.clone()).await.unwrap();
+    store.put_intent(new_intent("claim")).await.unwrap();
+    let open = store.open_intents().await.unwrap();
+    let open: Vec<NewIntent> = open.into_iter().map(|intent| intent.new).collect();
+    assert_eq!(open, [intent, new_intent("claim")]);
+}
+
+#[tokio::test]
+async fn a_blob_of_two_leases_goes_with_the_last_and_is_open_when_one_opened_it() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path()).unwrap();
     let (shared, own) = (B256::repeat_byte(1), B256::repeat_byte(2));
+    let blobs = vec![(shared, 5), (own, 7)];
+    store.put_published(JOB, 0, blobs, false).await.unwrap();
+    assert!(store.offers(JOB, 0, own).await.unwrap());
+    assert!(!store.offers(JOB, 4, own).await.unwrap());
+    assert!(!store.is_open(shared, None).await.unwrap());
     store
-        .put_published(JOB, 0, vec![(shared, 5), (own, 7)])
+        .put_published(JOB, 4, vec![(shared, 5)], true)
         .await
         .unwrap();
+    assert!(store.is_open(shared, Some(JOB)).await.unwrap());
+    assert!(!store.is_open(shared, Some(B256::ZERO)).await.unwrap());
+    // What is open stays so.
     store
-        .put_published(JOB, 4, vec![(shared, 5)])
+        .put_published(JOB, 4, vec![(shared, 5)], false)
         .await
         .unwrap();
+    assert!(store.is_open(shared, None).await.unwrap());
+    assert!(!store.is_open(own, None).await.unwrap());
     assert_eq!(store.published_bytes().await.unwrap(), 12);
     assert_eq!(store.unpublish(JOB, 0).await.unwrap(), vec![own]);
     assert_eq!(store.unpublish(JOB, 4).await.unwrap(), vec![shared]);

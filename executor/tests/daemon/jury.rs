@@ -1,8 +1,8 @@
-use alloy::primitives::B256;
+use alloy::{primitives::B256, providers::ext::AnvilApi as _};
 use piecework::{
     chain::{IMarket, MarketEvent, Sender},
     digest::{
-        Digest,
+        Digest, lease,
         manifest::{BlobRef, EntryPath, ResultManifest, Tree},
         tree,
     },
@@ -11,119 +11,109 @@ use piecework::{
 
 use crate::{
     net::PURSE,
-    scene::{Scene, eventually, status_says},
+    scene::{Scene, eventually, naps},
 };
 
 /// The bond of a lease of two tasks.
-const BOND: u128 = 400;
-/// What a juror is paid, and three times that.
-const FEE: u128 = 10;
-const DEPOSIT: u128 = 3 * FEE;
-const SALT: B256 = B256::repeat_byte(7);
+pub(crate) const BOND: u128 = 400;
+/// What a juror is paid.
+pub(crate) const FEE: u128 = 10;
 
 /// A lease of two tasks whose result was made by hand, of a job of the client's.
-struct Contested {
-    job: IMarket::Job,
-    id: B256,
-    digests: [Digest; 2],
-    provider: Sender,
+pub(crate) struct Submitted {
+    pub(crate) job: IMarket::Job,
+    pub(crate) id: B256,
+    pub(crate) provider: Sender,
 }
 
 impl Scene {
-    /// Account 5 takes both tasks of the job before anyone else can, and submits these outputs.
-    async fn submitted_by_hand(
+    /// Posts a job whose every lease is audited.
+    pub(crate) async fn post_audited_always(
         &self,
         spec: &JobSpec,
-        digests: [Digest; 2],
-        run_window: u64,
-    ) -> Contested {
-        let provider = self.net.sender(5);
+        change: impl FnOnce(&mut IMarket::Job),
+    ) -> (IMarket::Job, B256) {
         let mut posted = None;
         let id = self
             .post_with(spec, |job| {
-                job.timing.challengeWindow = 3_600;
-                job.timing.runWindow = run_window;
+                (job.assurance.auditBps, job.price.juryFee) = (10_000, FEE);
+                job.timing.auditWindow = 600;
+                change(job);
                 posted = Some(job.clone());
             })
             .await;
-        let job = posted.unwrap();
+        (posted.unwrap(), id)
+    }
+
+    /// Account 5 takes both tasks of an audited job before anyone else can, and submits these outputs. The client's
+    /// server serves their list, if it is to be served.
+    pub(crate) async fn submitted_by_hand(
+        &self,
+        spec: &JobSpec,
+        digests: [Digest; 2],
+        served: bool,
+        change: impl FnOnce(&mut IMarket::Job),
+    ) -> Submitted {
+        let provider = self.net.sender(5);
+        let market = self.net.market;
+        let profile = IMarket::setProfileCall {
+            nodeId: B256::ZERO,
+            capabilities: B256::ZERO,
+            endpoint: self.source.to_string(),
+        };
+        provider.call(market, &profile).await.unwrap();
+        let list = lease::encode(&digests);
+        if served {
+            self.blobs.put_bytes(&list).unwrap();
+        }
+        let (job, id) = self.post_audited_always(spec, change).await;
         let claim = IMarket::claimCall {
             job: job.clone(),
             provider: provider.address(),
-            count: 2,
+            least: 2,
+            most: 2,
         };
-        provider.call(self.net.market, &claim).await.unwrap();
+        provider.call(market, &claim).await.unwrap();
         let submit = IMarket::submitCall {
             job: job.clone(),
             first: 0,
+            round: 1,
             provider: provider.address(),
             root: tree::root(0, &digests).unwrap(),
-            manifest: B256::repeat_byte(3),
+            digestList: Digest::of(&list).into(),
         };
-        provider.call(self.net.market, &submit).await.unwrap();
-        Contested {
-            job,
-            id,
-            digests,
-            provider,
-        }
+        provider.call(market, &submit).await.unwrap();
+        Submitted { job, id, provider }
     }
 
-    /// The client contests the output of task 1, and holds `right` for right.
-    async fn challenge(&self, contested: &Contested, right: Digest) {
-        let (client, market) = (&self.client, self.net.contract());
-        let answer =
-            market.commitmentOf(contested.id, 0, 1, 1, client.address(), right.into(), SALT);
-        let challenge = IMarket::challengeCall {
-            job: contested.job.clone(),
-            first: 0,
-            round: 1,
-            number: 1,
-            task: 1,
-            digest: contested.digests[1].into(),
-            proof: tree::proof(0, &contested.digests, 1).unwrap(),
-            answer: answer.call().await.unwrap(),
+    pub(crate) async fn verdict(&self, job: B256, jury: u8) -> IMarket::Judged {
+        let find = async || {
+            let events = self.events(job).await.into_iter();
+            let mut judged = events.filter_map(|at| match at.event {
+                MarketEvent::Judged(event) if event.jury == jury => Some(event),
+                _ => None,
+            });
+            judged.next()
         };
-        client.call(self.net.market, &challenge).await.unwrap();
-        self.mine(3).await;
+        eventually("a verdict", async || find().await.is_some()).await;
+        find().await.unwrap()
     }
 
-    async fn answer(&self, contested: &Contested, right: Digest) {
-        eventually("the jury has committed", || async {
-            self.count(contested.id, "VoteCommitted").await == 3
-        })
-        .await;
-        let reveal = IMarket::revealAnswerCall {
-            job: contested.job.clone(),
-            first: 0,
-            digest: right.into(),
-            salt: SALT,
-        };
-        self.client.call(self.net.market, &reveal).await.unwrap();
-    }
-
-    async fn verdict(&self, job: B256) -> IMarket::Judged {
-        eventually("a verdict", || async {
-            self.count(job, "Judged").await == 1
-        })
-        .await;
-        let judged = |event| match event {
-            MarketEvent::Judged(event) => Some(event),
-            _ => None,
-        };
-        let events = self.events(job).await.into_iter();
-        events.filter_map(|at| judged(at.event)).next().unwrap()
-    }
-
-    async fn funds(&self, index: usize) -> u128 {
+    pub(crate) async fn funds(&self, index: usize) -> u128 {
         let account = self.net.key(index).address();
         let market = self.net.contract();
         market.balanceOf(account).call().await.unwrap()
     }
+
+    pub(crate) async fn phase(&self, job: B256) -> (IMarket::Phase, IMarket::Grade) {
+        let market = self.net.contract();
+        let state = market.leaseOf(job, 0).call().await.unwrap();
+        (state.phase, state.grade)
+    }
 }
 
 /// The output digest of a task of `nap`: what an honest machine finds.
-fn honest(task: u32) -> Digest {
+pub(crate) fn honest(task: u32) -> Digest {
     let mut tree = Tree::builder();
     let file = BlobRef::of(task.to_string().as_bytes());
     tree.file(EntryPath::new("task.txt").unwrap(), file, false)
@@ -132,76 +122,41 @@ fn honest(task: u32) -> Digest {
     ResultManifest::exited(0, stdout, tree.finish().unwrap()).digest()
 }
 
+pub(crate) fn wrong() -> [Digest; 2] {
+    [Digest::of(b"made up"), Digest::of(b"this too")]
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn a_jury_convicts_the_provider_of_a_wrong_output_and_the_lease_is_run_again() {
+async fn a_drawn_jury_convicts_the_provider_of_a_wrong_output() {
     let scene = Scene::new().await;
     for index in [2, 3, 4, 5] {
         scene.net.stake(index).await;
     }
+    let _mining = scene.keep_mining();
     let spec = scene.spec(&["nap", "10"], 2);
-    let wrong = [honest(0), Digest::of(b"made up")];
-    let contested = scene.submitted_by_hand(&spec, wrong, 600).await;
+    let accused = scene.submitted_by_hand(&spec, wrong(), true, |_| {}).await;
     let executors = scene.executors([2, 3, 4]).await;
-    let before = scene.funds(1).await;
-    scene.challenge(&contested, honest(1)).await;
-    scene.answer(&contested, honest(1)).await;
-    let verdict = scene.verdict(contested.id).await;
-    assert_eq!(verdict.verdict, IMarket::Verdict::ProviderWrong);
-    assert_eq!(Digest::from(verdict.digest), honest(1));
-    let ends = scene.ends(contested.id).await;
+    let verdict = scene.verdict(accused.id, 1).await;
+    assert_eq!(verdict.verdict, IMarket::Verdict::Convicted);
+    assert_eq!(Digest::from(verdict.digest), honest(verdict.task));
+    // They brought what the accused had committed to, from its list.
+    let leaf = wrong()[verdict.task as usize];
+    assert_eq!(Digest::from(verdict.leaf), leaf);
+    let ends = scene.ends(accused.id).await;
     assert_eq!(ends, [(IMarket::SeatEnd::Paid, FEE, 0); 3]);
-    // The provider's bond is gone, the challenger has its deposit and a reward.
-    let provider = contested.provider.address();
+    // The provider's bond is gone, and nobody runs the lease again.
+    let provider = accused.provider.address();
     assert_eq!(scene.free_stake(provider).await, PURSE - BOND);
-    assert_eq!(scene.funds(1).await, before + DEPOSIT);
-    for (name, times) in [("JurySealed", 1), ("JurorJoined", 3), ("VoteRevealed", 3)] {
-        assert_eq!(scene.count(contested.id, name).await, times, "{name}");
-    }
-    // One of the executors takes the lease over and does it well.
-    eventually("it is run again", || async {
-        scene.count(contested.id, "Submitted").await == 2
-    })
-    .await;
-    for executor in executors {
-        executor.stop().await.unwrap();
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_juror_does_not_judge_a_challenge_of_its_own_operator() {
-    let scene = Scene::new().await;
-    for index in [2, 3, 4, 5, 7] {
-        scene.net.stake(index).await;
-    }
-    // The challenger signs for account 7. The market would draw account 7 all the same.
-    let allow = IMarket::setOperatorCall {
-        operator: scene.client.address(),
-        allowed: true,
-    };
-    let own = scene.net.sender(7);
-    own.call(scene.net.market, &allow).await.unwrap();
-    let spec = scene.spec(&["nap", "10"], 2);
-    let wrong = [honest(0), Digest::of(b"made up")];
-    let contested = scene.submitted_by_hand(&spec, wrong, 600).await;
-    let mut executors = scene.executors([7, 2, 3]).await;
-    scene.challenge(&contested, honest(1)).await;
-    eventually("two seats are taken", || async {
-        scene.count(contested.id, "JurorJoined").await == 2
-    })
-    .await;
-    // The third seat stays empty until somebody else comes.
-    executors.extend(scene.executors([4]).await);
-    scene.answer(&contested, honest(1)).await;
-    let verdict = scene.verdict(contested.id).await;
-    assert_eq!(verdict.verdict, IMarket::Verdict::ProviderWrong);
-    for at in scene.events(contested.id).await {
-        if let MarketEvent::JurorJoined(joined) = at.event {
-            assert_ne!(
-                joined.provider,
-                own.address(),
-                "it judged its own challenge"
-            );
-        }
+    assert_eq!(scene.phase(accused.id).await.0, IMarket::Phase::Void);
+    // The vote takes the seat, and the last opening decides.
+    for (name, times) in [
+        ("JurorJoined", 0),
+        ("AuditOpened", 1),
+        ("VoteCommitted", 3),
+        ("Opened", 3),
+        ("LeafMissed", 0),
+    ] {
+        assert_eq!(scene.count(accused.id, name).await, times, "{name}");
     }
     for executor in executors {
         executor.stop().await.unwrap();
@@ -209,55 +164,57 @@ async fn a_juror_does_not_judge_a_challenge_of_its_own_operator() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_jury_acquits_a_right_output_and_its_window_begins_anew() {
+async fn a_drawn_jury_acquits_a_right_output_and_its_jurors_are_paid() {
     let scene = Scene::new().await;
     for index in [2, 3, 4, 5] {
         scene.net.stake(index).await;
     }
+    let _mining = scene.keep_mining();
+    let executors = scene.executors([2, 3, 4, 5]).await;
     let spec = scene.spec(&["nap", "10"], 2);
-    let contested = scene
-        .submitted_by_hand(&spec, [honest(0), honest(1)], 600)
-        .await;
-    let executors = scene.executors([2, 3, 4]).await;
-    let before = scene.funds(1).await;
-    let claimed = Digest::of(b"never seen");
-    scene.challenge(&contested, claimed).await;
-    scene.answer(&contested, claimed).await;
-    let verdict = scene.verdict(contested.id).await;
-    assert_eq!(verdict.verdict, IMarket::Verdict::ProviderRight);
-    let ends = scene.ends(contested.id).await;
-    assert_eq!(ends, [(IMarket::SeatEnd::Paid, FEE, 0); 3]);
-    assert_eq!(scene.funds(1).await, before - DEPOSIT);
-    for index in [2, 3, 4] {
-        let juror = scene.net.key(index).address();
-        assert_eq!(scene.free_stake(juror).await, PURSE);
-        assert_eq!(scene.funds(index).await, FEE);
+    let (_, id) = scene.post_audited_always(&spec, |_| {}).await;
+    let verdict = scene.verdict(id, 1).await;
+    assert_eq!(verdict.verdict, IMarket::Verdict::Acquitted);
+    assert_eq!(Digest::from(verdict.leaf), honest(verdict.task));
+    let audited = (IMarket::Phase::Settled, IMarket::Grade::Audited);
+    assert_eq!(scene.phase(id).await, audited);
+    assert_eq!(scene.outputs(id).await, naps(2));
+    // Two tasks at 100 less the fee of 2 %, and three jurors.
+    let mut earned = Vec::new();
+    for index in [2, 3, 4, 5] {
+        let account = scene.net.key(index).address();
+        assert_eq!(scene.free_stake(account).await, PURSE);
+        earned.push(scene.funds(index).await);
     }
+    earned.sort_unstable();
+    assert_eq!(earned, [FEE, FEE, FEE, 196]);
     for executor in executors {
         executor.stop().await.unwrap();
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn jurors_say_that_an_input_cannot_be_had_and_the_result_stands() {
+async fn a_provider_that_never_shows_its_leaf_is_convicted_when_its_time_is_over() {
     let scene = Scene::new().await;
     for index in [2, 3, 4, 5] {
         scene.net.stake(index).await;
     }
-    let mut spec = scene.spec(&["nap", "10"], 2);
-    spec.resources.timeout_seconds = 5;
-    // The client's server does not have it.
-    spec.input = Some(Digest::of(b"withheld"));
-    let contested = scene
-        .submitted_by_hand(&spec, [honest(0), Digest::of(b"made up")], 20)
-        .await;
+    let _mining = scene.keep_mining();
+    let spec = scene.spec(&["nap", "10"], 2);
+    // Right outputs, of which nobody can have the list.
+    let digests = [honest(0), honest(1)];
+    let accused = scene.submitted_by_hand(&spec, digests, false, |_| {}).await;
     let executors = scene.executors([2, 3, 4]).await;
-    scene.challenge(&contested, honest(1)).await;
-    scene.answer(&contested, honest(1)).await;
-    let verdict = scene.verdict(contested.id).await;
-    assert_eq!(verdict.verdict, IMarket::Verdict::ProviderRight);
-    assert_eq!(verdict.digest, B256::ZERO);
-    let ends = scene.ends(contested.id).await;
+    eventually("the leaf is missed", || async {
+        scene.count(accused.id, "LeafMissed").await == 1
+    })
+    .await;
+    let anvil = &scene.net.provider;
+    anvil.anvil_increase_time(21).await.unwrap();
+    let verdict = scene.verdict(accused.id, 1).await;
+    assert_eq!(verdict.verdict, IMarket::Verdict::Convicted);
+    assert_eq!(verdict.leaf, B256::ZERO);
+    let ends = scene.ends(accused.id).await;
     assert_eq!(ends, [(IMarket::SeatEnd::Paid, FEE, 0); 3]);
     for executor in executors {
         executor.stop().await.unwrap();
@@ -265,42 +222,20 @@ async fn jurors_say_that_an_input_cannot_be_had_and_the_result_stands() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn where_nobody_can_sit_on_the_jury_the_provider_has_it_judged_and_its_result_stands() {
+async fn a_time_out_is_a_vote_of_those_that_see_it_twice_the_second_time_alone() {
     let scene = Scene::new().await;
-    let provider = scene.net.stake(2).await;
-    let executors = scene.executors([2]).await;
-    let mut spec = scene.spec(&["nap", "10"], 2);
-    spec.resources.timeout_seconds = 5;
-    let mut posted = None;
-    let id = scene
-        .post_with(&spec, |job| {
-            job.timing.challengeWindow = 6;
-            job.timing.runWindow = 16;
-            posted = Some(job.clone());
-        })
-        .await;
-    eventually("a result", || async {
-        scene.count(id, "Submitted").await == 1
-    })
-    .await;
-    let contested = Contested {
-        job: posted.unwrap(),
-        id,
-        digests: [honest(0), honest(1)],
-        provider: scene.net.sender(2),
-    };
-    scene.challenge(&contested, Digest::of(b"never seen")).await;
-    status_says(&executors[0], "it waits", |status| {
-        status
-            .leases
-            .iter()
-            .any(|lease| lease.phase == "challenged")
-    })
-    .await;
-    let verdict = scene.verdict(id).await;
-    assert_eq!(verdict.verdict, IMarket::Verdict::Inconclusive);
-    scene.settled(id, 1).await;
-    assert_eq!(scene.free_stake(provider).await, PURSE);
+    for index in [2, 3, 4, 5] {
+        scene.net.stake(index).await;
+    }
+    let _mining = scene.keep_mining();
+    let executors = scene.executors([2, 3, 4, 5]).await;
+    let mut spec = scene.spec(&["nap", "60000"], 1);
+    spec.resources.timeout_seconds = 1;
+    let (_, id) = scene.post_audited_always(&spec, |_| {}).await;
+    let verdict = scene.verdict(id, 1).await;
+    assert_eq!(verdict.verdict, IMarket::Verdict::Acquitted);
+    let late = ResultManifest::timeout().digest();
+    assert_eq!(Digest::from(verdict.digest), late);
     for executor in executors {
         executor.stop().await.unwrap();
     }

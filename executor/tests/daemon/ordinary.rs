@@ -5,7 +5,7 @@ use piecework_executor::{Executor, check};
 
 use crate::{
     net::PURSE,
-    scene::{Scene, containers, naps, status_says},
+    scene::{Scene, containers, eventually, naps, status_says},
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -70,6 +70,49 @@ async fn a_job_is_claimed_run_settled_and_every_output_verifies() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn where_chance_says_no_the_lease_is_final_at_once_and_its_outputs_are_the_clients_until_then()
+ {
+    let scene = Scene::new().await;
+    let provider = scene.net.stake(2).await;
+    let executor = Executor::start(scene.config(2)).await.unwrap();
+    let job = scene
+        .post_with(&scene.spec(&["nap", "10"], 2), |job| {
+            // One in ten thousand.
+            (job.assurance.auditBps, job.price.juryFee) = (1, 10);
+            job.timing.auditWindow = 3_600;
+        })
+        .await;
+    eventually("a result", || async {
+        scene.count(job, "Submitted").await == 1
+    })
+    .await;
+    // Without later blocks there is no seed: it waits.
+    let log = format!("{}v1/logs/{job}/1", executor.blob_url());
+    let status = async |signed: bool| {
+        let mut request = reqwest::Client::new().get(&log);
+        for (name, value) in scene.signed(job, 0) {
+            request = if signed {
+                request.header(name, value)
+            } else {
+                request
+            };
+        }
+        request.send().await.unwrap().status().as_u16()
+    };
+    eventually("the client is served", async || status(true).await == 200).await;
+    assert_eq!(status(false).await, 404);
+    assert_eq!(scene.outputs(job).await, naps(2));
+    assert_eq!(scene.count(job, "Settled").await, 0);
+    let _mining = scene.keep_mining();
+    scene.settled(job, 1).await;
+    eventually("everybody is served", async || status(false).await == 200).await;
+    let state = scene.net.contract().leaseOf(job, 0).call().await.unwrap();
+    assert_eq!(state.grade, IMarket::Grade::Unaudited);
+    assert_eq!(scene.free_stake(provider).await, PURSE);
+    executor.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_task_that_fails_is_an_outcome_and_is_paid() {
     let scene = Scene::new().await;
     scene.net.stake(2).await;
@@ -128,7 +171,7 @@ async fn stopping_finishes_what_is_bonded_and_takes_nothing_new() {
         ),
         (1, 1)
     );
-    // The next start finalizes it.
+    // The next start takes the rest.
     let executor = Executor::start(scene.config(2)).await.unwrap();
     scene.settled(job, 2).await;
     assert_eq!(scene.outputs(job).await, naps(8));

@@ -25,20 +25,19 @@ const PAID: u128 = 392;
 const BOND: u128 = 800;
 
 impl Scene {
-    /// Posts a job of three seats, two of which decide, and makes the block that seeds its draws.
+    /// Posts a job of three seats, two of which decide.
     pub(crate) async fn post_redundant(
         &self,
         spec: &JobSpec,
         change: impl FnOnce(&mut IMarket::Job),
     ) -> B256 {
-        let job = self
-            .post_with(spec, |job| {
-                (job.terms.replicas, job.terms.quorum) = (3, 2);
-                change(job);
-            })
-            .await;
-        self.mine(3).await;
-        job
+        self.post_with(spec, |job| {
+            (job.assurance.replicas, job.assurance.quorum) = (3, 2);
+            job.terms.maxLease = job.terms.maxLease.min(job.terms.tasks);
+            job.terms.minLease = job.terms.maxLease;
+            change(job);
+        })
+        .await
     }
 
     pub(crate) async fn mine(&self, blocks: u64) {
@@ -86,13 +85,23 @@ impl Scene {
             .is_ok()
     }
 
-    async fn reveals(&self, job: B256) -> Vec<IMarket::Revealed> {
-        let revealed = |event| match event {
-            MarketEvent::Revealed(event) => Some(event),
-            _ => None,
-        };
-        let events = self.events(job).await.into_iter();
-        events.filter_map(|at| revealed(at.event)).collect()
+    /// Each provider's list of digests, as it was opened.
+    async fn lists(&self, job: B256) -> Vec<(Address, B256)> {
+        let market = self.net.contract();
+        let mut lists = Vec::new();
+        for at in self.events(job).await {
+            let MarketEvent::Opened(opened) = at.event else {
+                continue;
+            };
+            for index in 2..7 {
+                let provider = self.net.key(index).address();
+                let state = market.providerOf(provider).call().await.unwrap();
+                if state.number == opened.number {
+                    lists.push((provider, opened.proof));
+                }
+            }
+        }
+        lists
     }
 }
 
@@ -104,6 +113,7 @@ async fn three_drawn_executors_agree_are_all_paid_and_serve_the_outputs() {
         providers.push(scene.net.stake(index).await);
     }
     let executors = scene.executors([2, 3, 4]).await;
+    let _mining = scene.keep_mining();
     let job = scene
         .post_redundant(&scene.spec(&["nap", "300"], 6), |_| {})
         .await;
@@ -113,12 +123,11 @@ async fn three_drawn_executors_agree_are_all_paid_and_serve_the_outputs() {
     ends.sort_by_key(|end| std::cmp::Reverse(end.1));
     assert_eq!(ends[..3], [paid; 3]);
     assert_eq!(ends[3..], [(IMarket::SeatEnd::Paid, PAID / 2, 0); 3]);
-    // Sealed once, every act once, and the last reveals settled.
+    // Short work is done first: the commitment takes the seat. Every act once, and the last openings settled.
     for (name, times) in [
-        ("Sealed", 1),
-        ("Joined", 6),
+        ("Joined", 0),
         ("Committed", 6),
-        ("Revealed", 6),
+        ("Opened", 6),
         ("Settled", 2),
     ] {
         assert_eq!(scene.count(job, name).await, times, "{name}");
@@ -128,8 +137,8 @@ async fn three_drawn_executors_agree_are_all_paid_and_serve_the_outputs() {
         let named = events.iter().filter(|at| at.event.name() == name);
         named.map(|at| at.tx_hash).collect::<Vec<_>>()
     };
-    let reveals = in_tx("Revealed");
-    assert!(in_tx("Settled").iter().all(|tx| reveals.contains(tx)));
+    let openings = in_tx("Opened");
+    assert!(in_tx("Settled").iter().all(|tx| openings.contains(tx)));
     for provider in &providers {
         assert_eq!(scene.free_stake(*provider).await, PURSE);
         let market = scene.net.contract();
@@ -138,9 +147,9 @@ async fn three_drawn_executors_agree_are_all_paid_and_serve_the_outputs() {
             PAID * 3 / 2
         );
     }
-    // Each serves what it revealed.
-    for revealed in scene.reveals(job).await {
-        let served = || scene.serves(revealed.provider, revealed.manifest);
+    // Each serves what it opened.
+    for (provider, list) in scene.lists(job).await {
+        let served = || scene.serves(provider, list);
         eventually("the outputs are served", served).await;
     }
     for executor in executors {
@@ -149,12 +158,13 @@ async fn three_drawn_executors_agree_are_all_paid_and_serve_the_outputs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn killed_between_commit_and_reveal_it_reveals_with_the_salt_it_had_stored() {
+async fn killed_between_commit_and_opening_it_opens_with_the_salt_it_had_stored() {
     let scene = Scene::new().await;
     for index in [2, 3, 4] {
         scene.net.stake(index).await;
     }
     let daemon = Daemon::start(&scene, 2);
+    let _mining = scene.keep_mining();
     let job = scene
         .post_redundant(&scene.spec(&["nap", "10"], 4), |_| {})
         .await;
@@ -164,13 +174,13 @@ async fn killed_between_commit_and_reveal_it_reveals_with_the_salt_it_had_stored
     .await;
     daemon.kill();
     let executors = scene.executors([3, 4]).await;
-    eventually("the others have revealed", || async {
-        scene.count(job, "Revealed").await == 2
+    eventually("the others have opened", || async {
+        scene.count(job, "Opened").await == 2
     })
     .await;
     // Nobody serves an output before the lease is settled: it could be copied.
-    for revealed in scene.reveals(job).await {
-        assert!(!scene.serves(revealed.provider, revealed.manifest).await);
+    for (provider, list) in scene.lists(job).await {
+        assert!(!scene.serves(provider, list).await);
     }
     assert_eq!(scene.count(job, "Settled").await, 0);
     let daemon = Daemon::start(&scene, 2);
@@ -193,10 +203,12 @@ async fn seats_and_commitments_that_are_reorganized_away_come_back_and_settle() 
         scene.net.stake(index).await;
     }
     let executors = scene.executors([2, 3, 4]).await;
-    let job = scene
-        .post_redundant(&scene.spec(&["nap", "1000"], 2), |_| {})
-        .await;
-    for (name, depth) in [("Joined", 1), ("Committed", 2), ("Revealed", 1)] {
+    let _mining = scene.keep_mining();
+    // Too long to be done before the seats are taken.
+    let mut spec = scene.spec(&["nap", "1000"], 2);
+    spec.resources.timeout_seconds = 60;
+    let job = scene.post_redundant(&spec, |_| {}).await;
+    for (name, depth) in [("Joined", 1), ("Committed", 2), ("Opened", 1)] {
         eventually(name, || async { scene.count(job, name).await >= 1 }).await;
         reorg(&scene, depth).await;
     }
@@ -222,15 +234,16 @@ async fn with_the_third_seat_empty_two_settle_when_the_time_for_it_is_over() {
         scene.net.stake(index).await;
     }
     let executors = scene.executors([2, 3]).await;
+    let _mining = scene.keep_mining();
     let job = scene
-        .post_redundant(&quick(&scene, 4), |job| job.timing.runWindow = 12)
+        .post_redundant(&quick(&scene, 4), |job| job.timing.runWindow = 20)
         .await;
     eventually("both have committed", || async {
         scene.count(job, "Committed").await == 2
     })
     .await;
     tokio::time::sleep(Duration::from_secs(3)).await;
-    assert_eq!(scene.count(job, "Revealed").await, 0);
+    assert_eq!(scene.count(job, "Opened").await, 0);
     scene.settled(job, 1).await;
     assert_eq!(
         scene.ends(job).await,
@@ -249,20 +262,23 @@ async fn a_wrong_result_is_outvoted_and_loses_its_bond() {
     }
     let wrong = scene.net.sender(4);
     let provider = wrong.address();
-    let executors = scene.executors([2, 3]).await;
     let spec = scene.spec(&["nap", "10"], 4);
     let mut posted = None;
     let id = scene
         .post_redundant(&spec, |job| posted = Some(job.clone()))
         .await;
     let job = posted.unwrap();
-    eventually("the draws are sealed", || async {
-        scene.count(id, "Sealed").await == 1
-    })
-    .await;
-    let (root, salt) = (B256::repeat_byte(1), B256::repeat_byte(2));
     let market = scene.net.contract();
-    let commitment = market.commitmentOf(id, 0, 1, 0, provider, root, salt);
+    let point = market.jobOf(id).call().await.unwrap().point;
+    let mining = scene.keep_mining();
+    scene.net.publish_seed(point).await;
+    let (value, proof, salt) = (
+        B256::repeat_byte(1),
+        B256::repeat_byte(3),
+        B256::repeat_byte(2),
+    );
+    let number = market.providerOf(provider).call().await.unwrap().number;
+    let commitment = market.commitmentOf(id, 0, 1, 0, number, value, proof, salt);
     let commit = IMarket::commitCall {
         job: job.clone(),
         first: 0,
@@ -270,26 +286,80 @@ async fn a_wrong_result_is_outvoted_and_loses_its_bond() {
         provider,
         commitment: commitment.call().await.unwrap(),
     };
-    wrong.call(scene.net.market, &commit).await.unwrap();
+    eventually("it is drawn", || async {
+        wrong.call(scene.net.market, &commit).await.is_ok()
+    })
+    .await;
+    // The first to commit is let open first.
+    let executors = scene.executors([2, 3]).await;
     eventually("all have committed", || async {
         scene.count(id, "Committed").await == 3
     })
     .await;
-    let reveal = IMarket::revealCall {
+    let settle = IMarket::settleCall {
         job,
         first: 0,
-        provider,
-        root,
-        manifest: B256::ZERO,
-        salt,
-        panel: vec![],
+        round: 1,
+        openings: vec![IMarket::Opening {
+            number,
+            value,
+            proof,
+            salt,
+        }],
     };
-    wrong.call(scene.net.market, &reveal).await.unwrap();
+    wrong.call(scene.net.market, &settle).await.unwrap();
+    drop(mining);
     scene.settled(id, 1).await;
     let paid = (IMarket::SeatEnd::Paid, PAID, 0);
     let outvoted = (IMarket::SeatEnd::Outvoted, 0, BOND);
     assert_eq!(scene.ends(id).await, [paid, paid, outvoted]);
     assert_eq!(scene.free_stake(provider).await, PURSE - BOND);
+    for executor in executors {
+        executor.stop().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_draw_whose_point_is_dead_gets_another_one() {
+    let scene = Scene::new().await;
+    for index in [2, 3, 4] {
+        scene.net.stake(index).await;
+    }
+    let spec = scene.spec(&["nap", "10"], 2);
+    let job = scene.post_redundant(&spec, |_| {}).await;
+    // Nobody published its seed while the chain remembered it.
+    scene.mine(300).await;
+    let _mining = scene.keep_mining();
+    let executors = scene.executors([2, 3, 4]).await;
+    eventually("the point is renewed", || async {
+        scene.count(job, "PointSet").await == 1
+    })
+    .await;
+    scene.settled(job, 1).await;
+    for executor in executors {
+        executor.stop().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_seat_whose_round_does_not_begin_is_left_and_costs_nothing() {
+    let scene = Scene::new().await;
+    let provider = scene.net.stake(2).await;
+    let _mining = scene.keep_mining();
+    let executors = scene.executors([2]).await;
+    let job = scene
+        .post_redundant(&quick(&scene, 2), |job| job.timing.runWindow = 20)
+        .await;
+    eventually("it has a seat", || async {
+        scene.free_stake(provider).await < PURSE
+    })
+    .await;
+    // Nobody else comes.
+    eventually("it leaves", || async {
+        scene.count(job, "SeatLeft").await == 1
+    })
+    .await;
+    assert_eq!(scene.free_stake(provider).await, PURSE);
     for executor in executors {
         executor.stop().await.unwrap();
     }

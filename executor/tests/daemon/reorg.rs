@@ -66,7 +66,8 @@ async fn a_lease_that_a_reorganization_gives_to_another_is_let_go_without_a_loss
     let claim = IMarket::claimCall {
         job,
         provider: rival,
-        count: 4,
+        least: 1,
+        most: 4,
     };
     let rich = alloy::rpc::types::TransactionRequest::default()
         .from(rival)

@@ -7,7 +7,7 @@ use std::{
 
 use alloy::{
     primitives::{Address, B256},
-    providers::Provider as _,
+    providers::{Provider as _, ext::AnvilApi as _},
     rpc::types::Filter,
 };
 use piecework::{
@@ -18,6 +18,7 @@ use piecework::{
         manifest::{Outcome, ResultManifest},
         tree,
     },
+    market::fetch_auth::{FetchHeaders, FetchRequest},
     spec::{JobSpec, Resources},
 };
 use piecework_executor::{
@@ -82,6 +83,7 @@ impl Scene {
             args: args.iter().map(|arg| (*arg).to_owned()).collect(),
             env: Default::default(),
             input: None,
+            fetch_key: None,
             tasks,
             resources: Resources {
                 cpu_millis: 500,
@@ -191,6 +193,33 @@ impl Scene {
             .free
     }
 
+    /// The client's signature under a request for the outputs of a lease.
+    pub(crate) fn signed(&self, job: B256, first: u32) -> [(&'static str, String); 4] {
+        let now = std::time::SystemTime::now();
+        let now = now.duration_since(std::time::UNIX_EPOCH).unwrap();
+        let request = FetchRequest {
+            chain_id: self.net.anvil.chain_id(),
+            market: self.net.market,
+            job_id: job,
+            first,
+            node_id: B256::ZERO,
+            expires_at: now.as_secs() + 60,
+        };
+        let key = self.net.key(1);
+        FetchHeaders::sign(&request, &key).unwrap().write()
+    }
+
+    /// Makes a block twice a second from now on, as chains do by themselves: seeds are hashes of later blocks.
+    pub(crate) fn keep_mining(&self) -> Mining {
+        let anvil = self.net.provider.clone();
+        Mining(tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(Duration::from_millis(500)).await;
+                let _ = anvil.anvil_mine(Some(1), None).await;
+            }
+        }))
+    }
+
     /// Transactions account `index` has sent.
     pub(crate) async fn sent(&self, index: usize) -> u64 {
         self.net
@@ -229,14 +258,15 @@ impl Scene {
             let source = HttpClient::new(&policy)
                 .unwrap()
                 .source(&profile.endpoint.parse().unwrap())
-                .unwrap();
+                .unwrap()
+                .with_headers(&self.signed(job, submitted.first));
             // Served once the executor has seen its submission mined, the list last.
             eventually("the outputs are served", || async {
-                let list = Digest(submitted.manifest.0);
+                let list = Digest(submitted.digestList.0);
                 fetch_bytes(&source, list, 1 << 20).await.is_ok()
             })
             .await;
-            let manifest = get(&source, submitted.manifest).await;
+            let manifest = get(&source, submitted.digestList).await;
             let digests = lease::decode(&manifest, state.count).unwrap();
             assert_eq!(
                 tree::root(submitted.first, &digests).unwrap(),
@@ -277,10 +307,19 @@ pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, mut check: 
     let start = Instant::now();
     while !check().await {
         assert!(
-            start.elapsed() < Duration::from_secs(60),
-            "not within a minute: {what}"
+            start.elapsed() < Duration::from_secs(180),
+            "not within three minutes: {what}"
         );
         tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// Ends with its owner.
+pub(crate) struct Mining(tokio::task::JoinHandle<()>);
+
+impl Drop for Mining {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 

@@ -9,6 +9,15 @@ use crate::{
 };
 
 impl Scene {
+    /// Posts a job that is audited once in ten thousand times.
+    async fn post_audited(&self, spec: &piecework::spec::JobSpec) -> alloy::primitives::B256 {
+        self.post_with(spec, |job| {
+            (job.assurance.auditBps, job.price.juryFee) = (1, 10);
+            job.timing.auditWindow = 3_600;
+        })
+        .await
+    }
+
     async fn skipped(&self, executor: &Executor, job: alloy::primitives::B256, why: &str) {
         status_says(executor, why, |status| {
             let mut skipped = status.skipped.iter();
@@ -28,7 +37,7 @@ impl Scene {
     }
 }
 
-const TWO_OUTPUTS: &str = "gave two different outputs here: its results could be challenged";
+const TWO_OUTPUTS: &str = "gave two different outputs here: a jury could convict its results";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_spec_whose_output_depends_on_the_clock_is_never_taken_also_after_a_restart() {
@@ -38,23 +47,23 @@ async fn a_spec_whose_output_depends_on_the_clock_is_never_taken_also_after_a_re
     config.chains[0].policy.strangers_percent = 90;
     let executor = Executor::start(config).await.unwrap();
     let spec = scene.spec(&["clock"], 3);
-    let job = scene.post(&spec).await;
+    let job = scene.post_audited(&spec).await;
     scene.skipped(&executor, job, TWO_OUTPUTS).await;
     assert_eq!(scene.first_claim(job).await, None);
     assert_eq!(scene.free_stake(provider).await, PURSE);
     // Its client has used the machine for nothing, and waits before it can do so again.
-    let next = scene.post(&scene.spec(&["nap", "1"], 1)).await;
+    let next = scene.post_audited(&scene.spec(&["nap", "1"], 1)).await;
     let why = "no lease came of the last one that was tried";
     scene.skipped(&executor, next, why).await;
     executor.stop().await.unwrap();
 
     // It is remembered, also for another job with the same spec: nothing is run again.
     let executor = Executor::start(scene.config(2)).await.unwrap();
-    let again = scene.post(&spec).await;
+    let again = scene.post_audited(&spec).await;
     scene.skipped(&executor, again, TWO_OUTPUTS).await;
     assert!(containers(&format!("piecework.job={again:x}")).is_empty());
-    // Where nobody can be challenged it is taken.
-    let unjudged = scene.post_with(&spec, |job| job.price.juryFee = 0).await;
+    // Where no jury sits it is taken.
+    let unjudged = scene.post(&spec).await;
     scene.settled(unjudged, 1).await;
     let outcomes = scene.outputs(unjudged).await;
     assert_eq!(outcomes, vec![(Outcome::Exit(0), String::new()); 3]);
@@ -67,18 +76,19 @@ async fn a_new_spec_waits_while_bonded_work_needs_the_machine_and_is_taken_after
     scene.net.stake(2).await;
     let mut config = scene.config(2);
     config.capacity.tasks = 1;
+    let _mining = scene.keep_mining();
     let executor = Executor::start(config).await.unwrap();
     // Its trial takes a while, so that the known spec comes in the middle of it.
     let known = scene.spec(&["nap", "10"], 1);
-    let first = scene.post(&known).await;
+    let first = scene.post_audited(&known).await;
     scene.settled(first, 1).await;
-    let new = scene.post(&scene.spec(&["nap", "9000"], 2)).await;
+    let new = scene.post_audited(&scene.spec(&["nap", "9000"], 2)).await;
     let label = format!("piecework.job={new:x}");
     eventually("the trial runs", || async {
         !containers(&label).is_empty()
     })
     .await;
-    let second = scene.post(&known).await;
+    let second = scene.post_audited(&known).await;
     eventually("the known one is claimed at once", || async {
         scene.first_claim(second).await.is_some()
     })

@@ -62,10 +62,15 @@ impl Scene {
                 nonce: u64::MAX,
                 spec: B256::repeat_byte(replicas),
                 tasks: if replicas == 1 { u32::MAX } else { 2 },
+                minLease: 0,
                 maxLease: 0,
+                providers: B256::ZERO,
+            },
+            assurance: IMarket::Assurance {
                 replicas,
                 quorum: 0,
-                providers: B256::ZERO,
+                auditBps: u16::MAX,
+                refund: false,
                 verifier: alloy::primitives::Address::ZERO,
             },
             price: IMarket::Price {
@@ -79,7 +84,7 @@ impl Scene {
                 ramp: u64::MAX,
                 closesAt: u64::MAX,
                 runWindow: u64::MAX,
-                challengeWindow: u64::MAX,
+                auditWindow: u64::MAX,
             },
         }
     }
@@ -90,6 +95,7 @@ impl Scene {
             client: job.terms.client,
             job,
             feeBps: u16::MAX,
+            point: u64::MAX,
             spec: spec.into(),
         })
     }
@@ -103,7 +109,6 @@ impl Scene {
             count: u32::MAX,
             round: u16::MAX,
             price: u128::MAX,
-            bond: u128::MAX,
         };
         let good = MarketEvent::Claimed(claimed(B256::ZERO)).to_log_data();
         let with = |data: Vec<u8>| LogData::new_unchecked(good.topics().to_vec(), data.into());
@@ -113,7 +118,7 @@ impl Scene {
         let unreadable = vec![
             LogData::new_unchecked(vec![], Bytes::from_static(b"no topic")),
             LogData::new_unchecked(vec![keccak256("Unknown(uint256)")], Bytes::new()),
-            with(vec![0xff; 160]),
+            with(vec![0xff; 96]),
             with(good.data[..31].to_vec()),
             LogData::new_unchecked(good.topics()[..1].to_vec(), good.data.clone()),
             LogData::new_unchecked(posted.topics().to_vec(), torn.into()),
@@ -136,7 +141,8 @@ impl Scene {
                 jobId: on,
                 first: 7,
                 number: u32::MAX,
-                challenge: u8::MAX,
+                round: u16::MAX,
+                kind: u8::MAX,
                 end: IMarket::SeatEnd::Paid,
                 paid: u128::MAX,
                 burned: u128::MAX,
@@ -146,7 +152,19 @@ impl Scene {
                 first: u32::MAX,
                 provider: self.net.key(2).address(),
                 round: u16::MAX,
-                bond: u128::MAX,
+            }),
+            MarketEvent::AuditOpened(IMarket::AuditOpened {
+                jobId: on,
+                first: u32::MAX,
+                round: u16::MAX,
+                jury: u8::MAX,
+                task: u32::MAX,
+                commitBy: u64::MAX,
+            }),
+            MarketEvent::PointSet(IMarket::PointSet {
+                jobId: on,
+                first: u32::MAX,
+                point: u64::MAX,
             }),
             MarketEvent::Refunded(IMarket::Refunded {
                 jobId: B256::repeat_byte(2),

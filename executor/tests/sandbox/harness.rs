@@ -79,6 +79,7 @@ impl Bench {
             args: args.iter().map(|arg| (*arg).to_owned()).collect(),
             env: Default::default(),
             input: None,
+            fetch_key: None,
             tasks: 4,
             resources: Resources {
                 cpu_millis: 1_000,

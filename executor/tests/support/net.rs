@@ -9,8 +9,13 @@ use alloy::{
 };
 use piecework::{
     chain::{
-        ChainOptions, IERC20, IMarket, Sender, connect,
-        deploy::{DEV_TIMES, MarketDeployment, deploy_dev_token, deploy_market, mint},
+        ChainOptions, IERC20, IMarket, Sender,
+        beacon::Beacon,
+        connect,
+        deploy::{
+            DEV_BLOCKS, DEV_MARGIN, MarketDeployment, deploy_block_beacon, deploy_dev_token,
+            deploy_market, mint,
+        },
     },
     devnet::{Anvil, AnvilOptions, find_anvil},
 };
@@ -49,13 +54,14 @@ impl Net {
         let (provider, _) = connect(&ChainOptions::new(anvil.url())).await.unwrap();
         let deployer = Sender::new(provider.clone(), anvil.chain_id(), anvil.key(0).unwrap());
         let (token, _) = deploy_dev_token(&deployer).await.unwrap();
+        let beacon = deploy_block_beacon(&deployer, DEV_BLOCKS, DEV_MARGIN).await;
+        let (beacon, _) = beacon.unwrap();
         let deployment = MarketDeployment {
             fee_governor: deployer.address(),
             fee_recipient: deployer.address(),
             fee_bps: 200,
-            times: DEV_TIMES,
             code: market_code(),
-            ..MarketDeployment::new(token)
+            ..MarketDeployment::devnet(token, beacon)
         };
         let (market, _) = deploy_market(&deployer, deployment).await.unwrap();
         Self {
@@ -122,7 +128,22 @@ impl Net {
             .timestamp
     }
 
-    /// A job that opens at once: price 100, bond 200 a task.
+    /// Publishes the seed of a point, once its block is built.
+    pub(crate) async fn publish_seed(&self, point: u64) {
+        let beacon = Beacon::probe(self.provider.clone(), self.market)
+            .await
+            .unwrap();
+        while beacon.seed(point).await.unwrap().is_none() {
+            match beacon.keep(point).await.unwrap() {
+                Some(call) => {
+                    self.sender(0).call(beacon.address(), &call).await.unwrap();
+                }
+                None => tokio::time::sleep(std::time::Duration::from_millis(100)).await,
+            }
+        }
+    }
+
+    /// A job that opens at once, without audits: price 100, bond 200 a task.
     pub(crate) async fn job(
         &self,
         client: Address,
@@ -137,24 +158,29 @@ impl Net {
                 nonce: now,
                 spec: keccak256(spec),
                 tasks,
+                minLease: 1,
                 maxLease: max_lease,
+                providers: B256::ZERO,
+            },
+            assurance: IMarket::Assurance {
                 replicas: 1,
                 quorum: 1,
-                providers: B256::ZERO,
+                auditBps: 0,
+                refund: false,
                 verifier: Address::ZERO,
             },
             price: IMarket::Price {
                 minPrice: 100,
                 maxPrice: 100,
                 bond: 200,
-                juryFee: 10,
+                juryFee: 0,
             },
             timing: IMarket::Timing {
                 opensAt: now,
                 ramp: 0,
                 closesAt: now + 3_600,
                 runWindow: 600,
-                challengeWindow: 3,
+                auditWindow: 0,
             },
         }
     }

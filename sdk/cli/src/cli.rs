@@ -6,6 +6,7 @@ use alloy::primitives::{Address, B256};
 use clap::{Args, Parser, Subcommand};
 
 use crate::amount::Amount;
+use crate::assured::{Percent, Replicas};
 
 /// Run container jobs on a Piecework market
 ///
@@ -101,7 +102,7 @@ pub(crate) enum Command {
     /// Look at jobs, fetch their results, end them
     #[command(subcommand)]
     Job(JobCommand),
-    /// Say why a lease ended as it did, and who lost what by which rule, from chain data alone
+    /// Say why a lease ended as it did, whether it was audited, and who lost what by which rule, from chain data alone
     #[command(
         after_help = "Examples:\n  piecework explain 0x5f…\n  piecework explain 0x5f… --lease 12 --json"
     )]
@@ -112,10 +113,10 @@ pub(crate) enum Command {
         #[arg(long, value_name = "TASK")]
         lease: Option<u32>,
     },
-    /// Say whether the market would let a provider take a lease or a seat, from when, and for how much. Sends nothing
+    /// Say whether the market would let a provider take a lease, a seat or a juror's seat, from when, and for how much. Sends nothing
     #[command(subcommand)]
     Predict(PredictCommand),
-    /// Keys, and money in the market's ledger
+    /// Keys, and an account's balance in the market
     #[command(subcommand)]
     Wallet(WalletCommand),
     /// Stake and operators of a provider
@@ -142,8 +143,8 @@ Examples:
   piecework devnet --executors 1 --port 8545
   piecework devnet --json | jq .market")]
 pub(crate) struct DevnetArgs {
-    /// Providers, each with its own executor and capacity
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=6), value_name = "N")]
+    /// Providers, each with its own executor and capacity. An audit needs three beside the one that is audited
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=6), value_name = "N")]
     pub(crate) executors: u32,
     /// Port of the chain's RPC on 127.0.0.1; 0 for a free one
     #[arg(long, default_value_t = 0)]
@@ -198,11 +199,14 @@ pub(crate) struct JobArgs {
     /// Seconds that one task may run
     #[arg(long, value_name = "SECONDS")]
     pub(crate) timeout: Option<u64>,
-    /// Most tasks in one lease; 64 otherwise, 3 with --redundancy
+    /// Fewest tasks in one lease; with audits half of the default --max-lease, 1 otherwise
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) min_lease: Option<u32>,
+    /// Most tasks in one lease; with audits as many as 25 jury fees would buy, 3 with --redundant, 64 otherwise
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) max_lease: Option<u32>,
     #[command(flatten)]
-    pub(crate) level: LevelArgs,
+    pub(crate) assurance: AssuranceArgs,
     /// Return as soon as the job is posted
     #[arg(long)]
     pub(crate) detach: bool,
@@ -211,23 +215,29 @@ pub(crate) struct JobArgs {
     pub(crate) dry_run: bool,
 }
 
-/// How results are assured: optimistic (one provider, and a window for challenges) unless these say
-/// otherwise.
+/// How results are checked: chance has each lease audited or not, unless these say otherwise.
 #[derive(Clone, Debug, Args)]
-pub(crate) struct LevelArgs {
-    /// Have each task run by N providers, whom the chain draws; costs N times as much
-    #[arg(long, value_name = "N")]
-    pub(crate) redundancy: Option<u8>,
-    /// How many of them must agree; more than half otherwise
-    #[arg(long, value_name = "N")]
-    pub(crate) agree: Option<u8>,
-    /// Seconds in which an optimistic result can be challenged before it is paid
-    #[arg(long, value_name = "SECONDS")]
-    pub(crate) challenge_window: Option<u64>,
+pub(crate) struct AssuranceArgs {
+    /// Chance that a submitted lease is audited: three drawn providers run one of its tasks again. 50 otherwise
+    #[arg(long, value_name = "PERCENT", group = "assured")]
+    pub(crate) audit_rate: Option<Percent>,
+    /// Pay results as they are
+    #[arg(long, group = "assured")]
+    pub(crate) unaudited: bool,
+    /// Have each lease run by N providers, which the chain draws, until Q agree, such as 3/2; costs N times as much
+    #[arg(long, value_name = "N/Q", group = "assured")]
+    pub(crate) redundant: Option<Replicas>,
     /// Contract that decides the proofs with which results come
-    #[arg(long, value_name = "ADDRESS")]
-    pub(crate) verified_by: Option<Address>,
-    /// Admit only providers on the list with this Merkle root
+    #[arg(long, value_name = "ADDRESS", group = "assured")]
+    pub(crate) proven_by: Option<Address>,
+    /// Get the price back, instead of having it burned, if three jurors agree that a provider cheated. Providers take
+    /// such jobs only where a result cannot change with time or machine
+    #[arg(long)]
+    pub(crate) refund: bool,
+    /// Post the job even if cheating would cost less than it saves
+    #[arg(long)]
+    pub(crate) allow_weak: bool,
+    /// Admit only providers on the list with this Merkle root; juries are drawn from all stake all the same
     #[arg(long, value_name = "ROOT")]
     pub(crate) providers_root: Option<B256>,
 }
@@ -237,9 +247,9 @@ pub(crate) struct LevelArgs {
 Examples:
   piecework run alpine:3.20 -- echo hello
   piecework run tool:v3 --input ./data --out ./result -- /bin/tool --fast
-  piecework run tool:v3 --redundancy 3 --agree 2 -- /bin/tool
-  piecework run tool:v3 --challenge-window 3600 -- /bin/tool
-  piecework run tool:v3 --redundancy 3 --max-price 2 --dry-run
+  piecework run tool:v3 --redundant 3/2 -- /bin/tool
+  piecework run tool:v3 --audit-rate 100 -- /bin/tool
+  piecework run tool:v3 --audit-rate 75 --max-price 2 --dry-run
   piecework run --spec job.json
 
 Ctrl-C stops waiting, not the job: `piecework job fetch ID` gets its result later.")]
@@ -263,7 +273,7 @@ Each container finds its place in PIECEWORK_TASK_INDEX and PIECEWORK_TASK_COUNT.
 
 Examples:
   piecework map render:v1 --tasks 48 --input ./scene --out ./out
-  piecework map render:v1 --tasks 48 --redundancy 3 --agree 2 --max-lease 8 --out ./out")]
+  piecework map render:v1 --tasks 48 --redundant 3/2 --max-lease 8 --out ./out")]
 pub(crate) struct MapArgs {
     /// Image in the local container engine, or repository@sha256:digest
     pub(crate) image: String,
@@ -307,43 +317,6 @@ pub(crate) enum JobCommand {
         /// The job's id
         id: B256,
     },
-    /// Contest the output of a task: a jury runs it again. The deposit comes back, with a reward, if it finds
-    /// the digest that you name
-    #[command(after_help = "\
-The secret of your answer is written to FILE before anything is sent: keep it for `piecework job answer`.
-
-Example:
-  piecework job challenge 0x5f… --task 7 --digest 0x1c…")]
-    Challenge {
-        /// The job's id
-        id: B256,
-        /// The task whose output is wrong
-        #[arg(long, value_name = "TASK")]
-        task: u32,
-        /// The right output digest: BLAKE3 of the task's result manifest
-        #[arg(long, value_name = "DIGEST")]
-        digest: B256,
-        /// Where the challenge is kept; challenge-JOB-TASK.json otherwise. It must not exist
-        #[arg(long, value_name = "FILE")]
-        file: Option<PathBuf>,
-    },
-    /// See a challenge through: seal the jury's draw, reveal your answer, judge
-    #[command(
-        after_help = "Example:\n  piecework job answer challenge-0x5f….json\n\nCtrl-C loses nothing: run it again."
-    )]
-    Answer {
-        /// The file that `job challenge` wrote
-        file: PathBuf,
-    },
-    /// Demand all output digests of a lease from a provider that does not serve them
-    #[command(after_help = "Example:\n  piecework job demand 0x5f… --lease 12")]
-    Demand {
-        /// The job's id
-        id: B256,
-        /// First task of the lease
-        #[arg(long, value_name = "TASK")]
-        lease: u32,
-    },
     /// Take back the money of leases that nobody holds, once the job is cancelled or closed
     #[command(after_help = "Example:\n  piecework job close 0x5f…")]
     Close {
@@ -354,7 +327,7 @@ Example:
 
 #[derive(Clone, Debug, Subcommand)]
 pub(crate) enum PredictCommand {
-    /// Whether an optimistic job's next tasks could be claimed, until when, and what that would lock and pay
+    /// Whether an ordinary job's next tasks could be claimed, until when, and what that would lock and pay
     #[command(after_help = "\
 Examples:
   piecework predict lease 0x5f… --tasks 4
@@ -376,16 +349,16 @@ Examples:
     #[command(after_help = "\
 Examples:
   piecework predict seat 0x5f… --lease 0
-  piecework predict seat 0x5f… --lease 12 --jury --provider 0xAb… --json")]
+  piecework predict seat 0x5f… --lease 12 --jury 1 --provider 0xAb… --json")]
     Seat {
         /// The job's id
         id: B256,
         /// First task of the lease
         #[arg(long, value_name = "TASK")]
         lease: u32,
-        /// A seat of the jury over the lease
-        #[arg(long)]
-        jury: bool,
+        /// A seat of the first or the second jury over the lease
+        #[arg(long, value_name = "1|2", value_parser = clap::value_parser!(u8).range(1..=2))]
+        jury: Option<u8>,
         /// Who would sit; yourself otherwise
         #[arg(long, value_name = "ADDRESS")]
         provider: Option<Address>,
@@ -406,21 +379,21 @@ pub(crate) enum WalletCommand {
     /// Print the address of the account that signs
     #[command(after_help = "Example:\n  piecework wallet address --keystore ./client.json")]
     Address,
-    /// What an account holds: tokens, ledger, stake, ether for gas
+    /// What an account holds: tokens, balance in the market, stake, ether for gas
     #[command(after_help = "Example:\n  piecework wallet balance")]
     Balance {
         /// Whose; your own otherwise
         #[arg(long, value_name = "ADDRESS")]
         account: Option<Address>,
     },
-    /// Move tokens into the market's ledger, from which jobs are paid
+    /// Move tokens into your balance in the market, from which jobs are paid
     #[command(after_help = "Example:\n  piecework wallet deposit 100")]
     Deposit {
         /// Tokens
         #[arg(value_name = "TOKENS")]
         amount: Amount,
     },
-    /// Move tokens out of the market's ledger
+    /// Move tokens out of your balance in the market
     #[command(after_help = "Example:\n  piecework wallet withdraw 12.5 --to 0xAb…")]
     Withdraw {
         /// Tokens

@@ -1,6 +1,7 @@
 //! The `piecework` command.
 
 mod amount;
+mod assured;
 mod bench;
 mod cli;
 mod commands;
@@ -10,6 +11,7 @@ mod demo;
 mod devnet;
 mod fail;
 mod file;
+mod outlook;
 mod output;
 mod progress;
 mod signals;

@@ -32,7 +32,7 @@ impl Names {
     }
 }
 
-/// Shows the job until every task is settled or refunded: a bar on a terminal, else lines only.
+/// Shows the job until every task is settled, void or refunded, and keeps it going meanwhile: a bar on a terminal, else lines only.
 pub(crate) async fn watch(run: &Run, names: &Names) -> Result<(), Failure> {
     watch_for(run, names, |_| true).await
 }
@@ -57,7 +57,7 @@ pub(crate) async fn watch_for(
             .progress_chars("=> "),
     );
     bar.enable_steady_tick(Duration::from_millis(200));
-    let mut steps = std::pin::pin!(run.progress());
+    let mut steps = std::pin::pin!(run.progress_with_upkeep());
     let mut idle = true;
     loop {
         let step = match tokio::time::timeout(SILENCE, steps.next()).await {

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use futures::{StreamExt, TryStreamExt};
@@ -105,6 +105,7 @@ impl HttpClient {
         Ok(HttpSource {
             client: self.client.clone(),
             base,
+            headers: HeaderMap::new(),
         })
     }
 }
@@ -114,9 +115,20 @@ impl HttpClient {
 pub struct HttpSource {
     client: reqwest::Client,
     base: Url,
+    headers: HeaderMap,
 }
 
 impl HttpSource {
+    /// Sends these headers with every request. What is no header is left out.
+    pub fn with_headers(mut self, headers: &[(&'static str, String)]) -> Self {
+        for (name, value) in headers {
+            if let Ok(value) = HeaderValue::from_str(value) {
+                self.headers.insert(*name, value);
+            }
+        }
+        self
+    }
+
     fn url_of(&self, path: &str) -> Url {
         let mut url = self.base.clone();
         url.set_path(&format!(
@@ -139,6 +151,7 @@ impl HttpSource {
     ) -> Result<Vec<u8>, BlobError> {
         let name = self.name();
         let request = self.client.get(self.url_of(path)).timeout(limit);
+        let request = request.headers(self.headers.clone());
         let answer = request
             .send()
             .await
@@ -171,6 +184,7 @@ impl BlobSource for HttpSource {
         let response = self
             .client
             .get(self.url_of(&format!("v1/blobs/{digest}")))
+            .headers(self.headers.clone())
             .send()
             .await;
         let response = response.map_err(|error| failed(&name, &error))?;

@@ -28,6 +28,39 @@ sol! {
         function DOMAIN_SEPARATOR() external view returns (bytes32);
     }
 
+    /// A source of public randomness, as the market asks it.
+    #[sol(rpc, all_derives)]
+    interface IBeacon {
+        function point() external view returns (uint64 id);
+        function timeOf(uint64 id) external view returns (uint64 time);
+        function seed(uint64 id) external view returns (bytes32);
+        function isDead(uint64 id) external view returns (bool);
+    }
+
+    /// The beacon of devnets: seeds are the hashes of later blocks, and somebody must store them in time.
+    #[sol(rpc, all_derives)]
+    interface BlockBeacon {
+        event Kept(uint64 indexed id, bytes32 seed);
+        error BadDelay(uint16 blocks, uint64 margin);
+        error TooEarly(uint64 id);
+        error Forgotten(uint64 id);
+        error TooOld(uint64 id);
+        function BLOCKS() external view returns (uint16);
+        function MARGIN() external view returns (uint64);
+        function keep(uint64 id) external;
+    }
+
+    /// The beacon of chains with value: seeds are drand's randomness.
+    #[sol(rpc, all_derives)]
+    interface DrandBeacon {
+        event Published(uint64 indexed round, bytes32 seed);
+        function GENESIS() external view returns (uint64);
+        function PERIOD() external view returns (uint64);
+        function POINT_PERIOD() external view returns (uint64);
+        function MARGIN() external view returns (uint64);
+        function publish(uint64 round, bytes calldata signature) external;
+    }
+
     /// ERC-5267: what the ids of a market's jobs are made of, beside the job.
     #[sol(rpc, all_derives)]
     interface IERC5267 {
@@ -49,10 +82,18 @@ sol! {
     /// The constructors, as the deployer encodes their arguments.
     struct MarketConstructor {
         address token;
+        address beacon;
         address feeGovernor;
         address feeRecipient;
         uint16 feeBps;
         IMarket.Times times;
+        bool devnet;
+    }
+
+    /// The constructor of the devnet's beacon.
+    struct BlockBeaconConstructor {
+        uint16 blocks;
+        uint64 margin;
     }
 
     /// Errors of the token (ERC-6093) and of the libraries that the market stands on.

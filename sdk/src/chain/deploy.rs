@@ -1,15 +1,15 @@
-//! Deployment of the token and the market for development networks, from the artifacts that are
-//! compiled in.
+//! Deployment of the token, the beacon and the market for development networks, from the artifacts that are compiled in.
 
 use alloy::primitives::{Address, Bytes, U256};
 use alloy::rpc::types::TransactionReceipt;
 use alloy::sol_types::SolValue as _;
 use serde::Deserialize;
 
-use super::bindings::MarketConstructor;
+use super::bindings::{BlockBeaconConstructor, MarketConstructor};
 use super::{ChainError, DevToken, IMarket, Sender};
 
 const MARKET: &str = include_str!("../../../contracts/abi/Market.json");
+const BLOCK_BEACON: &str = include_str!("../../../contracts/abi/BlockBeacon.json");
 const DEV_TOKEN: &str = include_str!("../../../contracts/abi/DevToken.json");
 
 #[derive(Deserialize)]
@@ -30,48 +30,76 @@ fn creation_code(name: &'static str, json: &str) -> Result<Bytes, ChainError> {
 pub struct MarketDeployment {
     /// The token of payments and stakes.
     pub token: Address,
-    /// Who may change the fee; zero fixes it for ever.
+    /// The contract that seeds come from (`IBeacon`).
+    pub beacon: Address,
+    /// The account that may change the fee; zero fixes the fee permanently.
     pub fee_governor: Address,
-    /// Who receives the fee; zero only while there is none.
+    /// The account that receives the fee; zero only while there is none.
     pub fee_recipient: Address,
     /// The fee in basis points, at most 500.
     pub fee_bps: u16,
     /// The times that hold for all its jobs.
     pub times: IMarket::Times,
+    /// Whether these times may be shorter than is sane. The market says so permanently.
+    pub devnet: bool,
     /// The code to deploy, to which the constructor's arguments are added: another implementation of the same ABI, such
     /// as the ink! contract's blob on pallet-revive. `None`: the Solidity market, which is compiled in.
     pub code: Option<Bytes>,
 }
 
-/// The times of a market that is used in earnest, in seconds.
+/// The times of a market on a chain with value, in seconds.
 pub const TIMES: IMarket::Times = IMarket::Times {
-    drawTime: 60,
-    drawStep: 15,
-    revealWindow: 3_600,
-    respondWindow: 6 * 3_600,
     stakeAge: 86_400,
+    leaseStep: 60,
+    juryStep: 600,
+    juryTime: 3_600,
+    revealWindow: 6 * 3_600,
+    respondWindow: 86_400,
+    retryWindow: 86_400,
+    leastAuditWindow: 2 * 3_600,
+    leastRunWindow: 60,
 };
 
 /// Times for development networks: blocks come every second or on demand, stake counts at once, and nobody sleeps.
 pub const DEV_TIMES: IMarket::Times = IMarket::Times {
-    drawTime: 8,
-    drawStep: 1,
-    revealWindow: 30,
-    respondWindow: 60,
     stakeAge: 0,
+    leaseStep: 1,
+    juryStep: 1,
+    juryTime: 30,
+    revealWindow: 20,
+    respondWindow: 20,
+    retryWindow: 20,
+    leastAuditWindow: 1,
+    leastRunWindow: 1,
 };
 
+/// Blocks from a point to the block whose hash is its seed, on a devnet.
+pub const DEV_BLOCKS: u16 = 2;
+/// Seconds from the block in which a point is taken to the point's nominal time, on a devnet.
+pub const DEV_MARGIN: u64 = 1;
+
 impl MarketDeployment {
-    /// A market over `token` with the times of one used in earnest, without a fee and without anyone
-    /// who could set one.
-    pub fn new(token: Address) -> Self {
+    /// A market over `token` and `beacon` with the times of a chain with value, without a fee, and without an account
+    /// that could set one.
+    pub fn new(token: Address, beacon: Address) -> Self {
         Self {
             token,
+            beacon,
             fee_governor: Address::ZERO,
             fee_recipient: Address::ZERO,
             fee_bps: 0,
             times: TIMES,
+            devnet: false,
             code: None,
+        }
+    }
+
+    /// A market for development: as [`MarketDeployment::new`], with [`DEV_TIMES`].
+    pub fn devnet(token: Address, beacon: Address) -> Self {
+        Self {
+            times: DEV_TIMES,
+            devnet: true,
+            ..Self::new(token, beacon)
         }
     }
 }
@@ -88,6 +116,22 @@ pub async fn deploy_dev_token(
         .await
 }
 
+/// Deploys a beacon whose seeds are block hashes: `blocks` (at least 2) after a point is taken comes the block whose hash
+/// is the seed, and `margin` seconds after it lies the point's nominal time.
+///
+/// # Errors
+/// See [`ChainError`].
+pub async fn deploy_block_beacon(
+    sender: &Sender,
+    blocks: u16,
+    margin: u64,
+) -> Result<(Address, TransactionReceipt), ChainError> {
+    let arguments = BlockBeaconConstructor { blocks, margin };
+    let mut code = creation_code("BlockBeacon", BLOCK_BEACON)?.to_vec();
+    code.extend_from_slice(&arguments.abi_encode_params());
+    sender.deploy("BlockBeacon", code.into()).await
+}
+
 /// Deploys a market.
 ///
 /// # Errors
@@ -98,10 +142,12 @@ pub async fn deploy_market(
 ) -> Result<(Address, TransactionReceipt), ChainError> {
     let arguments = MarketConstructor {
         token: deployment.token,
+        beacon: deployment.beacon,
         feeGovernor: deployment.fee_governor,
         feeRecipient: deployment.fee_recipient,
         feeBps: deployment.fee_bps,
         times: deployment.times,
+        devnet: deployment.devnet,
     };
     let code = match deployment.code {
         Some(code) => code,

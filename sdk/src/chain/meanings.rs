@@ -1,5 +1,6 @@
 //! One sentence for each contract error: what became of the money, and what to do.
 
+use super::BlockBeacon::BlockBeaconErrors as Beacon;
 use super::IMarket::IMarketErrors as Market;
 use super::bindings::LibraryErrors::LibraryErrorsErrors as Library;
 
@@ -27,11 +28,11 @@ pub(super) fn of_market(error: &Market) -> (&'static str, &'static str) {
         ),
         Market::InsufficientBalance(_) => (
             "InsufficientBalance",
-            "the ledger does not cover the amount, so nothing was escrowed or paid; deposit the difference or ask for less",
+            "the balance does not cover the amount, so nothing was escrowed or paid; deposit the difference or ask for less",
         ),
         Market::InsufficientStake(_) => (
             "InsufficientStake",
-            "the provider's free stake does not cover the bond or the amount, so nothing was locked or moved; stake more or wait until leases end",
+            "the provider's free stake does not cover the bond or the amount (leases leave a quarter of all stake to juries), so nothing was locked or moved; stake more or wait until leases end",
         ),
         Market::EndpointTooLong(_) => (
             "EndpointTooLong",
@@ -47,11 +48,11 @@ pub(super) fn of_market(error: &Market) -> (&'static str, &'static str) {
         ),
         Market::NotGovernor(_) => (
             "NotGovernor",
-            "only the governor may set the fee, so it stays as it was",
+            "only the governor may set the fee, so it stays as it was; use the governor's key",
         ),
         Market::FeeTooHigh(_) => (
             "FeeTooHigh",
-            "the fee is over its hard cap, so it stays as it was",
+            "the fee is over its hard cap of 5 %, so it stays as it was; set a lower one",
         ),
         Market::JobExists(_) => (
             "JobExists",
@@ -63,7 +64,7 @@ pub(super) fn of_market(error: &Market) -> (&'static str, &'static str) {
         ),
         Market::JobIsCancelled(_) => (
             "JobIsCancelled",
-            "the job was cancelled and takes no new leases; its unclaimed escrow went back to the client",
+            "the job was cancelled and takes no new leases and rounds, so nothing was locked; its unclaimed escrow went back to the client, look for another job",
         ),
         Market::JobStillOpen(_) => (
             "JobStillOpen",
@@ -71,75 +72,59 @@ pub(super) fn of_market(error: &Market) -> (&'static str, &'static str) {
         ),
         Market::NoTasks(_) => (
             "NoTasks",
-            "a job needs at least one task; nothing was escrowed",
+            "a job needs at least one task, so nothing was escrowed; say how many",
         ),
-        Market::BadMaxLease(_) => (
-            "BadMaxLease",
-            "maxLease is zero or over its limit; nothing was escrowed, choose 1 to 2,048",
+        Market::BadLeaseSize(_) => (
+            "BadLeaseSize",
+            "minLease and maxLease do not fit the tasks or each other, so nothing was escrowed; choose 1 <= minLease <= tasks and maxLease >= 2 * minLease - 1 (at most 2,048), or both equal for a redundant job",
         ),
         Market::BadQuorum(_) => (
             "BadQuorum",
-            "replicas and quorum do not fit; nothing was escrowed",
+            "replicas and quorum do not fit, so nothing was escrowed; more than half of 2 to 15 replicas must agree, or 1 of 1",
         ),
-        Market::VerifierNeedsOneReplica(_) => (
-            "VerifierNeedsOneReplica",
-            "a verifier goes with one replica only; nothing was escrowed",
+        Market::BadAudit(_) => (
+            "BadAudit",
+            "chance, jury fee and window of audits are not all zero or all set, so nothing was escrowed; set all three (the chance at most 10,000 basis points) or none",
+        ),
+        Market::OneReplicaOnly(_) => (
+            "OneReplicaOnly",
+            "audits and verifiers go with one replica only, so nothing was escrowed; choose one way to check results",
+        ),
+        Market::AuditsOrVerifier(_) => (
+            "AuditsOrVerifier",
+            "a job has audits or a verifier, so nothing was escrowed; choose one of them",
+        ),
+        Market::RefundNeedsAudits(_) => (
+            "RefundNeedsAudits",
+            "only a job with audits can ask for a refund after a conviction, so nothing was escrowed; leave the refund out, or add audits",
+        ),
+        Market::BondNeeded(_) => (
+            "BondNeeded",
+            "a job with audits needs a bond, or a convicted provider would lose nothing; nothing was escrowed, set one",
         ),
         Market::BadPriceRange(_) => (
             "BadPriceRange",
-            "the minimum price is over the maximum; nothing was escrowed, swap them",
+            "the minimum price is over the maximum, or differs from it in a redundant job; nothing was escrowed, correct the prices",
         ),
         Market::BadWindow(_) => (
             "BadWindow",
-            "a time window is zero or longer than 30 days; nothing was escrowed, correct the window",
+            "a time window is shorter or longer than the market allows, so nothing was escrowed or deployed; choose one between the two bounds",
         ),
         Market::BadSchedule(_) => (
             "BadSchedule",
-            "the job would close before it opens, has closed already, or closes too far away; nothing was escrowed, correct its times (is this machine's clock right?)",
+            "the job would close before it opens, has closed already, or opens or closes more than a year from now; nothing was escrowed, correct its times (is this machine's clock right?)",
         ),
         Market::SpecMismatch(_) => (
             "SpecMismatch",
-            "the spec's bytes are not those that the job names; nothing was escrowed",
+            "the spec's bytes are not those that the job names, so nothing was escrowed; post the spec that was hashed",
         ),
         Market::SpecTooLong(_) => (
             "SpecTooLong",
             "the spec is longer than 16,384 bytes; nothing was escrowed, move large inputs into the input tree",
         ),
-        Market::TooEarly(_) => (
-            "TooEarly",
-            "the act is not valid yet, so no money moved; try again at the given time",
-        ),
-        Market::TooLate(_) => (
-            "TooLate",
-            "the deadline has passed, so the call changed nothing; what the lease held is settled by expire, close or finalize",
-        ),
-        Market::NothingAsked(_) => (
-            "NothingAsked",
-            "a lease must hold at least one task; no bond was locked",
-        ),
-        Market::NothingLeft(_) => (
-            "NothingLeft",
-            "every task is taken already; no bond was locked, look for another job",
-        ),
-        Market::WrongPhase(_) => (
-            "WrongPhase",
-            "the lease is in another phase than this act needs, so nothing changed; read its state again, someone else may have acted first",
-        ),
-        Market::NotHolder(_) => (
-            "NotHolder",
-            "another provider holds the lease, so no bond and no payment changed",
-        ),
-        Market::BarredFromRound(_) => (
-            "BarredFromRound",
-            "who left a lease cannot take its next round; no bond was locked",
-        ),
-        Market::TooManyRounds(_) => (
-            "TooManyRounds",
-            "the lease has used up its rounds and can only be closed; the client gets its escrow back then",
-        ),
-        Market::ZeroRoot(_) => (
-            "ZeroRoot",
-            "a result's root must not be zero; the lease still runs and its bond stays locked, submit the true root",
+        Market::NoStakeToDraw(_) => (
+            "NoStakeToDraw",
+            "no stake is old enough for anybody to be drawn, so nothing was escrowed; wait until providers have staked for the market's stake age, or post a job without audits",
         ),
         Market::WrongMode(_) => (
             "WrongMode",
@@ -157,9 +142,9 @@ pub(super) fn of_market(error: &Market) -> (&'static str, &'static str) {
             "ProofRejected",
             "the job's verifier did not confirm the proof; the lease still runs and its bond stays locked, prove again in time",
         ),
-        Market::VerifierNeedsGas(_) => (
-            "VerifierNeedsGas",
-            "the gas limit is too low for the verifier's whole allowance; nothing was proved, send again with more",
+        Market::NotEnoughGas(_) => (
+            "NotEnoughGas",
+            "the gas limit is too low for the whole allowance of the verifier or the beacon; nothing changed, send again with more",
         ),
         Market::NotAdmitted(_) => (
             "NotAdmitted",
@@ -167,7 +152,7 @@ pub(super) fn of_market(error: &Market) -> (&'static str, &'static str) {
         ),
         Market::NotOnList(_) => (
             "NotOnList",
-            "the proof does not show the provider on the list, or it never staked; nothing changed",
+            "the proof does not show the provider on the list, or the provider never staked; nothing changed, check the list and its root",
         ),
         Market::BadSignature(_) => (
             "BadSignature",
@@ -179,27 +164,31 @@ pub(super) fn of_market(error: &Market) -> (&'static str, &'static str) {
         ),
         Market::WrongChain(_) => (
             "WrongChain",
-            "signatures are for the chain on which the market was deployed; no money moved",
+            "signatures are for the chain on which the market was deployed; no money moved, use that chain",
+        ),
+        Market::WrongRound(_) => (
+            "WrongRound",
+            "the lease is in another round, or before another jury, than this was meant for; no bond changed, read its state again",
         ),
         Market::NoSuchLease(_) => (
             "NoSuchLease",
-            "a redundant job's leases begin at multiples of maxLease; nothing changed",
+            "a redundant job's leases begin at multiples of maxLease and open one after the other, and this one is not open; no bond was locked, take the one that is",
         ),
-        Market::NotSealed(_) => (
-            "NotSealed",
-            "the draw has no seed yet, so no bond was locked; call seal (or sealJury) first",
+        Market::SeedUnknown(_) => (
+            "SeedUnknown",
+            "nobody has published the seed that draws this yet, so no bond was locked; publish it (keep), or wait until it is there",
         ),
-        Market::SealedAlready(_) => (
-            "SealedAlready",
-            "the draw has its seed already; nothing changed, go on with it",
+        Market::PointAlive(_) => (
+            "PointAlive",
+            "the lease's point has a seed or will have one, so it keeps it; nothing changed, wait for the seed",
         ),
-        Market::TooEarlyToSeal(_) => (
-            "TooEarlyToSeal",
-            "the seed's block is not final yet; nothing changed, try again in the given block",
+        Market::NotAudited(_) => (
+            "NotAudited",
+            "chance decided that this lease is not audited, so no bond was locked; finalize settles and pays it",
         ),
         Market::NotDrawn(_) => (
             "NotDrawn",
-            "the provider is not drawn for a seat yet, so no bond was locked; try again at the given time",
+            "the provider is not drawn for a seat yet, so no bond was locked; try again at the given time, if that is not the end of all time (then never)",
         ),
         Market::SeatsTaken(_) => (
             "SeatsTaken",
@@ -207,55 +196,88 @@ pub(super) fn of_market(error: &Market) -> (&'static str, &'static str) {
         ),
         Market::WrongSeat(_) => (
             "WrongSeat",
-            "the provider's seat is past this act or before it, so nothing changed; read its state again",
+            "the provider's seat is past this act or before it, so no bond changed; read its state again",
         ),
-        Market::WrongRound(_) => (
-            "WrongRound",
-            "the lease is in another round, or its challenge another one, than this was meant for; nothing was locked or put down, read its state again",
-        ),
-        Market::WrongRoot(_) => (
-            "WrongRoot",
-            "the lease has another result than the one that was to be accepted; it was not accepted, look at it first",
-        ),
-        Market::WrongReveal(_) => (
-            "WrongReveal",
-            "what was revealed is not what was committed to; nothing changed, reveal the committed result with its salt in time or the bond is lost",
+        Market::WrongOpening(_) => (
+            "WrongOpening",
+            "this is not what the seat committed to, so nothing was opened; open the committed pair with its salt in time, or the bond is lost",
         ),
         Market::WrongPanel(_) => (
             "WrongPanel",
-            "the panel is not exactly the seats in ascending order; nothing changed, read the seats again",
+            "the openings do not name the seats in ascending order, or a call that ends the round does not name all of them; nothing changed, read the seats again",
         ),
-        Market::WrongVerdict(_) => (
-            "WrongVerdict",
-            "this is not what the quorum voted for; nothing changed, give its vote, or zero if there is no quorum",
+        Market::OpeningsMissing(_) => (
+            "OpeningsMissing",
+            "there is nothing to open, and commitments may still be opened, so no bond and no payment changed; open them, or try again after the deadline",
         ),
-        Market::RevealsMissing(_) => (
-            "RevealsMissing",
-            "not all that committed have revealed and they still have time, so nothing changed; try again after the deadline",
-        ),
-        Market::NoJury(_) => (
-            "NoJury",
-            "the job's juryFee is zero, so it has no disputes; no deposit was taken",
+        Market::LeafMissing(_) => (
+            "LeafMissing",
+            "the jury agrees, and what the accused committed to is not shown yet; no bond and no payment changed, bring the leaf with its proof or wait until its time is over",
         ),
         Market::NotInResult(_) => (
             "NotInResult",
-            "the result does not hold this digest for this task; no deposit was taken",
+            "the result does not hold this digest for this task, so the jury's verdict stays open and no bond changed; bring the digest and proof that the provider committed to",
         ),
         Market::BarredFromJury(_) => (
             "BarredFromJury",
-            "provider and challenger cannot be jurors of their own dispute; no bond was locked",
+            "a provider cannot judge its own lease; no bond was locked, leave the seat to another provider",
         ),
-        Market::NotChallenger(_) => (
-            "NotChallenger",
-            "only the challenger may do this; nothing changed",
+        Market::TooEarly(_) => (
+            "TooEarly",
+            "the act is not valid yet, so no money moved; try again at the given time",
         ),
-        Market::DemandedAlready(_) => (
-            "DemandedAlready",
-            "this round's digests were demanded before; no deposit was taken",
+        Market::TooLate(_) => (
+            "TooLate",
+            "the deadline has passed, so the call changed nothing; what the lease held is settled by expire, settle, judge, close or finalize",
         ),
-        Market::RootMismatch(_) => (
-            "RootMismatch",
-            "the digests do not add up to the result's root; nothing changed, give all of them in order before the window is over or the bond is lost",
+        Market::NothingLeft(_) => (
+            "NothingLeft",
+            "every task is taken already; no bond was locked, look for another job",
+        ),
+        Market::LeaseDoesNotFit(_) => (
+            "LeaseDoesNotFit",
+            "the lease that is left to take has more or fewer tasks than were asked for; no bond was locked, ask for another number",
+        ),
+        Market::WrongPhase(_) => (
+            "WrongPhase",
+            "the lease is in another phase than this act needs, so nothing changed; read its state again, another account may have acted first",
+        ),
+        Market::NotHolder(_) => (
+            "NotHolder",
+            "another provider holds the lease, so no bond and no payment changed; act on your own lease",
+        ),
+        Market::BarredFromRound(_) => (
+            "BarredFromRound",
+            "a provider that left a lease, or was late, cannot take its next round; no bond was locked, take another lease",
+        ),
+        Market::TooManyRounds(_) => (
+            "TooManyRounds",
+            "the lease has used up its rounds and can only be closed; no bond was locked, and the client gets its escrow back then",
+        ),
+        Market::ZeroRoot(_) => (
+            "ZeroRoot",
+            "a result's root must not be zero; the lease still runs and its bond stays locked, submit the true root",
+        ),
+    }
+}
+
+pub(super) fn of_beacon(error: &Beacon) -> (&'static str, &'static str) {
+    match error {
+        Beacon::BadDelay(_) => (
+            "BadDelay",
+            "a block beacon takes at least 2 blocks and a margin of at most a day; it was not deployed, correct them",
+        ),
+        Beacon::TooEarly(_) => (
+            "TooEarly",
+            "the block that makes this seed is not built yet, so no seed was stored; try again some blocks later",
+        ),
+        Beacon::Forgotten(_) => (
+            "Forgotten",
+            "the chain has forgotten the block that made this seed, so the point is dead; a redundant lease gets a new point by renew, an audit of it is not held",
+        ),
+        Beacon::TooOld(_) => (
+            "TooOld",
+            "the point is more than a day old, so it is dead; a redundant lease gets a new point by renew, an audit of it is not held",
         ),
     }
 }

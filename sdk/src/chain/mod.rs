@@ -6,6 +6,7 @@
 //!        └─► Sender ─► receipt, or Revert (a contract error in plain words)
 //! ```
 
+pub mod beacon;
 mod bindings;
 mod connect;
 pub mod deploy;
@@ -17,7 +18,7 @@ mod meanings;
 mod revert;
 mod send;
 
-pub use bindings::{DevToken, IERC20, IERC5267, IMarket};
+pub use bindings::{BlockBeacon, DevToken, DrandBeacon, IBeacon, IERC20, IERC5267, IMarket};
 pub use connect::{ChainOptions, check_market, connect};
 pub use error::ChainError;
 pub use events::{EventAt, MarketEvent, UnreadableLog};

@@ -4,6 +4,7 @@ use alloy::primitives::{Bytes, hex};
 use alloy::sol_types::{Panic, Revert as StringRevert, SolError, SolInterface};
 use alloy::transports::{RpcError, TransportErrorKind};
 
+use super::BlockBeacon::BlockBeaconErrors;
 use super::bindings::LibraryErrors::LibraryErrorsErrors;
 use super::{IMarket, meanings};
 
@@ -63,6 +64,10 @@ pub fn decode_revert(data: &Bytes) -> Revert {
             market,
             ..revert(name, arguments(&error), meaning)
         };
+    }
+    if let Ok(error) = BlockBeaconErrors::abi_decode(data) {
+        let (name, meaning) = meanings::of_beacon(&error);
+        return revert(name, arguments(&error), meaning);
     }
     if let Ok(error) = LibraryErrorsErrors::abi_decode(data) {
         let (name, meaning) = meanings::of_library(&error);

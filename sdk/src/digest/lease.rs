@@ -1,21 +1,21 @@
-//! The manifest of a lease: the output digests of its tasks, 32 bytes each, in order of the tasks.
-//! Its BLAKE3 is the `manifest` that goes on chain beside the root.
+//! The digest list of a lease: the output digests of its tasks, 32 bytes each, in order of the tasks.
+//! Its BLAKE3 is the `digestList` that goes on chain beside the root.
 
 use super::Digest;
 
-/// The bytes of a lease's manifest.
+/// The bytes of a lease's digest list.
 pub fn encode(digests: &[Digest]) -> Vec<u8> {
     digests.iter().flat_map(|digest| digest.0).collect()
 }
 
-/// The output digests in a lease's manifest of `count` tasks.
+/// The output digests in the digest list of a lease of `count` tasks.
 ///
 /// # Errors
-/// [`LeaseManifestError`] if there are not exactly `32 * count` bytes.
-pub fn decode(bytes: &[u8], count: u32) -> Result<Vec<Digest>, LeaseManifestError> {
+/// [`DigestListError`] if there are not exactly `32 * count` bytes.
+pub fn decode(bytes: &[u8], count: u32) -> Result<Vec<Digest>, DigestListError> {
     let (digests, rest) = bytes.as_chunks::<32>();
     if !rest.is_empty() || u32::try_from(digests.len()) != Ok(count) {
-        return Err(LeaseManifestError {
+        return Err(DigestListError {
             count,
             length: bytes.len(),
         });
@@ -23,20 +23,20 @@ pub fn decode(bytes: &[u8], count: u32) -> Result<Vec<Digest>, LeaseManifestErro
     Ok(digests.iter().copied().map(Digest).collect())
 }
 
-/// A lease's manifest that does not have 32 bytes for each of its tasks.
+/// A digest list that does not have 32 bytes for each of its tasks.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the manifest of a lease of {count} tasks has {length} bytes, not 32 for each task")]
-pub struct LeaseManifestError {
+#[error("the digest list of a lease of {count} tasks has {length} bytes, not 32 for each task")]
+pub struct DigestListError {
     /// Tasks in the lease.
     pub count: u32,
     /// Bytes that were given.
     pub length: usize,
 }
 
-impl LeaseManifestError {
+impl DigestListError {
     /// Stable code of the error.
     pub fn code(&self) -> &'static str {
-        "lease-manifest-length"
+        "digest-list-length"
     }
 }
 
@@ -59,7 +59,7 @@ mod tests {
         ] {
             assert_eq!(
                 decode(bytes, count).unwrap_err().code(),
-                "lease-manifest-length"
+                "digest-list-length"
             );
         }
     }

@@ -4,7 +4,7 @@
 //! - [`OciDigest`]: SHA-256 in the form container images use.
 //! - [`manifest`]: the text that lists a task's outcome and files ([`manifest::ResultManifest`]) or
 //!   an input ([`manifest::Tree`]). The output digest is the BLAKE3 of a result manifest.
-//! - [`lease`]: the manifest of a lease, which is the list of its output digests.
+//! - [`lease`]: the digest list of a lease.
 //! - [`tree`]: the positional Merkle tree over them, whose root goes on chain.
 
 pub mod lease;
@@ -25,10 +25,19 @@ impl Digest {
         Self(*blake3::hash(bytes).as_bytes())
     }
 
-    /// The digest of `bytes`, keyed: only who has the bytes can tell it, however public [`Digest::of`]
-    /// them is. A juror votes both, with its jury's seed as the key.
+    /// The digest of `bytes`, keyed: only whoever has the bytes can tell it, however public [`Digest::of`] them is.
     pub fn keyed(key: B256, bytes: &[u8]) -> Self {
         Self(*blake3::keyed_hash(&key.0, bytes).as_bytes())
+    }
+
+    /// As [`Digest::keyed`], of what a reader gives.
+    ///
+    /// # Errors
+    /// What the reader fails with.
+    pub fn keyed_of(key: B256, reader: impl std::io::Read) -> std::io::Result<Self> {
+        let mut hasher = blake3::Hasher::new_keyed(&key.0);
+        hasher.update_reader(reader)?;
+        Ok(hasher.finalize().into())
     }
 
     /// The 32 bytes.

@@ -91,6 +91,9 @@ pub struct MarketConfig {
     pub serve_url: Option<Url>,
     /// The container engine whose images are exported: `unix:///path`; none for the default.
     pub docker_host: Option<String>,
+    /// The key that asks providers for results that are not final, where the client's own cannot sign such requests: a
+    /// wallet that signs transactions only, or a contract. The specs of posted jobs name it. None: the client's key.
+    pub fetch_key: Option<PrivateKeySigner>,
     /// Whether providers' results may be fetched from private addresses. Always so on anvil's chain.
     pub allow_private: bool,
 }
@@ -108,6 +111,7 @@ impl MarketConfig {
             serve: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             serve_url: None,
             docker_host: None,
+            fetch_key: None,
             allow_private: false,
         }
     }
@@ -138,6 +142,7 @@ impl MarketConfig {
     /// | `PIECEWORK_STORE` | directory for blobs |
     /// | `PIECEWORK_SERVE`, `PIECEWORK_SERVE_URL` | where blobs are served, and its public URL |
     /// | `PIECEWORK_ALLOW_PRIVATE` | `1`: fetch results from private addresses too |
+    /// | `PIECEWORK_FETCH_KEY` | a key for fetching results, where the client's own cannot sign requests |
     /// | `DOCKER_HOST` | the container engine |
     ///
     /// When neither `PIECEWORK_RPC_URL` nor `PIECEWORK_MARKET` is set, the running devnet's file
@@ -244,6 +249,9 @@ impl MarketConfig {
                     "is neither 0 nor 1",
                 ));
             }
+        }
+        if let Some(key) = get("PIECEWORK_FETCH_KEY") {
+            config.fetch_key = Some(keys::parse_key(&key)?);
         }
         config.docker_host = get("DOCKER_HOST");
         Ok(config)

@@ -12,7 +12,7 @@ use super::verify::{Holder, Verified};
 use super::view::JobView;
 use crate::Error;
 use crate::blobs::{BlobError, DirStore, HttpSource, fetch, fetch_bytes, materialize};
-use crate::chain::IMarket::{How, Phase};
+use crate::chain::IMarket::{Grade, Phase};
 use crate::digest::Digest;
 use crate::digest::manifest::{BlobRef, MAX_MANIFEST_BYTES, Outcome, ResultManifest, Tree};
 use crate::terminal::is_harmless;
@@ -29,10 +29,10 @@ const LOG_TIME: Duration = Duration::from_secs(5);
 /// What a result was verified against.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Basis {
-    /// The root that the provider submitted; it can still be challenged.
+    /// The root that the provider submitted; a jury can still convict it.
     Submitted,
-    /// The final root.
-    Final(How),
+    /// The final root, and how sure it is.
+    Final(Grade),
 }
 
 /// A task's verified result.
@@ -40,7 +40,7 @@ pub enum Basis {
 pub struct TaskResult {
     /// The task.
     pub task: u32,
-    /// Who ran it and served it.
+    /// The provider that served it.
     pub provider: Address,
     /// What it was verified against.
     pub basis: Basis,
@@ -64,9 +64,9 @@ pub struct Downloaded {
     pub dir: PathBuf,
     /// The results in order of their tasks.
     pub tasks: Vec<TaskResult>,
-    /// Tasks without a result: the client got its money back for them, or they are not done yet.
+    /// Tasks without a result: they were not run, their lease is void, or they are not done yet.
     pub missing: Vec<Range<u32>>,
-    /// Units that the client got back for tasks that were not run.
+    /// Units that the client got back for tasks without a result.
     pub refunded: u128,
 }
 
@@ -90,7 +90,7 @@ impl Run {
         for lease in view.leases.values() {
             if lease.phase != Phase::Settled {
                 missing.push(lease.range());
-                if lease.phase == Phase::Refunded {
+                if matches!(lease.phase, Phase::Refunded | Phase::Void) {
                     refunded = lease.refunded.saturating_add(refunded);
                 }
                 continue;
@@ -133,24 +133,23 @@ impl Run {
             .lease_of(task)
             .ok_or_else(|| none("no provider has taken it yet"))?;
         match lease.phase {
-            Phase::Submitted | Phase::Settled | Phase::Challenged | Phase::Demanded => {}
-            Phase::Running | Phase::Revealing if !lease.seats.is_empty() => {
+            Phase::Submitted | Phase::Settled | Phase::Audited | Phase::Undecided => {}
+            Phase::Running | Phase::Revealing if self.job().assurance.replicas > 1 => {
                 return Err(none(
-                    "its providers do not show results before all have committed to theirs",
+                    "its providers do not show results before a quorum of them agrees",
                 ));
             }
             Phase::Running => return Err(none("its provider is still at work")),
-            Phase::Refunded if !lease.seats.is_empty() => {
-                return Err(none(
-                    "its providers did not agree, and its escrow went back to the client",
-                ));
+            Phase::Void if self.job().assurance.replicas > 1 => {
+                return Err(none("its providers did not agree"));
             }
+            Phase::Void => return Err(none("a jury convicted its provider")),
             Phase::Refunded => {
                 return Err(none(
                     "it will not be run, and its escrow went back to the client",
                 ));
             }
-            _ => return Err(none("its provider gave up; another one can take it")),
+            _ => return Err(none("it waits for a provider")),
         }
         let verified = self.verify(lease).await?;
         let own = dir.join(task.to_string());

@@ -1,4 +1,4 @@
-//! Money: the token, the ledger, and getting from one to the other.
+//! Money: the token, the market's balances, and getting from one to the other.
 
 use alloy::primitives::{Address, U256, keccak256};
 use alloy::providers::{DynProvider, Provider};
@@ -96,8 +96,8 @@ impl TokenInfo {
 pub struct Balances {
     /// Units of the token in the account itself.
     pub wallet: u128,
-    /// Units in the market's ledger: to post with, or to withdraw.
-    pub ledger: u128,
+    /// Units of its balance in the market: to post with, or to withdraw.
+    pub balance: u128,
     /// The chain's own coin in wei, for gas.
     pub coin: U256,
 }
@@ -115,7 +115,7 @@ impl Market {
             .call()
             .await
             .map_err(failed)?;
-        let ledger = self
+        let balance = self
             .contract()
             .balanceOf(account)
             .call()
@@ -127,17 +127,29 @@ impl Market {
             .map_err(|error| ChainError::from_rpc("eth_getBalance", error))?;
         Ok(Balances {
             wallet: u128::try_from(wallet).unwrap_or(u128::MAX),
-            ledger,
+            balance,
             coin,
         })
     }
 
-    /// Moves `amount` units from the client's account into its ledger: with a permit when the
-    /// token knows ERC-2612, else with an approval first. Returns the receipts, the deposit's last.
+    /// Moves `amount` units from the client's account into its balance: with a permit when the
+    /// token knows ERC-2612, otherwise with an approval first. Returns the receipts, the deposit's last.
     ///
     /// # Errors
     /// [`Error::InsufficientFunds`], [`Error::NoKey`], [`Error::Chain`].
     pub async fn deposit(&self, amount: u128) -> Result<Vec<TransactionReceipt>, Error> {
+        self.deposit_for(self.account()?, amount).await
+    }
+
+    /// As [`Market::deposit`], into the balance of `beneficiary`. What is there is that account's.
+    ///
+    /// # Errors
+    /// [`Error::InsufficientFunds`], [`Error::NoKey`], [`Error::Chain`].
+    pub async fn deposit_for(
+        &self,
+        beneficiary: Address,
+        amount: u128,
+    ) -> Result<Vec<TransactionReceipt>, Error> {
         let sender = self.sender()?;
         let account = sender.address();
         let balances = self.balances(account).await?;
@@ -145,30 +157,28 @@ impl Market {
             return Err(Error::InsufficientFunds {
                 account,
                 token: self.inner.token.symbol.clone(),
-                ledger: 0,
+                balance: 0,
                 wallet: balances.wallet,
                 need: amount,
             });
         }
         if let Some(permit) = self.permit(account, amount).await? {
+            let permit = IMarket::depositWithPermitCall {
+                account: beneficiary,
+                ..permit
+            };
             return Ok(vec![sender.call(self.address(), &permit).await?]);
         }
         let mut receipts = self.approve(amount).await?;
-        let call = IMarket::depositCall { account, amount };
+        let call = IMarket::depositCall {
+            account: beneficiary,
+            amount,
+        };
         receipts.push(sender.call(self.address(), &call).await?);
         Ok(receipts)
     }
 
-    /// Tops the ledger up to `amount` units, if it holds less. Returns the receipts.
-    pub(super) async fn cover(&self, amount: u128) -> Result<Vec<TransactionReceipt>, Error> {
-        let ledger = self.balances(self.account()?).await?.ledger;
-        match amount.saturating_sub(ledger) {
-            0 => Ok(Vec::new()),
-            missing => self.deposit(missing).await,
-        }
-    }
-
-    /// Pays `amount` units from the client's ledger to `to`.
+    /// Pays `amount` units from the client's balance to `to`.
     ///
     /// # Errors
     /// [`Error::NoKey`], [`Error::Chain`].

@@ -5,14 +5,16 @@
 //!    └──── attach(id) ──►
 //! ```
 
-mod challenge;
+mod assurance;
 mod check;
 mod config;
+mod deterrence;
 mod download;
 mod explain;
+pub mod fetch_auth;
 mod funds;
 mod job;
-mod level;
+mod outlook;
 pub mod predict;
 mod progress;
 mod provider;
@@ -22,7 +24,7 @@ mod sign;
 mod spot;
 mod step;
 mod submit;
-mod tend;
+mod upkeep;
 mod verify;
 mod view;
 
@@ -33,23 +35,26 @@ use alloy::primitives::Address;
 use alloy::providers::{DynProvider, Provider};
 use tokio::sync::{Mutex, OnceCell};
 
-pub use challenge::Challenge;
+pub use assurance::{Assurance, AssuranceError, DEFAULT_AUDIT_BPS};
 pub use config::{KeySource, MarketConfig};
+pub use deterrence::Deterrence;
 pub use download::{Basis, Downloaded, TaskResult};
 pub use explain::{Cause, Entry, Explanation};
 pub use funds::{Balances, TokenInfo};
 pub use job::{Job, Quote, Windows};
-pub use level::{Level, LevelError};
+pub use outlook::Outlook;
 pub use predict::{Eligibility, Posting, Prediction, Predictor};
 pub use progress::Progress;
 pub use run::{Done, Run};
 pub use sign::SignedJob;
-pub use spot::Checked;
+pub use spot::{AvoidList, Checked, sample};
 pub use step::Step;
-pub use view::{DemandView, DisputeView, JobView, LeaseView, SeatView, Tally};
+pub use verify::Committed;
+pub use view::{AuditView, JobView, LeaseView, Money, SeatView, Tally};
 
 use crate::Error;
 use crate::blobs::{DirStore, HttpClient, HttpPolicy};
+use crate::chain::beacon::Beacon;
 use crate::chain::{self, ChainError, ChainOptions, IMarket, Sender};
 use serve::BlobServer;
 
@@ -72,6 +77,7 @@ struct Inner {
     http: HttpClient,
     server: Mutex<Weak<BlobServer>>,
     times: OnceCell<IMarket::Times>,
+    beacon: OnceCell<Beacon>,
     /// Numbers that the market gave to providers; they never change.
     numbers: Mutex<HashMap<Address, u32>>,
 }
@@ -135,6 +141,7 @@ impl Market {
             http,
             server,
             times: OnceCell::new(),
+            beacon: OnceCell::new(),
             numbers: Mutex::default(),
         };
         Ok(Self {
@@ -167,6 +174,15 @@ impl Market {
             times.map_err(|error| ChainError::from_contract("times", error))
         };
         Ok(self.inner.times.get_or_try_init(read).await?)
+    }
+
+    /// The beacon that the market's seeds come from.
+    ///
+    /// # Errors
+    /// [`Error::Chain`].
+    pub async fn beacon(&self) -> Result<&Beacon, Error> {
+        let probe = || Beacon::probe(self.inner.provider.clone(), self.address());
+        Ok(self.inner.beacon.get_or_try_init(probe).await?)
     }
 
     /// The node.

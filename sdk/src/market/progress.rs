@@ -32,34 +32,41 @@ pub struct Progress {
 /// The pause before a node that did not answer is asked again.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// How often is looked whether something is overdue that nobody else has done.
-fn tending(chain_id: u64) -> Duration {
-    Duration::from_secs(if chain_id == ANVIL_CHAIN { 3 } else { 60 })
+/// How often a waiting client looks whether something is overdue that nobody else has done.
+fn upkeep_interval(chain_id: u64) -> Duration {
+    Duration::from_secs(if chain_id == ANVIL_CHAIN { 2 } else { 60 })
 }
 
 impl Run {
-    /// The job's life from its posting on; ends when every task is settled or refunded.
-    ///
-    /// While it is polled by a market with a key, it also does what anyone may and nobody else did:
-    /// it seals draws, settles results whose provider forgot, ends disputes and demands, and refunds what a
-    /// closed job left over.
+    /// The job's life from its posting on; ends when every task is settled, void or refunded. It only reads the chain.
     pub fn progress(&self) -> impl Stream<Item = Result<Progress, Error>> + Send + 'static {
+        self.follow(false)
+    }
+
+    /// As [`Run::progress`], and while it is polled by a market with a key it sends what is overdue ([`Run::upkeep`]).
+    pub fn progress_with_upkeep(
+        &self,
+    ) -> impl Stream<Item = Result<Progress, Error>> + Send + 'static {
+        self.follow(true)
+    }
+
+    fn follow(&self, upkeep: bool) -> impl Stream<Item = Result<Progress, Error>> + Send + 'static {
         let run = self.clone();
         async_stream::stream! {
             let market = run.market();
             let mut follower = Follower::start(
                 market.provider().clone(), market.chain_id(), market.address(), run.posted_block(),
             );
-            let mut tend = tokio::time::interval(tending(market.chain_id()));
-            tend.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+            let mut tick = tokio::time::interval(upkeep_interval(market.chain_id()));
+            tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
             let mut events: Vec<EventAt> = Vec::new();
             let mut view = JobView::new(run.job());
             let mut waiting = Vec::new();
             loop {
                 let message = tokio::select! {
                     message = follower.next() => message,
-                    _ = tend.tick() => {
-                        Box::pin(run.tend(&view)).await;
+                    _ = tick.tick(), if upkeep => {
+                        Box::pin(run.send_due_acts(&view)).await;
                         continue;
                     }
                 };

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use alloy::primitives::{Address, B256};
+use alloy::primitives::B256;
 use alloy::providers::Provider;
 use alloy::rpc::types::{Filter, TransactionReceipt};
 use futures::StreamExt as _;
@@ -16,11 +16,12 @@ use tokio::sync::Mutex;
 use super::download::{Downloaded, TaskResult};
 use super::serve::BlobServer;
 use super::view::{JobView, LeaseView, Tally};
-use super::{Level, Market, Progress};
+use super::{Assurance, Market, Progress};
 use crate::Error;
 use crate::chain::{ChainError, EventAt, IMarket, MarketEvent};
 use crate::digest::Digest;
 use crate::rules;
+use crate::rules::draw;
 use crate::spec::JobSpec;
 
 /// Output digests of leases, by first task and verified root.
@@ -129,14 +130,9 @@ impl Run {
         &self.inner.digests
     }
 
-    /// How its results are assured.
-    pub fn level(&self) -> Level {
-        let terms = &self.job().terms;
-        match (terms.verifier, terms.replicas, terms.quorum) {
-            (Address::ZERO, 1, _) => Level::Optimistic,
-            (Address::ZERO, replicas, quorum) => Level::Redundant { replicas, quorum },
-            (verifier, ..) => Level::Proven { verifier },
-        }
+    /// How its results are checked.
+    pub fn assurance(&self) -> Assurance {
+        Assurance::of(self.job())
     }
 
     /// Where it stands now.
@@ -148,7 +144,6 @@ impl Run {
         for at in self.events().await? {
             self.see(&mut view, &at).await?;
         }
-        self.fill_prices(&mut view).await?;
         Ok(view)
     }
 
@@ -185,17 +180,8 @@ impl Run {
         Ok(())
     }
 
-    /// The price of a redundant lease is fixed when its round begins, and no event tells it.
-    async fn fill_prices(&self, view: &mut JobView) -> Result<(), Error> {
-        let unknown = |lease: &&mut LeaseView| lease.price == 0 && !lease.seats.is_empty();
-        for lease in view.leases.values_mut().filter(unknown) {
-            let started = self.lease_state(lease.first).await?.startedAt;
-            lease.price = rules::price_at(self.job(), started).unwrap_or_default();
-        }
-        Ok(())
-    }
-
-    /// Waits until every task is settled or refunded, however long it takes.
+    /// Waits until every task is settled, void or refunded, however long it takes, and keeps the job going meanwhile
+    /// ([`Run::upkeep`]).
     ///
     /// # Errors
     /// [`Error::Chain`].
@@ -203,7 +189,7 @@ impl Run {
         self.drive(|_| {}).await
     }
 
-    /// As [`Run::wait`], but not for ever.
+    /// As [`Run::wait`], for a time.
     ///
     /// # Errors
     /// [`Error::TimedOut`], [`Error::Chain`].
@@ -259,7 +245,7 @@ impl Run {
     }
 
     async fn drive(&self, mut look: impl FnMut(&Progress)) -> Result<Done, Error> {
-        let mut progress = std::pin::pin!(self.progress());
+        let mut progress = std::pin::pin!(self.progress_with_upkeep());
         while let Some(step) = progress.next().await {
             look(&step?);
         }
@@ -278,34 +264,6 @@ impl Run {
             job: self.job().clone(),
         })
         .await
-    }
-
-    /// Settles a submitted lease at once and for good: its result cannot be challenged any more. Accepted is
-    /// the result that it has now, and no other that may take its place before this is mined.
-    ///
-    /// # Errors
-    /// [`Error::NoResult`] if there is none; [`Error::NoKey`], [`Error::Chain`]: only the job's client may.
-    pub async fn accept(&self, first: u32) -> Result<TransactionReceipt, Error> {
-        let root = self.root_now(first).await?;
-        self.act(&IMarket::acceptCall {
-            job: self.job().clone(),
-            first,
-            root,
-        })
-        .await
-    }
-
-    /// The root of the lease's result.
-    pub(super) async fn root_now(&self, first: u32) -> Result<B256, Error> {
-        let root = self.lease_state(first).await?.root;
-        if root.is_zero() {
-            return Err(Error::NoResult {
-                job_id: self.id(),
-                task: first,
-                state: "its lease is not submitted".to_owned(),
-            });
-        }
-        Ok(root)
     }
 
     /// Fetches, verifies and writes one task's result below `dir`, as soon as it is submitted; see
@@ -345,9 +303,30 @@ impl Run {
             .await;
         Ok(state.map_err(|error| ChainError::from_contract("leaseOf", error))?)
     }
+
+    pub(super) async fn audit_state(&self, first: u32) -> Result<IMarket::AuditState, Error> {
+        let state = self
+            .market()
+            .contract()
+            .auditOf(self.id(), first)
+            .call()
+            .await;
+        Ok(state.map_err(|error| ChainError::from_contract("auditOf", error))?)
+    }
+
+    /// The present round of a lease, for its draws.
+    pub(super) fn round(&self, lease: &LeaseView) -> draw::Round {
+        draw::Round {
+            chain_id: self.market().chain_id(),
+            market: self.market().address(),
+            job_id: self.id(),
+            first: lease.first,
+            round: lease.round,
+        }
+    }
 }
 
-/// A job whose every task is settled or refunded.
+/// A job whose every task is settled, void or refunded.
 #[derive(Debug, Clone)]
 pub struct Done {
     run: Run,
@@ -365,7 +344,7 @@ impl Done {
         &self.view
     }
 
-    /// Tasks by how they ended. `refunded` is not 0 if the job was done in part only.
+    /// Tasks by how they ended. `void` or `refunded` is not 0 if the job was done in part only.
     pub fn tally(&self) -> Tally {
         self.view.tally()
     }

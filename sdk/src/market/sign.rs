@@ -1,4 +1,4 @@
-//! What a client signs, and others send for it: it needs a balance in the ledger, but no gas.
+//! What a client signs, and others send for it: it needs a balance in the market, but no gas.
 
 use std::sync::Arc;
 
@@ -20,16 +20,9 @@ sol! {
     struct Cancel {
         bytes32 jobId;
     }
-
-    /// The client accepts a lease's result, which has this root.
-    struct Accept {
-        bytes32 jobId;
-        uint32 first;
-        bytes32 root;
-    }
 }
 
-/// A job that its client signed. Whoever has it can post it, once; the client pays from its ledger.
+/// A job that its client signed. Whoever has it can post it, once; the client pays from its balance.
 /// [`Market::revoke`] makes it void. While this value lives, the job's blobs are served to providers.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct SignedJob {
@@ -48,7 +41,7 @@ impl Market {
     pub fn domain(&self) -> Eip712Domain {
         eip712_domain! {
             name: "Piecework",
-            version: "1",
+            version: "2",
             chain_id: self.chain_id(),
             verifying_contract: self.address(),
         }
@@ -59,7 +52,7 @@ impl Market {
         job.eip712_signing_hash(&self.domain())
     }
 
-    /// Publishes a job's blobs and signs the job, for anyone to post ([`Market::post_for`]). The ledger must
+    /// Publishes a job's blobs and signs the job, for anyone to post ([`Market::post_for`]). The balance must
     /// hold what goes into escrow: nothing is deposited, and no transaction is sent. It opens now, so it
     /// should be posted soon.
     ///
@@ -68,18 +61,20 @@ impl Market {
     pub async fn sign(&self, job: Job) -> Result<SignedJob, Error> {
         let client = self.account()?;
         let quote = self.quote(&job).await?;
+        Self::check_deterrence(&job, &quote)?;
         if quote.deposit > 0 {
             return Err(Error::InsufficientFunds {
                 account: client,
                 token: self.inner.token.symbol.clone(),
-                ledger: quote.ledger,
+                balance: quote.balance,
                 wallet: 0,
                 need: quote.escrow,
             });
         }
         let (spec, server) = self.publish(&job).await?;
         let spec = Bytes::from(spec.to_bytes()?);
-        let job = job.terms(client, keccak256(&spec), self.now().await?, self.chain_id())?;
+        let at = (self.now().await?, self.chain_id());
+        let job = job.terms(client, keccak256(&spec), at, self.times().await?)?;
         let signature = self.sign_job(&job)?;
         Ok(SignedJob {
             job,
@@ -97,7 +92,7 @@ impl Market {
         self.sign_typed(job)
     }
 
-    /// Posts a job that its client signed; whoever calls pays the gas, the client's ledger the escrow.
+    /// Posts a job that its client signed; the caller pays the gas, the client's balance the escrow.
     ///
     /// # Errors
     /// [`Error::NoKey`], [`Error::Chain`].
@@ -151,37 +146,5 @@ impl Run {
     pub async fn cancel_for(&self, signature: Bytes) -> Result<TransactionReceipt, Error> {
         let job = self.job().clone();
         self.act(&IMarket::cancelForCall { job, signature }).await
-    }
-
-    /// Signs that the client accepts the result that the lease at task `first` has now, and no other, for
-    /// anyone to send ([`Run::accept_for`]).
-    ///
-    /// # Errors
-    /// [`Error::NoResult`] if there is none, [`Error::NoKey`], [`Error::CannotSign`], [`Error::Chain`].
-    pub async fn sign_accept(&self, first: u32) -> Result<Bytes, Error> {
-        let root = self.root_now(first).await?;
-        self.market().sign_typed(&Accept {
-            jobId: self.id(),
-            first,
-            root,
-        })
-    }
-
-    /// Accepts a lease's result as its client signed it; see [`Run::accept`].
-    ///
-    /// # Errors
-    /// [`Error::NoKey`], [`Error::Chain`].
-    pub async fn accept_for(
-        &self,
-        first: u32,
-        signature: Bytes,
-    ) -> Result<TransactionReceipt, Error> {
-        let job = self.job().clone();
-        self.act(&IMarket::acceptForCall {
-            job,
-            first,
-            signature,
-        })
-        .await
     }
 }

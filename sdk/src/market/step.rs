@@ -4,8 +4,9 @@ use alloy::primitives::{Address, B256};
 
 use super::run::Run;
 use super::view::{JobView, LeaseView};
-use crate::chain::IMarket::{How, Reason, SeatEnd, Verdict};
+use crate::chain::IMarket::{Grade, Reason, SeatEnd, Verdict};
 use crate::chain::{EventAt, MarketEvent};
+use crate::rules::draw;
 
 /// What can happen to a job. Amounts are units of the market's token.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,7 +19,7 @@ pub enum Step {
     },
     /// A provider took tasks `[first, first + count)`.
     Leased {
-        /// Who.
+        /// The provider.
         provider: Address,
         /// First task.
         first: u32,
@@ -29,9 +30,9 @@ pub enum Step {
         /// 1, or more if others gave the lease up before.
         round: u16,
     },
-    /// A provider submitted a lease's result; from now on it can be fetched.
+    /// A provider submitted a lease's result; from now on the client can fetch it.
     Submitted {
-        /// Who.
+        /// The provider.
         provider: Address,
         /// First task.
         first: u32,
@@ -39,23 +40,30 @@ pub enum Step {
         count: u32,
         /// The result root.
         root: B256,
+        /// The point whose seed decides whether it is audited; 0 if it never is.
+        point: u64,
     },
-    /// The draw of a redundant job's seats has its seed: providers can take them.
-    Sealed,
+    /// The next draw of a lease has another point: of its next round, or of its second jury.
+    PointSet {
+        /// First task.
+        first: u32,
+        /// The point.
+        point: u64,
+    },
     /// A provider reserved a seat of a redundant lease.
     Joined {
-        /// Who.
+        /// The provider.
         provider: Address,
         /// First task.
         first: u32,
         /// How many.
         count: u32,
-        /// 1, or more if a round had too few commitments.
+        /// 1, or more if an earlier round ended without a result.
         round: u16,
     },
     /// A provider committed to its result of a redundant lease.
     Committed {
-        /// Who.
+        /// The provider.
         provider: Address,
         /// First task.
         first: u32,
@@ -66,25 +74,34 @@ pub enum Step {
         /// Seats of the lease.
         replicas: u8,
     },
-    /// A provider revealed the result that it had committed to.
-    Revealed {
-        /// Who.
+    /// A provider left its seat of a redundant lease.
+    SeatLeft {
+        /// The provider.
         provider: Address,
         /// First task.
         first: u32,
-        /// How many.
-        count: u32,
-        /// The result root.
-        root: B256,
+        /// Units that it lost of its bond.
+        burned: u128,
     },
-    /// A seat of a redundant lease, or of a jury, ended.
-    SeatClosed {
-        /// Whose; zero if that is not known.
+    /// What a seat had committed to is known.
+    Opened {
+        /// The provider; zero if it is not known.
         provider: Address,
         /// First task of the lease.
         first: u32,
-        /// 0 for a seat of the lease, else the number of the challenge.
-        challenge: u8,
+        /// 0 for a seat of the lease, 1 or 2 for a juror's.
+        kind: u8,
+        /// The result root, or the output digest; zero is an abstention.
+        value: B256,
+    },
+    /// A seat of a redundant lease, or of a jury, ended.
+    SeatClosed {
+        /// The provider; zero if it is not known.
+        provider: Address,
+        /// First task of the lease.
+        first: u32,
+        /// 0 for a seat of the lease, 1 or 2 for a juror's.
+        kind: u8,
         /// How.
         end: SeatEnd,
         /// Units that it earned.
@@ -94,33 +111,48 @@ pub enum Step {
     },
     /// A lease's result is final and paid.
     Settled {
-        /// Who is paid.
+        /// The providers that are paid.
         providers: Vec<Address>,
         /// First task.
         first: u32,
         /// How many.
         count: u32,
-        /// How it became final.
-        how: How,
+        /// How sure the result is.
+        grade: Grade,
         /// Units to the providers together.
         paid: u128,
         /// Units to the protocol.
         fee: u128,
+        /// Units to nobody.
+        burned: u128,
         /// Units back to the client.
         refunded: u128,
     },
+    /// A lease has no result for good: its provider was convicted, or its providers did not agree.
+    Voided {
+        /// First task.
+        first: u32,
+        /// How many.
+        count: u32,
+        /// Units of the escrow to nobody.
+        burned: u128,
+        /// Units back to the client.
+        refunded: u128,
+        /// Units that the provider lost of its bond.
+        slashed: u128,
+    },
     /// A round ended without a result; another provider, or other ones, can take the lease.
     Freed {
-        /// Who held it; zero if redundant.
+        /// The provider that held it; zero if it is redundant.
         provider: Address,
         /// First task.
         first: u32,
         /// Why.
         reason: Reason,
-        /// Units that were taken from bonds.
+        /// Units that were taken from its bond.
         burned: u128,
     },
-    /// Tasks will not be run, or had no quorum; their escrow went back to the client.
+    /// Tasks will not be run; their escrow went back to the client.
     Refunded {
         /// First task.
         first: u32,
@@ -129,59 +161,43 @@ pub enum Step {
         /// Units back to the client.
         units: u128,
     },
-    /// The output of a task is contested: a jury will run it again.
-    Challenged {
-        /// By whom.
-        challenger: Address,
+    /// Chance had decided on an audit, and the first drawn juror came: a jury runs one task again.
+    AuditOpened {
         /// First task of the lease.
         first: u32,
+        /// 1, or 2 for the second try.
+        jury: u8,
         /// The task.
         task: u32,
-        /// Units that were put down.
-        deposit: u128,
+        /// Last second of votes.
+        commit_by: u64,
     },
-    /// A juror took a seat, committed, or revealed.
+    /// A juror took a seat, or committed to its vote.
     Juror {
-        /// Who.
+        /// The provider.
         provider: Address,
         /// First task of the lease.
         first: u32,
-        /// What it did.
-        did: &'static str,
+        /// Whether it committed.
+        committed: bool,
     },
-    /// The challenger revealed the digest that it holds for right.
-    Answered {
+    /// The jury agrees, and only what the accused committed to is missing.
+    LeafMissed {
         /// First task of the lease.
         first: u32,
-        /// The digest.
-        digest: B256,
+        /// Last second to bring it.
+        leaf_by: u64,
     },
     /// A jury came to its verdict, or to none.
     Judged {
         /// First task of the lease.
         first: u32,
-        /// The contested task.
+        /// 1, or 2 for the second try.
+        jury: u8,
+        /// The task.
         task: u32,
         /// What it found.
         verdict: Verdict,
-        /// Units that the challenger won.
-        reward: u128,
-        /// Units that were burned.
-        burned: u128,
-    },
-    /// Somebody demands all output digests of a lease.
-    Demanded {
-        /// Who.
-        demander: Address,
-        /// First task of the lease.
-        first: u32,
-    },
-    /// The provider answered a demand.
-    Responded {
-        /// Who.
-        provider: Address,
-        /// First task of the lease.
-        first: u32,
     },
     /// The client cancelled: no new leases.
     Cancelled,
@@ -220,43 +236,24 @@ impl Step {
                 first: event.first,
                 count,
                 root: event.root,
-            },
-            MarketEvent::Sealed(_) => Self::Sealed,
-            MarketEvent::Joined(event) => Self::Joined {
-                provider: event.provider,
-                first: event.first,
-                count,
-                round: event.round,
-            },
-            MarketEvent::Committed(event) => Self::Committed {
-                provider: event.provider,
-                first: event.first,
-                count,
-                commits: lease.map_or(0, LeaseView::commits),
-                replicas: run.job().terms.replicas,
-            },
-            MarketEvent::Revealed(event) => Self::Revealed {
-                provider: event.provider,
-                first: event.first,
-                count,
-                root: event.root,
-            },
-            MarketEvent::SeatClosed(event) => Self::SeatClosed {
-                provider: view.provider_at(event.number).unwrap_or_default(),
-                first: event.first,
-                challenge: event.challenge,
-                end: event.end,
-                paid: event.paid,
-                burned: event.burned,
+                point: event.point,
             },
             MarketEvent::Settled(event) => Self::Settled {
                 providers: lease.map(LeaseView::paid_to).unwrap_or_default(),
                 first: event.first,
                 count,
-                how: event.how,
+                grade: event.grade,
                 paid: event.paid,
                 fee: event.fee,
+                burned: event.burned,
                 refunded: event.refunded,
+            },
+            MarketEvent::Voided(event) => Self::Voided {
+                first: event.first,
+                count,
+                burned: event.burned,
+                refunded: event.refunded,
+                slashed: event.slashed,
             },
             MarketEvent::Freed(event) => Self::Freed {
                 provider: event.provider,
@@ -270,47 +267,75 @@ impl Step {
                 units: event.refunded,
             },
             MarketEvent::Cancelled(_) => Self::Cancelled,
-            _ => return Self::contested(at, lease),
+            _ => return Self::seated(run, at, view, lease),
         })
     }
 
-    /// The step that an event of a dispute or a demand is.
-    fn contested(at: &EventAt, lease: Option<&LeaseView>) -> Option<Self> {
-        let juror = |provider, first, did| Self::Juror {
-            provider,
-            first,
-            did,
-        };
+    /// The step that an event of a seat or an audit is.
+    fn seated(run: &Run, at: &EventAt, view: &JobView, lease: Option<&LeaseView>) -> Option<Self> {
+        let count = lease.map_or(0, |lease| lease.count);
         Some(match &at.event {
-            MarketEvent::Challenged(event) => Self::Challenged {
-                challenger: event.challenger,
+            MarketEvent::PointSet(event) => Self::PointSet {
                 first: event.first,
-                task: event.task,
-                deposit: event.deposit,
+                point: event.point,
             },
-            MarketEvent::JurorJoined(e) => juror(e.provider, e.first, "took a seat"),
-            MarketEvent::VoteCommitted(e) => juror(e.provider, e.first, "committed to its vote"),
-            MarketEvent::VoteRevealed(e) => juror(e.provider, e.first, "revealed its vote"),
-            MarketEvent::AnswerRevealed(event) => Self::Answered {
+            MarketEvent::Joined(event) => Self::Joined {
+                provider: event.provider,
                 first: event.first,
-                digest: event.digest,
+                count,
+                round: event.round,
+            },
+            MarketEvent::Committed(event) => Self::Committed {
+                provider: event.provider,
+                first: event.first,
+                count,
+                commits: lease.map_or(0, LeaseView::commits),
+                replicas: run.job().assurance.replicas,
+            },
+            MarketEvent::SeatLeft(event) => Self::SeatLeft {
+                provider: event.provider,
+                first: event.first,
+                burned: event.burned,
+            },
+            MarketEvent::Opened(event) => Self::Opened {
+                provider: view.provider_at(event.number).unwrap_or_default(),
+                first: event.first,
+                kind: event.kind,
+                value: event.value,
+            },
+            MarketEvent::SeatClosed(event) => Self::SeatClosed {
+                provider: view.provider_at(event.number).unwrap_or_default(),
+                first: event.first,
+                kind: event.kind,
+                end: event.end,
+                paid: event.paid,
+                burned: event.burned,
+            },
+            MarketEvent::AuditOpened(event) => Self::AuditOpened {
+                first: event.first,
+                jury: event.jury,
+                task: event.task,
+                commit_by: event.commitBy,
+            },
+            MarketEvent::JurorJoined(event) => Self::Juror {
+                provider: event.provider,
+                first: event.first,
+                committed: false,
+            },
+            MarketEvent::VoteCommitted(event) => Self::Juror {
+                provider: event.provider,
+                first: event.first,
+                committed: true,
+            },
+            MarketEvent::LeafMissed(event) => Self::LeafMissed {
+                first: event.first,
+                leaf_by: event.leafBy,
             },
             MarketEvent::Judged(event) => Self::Judged {
                 first: event.first,
-                task: lease
-                    .and_then(|lease| lease.dispute.as_ref())
-                    .map_or(event.first, |dispute| dispute.task),
+                jury: event.jury,
+                task: event.task,
                 verdict: event.verdict,
-                reward: event.reward,
-                burned: event.burned,
-            },
-            MarketEvent::DemandMade(event) => Self::Demanded {
-                demander: event.demander,
-                first: event.first,
-            },
-            MarketEvent::Responded(event) => Self::Responded {
-                provider: event.provider,
-                first: event.first,
             },
             _ => return None,
         })
@@ -341,9 +366,117 @@ impl Step {
                 provider,
                 first,
                 count,
+                point,
                 ..
-            } => format!("{} submitted {}", name(provider), tasks(*first, *count)),
-            Self::Sealed => "seats are being drawn".to_owned(),
+            } => {
+                let chance = match point {
+                    0 => "",
+                    _ => "; chance decides whether it is audited",
+                };
+                format!(
+                    "{} submitted {}{chance}",
+                    name(provider),
+                    tasks(*first, *count)
+                )
+            }
+            Self::Settled {
+                providers,
+                first,
+                count,
+                grade,
+                paid,
+                ..
+            } => {
+                let names: Vec<String> = providers.iter().map(&name).collect();
+                format!(
+                    "{} settled ({}): {} to {}",
+                    tasks(*first, *count),
+                    graded(*grade),
+                    amount(*paid),
+                    names.join(", ")
+                )
+            }
+            Self::Voided {
+                first,
+                count,
+                burned,
+                refunded,
+                slashed,
+            } => {
+                let place = tasks(*first, *count);
+                let (burned, refunded) = (amount(*burned), amount(*refunded));
+                match slashed {
+                    0 => format!(
+                        "{place} have no result, for no quorum agrees: {burned} burned, {refunded} back"
+                    ),
+                    slashed => format!(
+                        "{place} have no result, for their provider was convicted and lost {}: {burned} burned, {refunded} back",
+                        amount(*slashed)
+                    ),
+                }
+            }
+            Self::Freed {
+                provider,
+                first,
+                reason,
+                burned,
+            } => {
+                let lost = match burned {
+                    0 => String::new(),
+                    burned => format!(", losing {}", amount(*burned)),
+                };
+                let place = format!("the lease at task {first}");
+                match reason {
+                    Reason::Late => format!(
+                        "{} was late with {place}{lost}; others can take it",
+                        name(provider)
+                    ),
+                    Reason::Left => {
+                        format!("{} left {place}{lost}; others can take it", name(provider))
+                    }
+                    Reason::TooFewCommits => {
+                        format!("too few results for {place}; its seats are free again")
+                    }
+                    Reason::Outage => {
+                        format!("nobody opened a result of {place}; its seats are free again")
+                    }
+                    _ => format!(
+                        "too few opened the same result of {place}; its seats are free again"
+                    ),
+                }
+            }
+            Self::Refunded {
+                first,
+                count,
+                units,
+            } => format!(
+                "{} will not be run: {} back",
+                tasks(*first, *count),
+                amount(*units)
+            ),
+            Self::Cancelled => "cancelled: no new leases".to_owned(),
+            Self::Undone {
+                event,
+                first: Some(first),
+            } => format!("reorg: {event} of the lease at task {first} did not happen"),
+            Self::Undone { event, first: None } => format!("reorg: {event} did not happen"),
+            Self::Stalled { reason } => {
+                format!("the node does not answer, trying again: {reason}")
+            }
+            seated => seated.describe_seat(name, amount),
+        }
+    }
+
+    /// The sentence of a step of a seat or an audit.
+    fn describe_seat(
+        &self,
+        name: impl Fn(&Address) -> String,
+        amount: impl Fn(u128) -> String,
+    ) -> String {
+        match self {
+            Self::PointSet { first, .. } => {
+                format!("the lease at task {first} is drawn from another point")
+            }
             Self::Joined {
                 provider,
                 first,
@@ -366,20 +499,35 @@ impl Step {
                 name(provider),
                 tasks(*first, *count)
             ),
-            Self::Revealed {
+            Self::SeatLeft {
                 provider,
                 first,
-                count,
-                ..
+                burned,
             } => format!(
-                "{} revealed its result of {}",
+                "{} left its seat of the lease at task {first}, losing {}",
                 name(provider),
-                tasks(*first, *count)
+                amount(*burned)
             ),
+            Self::Opened {
+                provider,
+                first,
+                kind,
+                ..
+            } => {
+                let what = if *kind == draw::LEASE {
+                    "result of"
+                } else {
+                    "vote on"
+                };
+                format!(
+                    "the {what} the lease at task {first} by {} is open",
+                    name(provider)
+                )
+            }
             Self::SeatClosed {
                 provider,
                 first,
-                challenge,
+                kind,
                 end,
                 paid,
                 burned,
@@ -389,7 +537,11 @@ impl Step {
                     (0, burned) => format!("lost {} of its bond", amount(burned)),
                     (paid, _) => format!("earned {}", amount(paid)),
                 };
-                let role = if *challenge == 0 { "" } else { " as a juror" };
+                let role = if *kind == draw::LEASE {
+                    ""
+                } else {
+                    " as a juror"
+                };
                 let place = format!("the lease at task {first}");
                 format!(
                     "{} {}{role} of {place}: {money}",
@@ -397,106 +549,50 @@ impl Step {
                     ended(*end)
                 )
             }
-            Self::Settled {
-                providers,
-                first,
-                count,
-                paid,
-                ..
+            Self::AuditOpened {
+                first, jury, task, ..
             } => {
-                let names: Vec<String> = providers.iter().map(&name).collect();
-                format!(
-                    "{} settled: {} to {}",
-                    tasks(*first, *count),
-                    amount(*paid),
-                    names.join(", ")
-                )
-            }
-            Self::Freed {
-                provider,
-                first,
-                reason,
-                burned,
-            } => {
-                let lost = if *burned > 0 {
-                    format!(", losing {}", amount(*burned))
+                let which = if *jury == draw::FIRST_JURY {
+                    "a"
                 } else {
-                    String::new()
+                    "a second"
                 };
-                match reason {
-                    Reason::TooFewCommits => format!(
-                        "too few results for the lease at task {first}{lost}; its seats are drawn again"
-                    ),
-                    reason => format!(
-                        "{} {} the lease at task {first}{lost}; others can take it",
-                        name(provider),
-                        left(*reason)
-                    ),
-                }
+                format!("{which} jury audits the lease at task {first}: it runs task {task} again")
             }
-            Self::Refunded {
-                first,
-                count,
-                units,
-            } => format!(
-                "{} will have no result: {} back",
-                tasks(*first, *count),
-                amount(*units)
-            ),
-            Self::Challenged {
-                challenger,
-                task,
-                deposit,
-                ..
-            } => format!(
-                "{} contests the output of task {task} with {}: a jury will run it again",
-                name(challenger),
-                amount(*deposit)
-            ),
             Self::Juror {
                 provider,
                 first,
-                did,
-            } => format!(
-                "{} {did} in the jury over the lease at task {first}",
-                name(provider)
-            ),
-            Self::Answered { first, .. } => {
-                format!("the challenger of the lease at task {first} revealed its answer")
+                committed,
+            } => {
+                let did = if *committed {
+                    "committed to its vote"
+                } else {
+                    "took a seat"
+                };
+                format!(
+                    "{} {did} in the jury over the lease at task {first}",
+                    name(provider)
+                )
             }
+            Self::LeafMissed { first, .. } => format!(
+                "the jury over the lease at task {first} agrees; its provider must show what it committed to"
+            ),
             Self::Judged {
                 task,
                 verdict,
-                reward,
-                burned,
+                jury,
                 ..
-            } => format!(
-                "the jury {} task {task}: {} to the challenger, {} burned",
-                match verdict {
-                    Verdict::ProviderWrong => "found the provider wrong about",
-                    Verdict::ProviderRight => "found nothing wrong with",
-                    _ => "came to no verdict about",
-                },
-                amount(*reward),
-                amount(*burned)
-            ),
-            Self::Demanded { demander, first } => format!(
-                "{} demands all output digests of the lease at task {first}",
-                name(demander)
-            ),
-            Self::Responded { provider, first } => format!(
-                "{} showed all output digests of the lease at task {first}",
-                name(provider)
-            ),
-            Self::Cancelled => "cancelled: no new leases".to_owned(),
-            Self::Undone {
-                event,
-                first: Some(first),
-            } => format!("reorg: {event} of the lease at task {first} did not happen"),
-            Self::Undone { event, first: None } => format!("reorg: {event} did not happen"),
-            Self::Stalled { reason } => {
-                format!("the node does not answer, trying again: {reason}")
-            }
+            } => match verdict {
+                Verdict::Convicted => format!("the jury convicted the provider of task {task}"),
+                Verdict::Acquitted => format!("the jury found nothing wrong with task {task}"),
+                _ if *jury == draw::FIRST_JURY => {
+                    format!(
+                        "the jury came to no verdict about task {task}: a second one can be drawn"
+                    )
+                }
+                _ => format!("the second jury came to no verdict about task {task}"),
+            },
+            _ => String::new(),
         }
     }
 }
@@ -525,12 +621,16 @@ fn again(round: u16) -> String {
     }
 }
 
-fn left(reason: Reason) -> &'static str {
-    match reason {
-        Reason::Expired => "was late with",
-        Reason::LostJury => "was found wrong about",
-        Reason::Withheld => "withheld the digests of",
-        _ => "left",
+/// How sure a result is, in a word or two.
+pub(super) fn graded(grade: Grade) -> &'static str {
+    match grade {
+        Grade::Contested => "contested",
+        Grade::Unaudited => "unaudited",
+        Grade::Audited => "audited",
+        Grade::Listed => "listed quorum",
+        Grade::Quorum => "quorum",
+        Grade::Proven => "proven",
+        _ => "no grade",
     }
 }
 
@@ -539,9 +639,10 @@ fn ended(end: SeatEnd) -> &'static str {
     match end {
         SeatEnd::Paid => "was of the majority",
         SeatEnd::Outvoted => "was outvoted",
-        SeatEnd::Silent => "withheld what it had to reveal",
-        SeatEnd::Late => "was late with its result",
-        SeatEnd::Undecided => "revealed, but no quorum agreed,",
+        SeatEnd::Silent => "did not open what it had committed to",
+        SeatEnd::Late => "took a seat and committed nothing",
+        SeatEnd::Abstained => "abstained",
+        SeatEnd::Undecided => "was opened, but nobody agreed,",
         _ => "was released",
     }
 }

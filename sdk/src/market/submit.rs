@@ -7,6 +7,7 @@ use alloy::providers::Provider;
 use alloy::rpc::types::{Filter, TransactionReceipt};
 use alloy::sol_types::SolEvent as _;
 
+use super::deterrence::Deterrence;
 use super::job::Source;
 use super::run::Run;
 use super::serve::BlobServer;
@@ -16,42 +17,56 @@ use crate::blobs::publish_directory;
 use crate::chain::{ChainError, EventAt, IMarket, MarketEvent};
 use crate::digest::Digest;
 use crate::image::{self, ImageLimits};
+use crate::rules::convert;
 use crate::spec::{ImageSpec, JobSpec};
 
 impl Market {
     /// What posting this job would take, without doing any of it.
     ///
     /// # Errors
-    /// [`Error::BadJob`] or [`Error::Level`] for a job that the market would refuse, [`Error::NoKey`],
+    /// [`Error::BadJob`] or [`Error::Assurance`] for a job that the market would refuse, [`Error::NoKey`],
     /// [`Error::Chain`].
     pub async fn quote(&self, job: &Job) -> Result<Quote, Error> {
-        let (level, price, max_lease, escrow) = job.prices()?;
-        job.timing(0, self.chain_id())?;
+        let plan = job.plan(self.chain_id(), self.times().await?, 0)?;
+        let (terms, price) = (&plan.job.terms, &plan.job.price);
         let balances = self.balances(self.account()?).await?;
         Ok(Quote {
             tasks: job.tasks,
-            level,
+            assurance: plan.assurance,
             max_price: price.maxPrice,
-            escrow,
-            ledger: balances.ledger,
+            jury_fee: price.juryFee,
+            lease: (terms.minLease, terms.maxLease),
+            escrow: plan.escrow,
+            balance: balances.balance,
             wallet: balances.wallet,
-            deposit: escrow.saturating_sub(balances.ledger),
+            deposit: plan.escrow.saturating_sub(balances.balance),
             bond: (
-                Job::bond_of(level, &price, 1)?,
-                Job::bond_of(level, &price, max_lease)?,
+                Job::bond_of(price, 1)?,
+                Job::bond_of(price, terms.maxLease)?,
             ),
-            windows: job.windows(self.chain_id())?,
+            windows: plan.windows,
+            deterrence: Deterrence::of(&plan.job),
         })
     }
 
+    /// Refuses a job in which cheating would pay, unless the client insists.
+    pub(super) fn check_deterrence(job: &Job, quote: &Quote) -> Result<(), Error> {
+        match quote.deterrence {
+            Some(deterrence) if deterrence.is_refused() && !job.allows_weak() => {
+                Err(Error::WeakAudits { deterrence })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Posts a job: publishes its input and image into the client's store, serves them while the
-    /// returned run lives, tops up the ledger from the client's account if it is short, and posts.
+    /// returned run lives, tops up the balance from the client's account if it is short, and posts.
     /// Everything is checked before any money moves.
     ///
     /// # Errors
-    /// [`Error::BadJob`], [`Error::Level`], [`Error::Spec`], [`Error::Image`], [`Error::Blob`], [`Error::Serve`],
-    /// [`Error::InsufficientFunds`], [`Error::NoKey`], [`Error::Chain`]. After an error nothing is in
-    /// escrow, but a deposit may already be in the ledger, from where it can be withdrawn.
+    /// [`Error::BadJob`], [`Error::Assurance`], [`Error::WeakAudits`], [`Error::Spec`], [`Error::Image`], [`Error::Blob`],
+    /// [`Error::Serve`], [`Error::InsufficientFunds`], [`Error::NoKey`], [`Error::Chain`]. After an error nothing is in
+    /// escrow, but a deposit may already be in the balance, from where it can be withdrawn.
     pub async fn submit(&self, job: Job) -> Result<Run, Error> {
         let client = self.account()?;
         self.check_funds(&job).await?;
@@ -64,12 +79,8 @@ impl Market {
         if quote.deposit > 0 {
             receipts = self.deposit(quote.deposit).await?;
         }
-        let terms = job.terms(
-            client,
-            keccak256(&bytes),
-            self.now().await?,
-            self.chain_id(),
-        )?;
+        let at = (self.now().await?, self.chain_id());
+        let terms = job.terms(client, keccak256(&bytes), at, self.times().await?)?;
         let call = IMarket::postCall {
             job: terms,
             spec: bytes.into(),
@@ -139,16 +150,36 @@ impl Market {
 
     async fn check_funds(&self, job: &Job) -> Result<Quote, Error> {
         let quote = self.quote(job).await?;
+        Self::check_deterrence(job, &quote)?;
+        self.check_stake(job).await?;
         if !quote.is_covered() {
             return Err(Error::InsufficientFunds {
                 account: self.account()?,
                 token: self.inner.token.symbol.clone(),
-                ledger: quote.ledger,
+                balance: quote.balance,
                 wallet: quote.wallet,
                 need: quote.escrow,
             });
         }
         Ok(quote)
+    }
+
+    /// Refuses a job for which nobody could be drawn, as `post` would: a deposit would come first.
+    async fn check_stake(&self, job: &Job) -> Result<(), Error> {
+        let times = self.times().await?;
+        let job = job.plan(self.chain_id(), times, 0)?.job;
+        let drawn = job.assurance.replicas > 1 && job.terms.providers.is_zero();
+        if !drawn && job.assurance.auditBps == 0 {
+            return Ok(());
+        }
+        let age = times.stakeAge;
+        let time = self.now().await?.saturating_sub(age);
+        let weight = self.contract().totalWeightAt(time).call().await;
+        if weight.map_err(|error| ChainError::from_contract("totalWeightAt", error))? == 0 {
+            let revert = Box::new(convert::revert(piecework_protocol::Error::NoStakeToDraw()));
+            return Err(ChainError::Reverted { revert, tx: None }.into());
+        }
+        Ok(())
     }
 
     /// Puts input and image into the store, and writes the spec.
@@ -173,6 +204,10 @@ impl Market {
                 .await
                 .map_err(|error| Error::config("input", error))??;
             spec.input = Some(published.digest);
+        }
+        if spec.fetch_key.is_none() {
+            let key = self.inner.config.fetch_key.as_ref();
+            spec.fetch_key = key.map(alloy::signers::local::PrivateKeySigner::address);
         }
         spec.validate()?;
         let here = |digest: Option<Digest>| {
@@ -259,6 +294,7 @@ impl Job {
             tasks: self.tasks,
             resources: self.resources,
             sources: Vec::new(),
+            fetch_key: None,
         }
     }
 }

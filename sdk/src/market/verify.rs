@@ -3,25 +3,26 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use alloy::consensus::Transaction as _;
 use alloy::primitives::{Address, B256};
-use alloy::providers::Provider as _;
-use alloy::sol_types::SolCall as _;
 use backon::{ConstantBuilder, Retryable as _};
 use url::Url;
 
 use super::download::Basis;
+use super::fetch_auth::{FetchHeaders, FetchRequest, LIFE};
 use super::run::Run;
+use super::unix_now;
 use super::view::{LeaseView, SeatView};
 use crate::Error;
 use crate::blobs::{BlobError, BlobSource, HttpSource, fetch_bytes};
-use crate::chain::IMarket::{self, Phase};
+use crate::chain::ChainError;
+use crate::chain::IMarket::Phase;
 use crate::digest::{Digest, lease, tree};
 
 /// How often a list of output digests that is not there yet is asked for again, and the pause between.
 const LIST_TRIES: usize = 25;
 const LIST_PAUSE: Duration = Duration::from_millis(200);
-/// A lease whose digests are verified, and who has its blobs.
+
+/// A lease whose digests are verified, and the providers that have its blobs.
 pub(super) struct Verified {
     pub(super) lease: LeaseView,
     pub(super) basis: Basis,
@@ -32,40 +33,41 @@ pub(super) struct Verified {
 
 /// A result as a provider committed to it on chain, and so must serve it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Committed {
-    provider: Address,
+pub struct Committed {
+    /// The provider.
+    pub provider: Address,
     /// The lease's first task.
-    first: u32,
+    pub first: u32,
     /// Tasks in the lease.
-    count: u32,
+    pub count: u32,
     /// Root of the result's tree.
-    root: B256,
-    /// Address of the list of output digests, as the provider says.
-    manifest: B256,
+    pub root: B256,
+    /// Address of the digest list, as the provider says.
+    pub digest_list: B256,
 }
 
 impl Committed {
-    /// All its output digests, from who serves them: at most the bytes that so many digests have are read, and
+    /// All its output digests, from a provider that serves them. At most the bytes that so many digests have are read, and
     /// only what adds up to the root on chain is believed. A list that is not there yet is asked for again for a
     /// few seconds.
     ///
     /// # Errors
     /// [`Error::Download`] if it is not served, [`Error::WrongRoot`] if it is another result's.
-    async fn digests(&self, source: &dyn BlobSource) -> Result<Vec<Digest>, Error> {
+    pub async fn digests(&self, source: &dyn BlobSource) -> Result<Vec<Digest>, Error> {
         let Self {
             provider, first, ..
         } = *self;
-        let manifest = Digest::from(self.manifest);
+        let digest_list = Digest::from(self.digest_list);
         let refused = |source: BlobError| Error::Download {
             provider,
             first,
             task: None,
-            what: format!("the list of output digests {manifest}"),
+            what: format!("the digest list {digest_list}"),
             source: Box::new(source),
         };
-        // A provider serves its outputs once it sees its submission mined, the list last of all: who
+        // A provider serves its outputs once it sees its submission mined, the list last of all: whoever
         // asks sooner waits a little.
-        let bytes = (|| fetch_bytes(source, manifest, 32 * u64::from(self.count)))
+        let bytes = (|| fetch_bytes(source, digest_list, 32 * u64::from(self.count)))
             .retry(
                 ConstantBuilder::new()
                     .with_delay(LIST_PAUSE)
@@ -96,28 +98,28 @@ pub(super) struct Holder {
 }
 
 impl Run {
-    /// Fetches a lease's list of output digests and checks it against the root on chain. Of a redundant
-    /// lease any seat that revealed this root will do.
+    /// Fetches a lease's digest list and checks it against the root on chain. Of a redundant lease any seat that opened this
+    /// root will do.
     pub(super) async fn verify(&self, lease: &LeaseView) -> Result<Verified, Error> {
         let (root, basis) = self.result_of(lease).await?;
-        let by = |provider, manifest| Committed {
+        let by = |provider, digest_list| Committed {
             provider,
             first: lease.first,
             count: lease.count,
             root,
-            manifest,
+            digest_list,
         };
         let authors: Vec<Committed> = if lease.provider.is_zero() {
-            let of = |seat: &SeatView| by(seat.provider, seat.evidence);
+            let of = |seat: &SeatView| by(seat.provider, seat.proof);
             lease.winners().map(of).collect()
         } else {
-            vec![by(lease.provider, lease.manifest)]
+            vec![by(lease.provider, lease.digest_list)]
         };
         let mut known = self.known_digests().lock().await;
         let mut digests = known.get(&(lease.first, root)).map(Arc::clone);
         let (mut holders, mut failed) = (Vec::new(), None);
         for author in authors {
-            let holder = match self.holder(author.provider).await {
+            let holder = match self.holder(author.provider, lease.first).await {
                 Ok(holder) => holder,
                 Err(error) => {
                     failed = Some(error);
@@ -135,9 +137,6 @@ impl Run {
                 }
             }
             holders.push(holder);
-        }
-        if digests.is_none() {
-            digests = self.answered_digests(lease, root).await.map(Arc::new);
         }
         match (digests, failed) {
             (Some(digests), _) if !holders.is_empty() => {
@@ -164,13 +163,11 @@ impl Run {
     async fn result_of(&self, lease: &LeaseView) -> Result<(B256, Basis), Error> {
         let state = self.lease_state(lease.first).await?;
         let (root, basis) = match state.phase {
-            Phase::Settled => (state.root, Basis::Final(state.how)),
-            Phase::Submitted | Phase::Challenged | Phase::Demanded => {
-                (state.root, Basis::Submitted)
-            }
+            Phase::Settled => (state.root, Basis::Final(state.grade)),
+            Phase::Submitted | Phase::Audited | Phase::Undecided => (state.root, Basis::Submitted),
             _ => (B256::ZERO, Basis::Submitted),
         };
-        // The manifest's address is known from an event only: it must belong to this very result.
+        // The list's address is known from an event only: it must belong to this very result.
         if root.is_zero()
             || root != lease.root
             || (!lease.provider.is_zero() && state.provider != lease.provider)
@@ -188,31 +185,53 @@ impl Run {
         }
     }
 
-    /// Where a provider serves its results.
-    async fn holder(&self, provider: Address) -> Result<Holder, Error> {
-        let endpoint = self.market().endpoint_of(provider).await?;
+    /// Where a provider serves the results of a lease, asked as the job's client if that is what this program is.
+    async fn holder(&self, provider: Address, first: u32) -> Result<Holder, Error> {
+        let profile = self.market().contract().profileOf(provider).call().await;
+        let profile = profile.map_err(|error| ChainError::from_contract("profileOf", error))?;
+        let endpoint = profile.endpoint;
         let unusable = |problem: String| Error::Endpoint { provider, problem };
         if endpoint.is_empty() {
             return Err(unusable("it has published no URL (setProfile)".to_owned()));
         }
         let endpoint = Url::parse(&endpoint)
             .map_err(|error| unusable(format!("its URL {endpoint:?} is malformed: {error}")))?;
-        let source = self
+        let mut source = self
             .market()
             .inner
             .http
             .source(&endpoint)
             .map_err(|error| unusable(error.to_string()))?;
+        if let Some(headers) = self.fetch_headers(first, profile.nodeId)? {
+            source = source.with_headers(&headers.write());
+        }
         Ok(Holder { provider, source })
     }
 
-    /// The digests in the provider's answer to a demand, if it gave one by a plain call.
-    async fn answered_digests(&self, lease: &LeaseView, root: B256) -> Option<Vec<Digest>> {
-        let tx = lease.demand.as_ref()?.answered?;
-        let provider = self.market().provider();
-        let tx = provider.get_transaction_by_hash(tx).await.ok()??;
-        let call = IMarket::respondCall::abi_decode(tx.input()).ok()?;
-        let digests: Vec<Digest> = call.digests.into_iter().map(Digest::from).collect();
-        (tree::root(lease.first, &digests).ok()? == root).then_some(digests)
+    /// The headers by which a provider knows the client; none without its key, which is not needed for final results.
+    fn fetch_headers(&self, first: u32, node_id: B256) -> Result<Option<FetchHeaders>, Error> {
+        let inner = &self.market().inner;
+        let own = inner.sender.as_ref().and_then(|sender| sender.signer());
+        let Some(key) = inner.config.fetch_key.as_ref().or(own) else {
+            return Ok(None);
+        };
+        let client = self.job().terms.client;
+        if key.address() != self.spec().fetch_key.unwrap_or(client) {
+            return Ok(None);
+        }
+        let request = FetchRequest {
+            chain_id: self.market().chain_id(),
+            market: self.market().address(),
+            job_id: self.id(),
+            first,
+            node_id,
+            expires_at: unix_now().saturating_add(LIFE),
+        };
+        let signed = FetchHeaders::sign(&request, key);
+        let signed = signed.map_err(|error| ChainError::Signer {
+            account: key.address(),
+            reason: error.to_string(),
+        })?;
+        Ok(Some(signed))
     }
 }

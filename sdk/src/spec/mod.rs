@@ -11,7 +11,7 @@ mod unique;
 
 use std::collections::BTreeMap;
 
-use alloy::primitives::{B256, keccak256};
+use alloy::primitives::{Address, B256, keccak256};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
@@ -55,6 +55,9 @@ pub struct JobSpec {
     /// Base URLs at which the client serves the blobs that the spec names.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sources: Vec<Url>,
+    /// The account whose key asks providers for results that are not final, instead of the client's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fetch_key: Option<Address>,
 }
 
 /// An image and where it can be had.

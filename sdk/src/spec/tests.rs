@@ -304,7 +304,7 @@ prop_compose! {
         input in option::of(any::<[u8; 32]>()), tasks in 1u32..,
         cpu_millis in limits::CPU_MILLIS, memory_bytes in limits::MEMORY_BYTES,
         disk_bytes in limits::DISK_BYTES, timeout_seconds in limits::TIMEOUT_SECONDS,
-        ports in proptest::collection::btree_set(1u16.., 0..8),
+        ports in proptest::collection::btree_set(1u16.., 0..8), fetch_key in option::of(any::<[u8; 20]>()),
     ) -> JobSpec {
         let manifest = OciDigest(manifest);
         let mut env = env;
@@ -320,6 +320,7 @@ prop_compose! {
             command, args, env, input: input.map(Digest), tasks,
             resources: Resources { cpu_millis, memory_bytes, disk_bytes, timeout_seconds },
             sources: ports.iter().map(|port| format!("http://a:{port}").parse().unwrap()).collect(),
+            fetch_key: fetch_key.map(Into::into),
         }
     }
 }

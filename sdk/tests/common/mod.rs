@@ -10,14 +10,16 @@
 
 use std::collections::BTreeMap;
 
-use alloy::primitives::{Address, B256, Bytes, keccak256};
+use alloy::primitives::{Address, B256, Bytes};
 use alloy::providers::DynProvider;
 use alloy::providers::ext::AnvilApi as _;
 use alloy::rpc::types::TransactionReceipt;
-use alloy::sol_types::{SolCall, SolValue as _};
+use alloy::sol_types::SolCall;
 use piecework::blobs::{DirStore, blob_router};
+use piecework::chain::IMarket::Opening;
 use piecework::chain::deploy::{
-    DEV_TIMES, MarketDeployment, deploy_dev_token, deploy_market, mint,
+    DEV_BLOCKS, DEV_MARGIN, MarketDeployment, deploy_block_beacon, deploy_dev_token, deploy_market,
+    mint,
 };
 use piecework::chain::{ChainError, ChainOptions, IMarket, Sender, connect};
 use piecework::devnet::{Anvil, AnvilOptions};
@@ -36,6 +38,7 @@ pub struct Devnet {
     pub anvil: Anvil,
     pub provider: DynProvider,
     pub token: Address,
+    pub beacon: Address,
     pub market: Address,
 }
 
@@ -49,10 +52,12 @@ impl Devnet {
         let (provider, chain_id) = connect(&ChainOptions::new(anvil.url())).await.unwrap();
         let deployer = Sender::new(provider.clone(), chain_id, anvil.key(0).unwrap());
         let (token, _) = deploy_dev_token(&deployer).await.unwrap();
+        let (beacon, _) = deploy_block_beacon(&deployer, DEV_BLOCKS, DEV_MARGIN)
+            .await
+            .unwrap();
         let deployment = MarketDeployment {
-            times: DEV_TIMES,
             code: market_code(),
-            ..MarketDeployment::new(token)
+            ..MarketDeployment::devnet(token, beacon)
         };
         let (market, _) = deploy_market(&deployer, deployment).await.unwrap();
         for account in anvil.addresses().into_iter().take(8) {
@@ -62,6 +67,7 @@ impl Devnet {
             anvil,
             provider,
             token,
+            beacon,
             market,
         }
     }
@@ -83,8 +89,13 @@ impl Devnet {
     }
 }
 
-/// A job that needs no engine: its image is named by a registry reference that nobody resolves.
+/// A job without audits that needs no engine: its image is named by a registry reference that nobody resolves.
 pub fn job(tasks: u32) -> Job {
+    audited(tasks).unaudited()
+}
+
+/// As [`job`], with audits.
+pub fn audited(tasks: u32) -> Job {
     let manifest = format!("sha256:{}", "11".repeat(32));
     Job::pinned(ImageSpec {
         manifest: manifest.parse().unwrap(),
@@ -125,63 +136,51 @@ impl Provider {
         }
     }
 
-    pub async fn claim(&self, run: &Run, count: u32) -> (u32, u32) {
+    /// Takes at most so many tasks.
+    pub async fn claim(&self, run: &Run, most: u32) -> (u32, u32) {
         let call = IMarket::claimCall {
             job: run.job().clone(),
             provider: self.address,
-            count,
+            least: 1,
+            most,
         };
         // The job opens in the second in which it was described; the chain's last block may be older.
-        let receipt = loop {
-            match self.call(&call).await {
-                Err(error)
-                    if error
-                        .revert()
-                        .is_some_and(|revert| revert.name == "TooEarly") =>
-                {
-                    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
-                }
-                done => break done.unwrap(),
-            }
-        };
+        let receipt = self.call_after(&call, &["TooEarly"]).await;
         let claimed = receipt.decoded_log::<IMarket::Claimed>().unwrap();
         (claimed.first, claimed.count)
     }
 
-    /// Puts the results' blobs into the store; returns root and manifest.
+    /// Puts the results' blobs into the store; returns root and digest list.
     pub fn publish(&self, first: u32, results: &[ResultManifest]) -> (B256, Digest) {
         let digests: Vec<Digest> = results
             .iter()
             .map(|result| self.store.put_bytes(&result.to_bytes()).unwrap())
             .collect();
-        let manifest = self.store.put_bytes(&lease::encode(&digests)).unwrap();
-        (tree::root(first, &digests).unwrap(), manifest)
+        let list = self.store.put_bytes(&lease::encode(&digests)).unwrap();
+        (tree::root(first, &digests).unwrap(), list)
     }
 
-    pub async fn submit(&self, run: &Run, first: u32, root: B256, manifest: Digest) {
+    /// Submits in the lease's present round.
+    pub async fn submit(&self, run: &Run, first: u32, root: B256, list: Digest) {
         let call = IMarket::submitCall {
             job: run.job().clone(),
             first,
+            round: self.round(run, first).await,
             provider: self.address,
             root,
-            manifest: manifest.into(),
+            digestList: list.into(),
         };
-        self.market
-            .sender()
-            .unwrap()
-            .call(self.market.address(), &call)
-            .await
-            .unwrap();
+        self.call(&call).await.unwrap();
     }
 
     /// Claims, "runs" and submits.
-    pub async fn work(&self, run: &Run, count: u32) -> (u32, u32) {
-        let (first, count) = self.claim(run, count).await;
+    pub async fn work(&self, run: &Run, most: u32) -> (u32, u32) {
+        let (first, count) = self.claim(run, most).await;
         let results: Vec<_> = (first..first + count)
             .map(|task| self.result(task))
             .collect();
-        let (root, manifest) = self.publish(first, &results);
-        self.submit(run, first, root, manifest).await;
+        let (root, list) = self.publish(first, &results);
+        self.submit(run, first, root, list).await;
         (first, count)
     }
 
@@ -238,11 +237,8 @@ pub fn ticking() -> AnvilOptions {
     }
 }
 
-/// A provider's seat of a redundant lease, or of a jury.
-pub struct Held {
-    pub vote: B256,
-    pub salt: B256,
-}
+/// Refusals that end when a seed is published and the provider is drawn.
+const NOT_YET: [&str; 3] = ["TooEarly", "SeedUnknown", "NotDrawn"];
 
 impl Devnet {
     /// Lets `seconds` pass at once.
@@ -259,15 +255,15 @@ impl Provider {
         sender.call(self.market.address(), call).await
     }
 
-    /// As [`Provider::call`], tried until the provider is drawn.
-    pub async fn call_when_drawn<C: SolCall>(&self, call: &C) {
+    /// As [`Provider::call`], tried again while it is refused for one of these reasons.
+    pub async fn call_after<C: SolCall>(&self, call: &C, reasons: &[&str]) -> TransactionReceipt {
         let started = std::time::Instant::now();
         loop {
             match self.call(call).await {
-                Ok(_) => return,
+                Ok(receipt) => return receipt,
                 Err(error) => {
                     let revert = error.revert().unwrap_or_else(|| panic!("{error}"));
-                    assert!(matches!(revert.name, "NotDrawn" | "NotSealed"), "{revert}");
+                    assert!(reasons.contains(&revert.name), "{revert}");
                     assert!(started.elapsed().as_secs() < 60, "{revert}");
                 }
             }
@@ -275,27 +271,49 @@ impl Provider {
         }
     }
 
-    /// The present round (a first one begins with the call), and the commitment for it.
-    async fn commitment(&self, run: &Run, first: u32, held: &Held, challenge: u8) -> (u16, B256) {
+    /// The lease's present round, 1 for one that nobody touched.
+    pub async fn round(&self, run: &Run, first: u32) -> u16 {
         let contract = self.market.contract();
         let lease = contract.leaseOf(run.id(), first).call().await.unwrap();
-        let round = lease.round.max(1);
-        let (provider, vote, salt) = (self.address, held.vote, held.salt);
-        let commitment = contract
-            .commitmentOf(run.id(), first, round, challenge, provider, vote, salt)
-            .call()
-            .await
-            .unwrap();
-        (round, commitment)
+        lease.round.max(1)
     }
 
-    /// Commits to a root of the lease, in its first round or in the one that runs.
-    pub async fn commit(&self, run: &Run, first: u32, root: B256) -> Held {
-        let held = Held {
-            vote: root,
+    /// What the provider commits to, with a salt, and its commitment: 0 for a lease, 1 or 2 for a jury.
+    async fn secret(
+        &self,
+        run: &Run,
+        first: u32,
+        kind: u8,
+        (value, proof): (B256, B256),
+    ) -> (u16, B256, Opening) {
+        let round = self.round(run, first).await;
+        let opening = Opening {
+            number: self.number().await,
+            value,
+            proof,
             salt: rand::random::<[u8; 32]>().into(),
         };
-        let (round, commitment) = self.commitment(run, first, &held, 0).await;
+        let Opening { number, salt, .. } = opening;
+        let contract = self.market.contract();
+        let call = contract.commitmentOf(run.id(), first, round, kind, number, value, proof, salt);
+        (round, call.call().await.unwrap(), opening)
+    }
+
+    /// Reserves a seat of the lease as soon as the provider is drawn.
+    pub async fn join(&self, run: &Run, first: u32) {
+        let call = IMarket::joinCall {
+            job: run.job().clone(),
+            first,
+            round: self.round(run, first).await,
+            provider: self.address,
+        };
+        self.call_after(&call, &NOT_YET).await;
+    }
+
+    /// Commits to a root of the lease as soon as it is drawn. The result is what opens it.
+    pub async fn commit(&self, run: &Run, first: u32, root: B256, list: Digest) -> Opening {
+        let pair = (root, list.into());
+        let (round, commitment, opening) = self.secret(run, first, 0, pair).await;
         let call = IMarket::commitCall {
             job: run.job().clone(),
             first,
@@ -303,61 +321,53 @@ impl Provider {
             provider: self.address,
             commitment,
         };
-        self.call_when_drawn(&call).await;
-        held
+        self.call_after(&call, &NOT_YET).await;
+        opening
     }
 
-    /// Reveals; with a panel it also settles, if it can.
-    pub async fn reveal(
-        &self,
-        run: &Run,
-        first: u32,
-        held: &Held,
-        manifest: Digest,
-        panel: Vec<u32>,
-    ) {
-        let call = IMarket::revealCall {
+    /// Opens commitments of the lease: the provider's own, or all.
+    pub async fn open(&self, run: &Run, first: u32, openings: &[Opening]) {
+        let call = IMarket::settleCall {
             job: run.job().clone(),
             first,
-            provider: self.address,
-            root: held.vote,
-            manifest: manifest.into(),
-            salt: held.salt,
-            panel,
+            round: self.round(run, first).await,
+            openings: ascending(openings),
         };
         self.call(&call).await.unwrap();
     }
 
-    /// Commits to a vote in the jury over a lease.
-    pub async fn vote(&self, run: &Run, first: u32, digest: B256, keyed: B256) -> Held {
-        let held = Held {
-            vote: keccak256((digest, keyed).abi_encode()),
-            salt: rand::random::<[u8; 32]>().into(),
-        };
-        let contract = self.market.contract();
-        let lease = contract.leaseOf(run.id(), first).call().await.unwrap();
-        let number = lease.challenges;
-        let (round, commitment) = self.commitment(run, first, &held, number).await;
+    /// Commits to a vote in a jury over the lease as soon as it is drawn.
+    pub async fn vote(&self, run: &Run, first: u32, jury: u8, pair: (B256, B256)) -> Opening {
+        let (round, commitment, opening) = self.secret(run, first, jury, pair).await;
         let call = IMarket::commitVoteCall {
             job: run.job().clone(),
             first,
             round,
-            number,
+            jury,
             provider: self.address,
             commitment,
         };
-        self.call_when_drawn(&call).await;
-        held
+        self.call_after(&call, &NOT_YET).await;
+        opening
     }
 
-    pub async fn reveal_vote(&self, run: &Run, first: u32, digest: B256, keyed: B256, held: &Held) {
-        let call = IMarket::revealVoteCall {
+    /// Opens votes: the provider's own, or all, with the accused's leaf and its proof.
+    pub async fn judge(
+        &self,
+        run: &Run,
+        first: u32,
+        jury: u8,
+        openings: &[Opening],
+        (leaf, proof): (B256, Vec<B256>),
+    ) {
+        let call = IMarket::judgeCall {
             job: run.job().clone(),
             first,
-            provider: self.address,
-            digest,
-            keyed,
-            salt: held.salt,
+            round: self.round(run, first).await,
+            jury,
+            openings: ascending(openings),
+            leaf,
+            proof,
         };
         self.call(&call).await.unwrap();
     }
@@ -372,7 +382,14 @@ impl Provider {
     }
 }
 
-/// The market's code: that of PIECEWORK_MARKET_CODE (the ink! contract's, where PIECEWORK_ANVIL is a node of pallet-revive), else
+/// Openings as the market wants them.
+fn ascending(openings: &[Opening]) -> Vec<Opening> {
+    let mut openings = openings.to_vec();
+    openings.sort_unstable_by_key(|opening| opening.number);
+    openings
+}
+
+/// The market's code: that of PIECEWORK_MARKET_CODE (the ink! contract's, where PIECEWORK_ANVIL is a node of pallet-revive), otherwise
 /// the Solidity one.
 pub fn market_code() -> Option<Bytes> {
     let path = std::env::var_os("PIECEWORK_MARKET_CODE")?;

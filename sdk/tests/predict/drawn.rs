@@ -1,34 +1,40 @@
-//! Drawn seats, of redundant leases and of juries: who can take one, and from which second on.
+//! Drawn seats, of redundant leases and of juries: which provider can take one, and from which second on.
 
 use alloy::primitives::{B256, keccak256};
 use piecework::chain::IMarket;
 use piecework::chain::IMarket::IMarketErrors;
 use piecework::digest::{Digest, tree};
-use piecework::market::Eligibility;
 use piecework::market::predict::By;
+use piecework::rules::draw::FIRST_JURY;
 
 use crate::common::TOKEN;
-use crate::scene::{Done, Scene, TIMES};
+use crate::scene::{Done, SPEC, Scene, TIMES};
 
-/// Stakes of accounts 2 to 6: so unequal that some are drawn at once, and some after many doublings.
-const STAKES: [u128; 5] = [600 * TOKEN, 60 * TOKEN, 6 * TOKEN, TOKEN, TOKEN / 4];
-/// Whose stake came too late.
+/// Stakes of accounts 2 to 6: so unequal that some are drawn at once, and some after many doublings or never.
+const STAKES: [u128; 5] = [600 * TOKEN, 60 * TOKEN, 20 * TOKEN, 6 * TOKEN, TOKEN];
+/// The account whose stake came too late.
 const LATE: usize = 7;
 
-/// A job of two leases with three seats each, posted when the stakes are old enough.
-async fn redundant(scene: &Scene) -> IMarket::Job {
+/// Stakes that are old enough at the time that it returns, and one that is not.
+async fn stakes(scene: &Scene) -> u64 {
     for (account, stake) in (2..).zip(STAKES) {
         scene.stake(account, stake).await;
     }
     scene.deposit(1, 100 * TOKEN).await;
     // A block of its own: 100 s after those stakes, and not before the last one.
     let later = scene.now().await + 150;
-    scene
-        .act(LATE, &IMarket::stakeCall { amount: TOKEN }, later)
-        .await
-        .unwrap();
+    let late = IMarket::stakeCall { amount: 20 * TOKEN };
+    scene.act(LATE, &late, later).await.unwrap();
+    later
+}
+
+/// A job of two leases with three seats each, posted when the stakes are old enough.
+async fn redundant(scene: &Scene) -> IMarket::Job {
+    let later = stakes(scene).await;
     let mut job = scene.job(later + 60);
-    (job.terms.tasks, job.terms.replicas, job.terms.quorum) = (7, 3, 2);
+    (job.terms.tasks, job.terms.minLease) = (7, 4);
+    (job.assurance.replicas, job.assurance.quorum) = (3, 2);
+    (job.price.minPrice, job.timing.ramp) = (job.price.maxPrice, 0);
     job.price.bond = TOKEN / 100;
     scene.post(&job).await;
     job
@@ -57,17 +63,22 @@ fn drawn_from(done: &Done) -> Option<u64> {
     }
 }
 
-/// Foretells a seat of the lease for every provider, in a draw that began at `began`, and holds each second against the
-/// chain. Returns who needed how many doublings.
-async fn seats(scene: &Scene, job: &IMarket::Job, first: u32, began: u64) -> Vec<(usize, u32)> {
-    let at = began + 1;
-    let mut needed = Vec::new();
+/// Foretells a seat of the lease for every provider, in a draw whose growth began at `began`, and holds each second against
+/// the chain. Returns when each is drawn, if it is.
+async fn seats(
+    scene: &Scene,
+    job: &IMarket::Job,
+    first: u32,
+    began: u64,
+) -> Vec<(usize, Option<u64>)> {
+    let at = scene.soon().await.max(began);
+    // The step of a lease's draw is a quarter of the run window, where that is more than the market's least.
+    let step = TIMES.leaseStep.max(job.timing.runWindow / 4);
+    let mut drawn = Vec::new();
     for account in (2..7).chain([LATE]) {
         let ahead = scene.predict().await;
-        let seat = ahead
-            .seat(job, first, scene.who[account], at)
-            .await
-            .unwrap();
+        let who = scene.who[account];
+        let seat = ahead.seat(job, first, who, at).await.unwrap();
         let call = join(scene, job, first, seat.round, account);
         let prediction = scene.foretold(account, &call, at).await;
         assert_eq!(
@@ -82,69 +93,64 @@ async fn seats(scene: &Scene, job: &IMarket::Job, first: u32, began: u64) -> Vec
             let from = drawn_from(&done).unwrap();
             assert_eq!(seat.drawn_from.unwrap_or(u64::MAX), from, "{seat:?}");
         }
-        if account == LATE {
-            assert_eq!(
-                (seat.from, seat.drawn_from, seat.doublings),
-                (None, None, None)
-            );
-        } else {
-            let doublings = seat.doublings.unwrap();
-            let from = began + u64::from(doublings) * TIMES.drawStep;
+        if let Some(doublings) = seat.doublings {
+            assert!(doublings <= 4, "growth stops at 16 times: {seat:?}");
+            let from = began + u64::from(doublings) * step;
             assert_eq!(seat.drawn_from, Some(from));
-            needed.push((account, doublings));
         }
+        if account == LATE {
+            assert_eq!((seat.from, seat.drawn_from), (None, None), "{seat:?}");
+        }
+        drawn.push((account, seat.drawn_from));
     }
-    needed
+    // Three seats for nine tenths of all stake: at once. For a twelfth of it: within four times that chance.
+    assert_eq!(drawn[0].1, Some(began), "{drawn:?}");
+    assert!(
+        drawn[1].1.is_some_and(|from| from <= began + 2 * step),
+        "{drawn:?}"
+    );
+    drawn
 }
 
 #[tokio::test]
 async fn each_is_drawn_in_the_second_that_was_foretold() {
     let scene = Scene::start().await;
     let job = redundant(&scene).await;
-    let seal = IMarket::sealCall { job: job.clone() };
+    let opens = job.timing.opensAt;
     let soon = scene.soon().await;
-    scene.refused(5, &seal, soon, "TooEarlyToSeal").await;
-    let unsealed = scene
+    let early = scene
         .predict()
         .await
         .seat(&job, 0, scene.who[2], soon)
         .await
         .unwrap();
-    assert_eq!(
-        (unsealed.from, unsealed.doublings, unsealed.round),
-        (None, None, 1)
-    );
-    assert_eq!(unsealed.why.as_ref().unwrap().name, "TooEarly");
-    let opens = job.timing.opensAt;
+    assert_eq!((early.from, early.doublings, early.round), (None, None, 1));
+    assert_eq!(early.why.as_ref().unwrap().name, "TooEarly");
     scene
-        .refused(2, &join(&scene, &job, 0, 1, 2), opens, "NotSealed")
+        .refused(2, &join(&scene, &job, 0, 1, 2), opens, "SeedUnknown")
         .await;
-    // Two blocks more.
-    scene.deposit(6, 1).await;
-    scene
-        .refused(5, &seal, scene.soon().await, "TooEarlyToSeal")
+    let renew = IMarket::renewCall {
+        job: job.clone(),
+        first: 0,
+    };
+    scene.refused(4, &renew, soon, "PointAlive").await;
+    scene.two_blocks().await;
+    let posted = scene
+        .market
+        .contract()
+        .jobOf(scene.market.job_id(&job))
+        .call()
         .await;
-    scene.deposit(6, 1).await;
-    // Sealed after it opened: that is when the draw begins.
-    let sealed = opens + 7;
-    scene.done(5, &seal, sealed).await;
-    scene.refused(5, &seal, sealed + 1, "SealedAlready").await;
+    scene.keep(posted.unwrap().point).await;
 
-    // The first round of both leases.
-    let mut needed = seats(&scene, &job, 0, sealed).await;
-    needed.extend(seats(&scene, &job, 4, sealed).await);
-    assert!(
-        needed.iter().any(|(_, doublings)| *doublings > 2),
-        "{needed:?}"
-    );
-    assert!(
-        needed.iter().any(|(_, doublings)| *doublings == 0),
-        "{needed:?}"
-    );
-    let at = sealed + 1;
-    scene
-        .refused(2, &join(&scene, &job, 1, 1, 2), at, "NoSuchLease")
-        .await;
+    // The first round of the first lease. The second lease is not open.
+    seats(&scene, &job, 0, opens).await;
+    let at = opens + 1;
+    for first in [1, 4] {
+        scene
+            .refused(2, &join(&scene, &job, first, 1, 2), at, "NoSuchLease")
+            .await;
+    }
     scene
         .refused(2, &join(&scene, &job, 0, 2, 2), at, "WrongRound")
         .await;
@@ -154,22 +160,32 @@ async fn each_is_drawn_in_the_second_that_was_foretold() {
     let mode = IMarket::claimCall {
         job: job.clone(),
         provider: scene.who[2],
-        count: 1,
+        least: 1,
+        most: 1,
     };
     scene.refused(2, &mode, at, "WrongMode").await;
 
-    // The round begins 200 s after its draw did: the others' lots do not wait for it again.
-    let begun = sealed + 200;
-    let joined = scene.done(2, &join(&scene, &job, 0, 1, 2), begun).await;
+    // A first seat can be left for nothing. The second one begins the round.
+    scene.done(2, &join(&scene, &job, 0, 1, 2), at).await;
+    let leave = IMarket::leaveCall {
+        job: job.clone(),
+        first: 0,
+        round: 1,
+        provider: scene.who[2],
+    };
+    scene.done(2, &leave, at + 1).await;
+    let joined = scene.done(2, &join(&scene, &job, 0, 1, 2), at + 2).await;
     let cost = joined.cost.unwrap();
     assert_eq!(
-        (cost.count, cost.bond, cost.started),
-        (4, TOKEN / 25, begun)
+        (cost.count, cost.bond, cost.paid + cost.fee),
+        (4, TOKEN / 25, 12 * TOKEN)
     );
     let again = scene
-        .refused(2, &join(&scene, &job, 0, 1, 2), begun + 1, "WrongSeat")
+        .refused(2, &join(&scene, &job, 0, 1, 2), at + 3, "WrongSeat")
         .await;
     assert_eq!(again.window.from, None);
+    let begun = opens + 200;
+    scene.done(3, &join(&scene, &job, 0, 1, 3), begun).await;
     let commit = IMarket::commitCall {
         job: job.clone(),
         first: 0,
@@ -178,221 +194,212 @@ async fn each_is_drawn_in_the_second_that_was_foretold() {
         commitment: keccak256("mine"),
     };
     let committed = scene.foretold(2, &commit, begun + 1).await;
-    assert_eq!(
-        committed.window.until,
-        Some(begun + TIMES.drawTime + job.timing.runWindow)
-    );
+    assert_eq!(committed.window.until, Some(begun + job.timing.runWindow));
+    // Now leaving costs, in proportion to the time; the first eighth of a first round is free.
+    scene.foretold(2, &leave, begun + 10).await;
+    scene.foretold(2, &leave, begun + 11).await;
+    // The second lease opened with that, and is drawn from the same seed.
+    seats(&scene, &job, 4, begun).await;
 
-    // It lapses. The next round's draw begins with that, and its round some time later.
-    let lapsed = begun + TIMES.drawTime + job.timing.runWindow + 1;
-    let settle = IMarket::settleCall {
+    // It lapses: what seats had committed to is for the node to say.
+    let lapsed = begun + job.timing.runWindow + 1;
+    let settle = |numbers: &[u32]| IMarket::settleCall {
         job: job.clone(),
         first: 0,
-        root: B256::ZERO,
-        panel: vec![1],
+        round: 1,
+        openings: numbers
+            .iter()
+            .map(|number| IMarket::Opening {
+                number: *number,
+                value: B256::ZERO,
+                proof: B256::ZERO,
+                salt: B256::ZERO,
+            })
+            .collect(),
     };
     let ahead = scene.predict().await;
-    let asked = ahead.call(scene.who[4], &settle, lapsed).await.unwrap();
+    let asked = ahead
+        .call(scene.who[4], &settle(&[1, 2]), lapsed)
+        .await
+        .unwrap();
     assert_eq!((asked.by, asked.window.from), (By::Node, Some(lapsed)));
     assert_eq!(asked.refusal().unwrap().name, "TooEarly");
-    scene.act(4, &settle, lapsed).await.unwrap();
-    seats(&scene, &job, 0, lapsed).await;
-    // The first one drawn begins it a while after it is drawn, so that nobody could tell by its beginning.
-    let ahead = scene.predict().await;
-    let mut first = Vec::new();
-    for account in 2..7 {
-        let seat = ahead
-            .seat(&job, 0, scene.who[account], lapsed + 1)
-            .await
-            .unwrap();
-        assert_eq!(seat.round, 2);
-        first.push((seat.drawn_from.unwrap(), account));
-    }
-    first.sort_unstable();
-    let (from, account) = first[0];
-    let second = from.max(lapsed) + 11;
-    scene
-        .done(account, &join(&scene, &job, 0, 2, account), second)
-        .await;
-    for (expected, account) in &first[1..] {
-        let seat = scene.predict().await;
-        let seat = seat
-            .seat(&job, 0, scene.who[*account], second + 1)
-            .await
-            .unwrap();
-        assert_eq!(seat.from, Some((*expected).max(second + 1)), "{seat:?}");
-        assert_eq!(
-            seat.drawn_from,
-            Some(*expected),
-            "as before the round began"
-        );
-        scene
-            .foretold(*account, &join(&scene, &job, 0, 2, *account), second + 1)
-            .await;
-    }
-    // Three take their seats: there is none for the fourth.
-    let last = first[1..]
-        .iter()
-        .map(|(from, _)| *from)
-        .max()
-        .unwrap()
-        .max(second)
-        + 1;
-    for (offset, (_, account)) in (0..).zip(&first[1..3]) {
-        scene
-            .done(*account, &join(&scene, &job, 0, 2, *account), last + offset)
-            .await;
-    }
-    let fourth = first[3].1;
+    scene.act(4, &settle(&[1, 2]), lapsed).await.unwrap();
+    // The next round has a point of its own, and its seats were late: they are barred from it.
     scene
         .refused(
-            fourth,
-            &join(&scene, &job, 0, 2, fourth),
-            last + 2,
-            "SeatsTaken",
+            2,
+            &join(&scene, &job, 0, 2, 2),
+            lapsed + 1,
+            "BarredFromRound",
         )
         .await;
+    scene
+        .refused(4, &join(&scene, &job, 0, 2, 4), lapsed + 1, "SeedUnknown")
+        .await;
+    scene.two_blocks().await;
+    let point = scene.point(&job, 0).await;
+    scene.keep(point).await;
+    let soon = scene.soon().await;
+    for account in [4, 5, 6] {
+        let ahead = scene.predict().await;
+        let seat = ahead.seat(&job, 0, scene.who[account], soon).await.unwrap();
+        assert_eq!(seat.round, 2);
+        let call = join(&scene, &job, 0, 2, account);
+        scene.foretold(account, &call, soon).await;
+        // The beacon's margin of a second lies between the block and the point's time.
+        if let (Some(from), Some(doublings)) = (seat.drawn_from, seat.doublings) {
+            assert_eq!(from, lapsed + 1 + u64::from(doublings) * 20);
+        }
+    }
 }
 
 #[tokio::test]
 async fn a_seat_that_is_drawn_needs_a_free_bond_too() {
     let scene = Scene::start().await;
-    for (account, stake) in (2..).zip(STAKES) {
-        scene.stake(account, stake).await;
-    }
-    scene.deposit(1, 100 * TOKEN).await;
-    let later = scene.now().await + 150;
+    let later = stakes(&scene).await;
     let mut job = scene.job(later + 60);
-    (job.terms.tasks, job.terms.replicas, job.terms.quorum) = (1, 3, 2);
-    (job.price.bond, job.price.juryFee) = (TOKEN / 2, 0);
-    scene.deposit(6, 1).await;
-    let post = IMarket::postCall {
-        job: job.clone(),
-        spec: crate::scene::SPEC.into(),
-    };
-    scene.done(1, &post, later).await;
-    for _ in 0..2 {
-        scene.deposit(6, 1).await;
-    }
-    let sealed = job.timing.opensAt + 1;
-    scene
-        .done(2, &IMarket::sealCall { job: job.clone() }, sealed)
+    (job.terms.tasks, job.terms.maxLease) = (1, 1);
+    (job.assurance.replicas, job.assurance.quorum) = (3, 2);
+    (job.price.minPrice, job.timing.ramp) = (job.price.maxPrice, 0);
+    // Account 3 can lock 45 of its 60 tokens.
+    job.price.bond = 46 * TOKEN;
+    scene.post(&job).await;
+    scene.two_blocks().await;
+    let posted = scene
+        .market
+        .contract()
+        .jobOf(scene.market.job_id(&job))
+        .call()
         .await;
-    // Account 6 has half of the bond: it is drawn one day, and cannot take the seat for all that.
+    scene.keep(posted.unwrap().point).await;
+    let opens = job.timing.opensAt;
     let ahead = scene.predict().await;
-    let seat = ahead.seat(&job, 0, scene.who[6], sealed + 1).await.unwrap();
+    let seat = ahead.seat(&job, 0, scene.who[3], opens).await.unwrap();
     assert!(seat.from.is_none() && seat.drawn_from.is_some(), "{seat:?}");
-    let drawn = seat.drawn_from.unwrap().max(sealed + 1);
     scene
-        .refused(6, &join(&scene, &job, 0, 1, 6), drawn, "InsufficientStake")
+        .refused(
+            3,
+            &join(&scene, &job, 0, 1, 3),
+            opens + 40,
+            "InsufficientStake",
+        )
         .await;
 }
 
 #[tokio::test]
 async fn jurors_are_drawn_in_the_second_that_was_foretold() {
     let scene = Scene::start().await;
-    for (account, stake) in (2..).zip(STAKES) {
-        scene.stake(account, stake).await;
-    }
-    scene.deposit(1, 100 * TOKEN).await;
-    scene.deposit(3, 100 * TOKEN).await;
-    let later = scene.now().await + 150;
-    scene
-        .act(LATE, &IMarket::stakeCall { amount: TOKEN }, later)
-        .await
-        .unwrap();
-    let mut job = scene.job(later + 60);
+    let later = stakes(&scene).await;
+    // Surely audited.
+    let mut job = scene.audited(later + 60, 10_000);
     (job.price.bond, job.price.juryFee) = (TOKEN / 100, TOKEN / 100);
     scene.post(&job).await;
     let opens = job.timing.opensAt;
     let claim = IMarket::claimCall {
         job: job.clone(),
-        provider: scene.who[2],
-        count: 2,
+        provider: scene.who[3],
+        least: 2,
+        most: 2,
     };
-    scene.done(2, &claim, opens).await;
+    scene.done(3, &claim, opens).await;
     let digests = [Digest::of(b"a"), Digest::of(b"b")];
     let submit = IMarket::submitCall {
         job: job.clone(),
         first: 0,
-        provider: scene.who[2],
+        round: 1,
+        provider: scene.who[3],
         root: tree::root(0, &digests).unwrap(),
-        manifest: B256::ZERO,
+        digestList: B256::ZERO,
     };
-    scene.done(2, &submit, opens + 1).await;
-    let nobody = scene
-        .predict()
-        .await
-        .juror(&job, 0, scene.who[4], opens + 2)
-        .await
-        .unwrap();
-    assert_eq!(nobody.why.as_ref().unwrap().name, "WrongPhase");
-    assert_eq!((nobody.from, nobody.drawn_from), (None, None));
-    let challenge = IMarket::challengeCall {
+    let submitted = opens + 3;
+    let take = |account: usize, jury: u8| IMarket::joinJuryCall {
         job: job.clone(),
         first: 0,
         round: 1,
-        number: 1,
-        task: 1,
-        digest: digests[1].into(),
-        proof: tree::proof(0, &digests, 1).unwrap(),
-        answer: keccak256("any"),
-    };
-    let opened = opens + 3;
-    scene.done(3, &challenge, opened).await;
-
-    let seal = IMarket::sealJuryCall {
-        job: job.clone(),
-        first: 0,
-    };
-    let take = |account: usize, number: u8| IMarket::joinJuryCall {
-        job: job.clone(),
-        first: 0,
-        round: 1,
-        number,
+        jury,
         provider: scene.who[account],
     };
-    scene.refused(4, &seal, opened + 1, "TooEarlyToSeal").await;
-    scene.refused(4, &take(4, 1), opened + 1, "NotSealed").await;
-    for _ in 0..2 {
-        scene.deposit(6, 1).await;
-    }
-    let sealed = opened + 20;
-    scene.done(5, &seal, sealed).await;
-    let at = sealed + 1;
-    scene.refused(2, &take(2, 1), at, "BarredFromJury").await;
+    scene.refused(2, &take(2, 1), submitted, "WrongPhase").await;
+    scene.done(3, &submit, submitted).await;
+    let unknown = scene
+        .refused(2, &take(2, 1), submitted + 1, "SeedUnknown")
+        .await;
+    assert_eq!(unknown.window.from, None);
+    scene.two_blocks().await;
+    scene.keep(scene.point(&job, 0).await).await;
+
+    let at = scene.soon().await;
     scene.refused(3, &take(3, 1), at, "BarredFromJury").await;
-    scene.refused(4, &take(4, 2), at, "WrongRound").await;
-    let mut told: Vec<Eligibility> = Vec::new();
+    scene.refused(2, &take(2, 2), at, "WrongPhase").await;
+    let ahead = scene.predict().await;
+    let first = ahead
+        .juror(&job, 0, FIRST_JURY, scene.who[2], at)
+        .await
+        .unwrap();
+    assert_eq!((first.round, first.kind, first.why), (1, FIRST_JURY, None));
+    // The audit can be opened until the job's audit window is over. The point's time is a second after the submission.
+    assert_eq!(first.until, Some(submitted + 60));
+    assert_eq!(
+        (first.drawn_from, first.doublings),
+        (Some(submitted + 1), Some(0))
+    );
+    let mut drawn = Vec::new();
     for account in [4, 5, 6, LATE] {
         let ahead = scene.predict().await;
-        let seat = ahead.juror(&job, 0, scene.who[account], at).await.unwrap();
-        assert_eq!((seat.round, seat.challenge), (1, 1));
+        let who = scene.who[account];
+        let seat = ahead.juror(&job, 0, FIRST_JURY, who, at).await.unwrap();
         let prediction = scene.foretold(account, &take(account, 1), at).await;
         assert_eq!(seat.from, prediction.window.from);
         let done = scene.probe(account, &take(account, 1), at).await;
         if let Err(revert) = &done
             && revert.name == "NotDrawn"
         {
-            assert_eq!(
-                seat.drawn_from.unwrap_or(u64::MAX),
-                drawn_from(&done).unwrap()
-            );
+            let from = drawn_from(&done).unwrap();
+            assert_eq!(seat.drawn_from.unwrap_or(u64::MAX), from);
         }
-        told.push(seat);
+        if let Some(doublings) = seat.doublings {
+            assert!(
+                doublings <= 2,
+                "the growth of a jury's draw stops at four times"
+            );
+            let from = submitted + 1 + u64::from(doublings) * TIMES.juryStep;
+            assert_eq!(seat.drawn_from, Some(from));
+        }
+        drawn.push(seat.drawn_from);
     }
-    // The growth of a jury's draw stops at four times.
-    assert!(
-        told.iter()
-            .all(|seat| seat.doublings.is_none_or(|doublings| doublings <= 2))
-    );
-    assert_eq!(told[3].from, None);
-    let answer = IMarket::revealAnswerCall {
+    assert_eq!(drawn[3], None, "its stake came too late");
+
+    // The first juror opens the audit, and has the run window and the jury's time to vote.
+    scene.done(2, &take(2, 1), at).await;
+    scene.refused(2, &take(2, 1), at + 1, "WrongSeat").await;
+    scene.refused(4, &take(4, 2), at + 1, "WrongRound").await;
+    let vote = IMarket::commitVoteCall {
         job: job.clone(),
         first: 0,
-        digest: B256::ZERO,
-        salt: B256::ZERO,
+        round: 1,
+        jury: 1,
+        provider: scene.who[2],
+        commitment: keccak256("mine"),
     };
-    scene.refused(3, &answer, at, "TooEarly").await;
-    scene.refused(4, &answer, at, "NotChallenger").await;
+    let voted = scene.foretold(2, &vote, at + 1).await;
+    assert_eq!(
+        voted.window.until,
+        Some(at + job.timing.runWindow + TIMES.juryTime)
+    );
+    let open = |first: u32| IMarket::finalizeCall {
+        job: job.clone(),
+        firsts: vec![first],
+    };
+    let passed = scene.foretold(5, &open(0), at + 100).await;
+    assert_eq!(
+        passed.outcome,
+        Ok(Vec::new()),
+        "a lease before its jury is passed over"
+    );
+    let post = IMarket::postCall {
+        job: job.clone(),
+        spec: SPEC.into(),
+    };
+    scene.refused(1, &post, at + 1, "JobExists").await;
 }

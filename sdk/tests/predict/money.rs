@@ -128,19 +128,19 @@ async fn a_posting_is_foretold_with_what_it_deposits_first() {
     );
     let [opening, full] = posting.cost;
     assert_eq!(
-        (opening.price, full.price, full.started),
+        (opening.price, full.price, full.origin),
         (TOKEN, 2 * TOKEN, at + 60)
     );
-    // Twice the jurors' fees, six times 4 tokens, are more than four tasks' bonds.
-    assert_eq!((opening.bond, opening.refunded), (24 * TOKEN, 4 * TOKEN));
+    assert_eq!((opening.bond, opening.refunded), (8 * TOKEN, 4 * TOKEN));
+    assert_eq!(posting.quote.deterrence, None);
     let Ok([MarketEvent::Posted(foretold)]) = posting.prediction.outcome.as_deref() else {
         panic!("{posting:?}");
     };
     let closes = foretold.job.timing.closesAt;
     assert_eq!(posting.prediction.window.until, Some(closes));
-    // Nothing was sent, and nothing that was foretold is held for true.
+    // Nothing was sent, and nothing that was foretold is taken for done.
     let balances = market.balances(scene.who[1]).await.unwrap();
-    assert_eq!(balances.ledger, 3 * TOKEN);
+    assert_eq!(balances.balance, 3 * TOKEN);
     let poor = ahead.post(&wanted().tasks(600), at).await.unwrap();
     assert!(!poor.quote.is_covered());
     let refusal = poor.prediction.refusal().unwrap();
@@ -168,7 +168,7 @@ async fn a_posting_is_foretold_with_what_it_deposits_first() {
     (done.timing.opensAt, done.timing.closesAt) = (0, 0);
     assert_eq!(said, done);
     let balances = market.balances(scene.who[1]).await.unwrap();
-    assert_eq!(balances.ledger, 0);
+    assert_eq!(balances.balance, 0);
 }
 
 #[tokio::test]
@@ -182,29 +182,26 @@ async fn earnings_count_wherever_the_market_keeps_them() {
     let claim = IMarket::claimCall {
         job: job.clone(),
         provider: scene.who[2],
-        count: 4,
+        least: 1,
+        most: 4,
     };
     scene.done(2, &claim, opens + 1_000).await;
     let submit = IMarket::submitCall {
         job: job.clone(),
         first: 0,
+        round: 1,
         provider: scene.who[2],
         root: B256::repeat_byte(5),
-        manifest: B256::ZERO,
+        digestList: B256::ZERO,
     };
     scene.done(2, &submit, opens + 1_001).await;
-    let accept = IMarket::acceptCall {
-        job: job.clone(),
-        first: 0,
-        root: B256::repeat_byte(5),
-    };
-    scene.done(1, &accept, opens + 1_002).await;
     // 12 tokens less the fee: earned, not deposited. The fee's recipient has earned the rest.
     let fee = 12 * TOKEN * u128::from(FEE_BPS) / 10_000;
     let at = opens + 1_003;
     for (account, earned) in [(2, 12 * TOKEN - fee), (9, fee)] {
         let mut own = scene.job(at);
-        (own.terms.client, own.terms.tasks, own.terms.maxLease) = (scene.who[account], 1, 1);
+        own.terms.client = scene.who[account];
+        (own.terms.tasks, own.terms.maxLease) = (1, 1);
         let post = |price: u128| {
             let mut job = own.clone();
             (job.price.minPrice, job.price.maxPrice) = (price, price);
@@ -282,7 +279,8 @@ async fn a_list_admits_whom_it_is_foretold_to_admit() {
     let claim = |account: usize| IMarket::claimCall {
         job: job.clone(),
         provider: scene.who[account],
-        count: 1,
+        least: 1,
+        most: 1,
     };
     let admit = |account: usize, proof: B256| IMarket::admitCall {
         list,

@@ -8,7 +8,7 @@ use alloy::rpc::types::TransactionRequest;
 use alloy::sol_types::SolCall;
 use piecework::Market;
 use piecework::chain::deploy::{MarketDeployment, deploy_market};
-use piecework::chain::{EventAt, IERC20, IMarket, MarketEvent, Revert, decode_error};
+use piecework::chain::{BlockBeacon, EventAt, IERC20, IMarket, MarketEvent, Revert, decode_error};
 use piecework::market::predict::{By, Prediction};
 use piecework::market::{MarketConfig, Predictor};
 
@@ -16,11 +16,15 @@ use crate::common::{Devnet, TOKEN};
 
 /// Times of this market: none of them is another's.
 pub(crate) const TIMES: IMarket::Times = IMarket::Times {
-    drawTime: 700,
-    drawStep: 15,
+    stakeAge: 100,
+    leaseStep: 15,
+    juryStep: 25,
+    juryTime: 700,
     revealWindow: 300,
     respondWindow: 400,
-    stakeAge: 100,
+    retryWindow: 500,
+    leastAuditWindow: 30,
+    leastRunWindow: 10,
 };
 pub(crate) const FEE_BPS: u16 = 125;
 pub(crate) const SPEC: &[u8] = b"any spec: no contract reads it";
@@ -44,7 +48,7 @@ impl Scene {
             fee_recipient: devnet.anvil.addresses()[9],
             times: TIMES,
             code: crate::common::market_code(),
-            ..MarketDeployment::new(devnet.token)
+            ..MarketDeployment::devnet(devnet.token, devnet.beacon)
         };
         let (address, _) = deploy_market(&deployer, deployment).await.unwrap();
         let key = devnet.anvil.key(1).unwrap();
@@ -118,6 +122,13 @@ impl Scene {
     pub(crate) async fn act<C: SolCall>(&self, account: usize, call: &C, at: u64) -> Done {
         self.send(account, self.market.address(), call.abi_encode(), Some(at))
             .await
+    }
+
+    /// The point of a lease as it stands.
+    pub(crate) async fn point(&self, job: &IMarket::Job, first: u32) -> u64 {
+        let contract = self.market.contract();
+        let id = self.market.job_id(job);
+        contract.leaseOf(id, first).call().await.unwrap().point
     }
 
     /// What the chain does in a block of this time; then it forgets that.
@@ -206,7 +217,23 @@ impl Scene {
         self.now().await + 1
     }
 
-    /// A job of account 1 that opens at `opens`.
+    /// Publishes the seed of a point, once its block is built.
+    pub(crate) async fn keep(&self, point: u64) {
+        let call = BlockBeacon::keepCall { id: point };
+        let at = self.soon().await;
+        self.send(0, self.devnet.beacon, call.abi_encode(), Some(at))
+            .await
+            .unwrap();
+    }
+
+    /// Two blocks, so that the seed of a point that was just taken is known to whoever looks.
+    pub(crate) async fn two_blocks(&self) {
+        for _ in 0..2 {
+            self.deposit(6, 1).await;
+        }
+    }
+
+    /// A job of account 1 without audits that opens at `opens`.
     pub(crate) fn job(&self, opens: u64) -> IMarket::Job {
         IMarket::Job {
             terms: IMarket::Terms {
@@ -214,26 +241,39 @@ impl Scene {
                 nonce: 7,
                 spec: keccak256(SPEC),
                 tasks: 10,
+                minLease: 1,
                 maxLease: 4,
+                providers: B256::ZERO,
+            },
+            assurance: IMarket::Assurance {
                 replicas: 1,
                 quorum: 1,
-                providers: B256::ZERO,
+                auditBps: 0,
+                refund: false,
                 verifier: Address::ZERO,
             },
             price: IMarket::Price {
                 minPrice: TOKEN + 1,
                 maxPrice: 3 * TOKEN,
                 bond: 5 * TOKEN,
-                juryFee: TOKEN / 2,
+                juryFee: 0,
             },
             timing: IMarket::Timing {
                 opensAt: opens,
                 ramp: 1_000,
                 closesAt: opens + 5_000,
                 runWindow: 80,
-                challengeWindow: 60,
+                auditWindow: 0,
             },
         }
+    }
+
+    /// As [`Scene::job`], with audits.
+    pub(crate) fn audited(&self, opens: u64, audit_bps: u16) -> IMarket::Job {
+        let mut job = self.job(opens);
+        job.assurance.auditBps = audit_bps;
+        (job.price.juryFee, job.timing.auditWindow) = (TOKEN / 2, 60);
+        job
     }
 
     /// A provider with so many units of stake.
@@ -263,9 +303,16 @@ impl Scene {
     }
 }
 
-/// Without seals, whose seed nobody knows before.
+/// Without points, which nobody knows before.
 fn visible(done: Done) -> Done {
-    let told =
-        |event: &MarketEvent| !matches!(event, MarketEvent::Sealed(_) | MarketEvent::JurySealed(_));
-    done.map(|events| events.into_iter().filter(told).collect())
+    let told = |mut event: MarketEvent| {
+        match &mut event {
+            MarketEvent::Posted(event) => event.point = 0,
+            MarketEvent::Submitted(event) => event.point = 0,
+            MarketEvent::PointSet(event) => event.point = 0,
+            _ => {}
+        }
+        event
+    };
+    done.map(|events| events.into_iter().map(told).collect())
 }

@@ -47,7 +47,7 @@ CREATE TABLE leases (
     since     INTEGER NOT NULL,
     tries     INTEGER NOT NULL,
     root      BLOB CHECK (length(root) = 32),
-    manifest  BLOB CHECK (length(manifest) = 32),
+    list      BLOB CHECK (length(list) = 32),
     PRIMARY KEY (job, first, round)
 ) STRICT, WITHOUT ROWID;
 
@@ -67,6 +67,8 @@ CREATE TABLE tasks (
 CREATE TABLE intents (
     seq        INTEGER PRIMARY KEY,
     id         TEXT    NOT NULL UNIQUE,
+    -- The contract that is called; NULL: the market.
+    target     BLOB CHECK (length(target) = 20),
     data       BLOB    NOT NULL,
     not_after  INTEGER,
     repeatable INTEGER NOT NULL,
@@ -92,12 +94,73 @@ CREATE TABLE attempts (
 CREATE INDEX attempts_by_intent ON attempts (intent);
 
 -- What this machine has bound stake to. Written before the signature, never changed, never deleted.
+-- `kind` is 0 for a lease or a seat of one, 1 and 2 for a juror's seat.
 CREATE TABLE journal (
     chain_id INTEGER NOT NULL,
     market   BLOB    NOT NULL,
     job      BLOB    NOT NULL,
-    lease    TEXT    NOT NULL,
+    first    INTEGER NOT NULL,
+    count    INTEGER NOT NULL,
+    round    INTEGER NOT NULL,
+    kind     INTEGER NOT NULL,
     phase    TEXT    NOT NULL,
     digest   BLOB    NOT NULL CHECK (length(digest) = 32),
-    UNIQUE (chain_id, market, job, lease, phase)
+    UNIQUE (chain_id, market, job, first, count, round, kind, phase)
 ) STRICT;
+
+-- Which blobs are served for which lease, and until when they must stay. `open`: to everybody; otherwise to the job's
+-- client alone.
+CREATE TABLE published (
+    digest BLOB    NOT NULL CHECK (length(digest) = 32),
+    job    BLOB    NOT NULL,
+    first  INTEGER NOT NULL,
+    size   INTEGER NOT NULL,
+    open   INTEGER NOT NULL CHECK (open IN (0, 1)),
+    PRIMARY KEY (job, first, digest)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX published_by_digest ON published (digest);
+
+-- A lease whose outputs may go after `settled_at` plus the owner's choice; no row: keep them.
+CREATE TABLE settled (
+    job        BLOB    NOT NULL,
+    first      INTEGER NOT NULL,
+    settled_at INTEGER NOT NULL,
+    PRIMARY KEY (job, first)
+) STRICT, WITHOUT ROWID;
+
+-- Seats that this machine took, of redundant leases (kind 0) and of juries (1 and 2). What the chain says of them is
+-- read again from `events`.
+CREATE TABLE seats (
+    job   BLOB    NOT NULL REFERENCES jobs (id),
+    first INTEGER NOT NULL,
+    round INTEGER NOT NULL,
+    kind  INTEGER NOT NULL,
+    task  INTEGER NOT NULL,
+    count INTEGER NOT NULL,
+    tries INTEGER NOT NULL,
+    "end" TEXT,
+    PRIMARY KEY (job, first, round, kind)
+) STRICT, WITHOUT ROWID;
+
+-- What a seat voted, and the salt without which it cannot be opened. Written before the commitment is sent, in one
+-- transaction with the journal's entry; never changed, never deleted.
+CREATE TABLE votes (
+    job        BLOB    NOT NULL,
+    first      INTEGER NOT NULL,
+    round      INTEGER NOT NULL,
+    kind       INTEGER NOT NULL,
+    value      BLOB    NOT NULL CHECK (length(value) = 32),
+    proof      BLOB    NOT NULL CHECK (length(proof) = 32),
+    salt       BLOB    NOT NULL CHECK (length(salt) = 32),
+    commitment BLOB    NOT NULL CHECK (length(commitment) = 32),
+    PRIMARY KEY (job, first, round, kind)
+) STRICT, WITHOUT ROWID;
+
+-- Specs of which this machine ran a task twice before it took a lease, and whether both outputs were equal. If not, no
+-- job with this spec is taken.
+CREATE TABLE trials (
+    spec     BLOB    PRIMARY KEY CHECK (length(spec) = 32),
+    task     INTEGER NOT NULL,
+    same     INTEGER NOT NULL CHECK (same IN (0, 1)),
+    tried_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;

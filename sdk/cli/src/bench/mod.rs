@@ -128,7 +128,7 @@ async fn lease(market: &Market, image: &PublishedImage) -> Result<Duration, Fail
     let job = Job::pinned(workload::pin(image))
         .args(["noop"])
         .max_price(price)
-        .challenge_window(0)
+        .unaudited()
         .resources(Resources {
             timeout_seconds: 30,
             memory_bytes: 64 << 20,

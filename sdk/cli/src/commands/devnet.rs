@@ -7,6 +7,9 @@ use crate::file::Announcement;
 use crate::output::{Output, say, table};
 use crate::signals::Interrupt;
 
+/// Providers that a full jury needs, with the one that is audited.
+const AUDITED: usize = 4;
+
 pub(crate) async fn run(output: Output, args: DevnetArgs) -> Result<(), Failure> {
     let mut interrupt = Interrupt::listen()?;
     let shapes = shapes(args.executors);
@@ -24,7 +27,7 @@ pub(crate) async fn run(output: Output, args: DevnetArgs) -> Result<(), Failure>
     let ended = devnet.end().await;
     result.and(finished).and(ended)?;
     say!(
-        "Stopped; nothing is left behind (but piecework-holder:1 in the container engine, an image of a few bytes)."
+        "Stopped; nothing is left behind (except piecework-holder:1 in the container engine, an image of a few bytes)."
     );
     Ok(())
 }
@@ -41,6 +44,11 @@ async fn serve(
         devnet.started.elapsed().as_secs_f64(),
         file.path().display()
     );
+    if devnet.description.providers.len() < AUDITED {
+        say!(
+            "With fewer than {AUDITED} providers no audit finds its three jurors: jobs that chance has audited end late or contested (--unaudited, --redundant 2/2)."
+        );
+    }
     say!("In another terminal: piecework run IMAGE -- CMD     Ctrl-C stops everything.");
     tokio::select! {
         () = interrupt.wait() => Ok(()),
@@ -69,9 +77,10 @@ fn accounts(devnet: &Description) -> String {
         ]);
     }
     format!(
-        "rpc     {}\nmarket  {}\ntoken   {}\n\n{}",
+        "rpc     {}\nmarket  {}\nbeacon  {}\ntoken   {}\n\n{}",
         devnet.rpc_url,
         devnet.market,
+        devnet.beacon,
         devnet.token,
         table(&rows, &[])
     )

@@ -27,7 +27,7 @@ pub(crate) async fn run(
             "`piecework job status {id}` lists the leases and their first tasks."
         )));
     }
-    let value = json!({ "job": id, "level": run.level().to_string(), "leases": leases });
+    let value = json!({ "job": id, "assurance": run.assurance().to_string(), "leases": leases });
     output.result(&value, || {
         let mut text = String::new();
         for lease in &leases {
@@ -36,6 +36,9 @@ pub(crate) async fn run(
                 tasks(lease.first, lease.count),
                 lease.outcome
             ));
+            if let Some(chance) = &lease.chance {
+                text.push_str(&format!("  {chance}\n"));
+            }
             for entry in &lease.entries {
                 text.push_str(&format!("  block {}: {}\n", entry.block, entry.text));
             }

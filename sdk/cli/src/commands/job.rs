@@ -6,17 +6,17 @@ use alloy::primitives::{Address, B256};
 use alloy::providers::Provider as _;
 use alloy::rpc::types::Filter;
 use alloy::sol_types::SolEvent as _;
-use piecework::chain::IMarket::{Phase, SeatEnd};
+use piecework::chain::IMarket::{Grade, Phase, SeatEnd};
 use piecework::chain::{ChainError, IMarket};
-use piecework::market::{DisputeView, JobView, LeaseView, SeatView};
+use piecework::market::{AuditView, JobView, LeaseView, Outlook, SeatView};
 use piecework::{Market, Run};
 use serde_json::{Value, json};
 
-use super::contest;
-use super::post::{check_out, report, say_money, verdict, wait};
+use super::post::{check_out, put_money, report, say_money, verdict, wait};
 use crate::cli::{Globals, JobCommand};
 use crate::connect::{Key, account, market};
 use crate::fail::Failure;
+use crate::outlook;
 use crate::output::{Output, say, table};
 
 pub(crate) async fn run(
@@ -29,14 +29,6 @@ pub(crate) async fn run(
         JobCommand::Status { id } => status(globals, output, id).await,
         JobCommand::Fetch { id, out } => fetch(globals, output, id, &out).await,
         JobCommand::Cancel { id } => cancel(globals, output, id).await,
-        JobCommand::Challenge {
-            id,
-            task,
-            digest,
-            file,
-        } => contest::challenge(globals, output, id, task, digest, file).await,
-        JobCommand::Answer { file } => contest::answer(globals, output, &file).await,
-        JobCommand::Demand { id, lease } => contest::demand(globals, output, id, lease).await,
         JobCommand::Close { id } => close(globals, output, id).await,
     }
 }
@@ -95,7 +87,8 @@ async fn posted_by(market: &Market, client: Address) -> Result<Vec<B256>, Failur
 }
 
 fn state(view: &JobView) -> &'static str {
-    match (view.is_over(), view.cancelled, view.tally().refunded) {
+    let tally = view.tally();
+    match (view.is_over(), view.cancelled, tally.void + tally.refunded) {
         (true, _, 0) => "done",
         (true, _, _) => "done in part",
         (false, true, _) => "cancelled, leases still run",
@@ -104,61 +97,96 @@ fn state(view: &JobView) -> &'static str {
 }
 
 fn summary(run: &Run, view: &JobView) -> Value {
-    let (paid, fee, refunded) = view.money();
-    json!({
+    let mut value = json!({
         "job": run.id(),
         "client": run.job().terms.client,
-        "level": run.level().to_string(),
+        "assurance": run.assurance().to_string(),
         "state": state(view),
         "tasks": view.tally(),
         "escrow": run.escrow().to_string(),
-        "paid": paid.to_string(),
-        "fee": fee.to_string(),
-        "refunded": refunded.to_string(),
-    })
+    });
+    put_money(&mut value, view.money());
+    value
 }
 
 async fn status(globals: &Globals, output: Output, id: B256) -> Result<(), Failure> {
     let market = market(globals, Key::Unneeded).await?;
     let run = market.attach(id).await?;
     let view = run.status().await?;
+    let mut ahead = Vec::new();
+    for lease in view.leases.values() {
+        let waits = matches!(
+            lease.phase,
+            Phase::Submitted | Phase::Audited | Phase::Undecided
+        );
+        ahead.push(match waits {
+            true => run.outlook(lease.first).await?,
+            false => Outlook::None,
+        });
+    }
+    let leases = || view.leases.values().zip(&ahead);
     let mut value = summary(&run, &view);
     if let Value::Object(fields) = &mut value {
-        fields.insert("leases".into(), view.leases.values().map(lease).collect());
+        let told = leases().map(|(one, ahead)| lease(one, ahead)).collect();
+        fields.insert("leases".into(), told);
     }
     output.result(&value, || {
         let tally = view.tally();
         let mut text = format!(
-            "{}: {} tasks, {} waiting, {} running, {} submitted, {} settled, {} refunded\n",
+            "{}: {} tasks, {} waiting, {} running, {} submitted, {} settled, {} void, {} refunded\n",
             state(&view),
             run.tasks(),
             tally.waiting,
             tally.running,
             tally.submitted,
             tally.settled,
+            tally.void,
             tally.refunded
         );
         let mut rows = vec![
             [
-                "first", "count", "phase", "round", "provider", "a task", "paid",
+                "first", "count", "phase", "grade", "round", "provider", "a task", "paid", "burned", "audit",
             ]
             .map(str::to_owned)
             .to_vec(),
         ];
-        for lease in view.leases.values() {
+        for (lease, ahead) in leases() {
             rows.push(vec![
                 lease.first.to_string(),
                 lease.count.to_string(),
                 format!("{:?}", lease.phase).to_lowercase(),
+                grade(lease).unwrap_or("-").to_owned(),
                 lease.round.to_string(),
                 holder(lease),
                 market.token().format(lease.price),
                 market.token().format(lease.paid),
+                market.token().format(lease.burned + lease.slashed),
+                outlook::sentence(ahead).or_else(|| judged(lease)).unwrap_or_default(),
             ]);
         }
-        text.push_str(&table(&rows, &[0, 1, 3]));
+        text.push_str(&table(&rows, &[0, 1, 4]));
         text
     })
+}
+
+/// How sure a settled lease's result is.
+fn grade(lease: &LeaseView) -> Option<&'static str> {
+    Some(match lease.grade {
+        Grade::Contested => "contested",
+        Grade::Unaudited => "unaudited",
+        Grade::Audited => "audited",
+        Grade::Listed => "listed",
+        Grade::Quorum => "quorum",
+        Grade::Proven => "proven",
+        _ => return None,
+    })
+}
+
+/// What the last jury over a lease came to.
+fn judged(lease: &LeaseView) -> Option<String> {
+    let audit = lease.audit()?;
+    let verdict = format!("{:?}", audit.verdict).to_lowercase();
+    Some(format!("task {}: {verdict}", audit.task))
 }
 
 /// Who holds a lease, or how far the seats of a redundant one are.
@@ -177,10 +205,10 @@ fn holder(lease: &LeaseView) -> String {
             outvoted.count()
         ),
         _ => format!(
-            "{} seats, {} committed, {} revealed",
-            lease.seats.len(),
+            "{} seats, {} committed, {} opened",
+            lease.taken(),
             lease.commits(),
-            lease.reveals()
+            lease.opened()
         ),
     }
 }
@@ -190,40 +218,44 @@ fn seat(seat: &SeatView) -> Value {
         "provider": seat.provider,
         "state": format!("{:?}", seat.state).to_lowercase(),
         "end": format!("{:?}", seat.end).to_lowercase(),
-        "vote": seat.vote,
+        "value": seat.value,
         "paid": seat.paid.to_string(),
         "burned": seat.burned.to_string(),
     })
 }
 
-fn dispute(dispute: &DisputeView) -> Value {
+fn audit(audit: &AuditView) -> Value {
     json!({
-        "number": dispute.number,
-        "challenger": dispute.challenger,
-        "task": dispute.task,
-        "digest": dispute.digest,
-        "answer": dispute.answer,
-        "deposit": dispute.deposit.to_string(),
-        "jurors": dispute.jurors.iter().map(seat).collect::<Vec<_>>(),
-        "verdict": format!("{:?}", dispute.verdict),
+        "jury": audit.jury,
+        "task": audit.task,
+        "commit_by": audit.commit_by,
+        "leaf_by": audit.leaf_by,
+        "jurors": audit.jurors.iter().map(seat).collect::<Vec<_>>(),
+        "verdict": format!("{:?}", audit.verdict).to_lowercase(),
+        "digest": audit.digest,
+        "leaf": audit.leaf,
     })
 }
 
-fn lease(lease: &LeaseView) -> Value {
+fn lease(lease: &LeaseView, ahead: &Outlook) -> Value {
     json!({
         "seats": lease.seats.iter().map(seat).collect::<Vec<_>>(),
-        "dispute": lease.dispute.as_ref().map(dispute),
-        "demanded": lease.demand.is_some(),
+        "audits": lease.audits.iter().map(audit).collect::<Vec<_>>(),
+        "outlook": outlook::value(ahead),
         "first": lease.first,
         "count": lease.count,
         "phase": format!("{:?}", lease.phase).to_lowercase(),
+        "grade": grade(lease),
         "round": lease.round,
         "provider": lease.provider,
         "price": lease.price.to_string(),
         "paid": lease.paid.to_string(),
         "fee": lease.fee.to_string(),
+        "burned": lease.burned.to_string(),
         "refunded": lease.refunded.to_string(),
+        "slashed": lease.slashed.to_string(),
         "root": lease.root,
+        "digest_list": lease.digest_list,
     })
 }
 
@@ -249,10 +281,9 @@ async fn cancel(globals: &Globals, output: Output, id: B256) -> Result<(), Failu
     let run = market.attach(id).await?;
     let receipt = run.cancel().await?;
     let view = run.status().await?;
-    let (_, _, refunded) = view.money();
     say!(
         "Cancelled; {} came back so far.",
-        market.token().format(refunded)
+        market.token().format(view.money().refunded)
     );
     let held = view.tally().running + view.tally().submitted;
     if held > 0 {
@@ -268,7 +299,7 @@ async fn cancel(globals: &Globals, output: Output, id: B256) -> Result<(), Failu
 async fn close(globals: &Globals, output: Output, id: B256) -> Result<(), Failure> {
     let market = market(globals, Key::Needed).await?;
     let run = market.attach(id).await?;
-    let (_, _, before) = run.status().await?.money();
+    let before = run.status().await?.money().refunded;
     let transactions: Vec<B256> = run
         .close()
         .await?
@@ -282,7 +313,7 @@ async fn close(globals: &Globals, output: Output, id: B256) -> Result<(), Failur
             String::new,
         );
     };
-    let (_, _, after) = run.status().await?.money();
+    let after = run.status().await?.money().refunded;
     let refunded = after.saturating_sub(before);
     say!("{} came back.", market.token().format(refunded));
     let value =

@@ -1,6 +1,5 @@
 //! The commands, one a file.
 
-mod contest;
 mod devnet;
 mod explain;
 mod job;

@@ -3,12 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use piecework::digest::manifest::Outcome;
-use piecework::market::{Downloaded, TaskResult};
+use piecework::market::{Downloaded, Money, TaskResult};
 use piecework::spec::{ImageSpec, JobSpec, Resources};
 use piecework::{Job, Market, Run};
 use serde_json::{Value, json};
 
-use crate::cli::{JobArgs, LevelArgs};
+use crate::assured::{assured, deterrence};
+use crate::cli::JobArgs;
 use crate::fail::{Failure, exit};
 use crate::output::say;
 use crate::progress::{Names, tasks, watch};
@@ -67,30 +68,13 @@ pub(super) fn describe(market: &Market, mut job: Job, args: &JobArgs) -> Result<
         })?;
         job = job.env(name, value);
     }
+    if let Some(tasks) = args.min_lease {
+        job = job.min_lease(tasks);
+    }
     if let Some(tasks) = args.max_lease {
         job = job.max_lease(tasks);
     }
-    Ok(assured(job, &args.level))
-}
-
-/// Chooses how results are assured.
-fn assured(mut job: Job, args: &LevelArgs) -> Job {
-    if let Some(replicas) = args.redundancy {
-        job = job.redundancy(replicas);
-    }
-    if let Some(quorum) = args.agree {
-        job = job.agree(quorum);
-    }
-    if let Some(seconds) = args.challenge_window {
-        job = job.challenge_window(seconds);
-    }
-    if let Some(verifier) = args.verified_by {
-        job = job.verified_by(verifier);
-    }
-    if let Some(list) = args.providers_root {
-        job = job.only_providers(list);
-    }
-    job
+    Ok(assured(job, &args.assurance))
 }
 
 /// The resources that the flags ask for.
@@ -129,9 +113,12 @@ pub(super) fn check_out(out: &Path) -> Result<(), Failure> {
     .next("Choose another --out, or empty it."))
 }
 
-/// Posts a job. Ctrl-C before it is posted leaves no files behind.
+/// Says what cheating would cost, and posts a job. Ctrl-C before it is posted leaves no files behind.
 pub(super) async fn post(market: &Market, job: Job) -> Result<Run, Failure> {
     let mut interrupt = Interrupt::listen()?;
+    if let Some(text) = deterrence(&market.quote(&job).await?) {
+        say!("Audits: {text}.");
+    }
     let run = tokio::select! {
         run = market.submit(job) => run?,
         () = interrupt.wait() => {
@@ -144,7 +131,7 @@ pub(super) async fn post(market: &Market, job: Job) -> Result<Run, Failure> {
     say!("Job {}", run.id());
     say!(
         "Results are {}; {} in escrow.",
-        run.level(),
+        run.assurance(),
         market.token().format(run.escrow())
     );
     Ok(run)
@@ -166,7 +153,7 @@ fn interrupted(run: &Run, out: Option<&PathBuf>) -> Failure {
     let served = run.spec().input.is_some() || run.spec().image.reference.is_none();
     let caution = match served {
         true => {
-            "\nProviders that have not fetched the job's image and input cannot do so any more: their leases fall free, and what is not run is refunded when the job closes."
+            "\nProviders that have not fetched the job's image and input can no longer do so: their leases fall free, and what is not run is refunded when the job closes."
         }
         false => "",
     };
@@ -177,19 +164,31 @@ fn interrupted(run: &Run, out: Option<&PathBuf>) -> Failure {
 }
 
 /// What the finished job cost, and what became of its tasks, as JSON.
-pub(super) fn report(run: &Run, done: &Downloaded, money: (u128, u128, u128), kept: bool) -> Value {
+pub(super) fn report(run: &Run, done: &Downloaded, money: Money, kept: bool) -> Value {
     let results: Vec<Value> = done.tasks.iter().map(|r| task(r, kept)).collect();
     let missing: Vec<u32> = done.missing.iter().cloned().flatten().collect();
-    let (paid, fee, refunded) = money;
-    json!({
+    let mut value = json!({
         "job": run.id(),
         "out": kept.then_some(&done.dir),
-        "paid": paid.to_string(),
-        "fee": fee.to_string(),
-        "refunded": refunded.to_string(),
         "tasks": results,
         "missing": missing,
-    })
+    });
+    put_money(&mut value, money);
+    value
+}
+
+/// Puts where an escrow went into a JSON object.
+pub(super) fn put_money(value: &mut Value, money: Money) {
+    let Value::Object(fields) = value else { return };
+    for (name, units) in [
+        ("paid", money.paid),
+        ("fee", money.fee),
+        ("jurors", money.jurors),
+        ("burned", money.burned),
+        ("refunded", money.refunded),
+    ] {
+        fields.insert(name.to_owned(), json!(units.to_string()));
+    }
 }
 
 fn task(result: &TaskResult, kept: bool) -> Value {
@@ -209,15 +208,20 @@ fn task(result: &TaskResult, kept: bool) -> Value {
 }
 
 /// Says on stderr what the job cost.
-pub(super) fn say_money(run: &Run, money: (u128, u128, u128)) {
+pub(super) fn say_money(run: &Run, money: Money) {
     let amount = |units| run.market().token().format(units);
-    let (paid, fee, refunded) = money;
-    say!(
-        "Paid {} to providers and {} of fee; {} of the escrow came back.",
-        amount(paid),
-        amount(fee),
-        amount(refunded)
+    let mut text = format!(
+        "Paid {} to providers and {} of fee",
+        amount(money.paid),
+        amount(money.fee)
     );
+    if money.jurors > 0 {
+        text.push_str(&format!(", {} to jurors", amount(money.jurors)));
+    }
+    if money.burned > 0 {
+        text.push_str(&format!(", {} burned", amount(money.burned)));
+    }
+    say!("{text}; {} of the escrow came back.", amount(money.refunded));
 }
 
 /// Exit code 3 if not every task ended well.
@@ -242,16 +246,19 @@ pub(super) fn verdict(run: &Run, done: &Downloaded) -> Result<(), Failure> {
     }
     for range in &done.missing {
         what.push(format!(
-            "{} did not run",
+            "no result of {}",
             tasks(range.start, range.end.saturating_sub(range.start))
         ));
     }
-    let money = match failed.len() {
-        0 => "Tasks that did not run were refunded.".to_owned(),
-        _ => "A failed task is a result: whoever ran it is paid. Tasks that did not run were refunded.".to_owned(),
-    };
+    let mut money = Vec::new();
+    if !failed.is_empty() {
+        money.push("A failed task is a result: its provider is paid.");
+    }
+    if !done.missing.is_empty() {
+        money.push("The price of tasks that did not run came back; that of tasks whose provider was convicted was burned.");
+    }
     Err(Failure::new("job-tasks-failed", what.join("\n"))
-        .money(money)
+        .money(money.join(" "))
         .next("The lines behind | are the end of the task's stderr as its provider tells it; no chain commits to them.")
         .exit(exit::FAILED_TASKS))
 }

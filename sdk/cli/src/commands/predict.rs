@@ -3,14 +3,16 @@
 use alloy::primitives::{Address, B256};
 use piecework::chain::{IMarket, Revert};
 use piecework::market::predict::Block;
-use piecework::market::{Eligibility, Posting, Prediction};
+use piecework::market::{Eligibility, Outlook, Posting, Prediction};
 use piecework::rules::Cost;
 use piecework::{Error, Job, Market};
 use serde_json::{Value, json};
 
-use crate::cli::{Globals, PredictCommand};
+use crate::assured::{deterrence, deterrence_json};
+use crate::cli::{AssuranceArgs, Globals, PredictCommand};
 use crate::connect::{Key, account, market};
 use crate::fail::Failure;
+use crate::outlook;
 use crate::output::{Output, table};
 
 pub(crate) async fn run(
@@ -49,7 +51,8 @@ async fn lease(
     let ahead = market.predict().await?;
     let at = ahead.next_time().saturating_add(after);
     let call = IMarket::claimCall {
-        count: tasks.unwrap_or(job.terms.maxLease),
+        least: 1,
+        most: tasks.unwrap_or(job.terms.maxLease),
         job,
         provider,
     };
@@ -79,25 +82,33 @@ async fn lease(
 async fn seat(
     globals: &Globals,
     output: Output,
-    (id, first, jury): (B256, u32, bool),
+    (id, first, jury): (B256, u32, Option<u8>),
     provider: Option<Address>,
     after: u64,
 ) -> Result<(), Failure> {
     let provider = provider.map_or_else(|| account(globals), Ok)?;
     let market = market(globals, Key::Unneeded).await?;
-    let job = market.attach(id).await?.job().clone();
+    let run = market.attach(id).await?;
+    let job = run.job();
     let ahead = market.predict().await?;
     let at = ahead.next_time().saturating_add(after);
-    let seat = match jury {
-        true => ahead.juror(&job, first, provider, at).await?,
-        false => ahead.seat(&job, first, provider, at).await?,
+    let (seat, audit) = match jury {
+        Some(jury) => (
+            ahead.juror(job, first, jury, provider, at).await?,
+            run.outlook(first).await?,
+        ),
+        None => (
+            ahead.seat(job, first, provider, at).await?,
+            Outlook::None,
+        ),
     };
     let block = ahead.block();
     let value = json!({
         "job": id,
         "lease": first,
         "round": seat.round,
-        "challenge": seat.challenge,
+        "jury": jury,
+        "audit": outlook::value(&audit),
         "provider": provider,
         "block": block.number,
         "at": at,
@@ -114,6 +125,7 @@ async fn seat(
             row("seat", said(seat.why.as_ref())),
             row("drawn", drawn(&seat)),
         ];
+        rows.extend(outlook::sentence(&audit).map(|text| row("audit", text)));
         rows.extend(times(seat.from, seat.until, at, block));
         rows.extend(seat.cost.iter().flat_map(|cost| money(&market, cost)));
         table(&rows, &[])
@@ -121,18 +133,29 @@ async fn seat(
 }
 
 /// What posting the job would take. Nothing is exported, deposited or posted.
-pub(super) async fn dry_run(market: &Market, output: Output, job: &Job) -> Result<(), Failure> {
+pub(super) async fn dry_run(
+    market: &Market,
+    output: Output,
+    job: &Job,
+    args: &AssuranceArgs,
+) -> Result<(), Failure> {
     let ahead = market.predict().await?;
     let Posting {
         quote,
         prediction,
         cost,
     } = ahead.post(job, ahead.next_time()).await?;
+    if let Some(deterrence) = quote.deterrence
+        && deterrence.is_refused()
+        && !args.allow_weak
+    {
+        return Err(Error::WeakAudits { deterrence }.into());
+    }
     if !quote.is_covered() {
         return Err(Error::InsufficientFunds {
             account: market.account()?,
             token: market.token().symbol.clone(),
-            ledger: quote.ledger,
+            balance: quote.balance,
             wallet: quote.wallet,
             need: quote.escrow,
         }
@@ -145,10 +168,14 @@ pub(super) async fn dry_run(market: &Market, output: Output, job: &Job) -> Resul
     let [opening, full] = cost;
     let value = json!({
         "valid": true,
-        "level": quote.level.to_string(),
+        "assurance": quote.assurance.to_string(),
+        "deterrence": deterrence_json(quote.deterrence),
         "tasks": quote.tasks,
+        "min_lease": quote.lease.0,
+        "max_lease": quote.lease.1,
+        "jury_fee": quote.jury_fee.to_string(),
         "escrow": quote.escrow.to_string(),
-        "ledger": quote.ledger.to_string(),
+        "balance": quote.balance.to_string(),
         "wallet": quote.wallet.to_string(),
         "deposit": quote.deposit.to_string(),
         "until": prediction.window.until,
@@ -159,18 +186,29 @@ pub(super) async fn dry_run(market: &Market, output: Output, job: &Job) -> Resul
         let mut rows = vec![
             row(
                 "job",
-                format!("{} tasks, {}; it would be posted", quote.tasks, quote.level),
+                format!(
+                    "{} tasks, {}; it would be posted",
+                    quote.tasks, quote.assurance
+                ),
             ),
             row(
                 "escrow",
                 format!(
-                    "{}, of which {} are in the ledger and {} would be deposited",
+                    "{}, of which {} are in the balance and {} would be deposited",
                     amount(quote.escrow),
                     amount(quote.escrow.saturating_sub(quote.deposit)),
                     amount(quote.deposit)
                 ),
             ),
         ];
+        if let Some(text) = deterrence(&quote) {
+            let jury = format!(
+                "{} for each of three jurors, where chance decides so",
+                amount(quote.jury_fee)
+            );
+            rows.push(row("audit", jury));
+            rows.push(row("deterrence", text));
+        }
         rows.push(row("lease, taken at once", short(market, &opening)));
         if full.price != opening.price {
             rows.push(row("lease, taken late", short(market, &full)));
@@ -197,10 +235,11 @@ fn said(refusal: Option<&Revert>) -> String {
 fn drawn(seat: &Eligibility) -> String {
     match (seat.drawn_from, seat.doublings) {
         (Some(from), Some(doublings)) => format!("from {from} on, after {doublings} doublings"),
-        _ if seat.why.as_ref().is_some_and(|why| why.name == "NotSealed") => {
-            "not yet: nobody can tell before the draw is sealed".to_owned()
-        }
-        _ => "never in this round".to_owned(),
+        _ => match seat.why.as_ref().map(|why| why.name) {
+            Some("SeedUnknown") => "not yet: nobody can tell before the seed is published".to_owned(),
+            Some("NotAudited") => "never: chance spared the lease an audit".to_owned(),
+            _ => "never in this round".to_owned(),
+        },
     }
 }
 

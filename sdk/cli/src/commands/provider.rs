@@ -79,7 +79,7 @@ async fn status(globals: &Globals, output: Output, who: Option<Address>) -> Resu
         )
         .next("`piecework provider stake AMOUNT` makes it one."));
     }
-    let earned = market.balances(who).await?.ledger;
+    let earned = market.balances(who).await?.balance;
     // Whatever the provider wrote: shown without control characters.
     let endpoint: String = market
         .endpoint_of(who)
@@ -92,7 +92,7 @@ async fn status(globals: &Globals, output: Output, who: Option<Address>) -> Resu
         "number": state.number,
         "stake": state.stake.to_string(),
         "free": state.free.to_string(),
-        "ledger": earned.to_string(),
+        "balance": earned.to_string(),
         "staked_at": state.stakedAt,
         "completed": state.completed,
         "late": state.late,
@@ -108,7 +108,7 @@ async fn status(globals: &Globals, output: Output, who: Option<Address>) -> Resu
                 "stake",
                 format!("{}, {free} of it free", amount(state.stake)),
             ),
-            ("ledger", amount(earned)),
+            ("balance", amount(earned)),
             (
                 "leases",
                 format!(

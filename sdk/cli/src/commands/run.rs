@@ -23,7 +23,7 @@ pub(crate) async fn run(globals: &Globals, output: Output, args: RunArgs) -> Res
     let market = market(globals, Key::Needed).await?;
     let job = describe(&market, job, &args.job)?;
     if args.job.dry_run {
-        return dry_run(&market, output, &job).await;
+        return dry_run(&market, output, &job, &args.job.assurance).await;
     }
     let run = post(&market, job).await?;
     if args.job.detach {

@@ -1,4 +1,4 @@
-//! `piecework wallet`: keys, and money in the market's ledger.
+//! `piecework wallet`: keys, and an account's balance in the market.
 
 use std::path::Path;
 
@@ -75,7 +75,7 @@ async fn balance(globals: &Globals, output: Output, who: Option<Address>) -> Res
         "token": token.address,
         "decimals": token.decimals,
         "wallet": balances.wallet.to_string(),
-        "ledger": balances.ledger.to_string(),
+        "balance": balances.balance.to_string(),
         "stake": provider.stake.to_string(),
         "stake_free": provider.free.to_string(),
         "wei": balances.coin.to_string(),
@@ -92,8 +92,8 @@ async fn balance(globals: &Globals, output: Output, who: Option<Address>) -> Res
         let mut rows = vec![
             row("wallet", balances.wallet, "in the account itself"),
             row(
-                "ledger",
-                balances.ledger,
+                "balance",
+                balances.balance,
                 "in the market: for jobs, or to withdraw",
             ),
         ];

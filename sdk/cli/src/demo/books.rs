@@ -23,9 +23,9 @@ pub(crate) struct Holding {
     /// Tokens of its own.
     #[serde(serialize_with = "units")]
     pub(crate) wallet: u128,
-    /// In the market's ledger.
+    /// Its balance in the market.
     #[serde(serialize_with = "units")]
-    pub(crate) ledger: u128,
+    pub(crate) balance: u128,
     /// At stake, locked or free.
     #[serde(serialize_with = "units")]
     pub(crate) stake: u128,
@@ -33,7 +33,7 @@ pub(crate) struct Holding {
 
 impl Holding {
     fn total(self) -> u128 {
-        self.wallet + self.ledger + self.stake
+        self.wallet + self.balance + self.stake
     }
 }
 
@@ -44,13 +44,10 @@ pub(crate) struct Books {
     /// Tokens that the market contract has.
     #[serde(serialize_with = "units")]
     pub(crate) market: u128,
-    /// Promised to jobs and not yet paid or refunded, computed from the events alone.
+    /// Promised to jobs and not yet paid, burned or refunded, computed from the events alone.
     #[serde(serialize_with = "units")]
     pub(crate) escrow: u128,
-    /// Put down for disputes and demands that are not decided, likewise.
-    #[serde(serialize_with = "units")]
-    pub(crate) deposits: u128,
-    /// Slashed for good.
+    /// Nobody's permanently.
     #[serde(serialize_with = "units")]
     pub(crate) burned: u128,
 }
@@ -85,7 +82,7 @@ impl Books {
                         .await
                         .map_err(failed)?,
                 )?,
-                ledger: contract
+                balance: contract
                     .balanceOf(who)
                     .block(block)
                     .call()
@@ -111,7 +108,6 @@ impl Books {
                     .map_err(failed)?,
             )?,
             escrow: flows.escrow,
-            deposits: flows.deposits,
             burned: contract
                 .burned()
                 .block(block)
@@ -125,17 +121,16 @@ impl Books {
     fn owed(&self) -> u128 {
         self.holdings
             .iter()
-            .map(|h| h.ledger + h.stake)
+            .map(|h| h.balance + h.stake)
             .sum::<u128>()
             + self.escrow
-            + self.deposits
             + self.burned
     }
 
     /// Everything there is.
     fn all(&self) -> u128 {
         let held: u128 = self.holdings.iter().map(|h| h.total()).sum();
-        held + self.escrow + self.deposits + self.burned
+        held + self.escrow + self.burned
     }
 }
 
@@ -150,9 +145,15 @@ pub(crate) struct Audit {
     pub(crate) paid: u128,
     #[serde(serialize_with = "units")]
     pub(crate) fees: u128,
-    /// To jurors and challengers, out of bonds and deposits.
+    /// To jurors, for audits.
     #[serde(serialize_with = "units")]
-    pub(crate) judged: u128,
+    pub(crate) jurors: u128,
+    /// Taken from bonds and burned: paid to nobody.
+    #[serde(serialize_with = "units")]
+    pub(crate) slashed: u128,
+    /// The price of what was not accepted, burned as well: the client gains nothing by it.
+    #[serde(serialize_with = "units")]
+    pub(crate) forfeited: u128,
     /// What does not add up; empty if all does.
     pub(crate) wrong: Vec<String>,
 }
@@ -194,12 +195,11 @@ pub(crate) fn audit(
         );
     }
     must(
-        "burned before + slashed for good = burned after".into(),
-        before.burned + new.burned,
-        after.burned + old.burned,
+        "burned before + slashed + forfeited = burned after".into(),
+        before.burned + new.burned(),
+        after.burned + old.burned(),
     );
     must("escrow is empty after the jobs".into(), after.escrow, 0);
-    must("no deposit is left after them".into(), after.deposits, 0);
     let strangers = new.accounts.keys();
     for account in strangers.filter(|who| !parties.iter().any(|party| party.address == **who)) {
         wrong.push(format!("{account} gained or lost, and has no part"));
@@ -210,7 +210,9 @@ pub(crate) fn audit(
         after,
         paid: new.paid - old.paid,
         fees: new.fees - old.fees,
-        judged: new.judged - old.judged,
+        jurors: new.jurors - old.jurors,
+        slashed: new.slashed - old.slashed,
+        forfeited: new.forfeited - old.forfeited,
         wrong,
     }
 }
@@ -221,7 +223,7 @@ impl Audit {
         let head = [
             "",
             "wallet",
-            "ledger",
+            "balance",
             "stake",
             "sum before",
             "sum after",
@@ -241,7 +243,7 @@ impl Audit {
             rows.push(vec![
                 party.name.clone(),
                 both(old.wallet, new.wallet),
-                both(old.ledger, new.ledger),
+                both(old.balance, new.balance),
                 both(old.stake, new.stake),
                 tokens(old.total(), decimals),
                 tokens(new.total(), decimals),
@@ -265,8 +267,7 @@ impl Audit {
                 z,
             ]);
         };
-        let held = |books: &Books| books.escrow + books.deposits;
-        line("escrow and deposits", held(b), held(a));
+        line("escrow", b.escrow, a.escrow);
         line("burned", b.burned, a.burned);
         line("all", b.all(), a.all());
         line("the market contract has", b.market, a.market);
@@ -297,48 +298,47 @@ mod tests {
             .to_vec()
     }
 
-    /// Books in which each party has so much in the ledger, and so much is burned.
-    fn books(ledger: [u128; 6], burned: u128) -> Books {
+    /// Books in which each party has this balance, and so much is burned.
+    fn books(balances: [u128; 6], burned: u128) -> Books {
         Books {
-            holdings: ledger
-                .map(|ledger| Holding {
+            holdings: balances
+                .map(|balance| Holding {
                     wallet: 1,
-                    ledger,
+                    balance,
                     stake: 5,
                 })
                 .to_vec(),
-            market: ledger.iter().sum::<u128>() + 6 * 5 + burned,
+            market: balances.iter().sum::<u128>() + 6 * 5 + burned,
             escrow: 0,
-            deposits: 0,
             burned,
         }
     }
 
     /// What the audit finds after the story if the accounts end with this.
-    fn found(ledger: [u128; 6], burned: u128) -> Vec<String> {
+    fn found(balances: [u128; 6], burned: u128) -> Vec<String> {
         let before = books([1_000; 6], 0);
         let flows = Flows::of(&story(), FEES).unwrap();
-        let after = books(ledger, burned);
+        let after = books(balances, burned);
         audit(parties(), before, after, &Flows::default(), &flows).wrong
     }
 
     #[test]
     fn one_unit_in_the_wrong_place_is_seen() {
-        let right = [970, 1_029, 1_029, 1_029, 800, 1_003];
-        assert_eq!(found(right, 140), Vec::<String>::new());
+        let right = [840, 1_039, 1_039, 1_039, 800, 1_003];
+        assert_eq!(found(right, 240), Vec::<String>::new());
         // From one account to another: each is wrong, and only they.
         for (from, to) in [(0, 1), (4, 0), (1, 2), (5, 4)] {
             let mut moved = right;
             moved[from] -= 1;
             moved[to] += 1;
-            assert_eq!(found(moved, 140).len(), 2, "{from} to {to}");
+            assert_eq!(found(moved, 240).len(), 2, "{from} to {to}");
         }
         // The cheat keeps a unit that should be burned.
         let mut kept = right;
         kept[4] += 1;
-        let wrong = found(kept, 139);
+        let wrong = found(kept, 239);
         assert_eq!(wrong.len(), 2, "{wrong:?}");
-        assert!(wrong[1].starts_with("burned before + slashed for good"));
+        assert!(wrong[1].starts_with("burned before + slashed + forfeited"));
     }
 
     #[test]
@@ -352,8 +352,8 @@ mod tests {
             ["after: what the market has = what it owes: 6029 != 6030 units"]
         );
         let mut after = books([1_000; 6], 0);
-        after.holdings[0].ledger -= 1;
-        after.deposits = 1;
+        after.holdings[0].balance -= 1;
+        after.escrow = 1;
         let wrong = audit(parties(), books([1_000; 6], 0), after, &flows, &flows).wrong;
         assert_eq!(wrong.len(), 2, "{wrong:?}");
     }

@@ -1,7 +1,7 @@
-//! The cheat: a staked provider without an executor, driven through the SDK as any stranger could. It paints
-//! its tiles well but for one of each lease, which it retouches, and stands by that with all that an honest
-//! provider stands by its own with: manifest, digest, root, bond. Nothing in the product can do this; the
-//! market does not ask what runs behind a stake.
+//! The cheat: a staked provider without an executor, driven through the SDK as any account could. It takes seats and leases
+//! and commits to tiles that it retouched. It stands by them with all that an honest provider stands by its own with:
+//! result manifests, digest list, root, bond. Nothing in the product can do this; the market does not ask what runs behind a
+//! stake.
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -10,9 +10,11 @@ use alloy::primitives::{Address, B256};
 use alloy::rpc::types::TransactionReceipt;
 use alloy::sol_types::SolCall;
 use piecework::blobs::{BoundedListener, blob_router};
-use piecework::chain::IMarket::{self, IMarketErrors, Phase};
+use piecework::chain::IMarket::{self, IMarketErrors, Opening, Phase};
 use piecework::chain::{ChainError, deploy::mint};
 use piecework::digest::{Digest, lease, tree};
+use piecework::market::{LeaseView, SeatView};
+use piecework::rules::draw::LEASE;
 use piecework::{Error, Market, MarketConfig, Run};
 use piecework_render::Scene;
 use tokio::net::TcpListener;
@@ -41,9 +43,16 @@ pub(crate) struct Cheat {
 /// A seat of a redundant lease to whose result it has committed.
 struct Seat {
     first: u32,
-    root: B256,
-    manifest: Digest,
-    salt: B256,
+    opening: Opening,
+}
+
+/// Which tiles of a lease it retouches.
+#[derive(Clone, Copy)]
+enum Retouched {
+    /// The middle one: in a quorum one is enough to lose.
+    One,
+    /// All: whichever the jury looks at.
+    All,
 }
 
 /// What the market says to an act that may come too early.
@@ -87,7 +96,7 @@ impl Cheat {
         };
         cheat.market.set_profile(&url).await?;
         say!(
-            "provider   {address} {NAME:<6} (no machine at all: it paints one tile of a lease wrong)"
+            "provider   {address} {NAME:<6} (no machine at all: it hands in negatives)"
         );
         Ok(cheat)
     }
@@ -96,7 +105,7 @@ impl Cheat {
         self.address
     }
 
-    /// Takes seats of a redundant job as soon as it is drawn for them, commits to wrong results and reveals
+    /// Takes seats of a redundant job as soon as it is drawn for them, commits to wrong results and opens
     /// them; ends when it has no seat left, and none to hope for.
     pub(crate) async fn sit(&self, scene: &Scene, job: B256) -> Result<(), Failure> {
         let run = self.market.attach(job).await?;
@@ -120,25 +129,26 @@ impl Cheat {
                 }
             }
             open = waiting;
-            let mut unrevealed = Vec::new();
+            let mut closed = Vec::new();
             for seat in held {
-                if !self.reveal(&run, &seat).await? {
-                    unrevealed.push(seat);
+                if !self.open(&run, &seat).await? {
+                    closed.push(seat);
                 }
             }
-            held = unrevealed;
+            held = closed;
             tokio::time::sleep(PAUSE).await;
         }
         Ok(())
     }
 
-    /// Takes a lease of `count` tasks of an optimistic job, and submits a wrong result.
+    /// Takes a lease of `count` tasks of an ordinary job, and submits a result in which every tile is wrong.
     pub(crate) async fn take(&self, scene: &Scene, job: B256, count: u32) -> Result<(), Failure> {
         let run = self.market.attach(job).await?;
         let call = IMarket::claimCall {
             job: run.job().clone(),
             provider: self.address,
-            count,
+            least: count,
+            most: count,
         };
         let claimed = loop {
             match self.call(&call).await {
@@ -151,13 +161,15 @@ impl Cheat {
         };
         let claimed = claimed.ok_or_else(|| Failure::internal("a claim without its event"))?;
         let first = claimed.first;
-        let (root, manifest) = self.make(&run, scene, first, claimed.count).await?;
+        let made = self.make(&run, scene, (first, claimed.count), Retouched::All);
+        let (root, list) = made.await?;
         let submit = IMarket::submitCall {
             job: run.job().clone(),
             first,
+            round: claimed.round,
             provider: self.address,
             root,
-            manifest: manifest.into(),
+            digestList: list.into(),
         };
         self.call(&submit).await?;
         Ok(())
@@ -179,11 +191,23 @@ impl Cheat {
     async fn commit(&self, run: &Run, scene: &Scene, first: u32) -> Result<Seat, Failure> {
         let terms = &run.job().terms;
         let count = terms.maxLease.min(terms.tasks.saturating_sub(first));
-        let (root, manifest) = self.make(run, scene, first, count).await?;
-        let salt = B256::from(rand::random::<[u8; 32]>());
+        let made = self.make(run, scene, (first, count), Retouched::One);
+        let (root, list) = made.await?;
+        let opening = Opening {
+            number: self.market.provider_of(self.address).await?.number,
+            value: root,
+            proof: list.into(),
+            salt: B256::from(rand::random::<[u8; 32]>()),
+        };
+        let Opening {
+            number,
+            value,
+            proof,
+            salt,
+        } = opening;
         let contract = self.market.contract();
         let commitment = contract
-            .commitmentOf(run.id(), first, ROUND, 0, self.address, root, salt)
+            .commitmentOf(run.id(), first, ROUND, LEASE, number, value, proof, salt)
             .call()
             .await
             .map_err(|e| ChainError::from_contract("commitmentOf", e))?;
@@ -195,59 +219,85 @@ impl Cheat {
             commitment,
         };
         self.call(&commit).await?;
-        Ok(Seat {
-            first,
-            root,
-            manifest,
-            salt,
-        })
+        Ok(Seat { first, opening })
     }
 
-    /// Reveals once that can be done; whether there is nothing to wait for any more.
-    async fn reveal(&self, run: &Run, seat: &Seat) -> Result<bool, Failure> {
-        let contract = self.market.contract();
-        let lease = contract.leaseOf(run.id(), seat.first).call().await;
-        let lease = lease.map_err(|e| ChainError::from_contract("leaseOf", e))?;
-        match lease.phase {
-            Phase::Running => return Ok(false),
-            Phase::Revealing => {}
+    /// Opens its commitment once that can be done; whether there is nothing left to wait for.
+    async fn open(&self, run: &Run, seat: &Seat) -> Result<bool, Failure> {
+        let view = run.status().await?;
+        let Some(lease) = view.leases.get(&seat.first) else {
+            return Ok(false);
+        };
+        let own = lease
+            .seats
+            .iter()
+            .find(|one| one.provider == self.address && lease.round == ROUND);
+        match (lease.phase, own.map(|own| own.state)) {
+            (Phase::Running | Phase::Revealing, Some(IMarket::Seat::Committed)) => {}
             _ => return Ok(true),
         }
-        let reveal = IMarket::revealCall {
+        if lease.phase == Phase::Running && lease.commits() < lease.taken() {
+            return Ok(false);
+        }
+        let openings = match lease.commits().saturating_sub(lease.opened()) {
+            // The last opening ends the round, and brings those of all seats.
+            1 => self.all(lease, &seat.opening).await?,
+            _ => vec![seat.opening.clone()],
+        };
+        let settle = IMarket::settleCall {
             job: run.job().clone(),
             first: seat.first,
-            provider: self.address,
-            root: seat.root,
-            manifest: seat.manifest.into(),
-            salt: seat.salt,
-            panel: Vec::new(),
+            round: ROUND,
+            openings,
         };
-        self.call(&reveal).await?;
-        Ok(true)
+        match self.call(&settle).await {
+            Ok(_) => Ok(true),
+            // It is too early, or another opening was quicker: what the view says next decides.
+            Err(error) => answer(error).map(|_| false).map_err(Failure::from),
+        }
     }
 
-    /// Makes a lease's result, the middle tile wrong, and serves it; its root, and its manifest's address.
+    /// The openings of all seats, ascending, its own among them.
+    async fn all(&self, lease: &LeaseView, own: &Opening) -> Result<Vec<Opening>, Failure> {
+        let mut openings = vec![own.clone()];
+        let taken = |seat: &&SeatView| seat.is_taken() && seat.provider != self.address;
+        for seat in lease.seats.iter().filter(taken) {
+            openings.push(Opening {
+                number: self.market.provider_of(seat.provider).await?.number,
+                value: seat.value,
+                proof: seat.proof,
+                salt: B256::ZERO,
+            });
+        }
+        openings.sort_unstable_by_key(|opening| opening.number);
+        Ok(openings)
+    }
+
+    /// Makes a lease's result, with wrong tiles in it, and serves it; its root, and the address of its digest list.
     async fn make(
         &self,
         run: &Run,
         scene: &Scene,
-        first: u32,
-        count: u32,
+        (first, count): (u32, u32),
+        retouched: Retouched,
     ) -> Result<(B256, Digest), Failure> {
         let store = self.market.store();
         let failed = |e: piecework::blobs::BlobError| Failure::new(e.code(), e);
         let mut digests = Vec::new();
         for place in 0..count {
-            let wrong = place == count / 2;
+            let wrong = match retouched {
+                Retouched::One => place == count / 2,
+                Retouched::All => true,
+            };
             let retouch = if wrong { negative } else { |_: &mut [u8]| {} };
             let tile = Tile::paint(scene, first + place, run.tasks(), retouch).await?;
             store.put_bytes(&tile.png).map_err(failed)?;
             store.put_bytes(b"").map_err(failed)?;
             digests.push(store.put_bytes(&tile.result.to_bytes()).map_err(failed)?);
         }
-        let manifest = store.put_bytes(&lease::encode(&digests)).map_err(failed)?;
+        let list = store.put_bytes(&lease::encode(&digests)).map_err(failed)?;
         let root = tree::root(first, &digests).map_err(|e| Failure::new(e.code(), e))?;
-        Ok((root, manifest))
+        Ok((root, list))
     }
 
     async fn call<C: SolCall>(&self, call: &C) -> Result<TransactionReceipt, Error> {
@@ -265,7 +315,11 @@ fn answer(error: Error) -> Result<Answer, Error> {
     match revert.and_then(|revert| revert.market.as_deref()) {
         Some(IMarketErrors::NotDrawn(never)) if never.from == u64::MAX => Ok(Answer::Never),
         Some(
-            IMarketErrors::NotSealed(_) | IMarketErrors::NotDrawn(_) | IMarketErrors::TooEarly(_),
+            IMarketErrors::SeedUnknown(_)
+            | IMarketErrors::NotDrawn(_)
+            | IMarketErrors::TooEarly(_)
+            // Leases open one after another.
+            | IMarketErrors::NoSuchLease(_),
         ) => Ok(Answer::Later),
         Some(_) => Ok(Answer::Never),
         None => Err(error),

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use alloy::primitives::{Address, B256};
-use piecework::chain::IMarket::{self, Reason};
-use piecework::chain::MarketEvent;
+use piecework::chain::{IMarket, MarketEvent};
+use piecework::rules::draw::LEASE;
+use piecework::rules::escrow_of;
 
 use super::record::Event;
 use crate::fail::Failure;
@@ -12,24 +13,24 @@ use crate::fail::Failure;
 /// A lease of a job.
 type Place = (B256, u32);
 
-/// Sums over events, in the token's smallest unit. An account's wallet, ledger and stake are one: what it
+/// Sums over events, in the token's smallest unit. An account's wallet, balance and stake are one: what it
 /// moves between them is neither gained nor lost.
 #[derive(Debug, Default)]
 pub(crate) struct Flows {
     /// Gained and lost, of each account that did either.
     pub(crate) accounts: BTreeMap<Address, (u128, u128)>,
-    /// Promised to jobs and not yet paid or refunded.
+    /// Promised to jobs and not yet paid, burned or refunded.
     pub(crate) escrow: u128,
-    /// Put down for disputes and demands that are not decided yet.
-    pub(crate) deposits: u128,
     /// Paid to providers for tasks.
     pub(crate) paid: u128,
     /// Paid to the protocol.
     pub(crate) fees: u128,
-    /// Paid to jurors and challengers out of bonds and deposits.
-    pub(crate) judged: u128,
-    /// Taken from bonds and deposits, and nobody's for ever.
-    pub(crate) burned: u128,
+    /// Paid to jurors.
+    pub(crate) jurors: u128,
+    /// Taken from bonds: nobody's permanently.
+    pub(crate) slashed: u128,
+    /// Taken from escrow: nobody's permanently.
+    pub(crate) forfeited: u128,
     /// What contradicts itself; empty if nothing does.
     pub(crate) wrong: Vec<String>,
 
@@ -39,10 +40,6 @@ pub(crate) struct Flows {
     holders: BTreeMap<Place, Address>,
     /// What seats of a lease's round were paid, until it is settled.
     seats: BTreeMap<Place, u128>,
-    /// Who put down how much.
-    held: BTreeMap<Place, (Address, u128)>,
-    /// What a jury's seats were paid, and the bond that it took, until the verdict.
-    juries: BTreeMap<Place, (u128, u128)>,
 }
 
 impl Flows {
@@ -70,7 +67,12 @@ impl Flows {
         self.accounts.get(&who).copied().unwrap_or_default()
     }
 
-    /// None if it takes out more than there is.
+    /// All that is nobody's permanently.
+    pub(crate) fn burned(&self) -> u128 {
+        self.slashed + self.forfeited
+    }
+
+    /// None if it takes out more than there is, or if the job is none.
     fn add(&mut self, event: &MarketEvent) -> Option<()> {
         match event {
             MarketEvent::Staked(e) => {
@@ -80,55 +82,60 @@ impl Flows {
             MarketEvent::Withdrawn(e) => self.pass(e.account, e.to, e.amount),
             MarketEvent::Unstaked(e) => self.pass(e.provider, e.to, e.amount),
             MarketEvent::Posted(e) => {
-                let terms = &e.job.terms;
-                let whole =
-                    u128::from(terms.tasks) * u128::from(terms.replicas) * e.job.price.maxPrice;
-                self.clients.insert(e.jobId, terms.client);
-                self.lose(terms.client, whole);
+                let client = e.job.terms.client;
+                let whole = escrow_of(&e.job, e.job.terms.tasks).ok()?;
+                self.clients.insert(e.jobId, client);
+                self.lose(client, whole);
                 self.escrow += whole;
             }
             MarketEvent::Claimed(e) => {
                 self.holders.insert((e.jobId, e.first), e.provider);
             }
-            MarketEvent::SeatClosed(e) => self.seat_closed(e),
+            MarketEvent::SeatLeft(e) => self.slash(e.provider, e.burned),
+            MarketEvent::SeatClosed(e) => self.seat_closed(e)?,
             MarketEvent::Settled(e) => self.settled(e)?,
+            MarketEvent::Voided(e) => {
+                self.escrow = self.escrow.checked_sub(e.burned + e.refunded)?;
+                self.forfeited += e.burned;
+                self.gain(self.client(e.jobId), e.refunded);
+                self.seats.remove(&(e.jobId, e.first));
+                let holder = self.holders.get(&(e.jobId, e.first)).copied();
+                self.slash(holder.unwrap_or_default(), e.slashed);
+            }
             MarketEvent::Refunded(e) => {
                 self.escrow = self.escrow.checked_sub(e.refunded)?;
                 self.gain(self.client(e.jobId), e.refunded);
             }
-            MarketEvent::Freed(e) => self.freed(e)?,
-            MarketEvent::Challenged(e) => {
-                self.put_down((e.jobId, e.first), e.challenger, e.deposit)
-            }
-            MarketEvent::Judged(e) => self.judged(e)?,
-            MarketEvent::DemandMade(e) => self.put_down((e.jobId, e.first), e.demander, e.deposit),
-            MarketEvent::Responded(e) => {
-                self.take_up((e.jobId, e.first))?;
-                self.gain(e.provider, e.earned);
+            MarketEvent::Freed(e) => {
+                self.seats.remove(&(e.jobId, e.first));
+                self.slash(e.provider, e.burned);
             }
             _ => {}
         }
         Some(())
     }
 
-    fn seat_closed(&mut self, e: &IMarket::SeatClosed) {
-        let place = (e.jobId, e.first);
+    /// A juror is paid out of the lease's escrow at once, a seat when its lease is settled.
+    fn seat_closed(&mut self, e: &IMarket::SeatClosed) -> Option<()> {
         let who = self.numbers.get(&e.number).copied().unwrap_or_default();
         self.gain(who, e.paid);
-        self.lose(who, e.burned);
-        self.burned += e.burned;
-        if e.challenge == 0 {
-            *self.seats.entry(place).or_default() += e.paid;
+        self.slash(who, e.burned);
+        if e.kind == LEASE {
+            *self.seats.entry((e.jobId, e.first)).or_default() += e.paid;
         } else {
-            self.juries.entry(place).or_default().0 += e.paid;
+            self.escrow = self.escrow.checked_sub(e.paid)?;
+            self.jurors += e.paid;
         }
+        Some(())
     }
 
     fn settled(&mut self, e: &IMarket::Settled) -> Option<()> {
         let place = (e.jobId, e.first);
-        self.escrow = self.escrow.checked_sub(e.paid + e.fee + e.refunded)?;
+        let whole = e.paid + e.fee + e.burned + e.refunded;
+        self.escrow = self.escrow.checked_sub(whole)?;
         self.paid += e.paid;
         self.fees += e.fee;
+        self.forfeited += e.burned;
         self.gain(self.client(e.jobId), e.refunded);
         self.gain(self.fee_recipient, e.fee);
         match (self.seats.remove(&place), self.holders.get(&place).copied()) {
@@ -142,52 +149,9 @@ impl Flows {
         Some(())
     }
 
-    fn freed(&mut self, e: &IMarket::Freed) -> Option<()> {
-        let place = (e.jobId, e.first);
-        self.seats.remove(&place);
-        match e.reason {
-            // What each seat lost, its own event told.
-            Reason::TooFewCommits => return Some(()),
-            Reason::LostJury => self.juries.entry(place).or_default().1 = e.burned,
-            Reason::Withheld => {
-                let (demander, deposit) = self.take_up(place)?;
-                self.gain(demander, deposit);
-                self.burned += e.burned;
-            }
-            _ => self.burned += e.burned,
-        }
-        self.lose(e.provider, e.burned);
-        Some(())
-    }
-
-    /// A verdict shares out the deposit, and the bond if the provider lost it: nothing else, and all of it.
-    fn judged(&mut self, e: &IMarket::Judged) -> Option<()> {
-        let place = (e.jobId, e.first);
-        let (challenger, deposit) = self.take_up(place)?;
-        let (jurors, bond) = self.juries.remove(&place).unwrap_or_default();
-        self.gain(challenger, e.reward + e.returned);
-        self.burned += e.burned;
-        self.judged += jurors + e.reward;
-        let (have, given) = (bond + deposit, jurors + e.reward + e.returned + e.burned);
-        if have != given {
-            self.wrong.push(format!(
-                "the verdict on the lease at task {}: bond and deposit {have} != {given} units shared out",
-                e.first
-            ));
-        }
-        Some(())
-    }
-
-    fn put_down(&mut self, place: Place, who: Address, deposit: u128) {
-        self.lose(who, deposit);
-        self.deposits += deposit;
-        self.held.insert(place, (who, deposit));
-    }
-
-    fn take_up(&mut self, place: Place) -> Option<(Address, u128)> {
-        let (who, deposit) = self.held.remove(&place)?;
-        self.deposits = self.deposits.checked_sub(deposit)?;
-        Some((who, deposit))
+    fn slash(&mut self, who: Address, amount: u128) {
+        self.lose(who, amount);
+        self.slashed += amount;
     }
 
     fn client(&self, job: B256) -> Address {
@@ -219,7 +183,7 @@ pub(crate) mod tests {
     #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
     use alloy::primitives::Bytes;
     use piecework::chain::EventAt;
-    use piecework::chain::IMarket::{How, Price, SeatEnd, Terms, Timing, Verdict};
+    use piecework::chain::IMarket::{Assurance, Grade, Price, SeatEnd, Terms, Timing};
 
     use super::*;
 
@@ -260,50 +224,49 @@ pub(crate) mod tests {
             .collect()
     }
 
-    fn posted(job: u8, tasks: u32, replicas: u8) -> MarketEvent {
-        let terms = Terms {
-            client: CLIENT,
-            nonce: 0,
-            spec: B256::ZERO,
-            tasks,
-            maxLease: tasks,
-            replicas,
-            quorum: replicas / 2 + 1,
-            providers: B256::ZERO,
-            verifier: Address::ZERO,
-        };
-        let price = Price {
-            minPrice: 10,
-            maxPrice: 10,
-            bond: 50,
-            juryFee: 10,
-        };
-        let timing = Timing {
-            opensAt: 0,
-            ramp: 0,
-            closesAt: 0,
-            runWindow: 0,
-            challengeWindow: 0,
+    /// A job of two tasks at 10 units each. Audited, it holds 15 more for each.
+    fn posted(job: u8, replicas: u8) -> MarketEvent {
+        let audited = replicas == 1;
+        let job_id = B256::repeat_byte(job);
+        let job = IMarket::Job {
+            terms: Terms {
+                client: CLIENT,
+                tasks: 2,
+                minLease: 2,
+                maxLease: 2,
+                ..Terms::default()
+            },
+            assurance: Assurance {
+                replicas,
+                quorum: replicas / 2 + 1,
+                auditBps: if audited { 10_000 } else { 0 },
+                ..Assurance::default()
+            },
+            price: Price {
+                minPrice: 10,
+                maxPrice: 10,
+                bond: 50,
+                juryFee: if audited { 10 } else { 0 },
+            },
+            timing: Timing::default(),
         };
         MarketEvent::Posted(IMarket::Posted {
-            jobId: B256::repeat_byte(job),
+            jobId: job_id,
             client: CLIENT,
-            job: IMarket::Job {
-                terms,
-                price,
-                timing,
-            },
+            job,
             feeBps: 0,
+            point: 0,
             spec: Bytes::new(),
         })
     }
 
-    fn closed(job: u8, number: u32, challenge: u8, paid: u128, burned: u128) -> MarketEvent {
+    fn closed(job: u8, number: u32, kind: u8, paid: u128, burned: u128) -> MarketEvent {
         MarketEvent::SeatClosed(IMarket::SeatClosed {
             jobId: B256::repeat_byte(job),
             first: 0,
             number,
-            challenge,
+            round: 1,
+            kind,
             end: if paid > 0 {
                 SeatEnd::Paid
             } else {
@@ -314,92 +277,74 @@ pub(crate) mod tests {
         })
     }
 
-    fn settled(job: u8, paid: u128, fee: u128, refunded: u128) -> MarketEvent {
+    fn settled(job: u8, paid: u128, fee: u128, burned: u128, refunded: u128) -> MarketEvent {
         MarketEvent::Settled(IMarket::Settled {
             jobId: B256::repeat_byte(job),
             first: 0,
-            how: How::Quorum,
+            grade: Grade::Quorum,
             paid,
             fee,
+            burned,
             refunded,
         })
     }
 
-    fn claimed(provider: Address, round: u16) -> MarketEvent {
+    fn claimed(job: u8, provider: Address) -> MarketEvent {
         MarketEvent::Claimed(IMarket::Claimed {
-            jobId: B256::repeat_byte(2),
+            jobId: B256::repeat_byte(job),
             first: 0,
             provider,
             count: 2,
-            round,
+            round: 1,
             price: 10,
-            bond: 100,
         })
     }
 
-    /// The demo in small: a lease of two tasks with one seat outvoted, and one that a jury took from the cheat
-    /// and an honest provider ran again.
+    /// The demo in small: a lease of two tasks with one seat outvoted, one whose provider a jury convicts, and one that a
+    /// jury acquits.
     pub(crate) fn story() -> Vec<Event> {
-        let job = B256::repeat_byte(2);
         let mut list = staked();
+        let jury = |job| (1..=3).map(move |number| closed(job, number, 1, 10, 0));
         list.extend([
-            posted(1, 2, 3),
+            posted(1, 3),
             closed(1, 1, 0, 19, 0),
             closed(1, 2, 0, 19, 0),
             closed(1, 4, 0, 0, 100),
-            settled(1, 38, 2, 20),
-            posted(2, 2, 1),
-            claimed(CHEAT, 1),
-            MarketEvent::Challenged(IMarket::Challenged {
-                jobId: job,
-                first: 0,
-                challenger: CLIENT,
-                challenge: 1,
-                task: 1,
-                digest: B256::ZERO,
-                answer: B256::ZERO,
-                deposit: 30,
-            }),
-            closed(2, 1, 1, 10, 0),
-            closed(2, 2, 1, 10, 0),
-            closed(2, 3, 1, 10, 0),
-            MarketEvent::Freed(IMarket::Freed {
-                jobId: job,
-                first: 0,
-                provider: CHEAT,
-                reason: Reason::LostJury,
-                burned: 100,
-            }),
-            MarketEvent::Judged(IMarket::Judged {
-                jobId: job,
-                first: 0,
-                challenge: 1,
-                verdict: Verdict::ProviderWrong,
-                digest: B256::ZERO,
-                reward: 30,
-                returned: 30,
-                burned: 40,
-            }),
-            claimed(HONEST[2], 2),
-            settled(2, 19, 1, 0),
+            settled(1, 38, 2, 20, 0),
+            posted(2, 1),
+            claimed(2, CHEAT),
         ]);
+        list.extend(jury(2));
+        list.extend([
+            MarketEvent::Voided(IMarket::Voided {
+                jobId: B256::repeat_byte(2),
+                first: 0,
+                burned: 20,
+                refunded: 0,
+                slashed: 100,
+            }),
+            posted(3, 1),
+            claimed(3, HONEST[2]),
+        ]);
+        list.extend(jury(3));
+        list.push(settled(3, 19, 1, 0, 0));
         events(list)
     }
 
     #[test]
-    fn seats_juries_and_deposits_are_followed() {
+    fn seats_juries_and_convictions_are_followed() {
         let flows = Flows::of(&story(), FEES).unwrap();
         assert_eq!(flows.wrong, Vec::<String>::new());
-        // Two seats and a juror's fee each; a lease and a juror's fee.
-        assert_eq!(flows.account(HONEST[0]), (29, 0));
-        assert_eq!(flows.account(HONEST[1]), (29, 0));
-        assert_eq!(flows.account(HONEST[2]), (29, 0));
+        // A seat, a lease, and two juries.
+        assert_eq!(flows.account(HONEST[0]), (39, 0));
+        assert_eq!(flows.account(HONEST[1]), (39, 0));
+        assert_eq!(flows.account(HONEST[2]), (39, 0));
         assert_eq!(flows.account(CHEAT), (0, 200));
-        // 60 + 20 of escrow and the deposit go; 20 come back, the deposit, and the reward.
-        assert_eq!(flows.account(CLIENT), (20 + 60, 80 + 30));
+        // 60 + 50 + 50 of escrow, and nothing comes back.
+        assert_eq!(flows.account(CLIENT), (0, 160));
         assert_eq!(flows.account(FEES), (3, 0));
-        assert_eq!((flows.escrow, flows.deposits, flows.burned), (0, 0, 140));
-        assert_eq!((flows.paid, flows.fees, flows.judged), (57, 3, 60));
+        assert_eq!((flows.escrow, flows.slashed, flows.forfeited), (0, 200, 40));
+        assert_eq!((flows.paid, flows.fees, flows.jurors), (57, 3, 60));
     }
 
     #[test]
@@ -413,7 +358,7 @@ pub(crate) mod tests {
         };
         let seat = altered(|event| {
             if let MarketEvent::SeatClosed(event) = event
-                && (event.number, event.challenge) == (1, 0)
+                && (event.number, event.kind) == (1, 0)
             {
                 event.paid += 1;
             }
@@ -422,16 +367,6 @@ pub(crate) mod tests {
         assert_eq!(wrong.len(), 1);
         assert!(
             wrong[0].contains("38 paid, but Some(39) to its seats"),
-            "{wrong:?}"
-        );
-        let verdict = altered(|event| {
-            if let MarketEvent::Judged(event) = event {
-                event.burned += 1;
-            }
-        });
-        let wrong = verdict.unwrap().wrong;
-        assert!(
-            wrong[0].contains("130 != 131 units shared out"),
             "{wrong:?}"
         );
         let stolen = altered(|event| {

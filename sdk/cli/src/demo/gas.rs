@@ -80,12 +80,21 @@ pub(crate) fn text(rows: &[Gas]) -> String {
             "A lease, whatever its size",
             ["claim", "submit", "finalize"],
         ),
-        ("A seat of a redundant one", ["join", "commit", "reveal"]),
+        ("A seat of a redundant one", ["join", "commit", "settle"]),
+        (
+            "A juror",
+            ["joinJury", "commitVote", "judge"],
+        ),
     ] {
-        let medians: Option<Vec<u64>> = kinds.iter().map(|kind| median(rows, kind)).collect();
-        if let Some(medians) = medians {
-            let (kinds, sum) = (kinds.join(" + "), thousands(medians.iter().sum()));
-            text.push_str(&format!("{what}: {kinds} = {sum} (medians)\n"));
+        // A seat may be taken by the commitment itself.
+        let sent: Vec<(&str, u64)> = kinds
+            .iter()
+            .filter_map(|kind| Some((*kind, median(rows, kind)?)))
+            .collect();
+        if !sent.is_empty() {
+            let names: Vec<&str> = sent.iter().map(|(kind, _)| *kind).collect();
+            let sum = thousands(sent.iter().map(|(_, gas)| gas).sum());
+            text.push_str(&format!("{what}: {} = {sum} (medians)\n", names.join(" + ")));
         }
     }
     text

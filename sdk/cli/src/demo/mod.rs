@@ -33,6 +33,9 @@ use record::Record;
 use scenes::Stage;
 use story::Story;
 
+/// Honest providers: three jurors, and one that they audit.
+const HONEST: u32 = 4;
+
 pub(crate) async fn run(output: Output, args: DemoArgs) -> Result<(), Failure> {
     let mut interrupt = Interrupt::listen()?;
     let interrupted = || {
@@ -41,10 +44,10 @@ pub(crate) async fn run(output: Output, args: DemoArgs) -> Result<(), Failure> {
     };
     // Before anything starts: what is missing should show at once.
     let scene = scene(args.scene.as_deref())?;
-    say!("-- a devnet of three honest providers, and one that is not");
-    let shapes: Vec<Shape> = shapes(3)
+    say!("-- a devnet of four honest providers, and one that is not");
+    let shapes: Vec<Shape> = shapes(HONEST)
         .into_iter()
-        .map(|shape| shape.working_for(scenes::HONEST_PRICE))
+        .map(|shape| shape.working_for(scenes::HONEST_PRICE).with_room(scenes::LEASE))
         .collect();
     let devnet = tokio::select! {
         devnet = Devnet::start(&shapes, 0, &args.tools) => devnet?,
@@ -121,10 +124,12 @@ async fn play(devnet: &Devnet, args: &DemoArgs, scene: &Scene) -> Result<Story, 
 
     let small = small(scene);
     say!(
-        "-- the same in small, {} tasks, each by one provider, and a jury for what is contested; {name} is quick, for it is cheap",
+        "-- the same in small, {} tasks, by one provider, and {name} is quick, for the job is cheap at first: it hands in negatives. Chance draws a task and three jurors",
         scenes::TASKS
     );
-    let (second, picture) = Box::pin(stage.contested(&small)).await?;
+    let second = Box::pin(stage.falsified(&small)).await?;
+    say!("-- {name} is convicted, and its client has no picture: the same job again, at a better price, and audited again");
+    let (third, picture) = Box::pin(stage.again(&small)).await?;
     if !picture.is_painted_well() {
         return Err(Failure::new(
             "demo-picture",
@@ -140,7 +145,14 @@ async fn play(devnet: &Devnet, args: &DemoArgs, scene: &Scene) -> Result<Story, 
         name: name.to_owned(),
         address: cheat.address(),
     };
-    let losses = Losses::read(party, &[&first, &second], &parties).await?;
+    let leases = timeline::leases(&record);
+    let taken = leases
+        .iter()
+        .find(|lease| lease.job == 2)
+        .map_or((0, 0), |lease| (lease.count, lease.price));
+    let forgone = new.forfeited - old.forfeited;
+    let runs = [&first, &second];
+    let losses = Losses::read(party, &runs, taken, forgone, &parties).await?;
     let mut audit = audit(parties, before, after, &old, &new);
     let (_, lost) = new.account(cheat.address());
     if losses.lost != lost {
@@ -152,8 +164,8 @@ async fn play(devnet: &Devnet, args: &DemoArgs, scene: &Scene) -> Result<Story, 
     Ok(Story {
         picture: file,
         seconds: [painted, ended],
-        tasks: args.tasks + scenes::TASKS,
-        leases: timeline::leases(&record),
+        tasks: first.tasks() + second.tasks() + third.tasks(),
+        leases,
         gas: gas::by_kind(&record.txs),
         audit,
         cheat: losses,

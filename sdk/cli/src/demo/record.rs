@@ -5,7 +5,7 @@ use alloy::network::TransactionResponse as _;
 use alloy::primitives::Address;
 use alloy::providers::{DynProvider, Provider as _};
 use alloy::rpc::types::{BlockNumberOrTag, Log};
-use piecework::chain::{DevToken, EventAt, IERC20, IMarket};
+use piecework::chain::{BlockBeacon, DevToken, EventAt, IERC20, IMarket};
 use serde::Serialize;
 
 use crate::fail::Failure;
@@ -93,6 +93,7 @@ fn kind(creates: bool, input: &[u8]) -> String {
     };
     IMarket::IMarketCalls::name_by_selector(selector)
         .or_else(|| DevToken::DevTokenCalls::name_by_selector(selector))
+        .or_else(|| BlockBeacon::BlockBeaconCalls::name_by_selector(selector))
         .or_else(|| IERC20::IERC20Calls::name_by_selector(selector))
         .map_or_else(|| alloy::hex::encode_prefixed(selector), str::to_owned)
 }

@@ -12,9 +12,9 @@ use crate::fail::Failure;
 
 pub(crate) struct Story {
     pub(crate) picture: PathBuf,
-    /// From the devnet's start to the first picture, and to the end of the second scene.
+    /// From the devnet's start to the first picture, and to the end of the last scene.
     pub(crate) seconds: [f64; 2],
-    /// Tasks of both jobs.
+    /// Tasks of all jobs.
     pub(crate) tasks: u32,
     pub(crate) leases: Vec<timeline::Lease>,
     pub(crate) gas: Vec<gas::Gas>,
@@ -29,6 +29,8 @@ impl Story {
     pub(crate) fn text(&self) -> String {
         let (parties, token) = (&self.audit.parties, self.market.token());
         let timeline = timeline::text(&self.leases, parties, self.started_at, token.decimals);
+        let juries = timeline::audits(&self.leases, parties, self.started_at);
+        let amount = |units| token.format(units);
         let verdict = match self.audit.wrong.len() {
             0 => "Every balance adds up to the last unit.".to_owned(),
             n => format!("{n} sums do NOT add up."),
@@ -36,14 +38,22 @@ impl Story {
         let [picture, end] = self.seconds;
         format!(
             "\nTimeline: seconds since the devnet was asked for; # runs, . waits to be final, | is paid, x is not\n\n{timeline}\
+             \nAudits: chance drew task and jurors from one seed that nobody knew when the result was handed in\n\n{juries}\
              \nGas of every transaction since the devnet's first block\n\n{}\
              \nBalances in {}, before the jobs → after them\n\n{}\
              \n{verdict}\n\
-             \nWhat {} lost, and why\n\n{}\
+             {} were burned: {} of bonds and {} of escrow. Providers were paid {}, jurors {}, the protocol {}: all of it from escrow. No unit of a bond reached anybody.\n\
+             \nWhat cheating cost {}, and why\n\n{}\
              \n{} tasks in {} leases; from the devnet's start {picture:.1} s to the verified picture, {end:.1} s to the end: {}\n",
             gas::text(&self.gas),
             token.symbol,
             self.audit.text(token.decimals),
+            amount(self.audit.slashed + self.audit.forfeited),
+            amount(self.audit.slashed),
+            amount(self.audit.forfeited),
+            amount(self.audit.paid),
+            amount(self.audit.jurors),
+            amount(self.audit.fees),
             self.cheat.party.name,
             self.cheat.text(&self.market),
             self.tasks,

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use alloy::primitives::{Address, B256};
-use piecework::chain::IMarket::{self, Reason, SeatEnd, Terms};
+use piecework::chain::IMarket::{self, Grade, Reason, SeatEnd, Terms, Verdict};
 use piecework::chain::MarketEvent;
+use piecework::rules::draw::LEASE;
 use serde::Serialize;
 
 use super::books::Party;
@@ -29,11 +30,30 @@ pub(crate) struct Lease {
     pub(crate) taken: u64,
     /// When its result was submitted, or the last commitment to one.
     pub(crate) submitted: Option<u64>,
-    /// When it was settled, or freed for another round.
+    /// When it was settled, voided, or freed for another round.
     pub(crate) ended: Option<u64>,
     /// To all seats, in the token's smallest unit.
     #[serde(serialize_with = "units")]
     pub(crate) paid: u128,
+    /// How sure its result is: `quorum`, `audited`, ...; `-` without a result.
+    pub(crate) grade: &'static str,
+    /// Its audits, in order.
+    pub(crate) audits: Vec<Audit>,
+}
+
+/// A jury over a lease.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Audit {
+    /// 1, or 2 for the second try.
+    pub(crate) jury: u8,
+    /// The task that its jurors ran again.
+    pub(crate) task: u32,
+    /// When its first juror came, in Unix seconds.
+    pub(crate) opened: u64,
+    /// When it decided.
+    pub(crate) judged: Option<u64>,
+    pub(crate) jurors: Vec<Seat>,
+    pub(crate) verdict: &'static str,
 }
 
 /// A provider's part in a round.
@@ -81,14 +101,17 @@ impl Board {
                 let lease = self.round(e.jobId, e.first, e.round, time);
                 lease.count = e.count;
                 lease.price = e.price;
-                lease.sit(e.provider);
+                sit(&mut lease.seats, e.provider);
             }
             MarketEvent::Joined(e) => {
-                self.round(e.jobId, e.first, e.round, time).sit(e.provider);
+                sit(
+                    &mut self.round(e.jobId, e.first, e.round, time).seats,
+                    e.provider,
+                );
             }
             MarketEvent::Committed(e) => {
                 let lease = self.round(e.jobId, e.first, e.round, time);
-                lease.sit(e.provider);
+                sit(&mut lease.seats, e.provider);
                 lease.submitted = Some(time);
             }
             MarketEvent::Submitted(e) => {
@@ -96,10 +119,35 @@ impl Board {
                     lease.submitted = Some(time);
                 }
             }
-            MarketEvent::SeatClosed(e) if e.challenge == 0 => {
+            MarketEvent::SeatClosed(e) => {
                 let who = self.numbers.get(&e.number).copied().unwrap_or_default();
                 if let Some(lease) = self.last(e.jobId, e.first) {
-                    lease.close(Some(who), ended(e.end));
+                    let seats = match e.kind {
+                        LEASE => Some(&mut lease.seats),
+                        _ => lease.audits.last_mut().map(|audit| &mut audit.jurors),
+                    };
+                    close(seats.into_iter().flatten(), Some(who), ended(e.end));
+                }
+            }
+            MarketEvent::AuditOpened(e) => {
+                if let Some(lease) = self.last(e.jobId, e.first) {
+                    lease.audits.push(Audit {
+                        jury: e.jury,
+                        task: e.task,
+                        opened: time,
+                        judged: None,
+                        jurors: Vec::new(),
+                        verdict: OPEN,
+                    });
+                }
+            }
+            MarketEvent::JurorJoined(e) => self.juror(e.jobId, e.first, e.provider),
+            MarketEvent::VoteCommitted(e) => self.juror(e.jobId, e.first, e.provider),
+            MarketEvent::Judged(e) => {
+                let lease = self.last(e.jobId, e.first);
+                if let Some(audit) = lease.and_then(|lease| lease.audits.last_mut()) {
+                    audit.judged = Some(time);
+                    audit.verdict = found(e.verdict);
                 }
             }
             MarketEvent::Settled(e) => {
@@ -107,13 +155,26 @@ impl Board {
                     lease.settle(e, time);
                 }
             }
+            MarketEvent::Voided(e) => {
+                if let Some(lease) = self.last(e.jobId, e.first) {
+                    lease.ended = Some(time);
+                    close(&mut lease.seats, None, "convicted");
+                }
+            }
             MarketEvent::Freed(e) => {
                 if let Some(lease) = self.last(e.jobId, e.first) {
                     lease.ended = Some(time);
-                    lease.close(None, left(e.reason));
+                    close(&mut lease.seats, None, left(e.reason));
                 }
             }
             _ => {}
+        }
+    }
+
+    fn juror(&mut self, job: B256, first: u32, provider: Address) {
+        let lease = self.last(job, first);
+        if let Some(audit) = lease.and_then(|lease| lease.audits.last_mut()) {
+            sit(&mut audit.jurors, provider);
         }
     }
 
@@ -146,6 +207,8 @@ impl Board {
                 submitted: None,
                 ended: None,
                 paid: 0,
+                grade: "-",
+                audits: Vec::new(),
             });
             self.leases.len() - 1
         });
@@ -155,30 +218,35 @@ impl Board {
 }
 
 impl Lease {
-    fn sit(&mut self, provider: Address) {
-        if !self.seats.iter().any(|seat| seat.provider == provider) {
-            let end = OPEN;
-            self.seats.push(Seat { provider, end });
-        }
-    }
-
-    /// How the seat of `who`, or every seat of which nothing is known yet, ended.
-    fn close(&mut self, who: Option<Address>, end: &'static str) {
-        for seat in &mut self.seats {
-            if who.map_or(seat.end == OPEN, |who| seat.provider == who) {
-                seat.end = end;
-            }
-        }
-    }
-
     fn settle(&mut self, e: &IMarket::Settled, time: u64) {
         self.ended = Some(time);
         self.paid = e.paid;
-        self.close(None, PAID);
+        self.grade = graded(e.grade);
+        close(&mut self.seats, None, PAID);
         let winners = self.seats.iter().filter(|seat| seat.end == PAID).count();
         // All seats have one price, and of a redundant lease no event tells it.
         let each = (e.paid + e.fee).checked_div(winners as u128 * u128::from(self.count));
         self.price = each.unwrap_or(self.price);
+    }
+}
+
+fn sit(seats: &mut Vec<Seat>, provider: Address) {
+    if !seats.iter().any(|seat| seat.provider == provider) {
+        let end = OPEN;
+        seats.push(Seat { provider, end });
+    }
+}
+
+/// How the seat of `who`, or every seat of which nothing is known yet, ended.
+fn close<'a>(
+    seats: impl IntoIterator<Item = &'a mut Seat>,
+    who: Option<Address>,
+    end: &'static str,
+) {
+    for seat in seats {
+        if who.map_or(seat.end == OPEN, |who| seat.provider == who) {
+            seat.end = end;
+        }
     }
 }
 
@@ -188,6 +256,7 @@ fn ended(end: SeatEnd) -> &'static str {
         SeatEnd::Outvoted => "outvoted",
         SeatEnd::Silent => "silent",
         SeatEnd::Late => "late",
+        SeatEnd::Abstained => "abstained",
         SeatEnd::Undecided => "undecided",
         _ => "released",
     }
@@ -195,10 +264,69 @@ fn ended(end: SeatEnd) -> &'static str {
 
 fn left(reason: Reason) -> &'static str {
     match reason {
-        Reason::Expired => "late",
-        Reason::LostJury => "convicted",
-        Reason::Withheld => "withheld",
+        Reason::Late => "late",
+        Reason::Left => "left",
         _ => "released",
+    }
+}
+
+fn graded(grade: Grade) -> &'static str {
+    match grade {
+        Grade::Contested => "contested",
+        Grade::Unaudited => "unaudited",
+        Grade::Audited => "audited",
+        Grade::Listed => "listed",
+        Grade::Quorum => "quorum",
+        Grade::Proven => "proven",
+        _ => "-",
+    }
+}
+
+fn found(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Convicted => "convicted",
+        Verdict::Acquitted => "acquitted",
+        _ => "no verdict",
+    }
+}
+
+/// The audits as text; times are seconds since `start` (Unix seconds).
+pub(crate) fn audits(leases: &[Lease], parties: &[Party], start: u64) -> String {
+    let head = ["job", "lease", "of", "task", "drawn jurors", "opened", "judged", "verdict"];
+    let mut rows = vec![head.map(str::to_owned).to_vec()];
+    let names = |seats: &[Seat]| {
+        let names: Vec<String> = seats.iter().map(|seat| called(seat, parties)).collect();
+        names.join(", ")
+    };
+    for lease in leases {
+        for audit in &lease.audits {
+            let of = lease.seats.iter().map(|seat| Seat {
+                end: PAID,
+                ..seat.clone()
+            });
+            rows.push(vec![
+                lease.job.to_string(),
+                place(lease),
+                names(&of.collect::<Vec<_>>()),
+                audit.task.to_string(),
+                names(&audit.jurors),
+                since(Some(audit.opened), start),
+                since(audit.judged, start),
+                audit.verdict.to_owned(),
+            ]);
+        }
+    }
+    table(&rows, &[3, 5, 6])
+}
+
+fn since(time: Option<u64>, start: u64) -> String {
+    time.map_or("-".to_owned(), |t| format!("{} s", t.saturating_sub(start)))
+}
+
+fn place(lease: &Lease) -> String {
+    match lease.count {
+        1 => format!("{}", lease.first),
+        n => format!("{}..{}", lease.first, lease.first + n - 1),
     }
 }
 
@@ -214,12 +342,10 @@ pub(crate) fn text(leases: &[Lease], parties: &[Party], start: u64, decimals: u8
         "ended",
         "a task",
         "paid",
+        "grade",
         "",
     ];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
-    let at = |time: Option<u64>| {
-        time.map_or("-".to_owned(), |t| format!("{} s", t.saturating_sub(start)))
-    };
     for lease in leases {
         let names: Vec<String> = lease
             .seats
@@ -228,16 +354,14 @@ pub(crate) fn text(leases: &[Lease], parties: &[Party], start: u64, decimals: u8
             .collect();
         rows.push(vec![
             lease.job.to_string(),
-            match lease.count {
-                1 => format!("{}", lease.first),
-                n => format!("{}..{}", lease.first, lease.first + n - 1),
-            },
+            place(lease),
             names.join(", "),
-            at(Some(lease.taken)),
-            at(lease.submitted),
-            at(lease.ended),
+            since(Some(lease.taken), start),
+            since(lease.submitted, start),
+            since(lease.ended, start),
             tokens(lease.price, decimals),
             tokens(lease.paid, decimals),
+            lease.grade.to_owned(),
             bar(lease, from),
         ]);
     }

@@ -9,7 +9,8 @@ use alloy::primitives::{Address, B256, Bytes, U256};
 use alloy::providers::DynProvider;
 use alloy::signers::local::PrivateKeySigner;
 use piecework::chain::deploy::{
-    DEV_TIMES, MarketDeployment, deploy_dev_token, deploy_market, mint,
+    DEV_BLOCKS, DEV_MARGIN, MarketDeployment, deploy_block_beacon, deploy_dev_token, deploy_market,
+    mint,
 };
 use piecework::chain::{ChainOptions, IERC20, IMarket, Sender, connect};
 use piecework::devnet::{Anvil, AnvilOptions};
@@ -24,7 +25,7 @@ pub(crate) use parties::{Account, Provider, Shape, shapes};
 
 const CHAIN_ID: u64 = 31_337;
 const TOKEN: u128 = 10u128.pow(18);
-/// The client's own tokens, half of which go into its ledger.
+/// The client's own tokens, half of which go into its balance.
 const CLIENT_TOKENS: u128 = 2_000 * TOKEN;
 /// What each provider stakes.
 pub(crate) const STAKE: u128 = 1_000 * TOKEN;
@@ -37,6 +38,8 @@ pub(crate) struct Description {
     pub(crate) rpc_url: String,
     pub(crate) chain_id: u64,
     pub(crate) market: Address,
+    /// Where its seeds come from.
+    pub(crate) beacon: Address,
     pub(crate) token: Address,
     pub(crate) fee_recipient: Address,
     pub(crate) client: Account,
@@ -87,17 +90,18 @@ impl Devnet {
 
         let deployer = sender(&keys.deployer);
         let (token, _) = deploy_dev_token(&deployer).await?;
+        let (beacon, _) = deploy_block_beacon(&deployer, DEV_BLOCKS, DEV_MARGIN).await?;
         let deployment = MarketDeployment {
-            token,
             fee_governor: keys.deployer.address(),
             fee_recipient: keys.fee_recipient,
             fee_bps: FEE_BPS,
-            times: DEV_TIMES,
             code: tools.market_code.as_deref().map(read_code).transpose()?,
+            ..MarketDeployment::devnet(token, beacon)
         };
         let (market, _) = deploy_market(&deployer, deployment).await?;
         say!("chain      {} (chain id {CHAIN_ID})", anvil.url());
         say!("token      {token}");
+        say!("beacon     {beacon}");
         say!("market     {market}");
 
         mint(&deployer, token, keys.client.address(), CLIENT_TOKENS).await?;
@@ -125,6 +129,7 @@ impl Devnet {
             rpc_url: anvil.url().to_owned(),
             chain_id: CHAIN_ID,
             market,
+            beacon,
             token,
             fee_recipient: keys.fee_recipient,
             client: Account::of("client", &keys.client),
@@ -163,8 +168,9 @@ impl Devnet {
         let Description { market, token, .. } = self.description;
         let account = Sender::new(self.provider.clone(), CHAIN_ID, owner.clone());
         approve(&account, token, market).await?;
+        let stake = IMarket::stakeCall { amount: STAKE };
         account
-            .call(market, &IMarket::stakeCall { amount: STAKE })
+            .call(market, &stake)
             .await?;
         let allow = IMarket::setOperatorCall {
             operator: operator.address(),

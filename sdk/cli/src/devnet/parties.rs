@@ -69,6 +69,12 @@ impl Shape {
         Self { min_price, ..self }
     }
 
+    /// The same machine, which runs at least so many tasks at a time.
+    pub(crate) fn with_room(self, tasks: u32) -> Self {
+        let tasks = self.tasks.max(tasks);
+        Self { tasks, ..self }
+    }
+
     pub(crate) fn apply(self, config: &mut Config) {
         for chain in &mut config.chains {
             chain.policy.min_price = self.min_price;
@@ -79,14 +85,15 @@ impl Shape {
     }
 }
 
-/// The machines of a devnet, from a phone to a data centre.
+/// The machines of a devnet, from a phone to a data centre. All take the leases of a usual audited job, which have 17 tasks or
+/// more if the job has.
 const SHAPES: [Shape; 6] = [
-    Shape::new("ada", 1, 3),
-    Shape::new("blaise", 1, 6),
-    Shape::new("carl", 2, 12),
-    Shape::new("dora", 1, 1),
-    Shape::new("emmy", 2, 24),
-    Shape::new("felix", 1, 2),
+    Shape::new("ada", 1, 20),
+    Shape::new("blaise", 1, 24),
+    Shape::new("carl", 2, 48),
+    Shape::new("dora", 1, 18),
+    Shape::new("emmy", 2, 64),
+    Shape::new("felix", 1, 20),
 ];
 
 /// The first `count` machines.

@@ -17,7 +17,7 @@ fn hello_world_gets_48_tiles_of_the_picture() {
         "{} is missing: cargo build -p piecework --example hello",
         program.display()
     );
-    let devnet = Devnet::start(2);
+    let devnet = Devnet::start(4);
     let image = Image::build("hello");
     let text = "width = 96\nheight = 64\nsamples = 1\n";
     let scene = devnet.home.path().join("scene");

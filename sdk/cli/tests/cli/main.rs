@@ -7,7 +7,7 @@
     missing_docs
 )]
 
-mod contest;
+mod audits;
 mod demo;
 mod devnet;
 mod harness;

@@ -16,7 +16,7 @@ fn deposits_stakes_and_withdrawals() {
     let balance = || devnet.run(&["wallet", "balance", "--json"]).json();
     let before = balance();
     assert_eq!(
-        (&before["wallet"], &before["ledger"]),
+        (&before["wallet"], &before["balance"]),
         (&json!(units(1000)), &json!(units(1000)))
     );
 
@@ -29,7 +29,7 @@ fn deposits_stakes_and_withdrawals() {
     assert_eq!(devnet.run(&["provider", "unstake", "4"]).code, 0);
     let after = balance();
     assert_eq!(
-        (&after["wallet"], &after["ledger"]),
+        (&after["wallet"], &after["balance"]),
         (&json!(units(1000 - 100 + 40 - 10 + 4)), &json!(units(1060)))
     );
     assert_eq!(

@@ -33,9 +33,18 @@ fn a_job_is_priced_and_refused_without_being_posted() {
     let ran = dry(&["--max-lease", "4"]);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     let said = ran.json();
+    // Two tokens a task, and a jury of three for 2.86 tokens each for every two tasks.
     assert_eq!(
         (&said["escrow"], &said["deposit"]),
-        (&json!(units(20)), &json!("0"))
+        (&json!("62900000000000000000"), &json!("0"))
+    );
+    assert_eq!(
+        (&said["assurance"], &said["min_lease"], &said["max_lease"]),
+        (&json!("audited with a chance of 50 %"), &json!(2), &json!(4))
+    );
+    assert_eq!(
+        said["deterrence"],
+        json!({ "at_10": 1.86, "at_20": 1.52, "weak": false })
     );
     assert_eq!(
         said["lease"]["first"], said["lease"]["last"],
@@ -53,25 +62,40 @@ fn a_job_is_priced_and_refused_without_being_posted() {
     assert_eq!(
         said["lease"]["first"]["bond"],
         json!(units(24)),
-        "two juries"
+        "three prices a task"
     );
-    let ran = dry(&["--redundancy", "3"]);
+    let ran = dry(&["--redundant", "3/2"]);
     let said = ran.json();
     assert_eq!(
         (&said["escrow"], &said["lease"]["first"]["bond"]),
         (&json!(units(60)), &json!(units(6)))
     );
 
+    assert_eq!(said["deterrence"], json!(null));
+
+    // Rare audits deter nobody: they are refused, unless the client insists.
+    let (_, name, text) = dry(&["--audit-rate", "10"]).failure();
+    assert_eq!(name, "weak-audits", "{text}");
+    let said = dry(&["--audit-rate", "10", "--allow-weak"]).json();
+    assert_eq!(said["deterrence"]["weak"], json!(true));
+    assert_eq!(
+        dry(&["--unaudited"]).json()["escrow"],
+        json!(units(20)),
+        "no jury to pay"
+    );
+
     let (code, name, _) = map("10", "2000", &[]).failure();
     assert_eq!((code, name.as_str()), (1, "insufficient-funds"));
     let (_, name, _) = map("9000", "0.01", &["--max-lease", "4000"]).failure();
     assert_eq!(name, "bad-job");
-    let text = devnet.run(&["run", IMAGE, "--dry-run"]);
-    assert!(
-        text.stdout.contains("it would be posted"),
-        "{}",
-        text.stdout
-    );
+    let text = devnet.run(&["run", IMAGE, "--audit-rate", "40", "--dry-run"]);
+    for part in [
+        "it would be posted",
+        "a cheat loses 1.49 times what it saves",
+        "1.22 times at 20 %. That is little",
+    ] {
+        assert!(text.stdout.contains(part), "{part}: {}", text.stdout);
+    }
     assert_eq!(
         devnet.run(&["job", "list", "--json"]).json(),
         json!([]),
@@ -90,6 +114,7 @@ fn a_provider_is_told_what_it_could_take() {
         "6",
         "--max-price",
         "2",
+        "--unaudited",
         "--detach",
         "--json",
     ]);
@@ -125,8 +150,8 @@ fn a_provider_is_told_what_it_could_take() {
         IMAGE,
         "--tasks",
         "3",
-        "--redundancy",
-        "3",
+        "--redundant",
+        "3/2",
         "--detach",
         "--json",
     ];
@@ -142,12 +167,12 @@ fn a_provider_is_told_what_it_could_take() {
         "--json",
     ];
     let started = std::time::Instant::now();
-    // The executor seals its draw.
+    // The executor publishes the seed.
     let said = loop {
         let ran = devnet.run(&seat);
         assert_eq!(ran.code, 0, "{}", ran.stderr);
         let said = ran.json();
-        if said["why"]["name"] != json!("NotSealed") && said["why"]["name"] != json!("TooEarly") {
+        if said["why"]["name"] != json!("SeedUnknown") && said["why"]["name"] != json!("TooEarly") {
             break said;
         }
         assert!(started.elapsed().as_secs() < 60, "{said}");
@@ -176,6 +201,7 @@ fn a_provider_is_told_what_it_could_take() {
         "--lease",
         "0",
         "--jury",
+        "1",
         "--provider",
         &provider,
     ]);

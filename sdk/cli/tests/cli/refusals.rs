@@ -142,7 +142,7 @@ fn the_wrong_chain_the_wrong_market_and_too_little_money() {
 
     // None of it cost anything.
     let balance = devnet.run(&["wallet", "balance", "--json"]).json();
-    assert_eq!(balance["ledger"], json!("1000000000000000000000"));
+    assert_eq!(balance["balance"], json!("1000000000000000000000"));
     assert_eq!(balance["wallet"], json!("1000000000000000000000"));
 }
 

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use alloy::primitives::B256;
+
 use super::{BlobRef, ManifestError, Tree, line};
 use crate::digest::Digest;
 
@@ -179,6 +181,32 @@ impl ResultManifest {
     /// The output digest: BLAKE3 of the manifest.
     pub fn digest(&self) -> Digest {
         Digest::of(&self.to_bytes())
+    }
+
+    /// The keyed digest, which a juror votes beside the output digest: the manifest with the digests of its blobs keyed,
+    /// itself hashed under the same key. So whoever has only the manifest, and not the bytes of every blob, cannot make it.
+    /// `keyed` gives the keyed digest of a blob ([`Digest::keyed_of`]).
+    ///
+    /// # Errors
+    /// What `keyed` fails with.
+    pub fn keyed_digest<E>(
+        &self,
+        key: B256,
+        mut keyed: impl FnMut(BlobRef) -> Result<Digest, E>,
+    ) -> Result<Digest, E> {
+        let stdout = match self.stdout {
+            Some(blob) => Some(BlobRef {
+                digest: keyed(blob)?,
+                ..blob
+            }),
+            None => None,
+        };
+        let keyed = Self {
+            outcome: self.outcome,
+            stdout,
+            tree: self.tree.with_digests(keyed)?,
+        };
+        Ok(Digest::keyed(key, &keyed.to_bytes()))
     }
 
     /// How the task ended.

@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+use alloy::primitives::B256;
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 
@@ -228,4 +229,38 @@ proptest! {
             prop_assert_eq!(tree.to_bytes(), text.as_bytes());
         }
     }
+}
+
+#[test]
+fn a_keyed_digest_needs_the_bytes_of_every_blob() {
+    let files: [&[u8]; 3] = [b"line\n", b"one", b"two"];
+    let mut tree = Tree::builder();
+    for (name, bytes) in [("a", files[1]), ("b", files[2])] {
+        let path = EntryPath::new(name).unwrap();
+        tree.file(path, BlobRef::of(bytes), false).unwrap();
+    }
+    let result = ResultManifest::exited(0, BlobRef::of(files[0]), tree.finish().unwrap());
+    let keyed = |key: B256, changed: &[u8]| {
+        let of = |blob: BlobRef| {
+            let bytes = files.iter().find(|bytes| Digest::of(bytes) == blob.digest);
+            let bytes = match bytes.copied() {
+                Some(b"two") => changed,
+                other => other.ok_or("a blob is missing")?,
+            };
+            Ok::<_, &str>(Digest::keyed_of(key, bytes).unwrap())
+        };
+        result.keyed_digest(key, of).unwrap()
+    };
+    let key = B256::repeat_byte(7);
+    let right = keyed(key, b"two");
+    assert_eq!(right, keyed(key, b"two"));
+    assert_ne!(right, keyed(key, b"too"));
+    assert_ne!(right, keyed(B256::ZERO, b"two"));
+    assert_ne!(
+        right,
+        Digest::keyed(key, &result.to_bytes()),
+        "of the manifest alone"
+    );
+    let failed = result.keyed_digest(key, |_| Err::<Digest, _>("no bytes"));
+    assert_eq!(failed, Err("no bytes"));
 }

@@ -108,6 +108,20 @@ impl Tree {
         }
     }
 
+    /// The same tree with other digests.
+    pub(super) fn with_digests<E>(
+        &self,
+        mut digest: impl FnMut(BlobRef) -> Result<Digest, E>,
+    ) -> Result<Self, E> {
+        let mut tree = self.clone();
+        for entry in &mut tree.entries {
+            if let EntryKind::File { blob, .. } = &mut entry.kind {
+                blob.digest = digest(*blob)?;
+            }
+        }
+        Ok(tree)
+    }
+
     /// BLAKE3 of the manifest: the address of the tree.
     pub fn digest(&self) -> Digest {
         Digest::of(&self.to_bytes())

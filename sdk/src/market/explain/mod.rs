@@ -1,6 +1,6 @@
-//! Why a lease ended as it did, and who lost or earned what: from chain data alone.
+//! Why a lease ended as it did, whether it was audited, and which account lost or earned what: from chain data alone.
 
-mod dispute;
+mod audit;
 mod seat;
 mod tell;
 
@@ -10,7 +10,9 @@ use alloy::primitives::{Address, B256};
 use alloy::providers::Provider as _;
 use serde::Serialize;
 
+use super::outlook::Outlook;
 use super::run::Run;
+use super::step::graded;
 use super::view::{JobView, LeaseView};
 use crate::Error;
 use crate::chain::IMarket::{self, Phase};
@@ -25,8 +27,10 @@ pub struct Explanation {
     pub count: u32,
     /// Where it stands: `settled`, `refunded`, ...
     pub phase: String,
-    /// How it came to that, in a sentence.
+    /// How it came to that, or what happens next, in a sentence.
     pub outcome: String,
+    /// What chance decided about an audit of its last result, in a sentence; none if there is nothing to decide.
+    pub chance: Option<String>,
     /// What happened, in order.
     pub entries: Vec<Entry>,
 }
@@ -42,7 +46,7 @@ pub struct Entry {
     pub tx: B256,
     /// The event's name in the contract's interface.
     pub event: &'static str,
-    /// Whom it is about.
+    /// The account that it is about.
     pub account: Option<Address>,
     /// What it says of a result: a root, or an output digest.
     pub value: Option<B256>,
@@ -52,7 +56,7 @@ pub struct Entry {
     /// Units that the account lost.
     #[serde(serialize_with = "text")]
     pub lost: u128,
-    /// Why it lost them.
+    /// Why the account lost them.
     pub cause: Option<Cause>,
     /// A sentence.
     pub text: String,
@@ -62,29 +66,38 @@ pub struct Entry {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Cause {
-    /// A result, or a commitment to it, was not there in time.
+    /// A lease or a seat was left after its free part: up to a tenth.
+    LateLeave,
+    /// A result was not there in time: a tenth.
     MissedDeadline,
-    /// A lease was given up after the first eighth of its run window.
-    LateRelease,
-    /// Its root was not the quorum's, or there was no quorum.
+    /// A reserved seat never committed: a tenth.
+    NeverActed,
+    /// A juror opened an abstention: a tenth.
+    Abstained,
+    /// An opened seat whose round or jury came to no agreement: a tenth.
+    NoAgreement,
+    /// A commitment was not opened while another one was: the whole bond.
+    Withheld,
+    /// Its root was not the quorum's: the whole bond.
     LostQuorum,
-    /// A commitment was not revealed in time.
-    WithheldReveal,
-    /// A demand was not answered in time.
-    WithheldAnswer,
-    /// A jury found otherwise.
-    LostJury,
+    /// A juror's vote was not the majority's: the whole bond.
+    LostVote,
+    /// A jury found its result wrong: the whole bond.
+    Convicted,
 }
 
 impl std::fmt::Display for Cause {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
+            Self::LateLeave => "P-05: leaving after the free part",
             Self::MissedDeadline => "P-05: a missed deadline",
-            Self::LateRelease => "P-05: a release after its free time",
+            Self::NeverActed => "P-05: a reserved seat that never acted",
+            Self::Abstained => "P-05: an abstention",
+            Self::NoAgreement => "P-05: no verdict or quorum",
+            Self::Withheld => "P-05: a commitment that was not opened",
             Self::LostQuorum => "P-05: a lost quorum",
-            Self::WithheldReveal => "P-05: a withheld reveal",
-            Self::WithheldAnswer => "P-05: a withheld answer",
-            Self::LostJury => "P-05: a lost jury",
+            Self::LostVote => "P-05: a contradicted vote",
+            Self::Convicted => "P-05: a conviction",
         })
     }
 }
@@ -97,9 +110,9 @@ struct Scene<'a> {
     /// The job after the event.
     view: &'a JobView,
     lease: &'a LeaseView,
-    /// When the lease's round began, or the dispute was opened, whichever was later.
+    /// When the lease's round began.
     began: u64,
-    /// When its window (or its reveal) began.
+    /// When its result was submitted, or all its seats had committed.
     submitted: u64,
     /// The event's time.
     now: u64,
@@ -119,6 +132,9 @@ impl Run {
         let mut stories: HashMap<u32, Vec<Entry>> = HashMap::new();
         let mut since: HashMap<u32, (u64, u64)> = HashMap::new();
         for at in self.events().await? {
+            let leases = &view.leases;
+            let before = at.event.first().and_then(|first| leases.get(&first));
+            let before = before.map_or(Phase::None, |lease| lease.phase);
             self.see(&mut view, &at).await?;
             let Some(lease) = at
                 .event
@@ -132,7 +148,12 @@ impl Run {
                 continue;
             };
             let (began, submitted) = since.entry(lease.first).or_insert((now, now));
-            tell::note_times(&at, lease, now, began, submitted);
+            match lease.phase {
+                after if after == before => {}
+                Phase::Running => *began = now,
+                Phase::Submitted | Phase::Revealing => *submitted = now,
+                _ => {}
+            }
             let scene = Scene {
                 run: self,
                 job: self.job(),
@@ -148,57 +169,125 @@ impl Run {
                 stories.entry(lease.first).or_default().push(entry);
             }
         }
-        let told = view.leases.values().filter_map(|lease| {
-            let entries = stories.remove(&lease.first)?;
-            Some(Explanation {
+        let mut told = Vec::new();
+        for lease in view.leases.values() {
+            let Some(entries) = stories.remove(&lease.first) else {
+                continue;
+            };
+            told.push(Explanation {
                 first: lease.first,
                 count: lease.count,
                 phase: format!("{:?}", lease.phase).to_lowercase(),
-                outcome: self.outcome(lease),
+                outcome: self.outcome(lease).await?,
+                chance: self.chance(lease).await?,
                 entries,
-            })
-        });
-        Ok(told.collect())
+            });
+        }
+        Ok(told)
     }
 
-    fn outcome(&self, lease: &LeaseView) -> String {
-        let terms = &self.job().terms;
+    async fn outcome(&self, lease: &LeaseView) -> Result<String, Error> {
+        let assurance = &self.job().assurance;
         let amount = |units| self.market().token().format(units);
-        match lease.phase {
-            Phase::Settled => format!(
-                "settled ({:?}): {} paid to {}, {} of fee, {} back to the client",
-                lease.how,
-                amount(lease.paid),
-                lease
-                    .paid_to()
-                    .iter()
-                    .map(Address::to_string)
-                    .collect::<Vec<_>>()
-                    .join(", "),
-                amount(lease.fee),
-                amount(lease.refunded)
-            ),
-            Phase::Refunded
-                if lease.commits() >= usize::from(terms.quorum) && terms.replicas > 1 =>
-            {
+        Ok(match lease.phase {
+            Phase::Settled => {
+                let paid_to = lease.paid_to();
+                let paid_to: Vec<String> = paid_to.iter().map(Address::to_string).collect();
                 format!(
-                    "refunded without a quorum: {} back to the client, for no {} of {} providers came to the same result",
-                    amount(lease.refunded),
-                    terms.quorum,
-                    terms.replicas
+                    "settled ({}): {} paid to {}, {} of fee, {} burned, {} back to the client",
+                    graded(lease.grade),
+                    amount(lease.paid),
+                    paid_to.join(", "),
+                    amount(lease.fee),
+                    amount(lease.burned),
+                    amount(lease.refunded)
                 )
             }
+            Phase::Void if assurance.replicas > 1 => format!(
+                "void without a quorum: {} burned, {} back to the client, for no {} of {} providers came to the same result",
+                amount(lease.burned),
+                amount(lease.refunded),
+                assurance.quorum,
+                assurance.replicas
+            ),
+            Phase::Void => format!(
+                "void after a conviction: {} burned, {} back to the client",
+                amount(lease.burned),
+                amount(lease.refunded)
+            ),
             Phase::Refunded => format!(
                 "refunded: {} back to the client, for nobody held it when the job ended",
                 amount(lease.refunded)
             ),
             Phase::Free => "free: it waits for a provider, or for the job's end".to_owned(),
-            Phase::Challenged => "contested: it waits for a jury".to_owned(),
-            Phase::Demanded => "its digests are demanded: it waits for the answer".to_owned(),
-            Phase::Submitted => "submitted: its result can still be challenged".to_owned(),
-            Phase::Revealing => "committed: its providers reveal their results".to_owned(),
+            Phase::Revealing => "committed: its providers open their results".to_owned(),
+            Phase::Submitted | Phase::Audited | Phase::Undecided => {
+                ahead(&self.outlook_of(lease).await?)
+            }
             _ => "running".to_owned(),
+        })
+    }
+
+    /// What chance decided about an audit of the lease's last result.
+    async fn chance(&self, lease: &LeaseView) -> Result<Option<String>, Error> {
+        if lease.provider.is_zero() || lease.root.is_zero() || lease.point == 0 {
+            return Ok(None);
         }
+        let Some(seed) = self.market().beacon().await?.seed(lease.point).await? else {
+            return Ok(Some(format!(
+                "nobody published the seed of point {}, which decides about an audit",
+                lease.point
+            )));
+        };
+        Ok(Some(match self.is_audited(lease, seed) {
+            true => {
+                let task = self.round(lease).audited_task(seed, lease.count);
+                format!("the seed of point {} had task {task} audited", lease.point)
+            }
+            false => format!("the seed of point {} spared it an audit", lease.point),
+        }))
+    }
+}
+
+/// What happens next to a lease that has a result.
+fn ahead(outlook: &Outlook) -> String {
+    match outlook {
+        Outlook::None => "its last block is still being read".to_owned(),
+        Outlook::SeedUnknown { from, open_by, .. } => format!(
+            "submitted: the seed of about {} decides whether it is audited; without one it is settled after {}",
+            utc(*from),
+            utc(*open_by)
+        ),
+        Outlook::Spared => "submitted: chance spared it an audit, and it can be settled".to_owned(),
+        Outlook::Due {
+            jury,
+            task,
+            open_by,
+        } => {
+            let which = if *jury == 1 {
+                "an audit"
+            } else {
+                "a second jury"
+            };
+            format!(
+                "{which} of task {task} is due: the first drawn juror opens it by {}, otherwise it is settled as contested",
+                utc(*open_by)
+            )
+        }
+        Outlook::Sitting {
+            task,
+            jurors,
+            until,
+            ..
+        } => format!(
+            "audited: {} of 3 jurors sit and run task {task} again; it is judged after {} at the latest",
+            jurors.len(),
+            utc(*until)
+        ),
+        Outlook::LeafMissing { task, leaf_by } => format!(
+            "audited: the jury agrees about task {task}, and its provider must show by {} what it committed to",
+            utc(*leaf_by)
+        ),
     }
 }
 

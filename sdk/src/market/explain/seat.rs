@@ -4,44 +4,62 @@ use super::{Cause, Scene, Told, short, utc};
 use crate::chain::IMarket::{self, Phase, SeatEnd};
 
 impl Scene<'_> {
+    /// By when seats of the round had to commit.
+    fn commit_by_text(&self) -> String {
+        match self.lease.phase {
+            Phase::Free => format!("the round begins with {} seats", self.job.assurance.quorum),
+            _ => format!("it had until {} to commit", utc(self.run_by())),
+        }
+    }
+
     pub(super) fn joined(&self, event: &IMarket::Joined) -> Told {
         let text = format!(
-            "{} reserved a seat (round {}); its bond of {} was locked, and it had until {} to commit",
+            "{} reserved a seat (round {}); its bond of {} was locked, and {}",
             event.provider,
             event.round,
-            self.amount(event.bond),
-            utc(self.commit_by())
+            self.bond(),
+            self.commit_by_text()
         );
         Told::new(event.provider, text)
     }
 
     pub(super) fn committed(&self, event: &IMarket::Committed) -> Told {
-        let bond = match event.bond {
-            0 => String::new(),
-            bond => format!("; its bond of {} was locked", self.amount(bond)),
-        };
         let text = format!(
-            "{} committed to a result ({} of {}, round {}){bond}",
+            "{} committed to a result ({} of {}, round {}), with a bond of {}",
             event.provider,
             self.lease.commits(),
-            self.job.terms.replicas,
-            event.round
+            self.job.assurance.replicas,
+            event.round,
+            self.bond()
         );
         Told::new(event.provider, text)
     }
 
-    pub(super) fn revealed(&self, event: &IMarket::Revealed) -> Told {
-        let text = format!("{} revealed root {}", event.provider, short(event.root));
-        Told::new(event.provider, text).value(event.root)
+    pub(super) fn seat_left(&self, event: &IMarket::SeatLeft) -> Told {
+        let who = event.provider;
+        if event.burned == 0 {
+            let text = format!("{who} left its seat for nothing: its bond returned whole");
+            return Told::new(who, text);
+        }
+        let lost = self.amount(event.burned);
+        let text = format!(
+            "{who} left its seat after the round had begun: {lost} of its bond were burned"
+        );
+        Told::new(who, text).lost(event.burned, Cause::LateLeave)
     }
 
-    /// Last second of reveals of the round.
+    pub(super) fn opened(&self, event: &IMarket::Opened) -> Told {
+        let who = self.view.provider_at(event.number).unwrap_or_default();
+        let text = format!("{who} had committed to root {}", short(event.value));
+        Told::new(who, text).value(event.value)
+    }
+
+    /// Last second of openings of the round.
     fn reveal_by(&self) -> u64 {
-        let from = match self.lease.phase {
-            Phase::Running => self.commit_by(),
-            // All seats committed: from then on.
-            _ if self.lease.commits() == usize::from(self.job.terms.replicas) => self.submitted,
-            _ => self.commit_by(),
+        // All seats committed: from then on.
+        let from = match self.lease.commits() == usize::from(self.job.assurance.replicas) {
+            true => self.submitted,
+            false => self.run_by(),
         };
         from.saturating_add(self.times.revealWindow)
     }
@@ -50,13 +68,13 @@ impl Scene<'_> {
         let lease = self.lease;
         let who = self.view.provider_at(event.number).unwrap_or_default();
         let seat = lease.seats.iter().find(|seat| seat.provider == who);
-        let own = seat.map(|seat| seat.vote).unwrap_or_default();
-        let (quorum, seats) = (self.job.terms.quorum, lease.seats.len());
+        let own = seat.map(|seat| seat.value).unwrap_or_default();
+        let (quorum, seats) = (self.job.assurance.quorum, lease.taken());
         let majority = lease.majority(quorum);
         let agreed = lease
             .seats
             .iter()
-            .filter(|seat| Some(seat.vote) == majority)
+            .filter(|seat| Some(seat.value) == majority)
             .count();
         let lost = self.amount(event.burned);
         let root = majority.map(short).unwrap_or_default();
@@ -64,13 +82,13 @@ impl Scene<'_> {
             SeatEnd::Paid => {
                 let paid = self.amount(event.paid);
                 let text = format!(
-                    "{who} revealed root {root}, as {agreed} of {seats} did: it was paid {paid} and its bond returned"
+                    "{who} found root {root}, as {agreed} of {seats} did: it was paid {paid} and its bond returned"
                 );
                 Told::new(who, text).value(own).paid(event.paid)
             }
             SeatEnd::Outvoted => {
                 let text = format!(
-                    "{who} revealed root {}; {agreed} of {seats} revealed {root}, and a quorum is {quorum}: its bond of {lost} was burned",
+                    "{who} found root {}; {agreed} of {seats} found {root}, and a quorum is {quorum}: its bond of {lost} was burned",
                     short(own)
                 );
                 Told::new(who, text)
@@ -79,30 +97,30 @@ impl Scene<'_> {
             }
             SeatEnd::Silent => {
                 let text = format!(
-                    "{who} committed to a result and did not reveal it by {}: its bond of {lost} was burned",
+                    "{who} committed to a result and did not open it by {}: its bond of {lost} was burned",
                     utc(self.reveal_by())
                 );
-                Told::new(who, text).lost(event.burned, Cause::WithheldReveal)
+                Told::new(who, text).lost(event.burned, Cause::Withheld)
             }
             SeatEnd::Late => {
                 let text = format!(
                     "{who} reserved a seat and committed nothing by {}: a tenth of its bond, {lost}, was burned",
-                    utc(self.commit_by())
+                    utc(self.run_by())
                 );
-                Told::new(who, text).lost(event.burned, Cause::MissedDeadline)
+                Told::new(who, text).lost(event.burned, Cause::NeverActed)
             }
             SeatEnd::Undecided => {
                 let text = format!(
-                    "{who} revealed root {}, but no {quorum} of {seats} seats revealed the same one: a tenth of its bond, {lost}, was burned",
+                    "{who} found root {}, but no {quorum} of {seats} seats found the same one: a tenth, {lost}, was burned",
                     short(own)
                 );
                 Told::new(who, text)
                     .value(own)
-                    .lost(event.burned, Cause::LostQuorum)
+                    .lost(event.burned, Cause::NoAgreement)
             }
             _ => {
                 let text = format!(
-                    "{who} committed, but fewer than {quorum} did: its bond returned whole, unrevealed"
+                    "{who} committed, but the round came to nothing without its fault: its bond returned whole"
                 );
                 Told::new(who, text)
             }

@@ -3,35 +3,10 @@
 use alloy::primitives::Address;
 
 use super::super::step::tasks;
-use super::super::view::LeaseView;
 use super::{Cause, Scene, Told, short, utc};
-use crate::chain::IMarket::{self, How, Phase, Reason};
+use crate::chain::IMarket::{self, Grade, Reason};
 use crate::chain::{EventAt, MarketEvent};
-use crate::rules;
-
-/// Keeps when a lease's round (or dispute) and its window (or reveal) began.
-pub(super) fn note_times(
-    at: &EventAt,
-    lease: &LeaseView,
-    now: u64,
-    began: &mut u64,
-    submitted: &mut u64,
-) {
-    match &at.event {
-        MarketEvent::Claimed(_) | MarketEvent::Challenged(_) => *began = now,
-        MarketEvent::Joined(_) | MarketEvent::Committed(_)
-            if lease.seats.len() == 1 && lease.commits() <= 1 =>
-        {
-            *began = now;
-        }
-        MarketEvent::Committed(_) if lease.phase == Phase::Revealing => *submitted = now,
-        MarketEvent::Submitted(_)
-        | MarketEvent::Judged(_)
-        | MarketEvent::DemandMade(_)
-        | MarketEvent::Responded(_) => *submitted = now,
-        _ => {}
-    }
-}
+use crate::rules::{self, draw};
 
 impl Scene<'_> {
     pub(super) fn amount(&self, units: u128) -> String {
@@ -42,9 +17,15 @@ impl Scene<'_> {
         tasks(self.lease.first, self.lease.count)
     }
 
-    /// Last second of commitments, of the round or of the jury.
-    pub(super) fn commit_by(&self) -> u64 {
-        rules::commit_by(self.times, self.job.timing.runWindow, self.began)
+    /// Bond of the lease, or of a seat of it.
+    pub(super) fn bond(&self) -> String {
+        let bond = rules::bond_of(&self.job.price, self.lease.count);
+        self.amount(bond.unwrap_or_default())
+    }
+
+    /// Last second of results, or of seats and commitments, of the round.
+    pub(super) fn run_by(&self) -> u64 {
+        self.began.saturating_add(self.job.timing.runWindow)
     }
 
     /// The sentence of an event; none if it tells nothing about the lease.
@@ -53,60 +34,74 @@ impl Scene<'_> {
             MarketEvent::Claimed(event) => self.claimed(event),
             MarketEvent::Submitted(event) => self.submitted(event),
             MarketEvent::Settled(event) => self.settled(event),
+            MarketEvent::Voided(event) => self.voided(event),
             MarketEvent::Freed(event) => self.freed(event),
             MarketEvent::Refunded(event) => self.refunded(event),
+            MarketEvent::PointSet(event) => {
+                let text = format!("the next draw is by the seed of point {}", event.point);
+                Told::new(Address::ZERO, text)
+            }
             MarketEvent::Joined(event) => self.joined(event),
             MarketEvent::Committed(event) => self.committed(event),
-            MarketEvent::Revealed(event) => self.revealed(event),
-            MarketEvent::SeatClosed(event) if event.challenge == 0 => self.seat_closed(event),
-            MarketEvent::SeatClosed(event) => self.juror_closed(event),
-            _ => return self.contested(at),
+            MarketEvent::SeatLeft(event) => self.seat_left(event),
+            MarketEvent::Opened(event) if event.kind == draw::LEASE => self.opened(event),
+            MarketEvent::SeatClosed(event) if event.kind == draw::LEASE => self.seat_closed(event),
+            _ => return self.audited(at),
         })
     }
 
     fn claimed(&self, event: &IMarket::Claimed) -> Told {
-        let by = self.began.saturating_add(self.job.timing.runWindow);
         let text = format!(
             "{} took {} (round {}) at {} each; its bond of {} was locked, and it had until {} to submit",
             event.provider,
             self.range(),
             event.round,
             self.amount(event.price),
-            self.amount(event.bond),
-            utc(by)
+            self.bond(),
+            utc(self.run_by())
         );
         Told::new(event.provider, text)
     }
 
     fn submitted(&self, event: &IMarket::Submitted) -> Told {
-        let until = self.now.saturating_add(self.job.timing.challengeWindow);
         let mut text = format!("{} submitted root {}", event.provider, short(event.root));
-        if self.job.terms.verifier.is_zero() {
-            text.push_str(&format!("; it could be challenged until {}", utc(until)));
+        if event.point != 0 {
+            let until = self.now.saturating_add(self.job.timing.auditWindow);
+            text.push_str(&format!(
+                "; chance, by the seed of point {}, has it audited or not, and an audit had to begin by {}",
+                event.point,
+                utc(until)
+            ));
         }
         Told::new(event.provider, text).value(event.root)
     }
 
     fn settled(&self, event: &IMarket::Settled) -> Told {
-        let lease = self.lease;
-        let why = match event.how {
-            How::Accepted => "the client accepted the result".to_owned(),
-            How::Unchallenged => "the challenge window passed and the result stood".to_owned(),
-            How::Quorum => format!(
-                "{} of {} seats revealed root {}, and a quorum is {}",
+        let (lease, assurance) = (self.lease, &self.job.assurance);
+        let why = match event.grade {
+            Grade::Unaudited if assurance.auditBps == 0 => "the job asks for no check".to_owned(),
+            Grade::Unaudited => "no audit was due".to_owned(),
+            Grade::Audited => "a drawn jury agreed with one task of it".to_owned(),
+            Grade::Contested if lease.audits.is_empty() => {
+                "an audit was due, and no juror came in time".to_owned()
+            }
+            Grade::Contested => "the juries came to no verdict".to_owned(),
+            Grade::Quorum | Grade::Listed => format!(
+                "{} of {} seats opened root {}, and a quorum is {}",
                 lease.winners().count(),
-                lease.seats.len(),
+                lease.taken(),
                 short(lease.root),
-                self.job.terms.quorum
+                assurance.quorum
             ),
-            How::Proven => format!("verifier {} confirmed the proof", self.job.terms.verifier),
+            Grade::Proven => format!("verifier {} confirmed the proof", assurance.verifier),
             _ => "the result is final".to_owned(),
         };
         let text = format!(
-            "{why}: {} paid for {}, {} of fee, {} back to the client",
+            "{why}: {} paid for {}, {} of fee, {} burned, {} back to the client",
             self.amount(event.paid),
             self.range(),
             self.amount(event.fee),
+            self.amount(event.burned),
             self.amount(event.refunded)
         );
         Told::new(lease.provider, text)
@@ -114,50 +109,63 @@ impl Scene<'_> {
             .paid(event.paid)
     }
 
+    fn voided(&self, event: &IMarket::Voided) -> Told {
+        let (burned, back) = (self.amount(event.burned), self.amount(event.refunded));
+        if self.job.assurance.replicas > 1 {
+            let text = format!(
+                "all seats were opened, and no {} of {} agree, so there is no result: {burned} of the price were burned, {back} went back to the client",
+                self.job.assurance.quorum, self.job.assurance.replicas
+            );
+            return Told::new(self.job.terms.client, text).paid(event.refunded);
+        }
+        let who = self.lease.provider;
+        let text = format!(
+            "a jury convicted {who}: its whole bond of {} was burned, and {burned} of the price; {back} went back to the client",
+            self.amount(event.slashed)
+        );
+        Told::new(who, text).lost(event.slashed, Cause::Convicted)
+    }
+
     fn freed(&self, event: &IMarket::Freed) -> Told {
         let (who, lost) = (event.provider, self.amount(event.burned));
-        let run_by = self.began.saturating_add(self.job.timing.runWindow);
         match event.reason {
-            Reason::Expired => {
+            Reason::Late => {
                 let text = format!(
                     "{who} submitted nothing by {}: a tenth of its bond, {lost}, was burned, and the lease was free for another provider",
-                    utc(run_by)
+                    utc(self.run_by())
                 );
                 Told::new(who, text).lost(event.burned, Cause::MissedDeadline)
             }
-            Reason::ReleasedEarly => {
-                let text = format!(
-                    "{who} gave the lease up within the first eighth of its run window: its bond returned whole"
-                );
+            Reason::Left if event.burned == 0 => {
+                let text = format!("{who} gave the lease up in time: its bond returned whole");
                 Told::new(who, text)
             }
-            Reason::ReleasedLate => {
+            Reason::Left => {
                 let text = format!(
-                    "{who} gave the lease up after the first eighth of its run window: 2 % of its bond, {lost}, were burned"
+                    "{who} gave the lease up: {lost} of its bond were burned, a tenth for the whole run window"
                 );
-                Told::new(who, text).lost(event.burned, Cause::LateRelease)
+                Told::new(who, text).lost(event.burned, Cause::LateLeave)
             }
-            Reason::LostJury => {
+            Reason::TooFewCommits => {
                 let text = format!(
-                    "a jury found {who} wrong: its whole bond of {lost} was taken, jurors and challenger are paid out of it and the rest is burned; the lease was free for another provider"
+                    "only {} of {} seats committed by {}, and a quorum is {}: the round ended without a result, and the lease was free for a new one",
+                    self.lease.commits(),
+                    self.job.assurance.replicas,
+                    utc(self.run_by()),
+                    self.job.assurance.quorum
                 );
-                Told::new(who, text).lost(event.burned, Cause::LostJury)
+                Told::new(Address::ZERO, text)
             }
-            Reason::Withheld => {
-                let by = self.submitted.saturating_add(self.times.respondWindow);
-                let text = format!(
-                    "{who} did not answer the demand for its digests by {}: its whole bond of {lost} was burned, and the lease was free for another provider",
-                    utc(by)
-                );
-                Told::new(who, text).lost(event.burned, Cause::WithheldAnswer)
+            Reason::Outage => {
+                let text = "no commitment was opened in time, which is nobody's fault: the round ended without a result, and the lease was free for a new one";
+                Told::new(Address::ZERO, text.to_owned())
             }
             _ => {
                 let text = format!(
-                    "only {} of {} seats committed by {}, and a quorum is {}: the round ended without a result, {lost} burned in all, and the lease was free for a new round",
+                    "only {} of {} commitments were opened, and no {} of them agree: the round ended without a result, and the lease was free for a new one",
+                    self.lease.opened(),
                     self.lease.commits(),
-                    self.job.terms.replicas,
-                    utc(self.commit_by()),
-                    self.job.terms.quorum
+                    self.job.assurance.quorum
                 );
                 Told::new(Address::ZERO, text)
             }
@@ -166,14 +174,7 @@ impl Scene<'_> {
 
     fn refunded(&self, event: &IMarket::Refunded) -> Told {
         let back = self.amount(event.refunded);
-        let why = if self.lease.commits() >= usize::from(self.job.terms.quorum)
-            && self.job.terms.replicas > 1
-        {
-            format!(
-                "no {} of {} seats revealed the same root, so there is no result",
-                self.job.terms.quorum, self.job.terms.replicas
-            )
-        } else if self.view.cancelled {
+        let why = if self.view.cancelled {
             format!(
                 "the client cancelled the job, and nobody held {}",
                 self.range()

@@ -3,9 +3,9 @@
 use piecework_protocol::{Error, Market};
 
 use super::host::Ahead;
-use super::records::Memory;
+use super::records::{Counted, Memory};
 use crate::chain::IMarket::{self, IMarketCalls};
-use crate::rules::words;
+use crate::rules::convert;
 
 /// The job that a call brings.
 pub(super) fn job_of(call: &IMarketCalls) -> Option<&IMarket::Job> {
@@ -18,32 +18,35 @@ pub(super) fn job_of(call: &IMarketCalls) -> Option<&IMarket::Job> {
         C::close(c) => &c.job,
         C::claim(c) => &c.job,
         C::takeover(c) => &c.job,
+        C::leave(c) => &c.job,
         C::submit(c) => &c.job,
         C::prove(c) => &c.job,
-        C::accept(c) => &c.job,
-        C::acceptFor(c) => &c.job,
-        C::finalize(c) => &c.job,
         C::expire(c) => &c.job,
-        C::release(c) => &c.job,
-        C::seal(c) => &c.job,
+        C::finalize(c) => &c.job,
         C::join(c) => &c.job,
         C::commit(c) => &c.job,
-        C::challenge(c) => &c.job,
-        C::sealJury(c) => &c.job,
+        C::renew(c) => &c.job,
         C::joinJury(c) => &c.job,
         C::commitVote(c) => &c.job,
-        C::revealAnswer(c) => &c.job,
-        C::demand(c) => &c.job,
-        C::respond(c) => &c.job,
-        C::forfeit(c) => &c.job,
         _ => return None,
     })
+}
+
+/// The time whose stake counts in a draw that the call makes.
+pub(super) fn counted(call: &IMarketCalls, at: u64) -> Counted {
+    use IMarketCalls as C;
+    match call {
+        C::join(_) | C::commit(_) => Counted::BeforePosting,
+        C::joinJury(c) => Counted::BeforeSubmission(c.first),
+        C::commitVote(c) => Counted::BeforeSubmission(c.first),
+        _ => Counted::Before(at),
+    }
 }
 
 /// Runs the call. `None` for those that depend on what no view tells:
 ///
 /// - `deposit`, `depositWithPermit`, `stake`: all that the market holds, and the token;
-/// - `reveal`, `settle`, `revealVote`, `judge`: what seats committed to, or revealed;
+/// - `settle`, `judge`: what seats committed to, or opened;
 /// - `setFee`: who may change the fee.
 pub(super) fn apply(
     market: &mut Market<Memory<'_>, Ahead<'_>>,
@@ -59,89 +62,77 @@ pub(super) fn apply(
             market.set_profile(&c.nodeId.0, &c.capabilities.0, c.endpoint.as_bytes())
         }
         C::admit(c) => market.admit(&c.list.0, &c.provider.into_array(), &list(&c.proof)),
-        C::post(c) => market.post(&words::job(&c.job), &c.spec).map(none),
+        C::post(c) => market.post(&convert::job(&c.job), &c.spec).map(none),
         C::postFor(c) => market
-            .post_for(&words::job(&c.job), &c.spec, &c.signature)
+            .post_for(&convert::job(&c.job), &c.spec, &c.signature)
             .map(none),
         C::revoke(c) => market.revoke(c.nonce),
-        C::cancel(c) => market.cancel(&words::job(&c.job)),
-        C::cancelFor(c) => market.cancel_for(&words::job(&c.job), &c.signature),
-        C::close(c) => market.close(&words::job(&c.job), &c.firsts),
+        C::cancel(c) => market.cancel(&convert::job(&c.job)),
+        C::cancelFor(c) => market.cancel_for(&convert::job(&c.job), &c.signature),
+        C::close(c) => market.close(&convert::job(&c.job), &c.firsts),
         C::claim(c) => market
-            .claim(&words::job(&c.job), &c.provider.into_array(), c.count)
+            .claim(
+                &convert::job(&c.job),
+                &c.provider.into_array(),
+                c.least,
+                c.most,
+            )
             .map(|_| ()),
-        C::takeover(c) => market.takeover(&words::job(&c.job), &c.provider.into_array(), c.first),
-        C::submit(c) => market.submit(
-            &words::job(&c.job),
+        C::takeover(c) => market.takeover(&convert::job(&c.job), &c.provider.into_array(), c.first),
+        C::leave(c) => market.leave(
+            &convert::job(&c.job),
             c.first,
+            c.round,
+            &c.provider.into_array(),
+        ),
+        C::submit(c) => market.submit(
+            &convert::job(&c.job),
+            c.first,
+            c.round,
             &c.provider.into_array(),
             &c.root.0,
-            &c.manifest.0,
+            &c.digestList.0,
         ),
         C::prove(c) => market.prove(
-            &words::job(&c.job),
+            &convert::job(&c.job),
             c.first,
+            c.round,
             &c.provider.into_array(),
             &c.root.0,
-            &c.manifest.0,
+            &c.digestList.0,
             &c.proof,
         ),
-        C::accept(c) => market.accept(&words::job(&c.job), c.first, &c.root.0),
-        C::acceptFor(c) => market.accept_for(&words::job(&c.job), c.first, &c.signature),
-        C::finalize(c) => market.finalize(&words::job(&c.job), c.first),
-        C::expire(c) => market.expire(&words::job(&c.job), c.first),
-        C::release(c) => market.release(&words::job(&c.job), c.first, &c.provider.into_array()),
-        C::seal(c) => market.seal(&words::job(&c.job)),
+        C::finalize(c) => market.finalize(&convert::job(&c.job), &c.firsts),
+        C::expire(c) => market.expire(&convert::job(&c.job), c.first),
         C::join(c) => market.join(
-            &words::job(&c.job),
+            &convert::job(&c.job),
             c.first,
             c.round,
             &c.provider.into_array(),
         ),
         C::commit(c) => market.commit(
-            &words::job(&c.job),
+            &convert::job(&c.job),
             c.first,
             c.round,
             &c.provider.into_array(),
             &c.commitment.0,
         ),
-        C::challenge(c) => market.challenge(
-            &words::job(&c.job),
-            c.first,
-            c.round,
-            c.number,
-            c.task,
-            &c.digest.0,
-            &list(&c.proof),
-            &c.answer.0,
-        ),
-        C::sealJury(c) => market.seal_jury(&words::job(&c.job), c.first),
+        C::renew(c) => market.renew(&convert::job(&c.job), c.first),
         C::joinJury(c) => market.join_jury(
-            &words::job(&c.job),
+            &convert::job(&c.job),
             c.first,
             c.round,
-            c.number,
+            c.jury,
             &c.provider.into_array(),
         ),
         C::commitVote(c) => market.commit_vote(
-            &words::job(&c.job),
+            &convert::job(&c.job),
             c.first,
             c.round,
-            c.number,
+            c.jury,
             &c.provider.into_array(),
             &c.commitment.0,
         ),
-        C::revealAnswer(c) => {
-            market.reveal_answer(&words::job(&c.job), c.first, &c.digest.0, &c.salt.0)
-        }
-        C::demand(c) => market.demand(&words::job(&c.job), c.first),
-        C::respond(c) => market.respond(
-            &words::job(&c.job),
-            c.first,
-            &c.provider.into_array(),
-            &list(&c.digests),
-        ),
-        C::forfeit(c) => market.forfeit(&words::job(&c.job), c.first),
         _ => return None,
     })
 }

@@ -10,7 +10,7 @@
 //! # async fn look(market: Market, run: Run) -> Result<(), piecework::Error> {
 //! let ahead = market.predict().await?;
 //! let me = market.account()?;
-//! let claim = IMarket::claimCall { job: run.job().clone(), provider: me, count: 4 };
+//! let claim = IMarket::claimCall { job: run.job().clone(), provider: me, least: 1, most: 4 };
 //! let prediction = ahead.call(me, &claim, ahead.next_time()).await?;
 //! match (&prediction.outcome, prediction.cost) {
 //!     (Ok(_), Some(cost)) => println!("locks {}, pays {}", cost.bond, cost.paid),
@@ -25,8 +25,9 @@
 //!
 //! What no view of the market tells is not guessed: such a call is put to the node (`eth_call` at the same block), and
 //! the prediction says so ([`By::Node`]). These are calls that move tokens (`deposit`, `stake`, `withdraw`, `unstake`),
-//! that ask a verifier or a wallet's contract, that change the fee, and those that depend on what seats committed to
-//! or revealed (`reveal`, `settle`, `revealVote`, `judge`).
+//! that ask a verifier or a wallet's contract, that change the fee, and those that open commitments (`settle`, `judge`).
+//!
+//! Seeds are those that are published at that block. A seat whose seed is not published yet is refused (`SeedUnknown`).
 
 mod acts;
 mod host;
@@ -52,10 +53,10 @@ use super::{Market, unix_now};
 use crate::Error;
 use crate::chain::IMarket::{IMarketCalls, IMarketErrors};
 use crate::chain::{ChainError, MarketEvent, Revert, decode_error};
-use crate::rules::{Cost, words};
+use crate::rules::{Cost, convert};
 use host::Ahead;
 use read::Reader;
-use records::{Key, Memory, Needs, Records};
+use records::{Counted, Memory, Needs, Records};
 
 /// Rounds of reading after which a call must have all that it needs: each learns at least one record.
 const MOST_ROUNDS: usize = 64;
@@ -87,7 +88,7 @@ pub enum By {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Window {
     /// First second, from the time that was asked about on; `None` if time alone does not make it valid: then the
-    /// refusal says what is missing, which may be a few blocks (`TooEarlyToSeal`) or another's act (`NotSealed`).
+    /// refusal says what is missing, which may be another's act (`SeedUnknown`).
     pub from: Option<u64>,
     /// Last second; `None` if there is none, or it is not known ([`By::Node`]).
     pub until: Option<u64>,
@@ -100,8 +101,8 @@ pub struct Prediction {
     pub block: Block,
     /// The time of the block that it is for.
     pub at: u64,
-    /// The events that the call would emit, but for seals, whose seed is not known before (none from [`By::Node`]);
-    /// or why it would be refused.
+    /// The events that the call would emit (none from [`By::Node`]), or why it would be refused. The points of `Posted`,
+    /// `Submitted` and `PointSet` are not known before, and are 0 here.
     pub outcome: Result<Vec<MarketEvent>, Revert>,
     /// When it is valid.
     pub window: Window,
@@ -196,10 +197,6 @@ impl Predictor {
         at: u64,
     ) -> Result<Prediction, Error> {
         let at = at.max(self.block.time);
-        if matches!(call, IMarketCalls::demand(_)) {
-            // Others do without what a demand must know of a lease.
-            records.retain(|key, _| !matches!(key, Key::Lease(..)));
-        }
         let Some(ran) = self.run(records, from, call, at).await? else {
             return self.ask(from, call.abi_encode()).await;
         };
@@ -222,13 +219,15 @@ impl Predictor {
         at: u64,
     ) -> Result<Option<Ran>, Error> {
         let needs = Needs::default();
+        // Of a draw that the call makes later the stake is counted as of the time that was asked about.
+        let counted = acts::counted(call, at);
         for _ in 0..MOST_ROUNDS {
-            let ran = self.attempt(records, &needs, from, call, at);
+            let ran = self.attempt(records, &needs, (from, counted), call, at);
             let unknown = std::mem::take(&mut needs.get().unknown);
             if needs.get().missing.is_empty() {
                 return Ok(ran.filter(|_| !unknown));
             }
-            self.read(records, &needs, call).await?;
+            self.read(records, &needs).await?;
         }
         Err(self
             .block
@@ -240,20 +239,25 @@ impl Predictor {
         &self,
         records: &Records,
         needs: &Needs,
-        from: Address,
+        (from, counted): (Address, Counted),
         call: &IMarketCalls,
         at: u64,
     ) -> Option<Ran> {
         let host = self.ahead(records, needs, from, at);
-        let store = Memory::new(records, needs);
+        let store = Memory::new(records, needs, self.id_of(call), counted);
         let mut market = piecework_protocol::Market { store, host };
-        let outcome = acts::apply(&mut market, call)?.map_err(words::revert);
+        let outcome = acts::apply(&mut market, call)?.map_err(convert::revert);
         let outcome = outcome.map(|()| std::mem::take(&mut market.host.events));
         let cost = outcome.as_ref().ok().and_then(|events| {
             let job = acts::job_of(call)?;
             events.iter().find_map(|event| cost(&market, job, event))
         });
         Some(Ran { outcome, cost })
+    }
+
+    /// The id of the job that a call brings; zero if it brings none.
+    fn id_of(&self, call: &IMarketCalls) -> [u8; 32] {
+        acts::job_of(call).map_or([0; 32], |job| self.market.job_id(job).0)
     }
 
     fn ahead<'a>(
@@ -268,7 +272,6 @@ impl Predictor {
             market: self.market.address().into_array(),
             chain_id: U256::from(self.market.chain_id()),
             time,
-            number: self.block.number.saturating_add(1),
             read,
             needs,
             events: Vec::new(),
@@ -276,18 +279,11 @@ impl Predictor {
     }
 
     /// Reads what is missing, all of it at once.
-    async fn read(
-        &self,
-        records: &mut Records,
-        needs: &Needs,
-        call: &IMarketCalls,
-    ) -> Result<(), Error> {
+    async fn read(&self, records: &mut Records, needs: &Needs) -> Result<(), Error> {
         let missing = std::mem::take(&mut needs.get().missing);
         let reader = Reader {
             market: &self.market,
             block: &self.block,
-            job: acts::job_of(call).map(words::job),
-            demand: matches!(call, IMarketCalls::demand(_)),
             needs,
             read: records,
         };
@@ -406,21 +402,22 @@ fn cost(
     use piecework_protocol::Store as _;
     let (job_id, first) = (event.job_id()?.0, event.first()?);
     let lease = market.store.lease(&job_id, first);
-    let (count, fee, started) = (lease.count, lease.fee_bps, lease.started_at);
+    let (count, fee, origin) = (lease.count, lease.fee_bps, lease.origin);
     match event {
-        MarketEvent::Claimed(_) => Cost::of_lease(job, count, fee, started).ok(),
-        MarketEvent::Joined(_) => Cost::of_seat(job, count, fee, started).ok(),
-        MarketEvent::Committed(_) => Cost::of_seat(job, count, fee, started).ok(),
+        MarketEvent::Claimed(_) => Cost::of_lease(job, count, fee, origin).ok(),
+        MarketEvent::Joined(_) => Cost::of_seat(job, count, fee, origin).ok(),
+        MarketEvent::Committed(_) => Cost::of_seat(job, count, fee, origin).ok(),
         _ => None,
     }
 }
 
-/// From when on a refusal does not hold any more, if that is a matter of time.
+/// From when on a refusal no longer holds, if that is a matter of time.
 fn not_before(revert: &Revert) -> Option<u64> {
     let time = match revert.market.as_deref()? {
         IMarketErrors::TooEarly(error) => error.notBefore,
         IMarketErrors::NotDrawn(error) => error.from,
-        IMarketErrors::RevealsMissing(error) => error.deadline.saturating_add(1),
+        IMarketErrors::OpeningsMissing(error) => error.deadline.saturating_add(1),
+        IMarketErrors::LeafMissing(error) => error.leafBy.saturating_add(1),
         IMarketErrors::JobStillOpen(error) => error.closesAt.saturating_add(1),
         _ => return None,
     };

@@ -14,12 +14,12 @@ use crate::rules::Cost;
 /// What `submit` would come to.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Posting {
-    /// Escrow, and what of it the ledger covers.
+    /// Escrow, and what of it the balance covers; and what cheating would cost.
     pub quote: Quote,
     /// What the market would say to `post`, once the quote's deposit is made, if the client has it.
     pub prediction: Prediction,
     /// What a lease (or a seat) of the largest size costs and brings when it is taken as soon as the job opens, and when
-    /// it is taken once the price does not climb any more.
+    /// it is taken once the price no longer climbs.
     pub cost: [Cost; 2],
 }
 
@@ -28,23 +28,24 @@ impl Predictor {
     /// which only the size can be refused, is left out.
     ///
     /// # Errors
-    /// [`Error::BadJob`] or [`Error::Level`] for a job that the market would refuse, [`Error::NoKey`],
+    /// [`Error::BadJob`] or [`Error::Assurance`] for a job that the market would refuse, [`Error::NoKey`],
     /// [`Error::Chain`].
     pub async fn post(&self, job: &Job, at: u64) -> Result<Posting, Error> {
         let (client, chain_id) = (self.market.account()?, self.market.chain_id());
         let at = at.max(self.block.time);
         let quote = self.market.quote(job).await?;
         let spec = Bytes::new();
-        let terms = job.terms(client, keccak256(&spec), at, chain_id)?;
+        let times = self.market.times().await?;
+        let terms = job.terms(client, keccak256(&spec), (at, chain_id), times)?;
         let contract = self.market.contract();
         let fee = contract.fee().block(self.block.id()).call().await;
         let fee = fee.map_err(|error| ChainError::from_contract("fee", error))?;
         let fee = fee.feeBps;
-        let cost = |started: u64| {
+        let cost = |origin: u64| {
             let count = terms.terms.maxLease;
-            let cost = match terms.terms.replicas {
-                1 => Cost::of_lease(&terms, count, fee, started),
-                _ => Cost::of_seat(&terms, count, fee, started),
+            let cost = match terms.assurance.replicas {
+                1 => Cost::of_lease(&terms, count, fee, origin),
+                _ => Cost::of_seat(&terms, count, fee, origin),
             };
             cost.map_err(|revert| Error::bad_job("price", revert))
         };
@@ -55,8 +56,8 @@ impl Predictor {
         let mut records = self.records.lock().await.clone();
         if quote.deposit > 0 && quote.is_covered() {
             let client: Address = client.into_array();
-            let ledger = quote.ledger.saturating_add(quote.deposit);
-            records.insert(Key::Ledger(client), Value::Amount(ledger));
+            let balance = quote.balance.saturating_add(quote.deposit);
+            records.insert(Key::Balance(client), Value::Amount(balance));
         }
         let prediction = self.predicted(&mut records, client, &call, at).await?;
         Ok(Posting {

@@ -1,38 +1,30 @@
 //! The market's records, read by its views, all at one block.
 //!
-//! What no view tells is told by the job's events (when a redundant lease of a second or later round was freed, whether
-//! a round's digests were demanded), or is of no consequence for the calls that the specification is asked about: the
-//! stake at `post` (it changes a seal's value, not whether it is taken), who demanded (it changes whose deposit
-//! returns), all that the market holds (it matters where tokens come in, and there the node is asked).
+//! All that the market holds is told by no view, and is of no consequence for the calls that the specification is asked
+//! about: it matters where tokens come in, and there the node is asked. Of a seat the views tell what it did, not what it
+//! committed to: that matters where commitments are opened, and there the node is asked too.
 
 use alloy::eips::{BlockId, BlockNumberOrTag};
-use alloy::primitives::{Address, B256, U256};
+use alloy::primitives::Address;
 use alloy::providers::Provider as _;
-use alloy::rpc::types::Filter;
-use alloy::sol_types::SolEvent as _;
 use futures::future::try_join;
 use piecework_protocol::slots::{
-    Config, Dispute, FeeSlot, JobSlot, LeaseSlot, ProviderSlot, SealSlot, SeatSlot, StakeSlot,
-    Totals,
+    Config, FeeSlot, JobSlot, LeaseSlot, ProviderSlot, SeatSlot, StakeSlot, Totals,
 };
-use piecework_protocol::types::{self, Bytes32, How, Job, JobStatus, Phase, Seat};
+use piecework_protocol::types::{self, AuditState, Bytes32, Grade, JobStatus, Phase, Seat};
 
 use super::host::Ahead;
-use super::records::{Key, Memory, Needs, Records, Value};
+use super::records::{Key, Needs, Records, Value};
 use super::{Block, rules};
 use crate::Error;
-use crate::chain::{ChainError, IERC5267, IMarket};
+use crate::chain::{ChainError, IBeacon, IERC5267};
 use crate::market::Market;
-use crate::rules::words;
+use crate::rules::convert;
 
 /// Reads records for one call.
 pub(super) struct Reader<'a> {
     pub(super) market: &'a Market,
     pub(super) block: &'a Block,
-    /// The job that the call brings.
-    pub(super) job: Option<Job>,
-    /// Whether it matters if a round's digests were demanded.
-    pub(super) demand: bool,
     pub(super) needs: &'a Needs,
     /// What is read already.
     pub(super) read: &'a Records,
@@ -78,7 +70,7 @@ impl Reader<'_> {
                     (Key::Fee, Value::Fee(slot)),
                 ])
             }
-            Key::Ledger(account) => {
+            Key::Balance(account) => {
                 // All that it can spend: earnings count, wherever the market keeps them.
                 let balance = ask!(self, "balanceOf", contract.balanceOf(account.into()))?;
                 Ok(vec![(key, Value::Amount(balance))])
@@ -108,14 +100,8 @@ impl Reader<'_> {
                 Ok(vec![(key, Value::Flag(ask!(self, "isRevoked", call)?))])
             }
             Key::Lease(job_id, first) | Key::Root(job_id, first) => self.lease(job_id, first).await,
-            Key::Seal(of) => {
-                // Of a jury by the key of its seats, of a redundant job by its id.
-                let job_id = self.preimage(&of).map_or(of, |[job_id, ..]| job_id);
-                let sealing = self.seal(of, job_id).await?;
-                Ok(vec![(key, Value::Seal(sealing))])
-            }
             Key::Seat(of, number) => {
-                let Some([job_id, first, round, challenge]) = self.preimage(&of) else {
+                let Some([job_id, first, round, kind]) = self.preimage(&of) else {
                     return Err(self.lost("a seat's key"));
                 };
                 let (first, round) = (low::<4>(&first), low::<2>(&round));
@@ -123,7 +109,7 @@ impl Reader<'_> {
                     job_id.into(),
                     u32::from_be_bytes(first),
                     u16::from_be_bytes(round),
-                    u8::from_be_bytes(low::<1>(&challenge)),
+                    u8::from_be_bytes(low::<1>(&kind)),
                     self.address_of(number)?,
                 );
                 let state = ask!(self, "seatOf", call)?;
@@ -133,10 +119,29 @@ impl Reader<'_> {
                 };
                 Ok(vec![(key, Value::Seat(slot))])
             }
-            Key::Dispute(job_id, first) => {
-                let state = ask!(self, "disputeOf", contract.disputeOf(job_id.into(), first))?;
-                Ok(vec![(key, Value::Dispute(dispute(&state)))])
+            Key::Audit(job_id, first) => {
+                let state = ask!(self, "auditOf", contract.auditOf(job_id.into(), first))?;
+                let audit = AuditState {
+                    jury: state.jury,
+                    task: state.task,
+                    since: state.since,
+                    due: state.due,
+                    point: state.point,
+                    seats: state.seats,
+                    commits: state.commits,
+                    opened: state.opened,
+                };
+                Ok(vec![(key, Value::Audit(audit))])
             }
+            Key::Weight(0, time) => {
+                let weight = ask!(self, "totalWeightAt", contract.totalWeightAt(time))?;
+                Ok(vec![(key, Value::Amount(weight))])
+            }
+            Key::Weight(number, time) => {
+                let call = contract.weightAt(self.address_of(number)?, time);
+                Ok(vec![(key, Value::Amount(ask!(self, "weightAt", call)?))])
+            }
+            Key::PointTime(_) | Key::Seed(_) | Key::Dead(_) => self.beacon(key).await,
             Key::Code(account) => {
                 let code = self.market.provider().get_code_at(account.into());
                 let code = code.block_id(self.block.id()).await;
@@ -150,27 +155,43 @@ impl Reader<'_> {
         }
     }
 
+    /// What the beacon says of a point. One that reverts says nothing, as the market takes it.
+    async fn beacon(&self, key: Key) -> Result<Found, Error> {
+        let address = self.market.beacon().await?.address();
+        let contract = IBeacon::new(address, self.market.provider());
+        let value = match key {
+            Key::PointTime(point) => Value::Time(ask!(self, "timeOf", contract.timeOf(point))?),
+            Key::Seed(point) => Value::Word(ask!(self, "seed", contract.seed(point))?.0),
+            Key::Dead(point) => Value::Flag(ask!(self, "isDead", contract.isDead(point))?),
+            _ => return Err(self.lost("a point")),
+        };
+        Ok(vec![(key, value)])
+    }
+
     async fn config(&self) -> Result<Found, Error> {
         let provider = self.market.provider();
         let contract = IERC5267::new(self.market.address(), provider);
         let domain = async { ask!(self, "eip712Domain", contract.eip712Domain()) };
         let (domain, times) = try_join(domain, self.market.times()).await?;
+        let beacon = self.market.beacon().await?.address();
         let ahead = Ahead {
             caller: types::NOBODY,
             market: self.market.address().into_array(),
             chain_id: domain.chainId,
             time: 0,
-            number: 0,
             read: self.read,
             needs: self.needs,
             events: Vec::new(),
         };
         let config = Config {
             token: self.market.token().address.into_array(),
+            beacon: beacon.into_array(),
             fee_governor: types::NOBODY,
             domain: piecework_protocol::hash::domain(&ahead),
             chain_id: domain.chainId,
-            times: words::times(times),
+            times: convert::times(times),
+            // No act depends on it.
+            devnet: false,
         };
         Ok(vec![(Key::Config, Value::Config(config))])
     }
@@ -211,20 +232,7 @@ impl Reader<'_> {
             fee_bps: state.feeBps,
             next: state.next,
             posted_at: state.postedAt,
-            posted_block: state.postedBlock,
-            total_stake: 0,
-        })
-    }
-
-    async fn seal(&self, key: Bytes32, job_id: Bytes32) -> Result<SealSlot, Error> {
-        let contract = self.market.contract();
-        let sealing = async { ask!(self, "sealOf", contract.sealOf(key.into())) };
-        let (sealing, job) = try_join(sealing, self.job(job_id)).await?;
-        Ok(SealSlot {
-            seed: u128::from_be_bytes(low::<16>(&sealing.seed.0)),
-            total_stake: sealing.stakes,
-            sealed_at: sealing.sealedAt,
-            posted_at: job.posted_at,
+            point: state.point,
         })
     }
 
@@ -236,89 +244,23 @@ impl Reader<'_> {
             Address::ZERO => Vec::new(),
             provider => self.provider(provider.into_array()).await?,
         };
-        let mut lease = LeaseSlot {
-            provider: number_in(&found),
+        let lease = LeaseSlot {
             phase: Phase::from_number(state.phase as u8).unwrap_or_default(),
-            how: How::from_number(state.how as u8).unwrap_or_default(),
+            grade: Grade::from_number(state.grade as u8).unwrap_or_default(),
             round: state.round,
             count: state.count,
             fee_bps: job.fee_bps,
-            started_at: state.startedAt,
-            submitted_at: state.submittedAt,
+            since: state.since,
+            origin: state.origin,
+            point: state.point,
+            provider: number_in(&found),
             seats: state.seats,
             commits: state.commits,
-            reveals: state.reveals,
-            challenges: state.challenges,
-            demanded: false,
-            waited: 0,
+            opened: state.opened,
         };
-        let redundant = self.job.filter(|job| job.terms.replicas > 1);
-        if let (Phase::Running, Some(terms)) = (lease.phase, redundant) {
-            lease.waited = self.waited(&terms, job_id, first, &job, lease).await?;
-        }
-        if self.demand && lease.phase == Phase::Submitted {
-            let topic = IMarket::DemandMade::SIGNATURE_HASH;
-            let last = self.last(topic, job_id, first, &job).await?;
-            lease.demanded = last.is_some_and(|time| time >= lease.started_at);
-        }
         found.push((Key::Lease(job_id, first), Value::Lease(lease)));
         found.push((Key::Root(job_id, first), Value::Word(state.root.0)));
         Ok(found)
-    }
-
-    /// How long before the round of a redundant lease its draw began.
-    async fn waited(
-        &self,
-        job: &Job,
-        job_id: Bytes32,
-        first: u32,
-        record: &JobSlot,
-        lease: LeaseSlot,
-    ) -> Result<u32, Error> {
-        let sealing = self.seal(job_id, job_id).await?;
-        let freed_at = match lease.round {
-            1 => Some(0),
-            _ => {
-                let topic = IMarket::Freed::SIGNATURE_HASH;
-                self.last(topic, job_id, first, record).await?
-            }
-        };
-        let Some(started_at) = freed_at else {
-            return Err(self.lost("when the lease was freed"));
-        };
-        let before = LeaseSlot {
-            started_at,
-            ..lease
-        };
-        type Rules<'a> = piecework_protocol::Market<Memory<'a>, Ahead<'a>>;
-        let began = Rules::draw_start(job, &sealing, &before);
-        let waited = lease.started_at.saturating_sub(began);
-        Ok(lease.drawing(lease.round, lease.started_at, waited).waited)
-    }
-
-    /// Time of the last event of a kind about a lease.
-    async fn last(
-        &self,
-        kind: B256,
-        job_id: Bytes32,
-        first: u32,
-        job: &JobSlot,
-    ) -> Result<Option<u64>, Error> {
-        let filter = Filter::new()
-            .address(self.market.address())
-            .event_signature(kind)
-            .topic1(B256::from(job_id))
-            .topic2(B256::from(U256::from(first)))
-            .from_block(job.posted_block)
-            .to_block(self.block.number);
-        let logs = self.market.provider().get_logs(&filter).await;
-        let logs = logs.map_err(|error| ChainError::from_rpc("eth_getLogs", error))?;
-        let Some(number) = logs.last().and_then(|log| log.block_number) else {
-            return Ok(None);
-        };
-        Ok(Some(
-            Block::numbered(self.market, number.into()).await?.time,
-        ))
     }
 
     fn preimage(&self, key: &Bytes32) -> Option<[Bytes32; 4]> {
@@ -381,21 +323,4 @@ fn number_in(found: &Found) -> u32 {
 /// The lowest bytes of a word.
 fn low<const N: usize>(word: &Bytes32) -> [u8; N] {
     word.last_chunk::<N>().copied().unwrap_or([0; N])
-}
-
-fn dispute(state: &IMarket::DisputeState) -> Dispute {
-    Dispute {
-        challenger: state.challenger.into_array(),
-        task: state.task,
-        deposit: state.deposit,
-        opened_at: state.openedAt,
-        opened_block: state.openedBlock,
-        reveal_from: state.revealFrom,
-        seats: state.seats,
-        commits: state.commits,
-        reveals: state.reveals,
-        answered: state.answered,
-        digest: state.digest.0,
-        answer: state.answer.0,
-    }
 }

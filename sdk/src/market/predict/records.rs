@@ -5,10 +5,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use piecework_protocol::Store;
 use piecework_protocol::slots::{
-    Config, Dispute, FeeSlot, JobSlot, LeaseSlot, Profile, ProviderSlot, SealSlot, SeatSlot,
-    StakeSlot, Totals,
+    Checkpoint, Config, FeeSlot, JobSlot, LeaseSlot, Profile, ProviderSlot, SeatSlot, StakeSlot,
+    Totals,
 };
-use piecework_protocol::types::{Address, Bytes32, NOBODY};
+use piecework_protocol::types::{Address, AuditState, Bytes32};
 
 /// What a record is found by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -16,7 +16,7 @@ pub(super) enum Key {
     Config,
     Totals,
     Fee,
-    Ledger(Address),
+    Balance(Address),
     Number(Address),
     ProviderAt(u32),
     Provider(u32),
@@ -27,9 +27,14 @@ pub(super) enum Key {
     Revoked(Address, u64),
     Lease(Bytes32, u32),
     Root(Bytes32, u32),
-    Seal(Bytes32),
     Seat(Bytes32, u32),
-    Dispute(Bytes32, u32),
+    Audit(Bytes32, u32),
+    /// What a provider weighs in a draw that counts the stake of a time; number 0 stands for all of them.
+    Weight(u32, u64),
+    /// Nominal time of a point, its seed, and whether that will never be known: the beacon's.
+    PointTime(u64),
+    Seed(u64),
+    Dead(u64),
     /// Whether an account has code: the chain's, not the market's.
     Code(Address),
 }
@@ -63,9 +68,9 @@ pub(super) enum Value {
     Job(JobSlot),
     Lease(LeaseSlot),
     Word(Bytes32),
-    Seal(SealSlot),
     Seat(SeatSlot),
-    Dispute(Dispute),
+    Audit(AuditState),
+    Time(u64),
 }
 
 /// All records that were read.
@@ -91,21 +96,53 @@ pub(super) struct Needed {
     pub(super) unknown: bool,
 }
 
+/// The time whose stake counts in a call's draw: the market's stake age before something. The views tell weights of one
+/// time, not the history that they come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Counted {
+    /// Before a time.
+    Before(u64),
+    /// Before the job's `post`.
+    BeforePosting,
+    /// Before the submission of the lease at this first task.
+    BeforeSubmission(u32),
+}
+
 /// The market's memory for one call.
 #[derive(Debug)]
 pub(super) struct Memory<'a> {
     read: &'a Records,
     written: Records,
     needs: &'a Needs,
+    job_id: Bytes32,
+    counted: Counted,
 }
 
 impl<'a> Memory<'a> {
-    pub(super) fn new(read: &'a Records, needs: &'a Needs) -> Self {
+    /// A memory over these records. Draws in it are over the job's seats, and count the stake of a time.
+    pub(super) fn new(
+        read: &'a Records,
+        needs: &'a Needs,
+        job_id: Bytes32,
+        counted: Counted,
+    ) -> Self {
         Self {
             read,
             written: Records::new(),
             needs,
+            job_id,
+            counted,
         }
+    }
+
+    /// The time whose stake counts.
+    fn counted_at(&self) -> u64 {
+        let before = match self.counted {
+            Counted::Before(time) => time,
+            Counted::BeforePosting => self.job(&self.job_id).posted_at,
+            Counted::BeforeSubmission(first) => self.lease(&self.job_id, first).since,
+        };
+        before.saturating_sub(self.config().times.stake_age)
     }
 
     fn get(&self, key: Key) -> Option<Value> {
@@ -132,15 +169,25 @@ macro_rules! records {
                 }
             )*
 
-            // No act depends on a profile, and none reads who demanded before it pays the deposit back.
+            // No act depends on a profile.
             fn profile(&self, _: &Address) -> Profile {
                 Profile::default()
             }
             fn set_profile(&mut self, _: &Address, _: Profile) {}
-            fn demander(&self, _: &Bytes32, _: u32) -> Address {
-                NOBODY
+
+            // A history of one checkpoint: the stake of the time that counts, and never more than the present one.
+            fn history(&self, _: u32) -> u32 {
+                1
             }
-            fn set_demander(&mut self, _: &Bytes32, _: u32, _: Address) {}
+            fn set_history(&mut self, _: u32, _: u32) {}
+            fn checkpoint(&self, number: u32, _: u32) -> Checkpoint {
+                let amount = match self.get(Key::Weight(number, self.counted_at())) {
+                    Some(Value::Amount(weight)) => weight,
+                    _ => 0,
+                };
+                Checkpoint { time: 0, amount }
+            }
+            fn set_checkpoint(&mut self, _: u32, _: u32, _: Checkpoint) {}
         }
     };
 }
@@ -149,7 +196,7 @@ records! {
     config, set_config() -> Config = Key::Config, Config;
     totals, set_totals() -> Totals = Key::Totals, Totals;
     fee, set_fee() -> FeeSlot = Key::Fee, Fee;
-    ledger, set_ledger(account: &Address) -> u128 = Key::Ledger(*account), Amount;
+    balance, set_balance(account: &Address) -> u128 = Key::Balance(*account), Amount;
     number, set_number(provider: &Address) -> u32 = Key::Number(*provider), Number;
     provider_at, set_provider_at(number: u32) -> Address = Key::ProviderAt(number), Account;
     provider, set_provider(number: u32) -> ProviderSlot = Key::Provider(number), Provider;
@@ -160,7 +207,6 @@ records! {
     revoked, set_revoked(client: &Address, nonce: u64) -> bool = Key::Revoked(*client, nonce), Flag;
     lease, set_lease(job_id: &Bytes32, first: u32) -> LeaseSlot = Key::Lease(*job_id, first), Lease;
     root, set_root(job_id: &Bytes32, first: u32) -> Bytes32 = Key::Root(*job_id, first), Word;
-    seal, set_seal(key: &Bytes32) -> SealSlot = Key::Seal(*key), Seal;
     seat, set_seat(key: &Bytes32, number: u32) -> SeatSlot = Key::Seat(*key, number), Seat;
-    dispute, set_dispute(job_id: &Bytes32, first: u32) -> Dispute = Key::Dispute(*job_id, first), Dispute;
+    audit, set_audit(job_id: &Bytes32, first: u32) -> AuditState = Key::Audit(*job_id, first), Audit;
 }

@@ -1,8 +1,9 @@
-//! A lease, its seats, and what is contested of it.
+//! A lease, its seats, and its audits.
 
 use alloy::primitives::{Address, B256};
 
-use crate::chain::IMarket::{self, How, Phase, Seat, SeatEnd, Verdict};
+use crate::chain::IMarket::{self, Grade, Phase, Seat, SeatEnd, Verdict};
+use crate::rules::draw;
 
 /// A lease as its events say it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,48 +12,56 @@ pub struct LeaseView {
     pub first: u32,
     /// Its tasks.
     pub count: u32,
-    /// Who holds it, or held it last; zero for tasks that nobody ever took, and of a redundant lease.
+    /// The provider that holds it, or held it last; zero for tasks that no provider ever took, and of a redundant lease.
     pub provider: Address,
     /// Where it stands.
     pub phase: Phase,
-    /// Units a task is paid, to each seat; 0 as long as that is not known (of a redundant lease whose price
-    /// climbs, `Run::status` asks the chain).
+    /// Units a task is paid, to each seat.
     pub price: u128,
-    /// The round, from 1.
+    /// The round, from 1; of a free lease the next one.
     pub round: u16,
     /// Root of its result; zero before it is submitted, or settled if redundant.
     pub root: B256,
-    /// Address of the list of its output digests; zero before it is submitted, or settled if redundant.
-    pub manifest: B256,
-    /// How it was settled.
-    pub how: How,
-    /// Units paid to the provider, or to all seats together.
+    /// Address of its digest list; zero before it is submitted, or settled if redundant.
+    pub digest_list: B256,
+    /// The beacon's point whose seed decides whether its result is audited; of a redundant lease the one that draws its
+    /// seats. 0 if there is none.
+    pub point: u64,
+    /// The point that draws a second jury; 0 if there is none.
+    pub retry_point: u64,
+    /// How sure its root is, once settled.
+    pub grade: Grade,
+    /// Units paid to its provider, or to all its seats together.
     pub paid: u128,
     /// Units paid to the protocol.
     pub fee: u128,
+    /// Units of its escrow that nobody got.
+    pub burned: u128,
     /// Units that went back to the client.
     pub refunded: u128,
-    /// Seats of its present or last round, in the order in which they were taken; none if optimistic.
+    /// Units that its provider lost of its bond by a conviction.
+    pub slashed: u128,
+    /// Seats of its present or last round, in the order in which they were taken; none of an ordinary lease.
     pub seats: Vec<SeatView>,
-    /// The last dispute of its present or last round.
-    pub dispute: Option<DisputeView>,
-    /// The demand of its present or last round.
-    pub demand: Option<DemandView>,
+    /// Audits of its present or last round: none, the first jury's, or both juries'.
+    pub audits: Vec<AuditView>,
     /// Block of its last event.
     pub block: u64,
+    /// The round of its seats.
+    pub(super) seated: u16,
 }
 
 /// A seat of a redundant lease, or of a jury.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SeatView {
-    /// Who holds it.
+    /// The provider that holds it.
     pub provider: Address,
     /// What it has done.
     pub state: Seat,
-    /// What it revealed: the root, of a juror the output digest; zero before.
-    pub vote: B256,
-    /// What it revealed beside it: the address of the list of output digests, of a juror the keyed digest.
-    pub evidence: B256,
+    /// What it found, once that is opened: the root, of a juror the output digest. Zero before, and of an abstention.
+    pub value: B256,
+    /// What was opened with it: the address of the digest list, of a juror the keyed digest.
+    pub proof: B256,
     /// How it ended; None before.
     pub end: SeatEnd,
     /// Units that it earned.
@@ -61,44 +70,25 @@ pub struct SeatView {
     pub burned: u128,
 }
 
-/// A challenge and its jury.
+/// A jury over a lease.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DisputeView {
-    /// Its number in the lease's round, from 1.
-    pub number: u8,
-    /// Who challenged.
-    pub challenger: Address,
-    /// The task whose output is contested.
+pub struct AuditView {
+    /// 1, or 2 for the second try.
+    pub jury: u8,
+    /// The task that its jurors run again.
     pub task: u32,
-    /// The output digest that the provider committed to.
-    pub digest: B256,
-    /// The digest that the challenger holds for right, once it is revealed.
-    pub answer: Option<B256>,
-    /// Units that the challenger put down.
-    pub deposit: u128,
-    /// Whether the jury's draw has its seed.
-    pub sealed: bool,
+    /// Last second of votes, in Unix seconds, unless all three come sooner.
+    pub commit_by: u64,
+    /// Last second in which the accused's leaf can be brought, once it was missed.
+    pub leaf_by: Option<u64>,
     /// The jurors, in the order in which they took their seats.
     pub jurors: Vec<SeatView>,
     /// What they found; None before.
     pub verdict: Verdict,
-    /// Units that the challenger won.
-    pub reward: u128,
-    /// Units of the deposit that returned to it.
-    pub returned: u128,
-    /// Units that were burned of the provider's bond or of the deposit.
-    pub burned: u128,
-}
-
-/// A demand for all output digests of a lease.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DemandView {
-    /// Who demanded them.
-    pub demander: Address,
-    /// Units that it put down, which an answer earns.
-    pub deposit: u128,
-    /// The transaction with the answer, if there is one.
-    pub answered: Option<B256>,
+    /// The output digest that two or more of them found; zero if none did.
+    pub digest: B256,
+    /// The output digest that the accused had committed to; zero if nobody showed it.
+    pub leaf: B256,
 }
 
 impl LeaseView {
@@ -111,15 +101,19 @@ impl LeaseView {
             price: 0,
             round: 0,
             root: B256::ZERO,
-            manifest: B256::ZERO,
-            how: How::None,
+            digest_list: B256::ZERO,
+            point: 0,
+            retry_point: 0,
+            grade: Grade::None,
             paid: 0,
             fee: 0,
+            burned: 0,
             refunded: 0,
+            slashed: 0,
             seats: Vec::new(),
-            dispute: None,
-            demand: None,
+            audits: Vec::new(),
             block,
+            seated: 0,
         }
     }
 
@@ -128,23 +122,32 @@ impl LeaseView {
         self.first..self.first.saturating_add(self.count)
     }
 
-    /// Seats of its round that committed.
-    pub fn commits(&self) -> usize {
-        at_least(&self.seats, Seat::Committed)
+    /// Seats of its round that are taken.
+    pub fn taken(&self) -> usize {
+        self.seats.iter().filter(|seat| seat.is_taken()).count()
     }
 
-    /// Seats of its round that revealed.
-    pub fn reveals(&self) -> usize {
-        at_least(&self.seats, Seat::Revealed)
+    /// Seats of its round that committed.
+    pub fn commits(&self) -> usize {
+        commits(&self.seats)
+    }
+
+    /// Seats of its round that were opened.
+    pub fn opened(&self) -> usize {
+        opened(&self.seats)
+    }
+
+    /// The last audit of its present or last round.
+    pub fn audit(&self) -> Option<&AuditView> {
+        self.audits.last()
     }
 
     /// Seats that were paid for its result.
     pub fn winners(&self) -> impl Iterator<Item = &SeatView> {
-        let paid = |seat: &&SeatView| seat.end == SeatEnd::Paid;
-        self.seats.iter().filter(paid)
+        self.seats.iter().filter(|seat| seat.end == SeatEnd::Paid)
     }
 
-    /// Who is, or was, paid for its result: its provider, or the seats of the quorum.
+    /// The accounts that are, or were, paid for its result: its provider, or the seats of the quorum.
     pub fn paid_to(&self) -> Vec<Address> {
         match self.provider {
             Address::ZERO => self.winners().map(|seat| seat.provider).collect(),
@@ -152,111 +155,150 @@ impl LeaseView {
         }
     }
 
-    /// The root that at least `quorum` seats revealed, if there is one.
+    /// The root that at least `quorum` seats opened, if there is one.
     pub fn majority(&self, quorum: u8) -> Option<B256> {
-        majority(&self.seats, quorum.into(), |seat| seat.vote).map(|seat| seat.vote)
+        majority(&self.seats, quorum.into(), |seat| seat.value).map(|seat| seat.value)
+    }
+
+    /// The seats of the lease itself (0), or of its first or second jury.
+    pub(in crate::market) fn seats_of(&self, kind: u8) -> &[SeatView] {
+        match kind {
+            draw::LEASE => &self.seats,
+            jury => {
+                let mut audits = self.audits.iter().rev();
+                let audit = audits.find(|audit| audit.jury == jury);
+                audit.map_or(&[], |audit| audit.jurors.as_slice())
+            }
+        }
+    }
+
+    /// Changes the seat of a provider, taken now if it is new.
+    pub(super) fn seat(&mut self, kind: u8, provider: Address, change: impl FnOnce(&mut SeatView)) {
+        let seats = match kind {
+            draw::LEASE => &mut self.seats,
+            jury => {
+                let mut audits = self.audits.iter_mut().rev();
+                match audits.find(|audit| audit.jury == jury) {
+                    Some(audit) => &mut audit.jurors,
+                    None => return,
+                }
+            }
+        };
+        if let Some(seat) = seats.iter_mut().find(|seat| seat.provider == provider) {
+            return change(seat);
+        }
+        let mut seat = SeatView::of(provider);
+        change(&mut seat);
+        seats.push(seat);
+    }
+
+    /// A seat of this round is taken: those of an earlier one are gone.
+    pub(super) fn seat_round(&mut self, round: u16) {
+        if self.seated != round {
+            self.seats.clear();
+            self.seated = round;
+        }
+    }
+
+    /// A provider left its seat.
+    pub(super) fn leave_seat(&mut self, event: &IMarket::SeatLeft) {
+        if self.phase == Phase::Running {
+            self.seat(draw::LEASE, event.provider, |seat| {
+                (seat.state, seat.burned) = (Seat::Left, event.burned);
+            });
+        } else {
+            self.seats.retain(|seat| seat.provider != event.provider);
+        }
+    }
+
+    /// The round ended without a result.
+    pub(super) fn free(&mut self, event: &IMarket::Freed) {
+        self.phase = Phase::Free;
+        self.round = event.round;
+        (self.root, self.digest_list) = (B256::ZERO, B256::ZERO);
+        self.point = 0;
     }
 
     /// The seats that won are known: their root is the lease's.
     pub(super) fn take_quorums_root(&mut self) {
-        let result = self.winners().next().map(|seat| (seat.vote, seat.evidence));
-        (self.root, self.manifest) = result.unwrap_or_default();
-    }
-
-    pub(super) fn close_seat(&mut self, provider: Address, event: &IMarket::SeatClosed) {
-        let seats = match (event.challenge, &mut self.dispute) {
-            (0, _) => &mut self.seats,
-            (_, Some(dispute)) => &mut dispute.jurors,
-            (_, None) => return,
-        };
-        seat(seats, provider, |seat| {
-            (seat.end, seat.paid, seat.burned) = (event.end, event.paid, event.burned);
-        });
+        let result = self.winners().next().map(|seat| (seat.value, seat.proof));
+        (self.root, self.digest_list) = result.unwrap_or_default();
     }
 }
 
-impl DisputeView {
-    pub(super) fn opened(event: &IMarket::Challenged) -> Self {
+impl SeatView {
+    fn of(provider: Address) -> Self {
         Self {
-            number: event.challenge,
-            challenger: event.challenger,
-            task: event.task,
-            digest: event.digest,
-            answer: None,
-            deposit: event.deposit,
-            sealed: false,
-            jurors: Vec::new(),
-            verdict: Verdict::None,
-            reward: 0,
-            returned: 0,
+            provider,
+            state: Seat::None,
+            value: B256::ZERO,
+            proof: B256::ZERO,
+            end: SeatEnd::None,
+            paid: 0,
             burned: 0,
         }
     }
 
+    /// Whether it counts as a seat of the round: it was not left.
+    pub fn is_taken(&self) -> bool {
+        matches!(self.state, Seat::Joined | Seat::Committed | Seat::Opened)
+    }
+}
+
+impl AuditView {
+    pub(super) fn opened_by(event: &IMarket::AuditOpened) -> Self {
+        Self {
+            jury: event.jury,
+            task: event.task,
+            commit_by: event.commitBy,
+            leaf_by: None,
+            jurors: Vec::new(),
+            verdict: Verdict::None,
+            digest: B256::ZERO,
+            leaf: B256::ZERO,
+        }
+    }
+
     pub(super) fn judged(&mut self, event: &IMarket::Judged) {
-        self.verdict = event.verdict;
-        (self.reward, self.returned, self.burned) = (event.reward, event.returned, event.burned);
+        (self.verdict, self.digest, self.leaf) = (event.verdict, event.digest, event.leaf);
     }
 
     /// Jurors that committed.
     pub fn commits(&self) -> usize {
-        at_least(&self.jurors, Seat::Committed)
+        commits(&self.jurors)
     }
 
-    /// Jurors that revealed.
-    pub fn reveals(&self) -> usize {
-        at_least(&self.jurors, Seat::Revealed)
+    /// Jurors whose votes were opened.
+    pub fn opened(&self) -> usize {
+        opened(&self.jurors)
     }
 
-    /// Digest and keyed digest that at least `quorum` jurors revealed, if there are such.
+    /// Output digest and keyed digest that at least `quorum` jurors opened, if there are such.
     pub fn majority(&self, quorum: usize) -> Option<(B256, B256)> {
-        let vote = |seat: &SeatView| (seat.vote, seat.evidence);
+        let vote = |seat: &SeatView| (seat.value, seat.proof);
         majority(&self.jurors, quorum, vote).map(vote)
     }
 }
 
-fn at_least(seats: &[SeatView], state: Seat) -> usize {
-    let reached = |seat: &&SeatView| seat.state as u8 >= state as u8;
-    seats.iter().filter(reached).count()
+fn commits(seats: &[SeatView]) -> usize {
+    let committed = |seat: &&SeatView| matches!(seat.state, Seat::Committed | Seat::Opened);
+    seats.iter().filter(committed).count()
 }
 
-/// A seat whose vote, as `of` tells it, at least `quorum` seats revealed.
+fn opened(seats: &[SeatView]) -> usize {
+    let opened = |seat: &&SeatView| seat.state == Seat::Opened;
+    seats.iter().filter(opened).count()
+}
+
+/// A seat with whose opening, as `of` tells it, at least `quorum` seats agree. Abstentions agree with nobody.
 fn majority<V: PartialEq>(
     seats: &[SeatView],
     quorum: usize,
     of: impl Fn(&SeatView) -> V,
 ) -> Option<&SeatView> {
-    let revealed = |seat: &&SeatView| seat.state == Seat::Revealed;
-    seats.iter().filter(revealed).find(|one| {
+    let voted = |seat: &&SeatView| seat.state == Seat::Opened && !seat.value.is_zero();
+    seats.iter().filter(voted).find(|one| {
         let same = |other: &&SeatView| of(other) == of(one);
-        seats.iter().filter(revealed).filter(same).count() >= quorum
+        seats.iter().filter(voted).filter(same).count() >= quorum
     })
-}
-
-/// Changes the provider's seat, taken now if it is new.
-pub(super) fn seat(
-    seats: &mut Vec<SeatView>,
-    provider: Address,
-    change: impl FnOnce(&mut SeatView),
-) {
-    if let Some(seat) = seats.iter_mut().find(|seat| seat.provider == provider) {
-        return change(seat);
-    }
-    let mut seat = SeatView {
-        provider,
-        state: Seat::None,
-        vote: B256::ZERO,
-        evidence: B256::ZERO,
-        end: SeatEnd::None,
-        paid: 0,
-        burned: 0,
-    };
-    change(&mut seat);
-    seats.push(seat);
-}
-
-pub(super) fn reveal(seats: &mut Vec<SeatView>, provider: Address, vote: B256, evidence: B256) {
-    seat(seats, provider, |seat| {
-        (seat.state, seat.vote, seat.evidence) = (Seat::Revealed, vote, evidence);
-    });
 }
