@@ -58,7 +58,10 @@ abstract contract Endings is Records {
 
     /// @dev Gives up a free lease; another one is passed over.
     /// @return refunded what the client is still to be credited with
-    function _refundLease(IMarket.Job calldata job, bytes32 jobId, uint32 first) private returns (uint96 refunded) {
+    function _refundLease(IMarket.Job calldata job, bytes32 jobId, uint32 first)
+        private
+        returns (uint96 refunded)
+    {
         LeaseSlot lease = job.assurance.replicas == 1
             ? _freeIfLate(job, jobId, first, _leases[jobId][first])
             : _openedLease(job, jobId, first);

@@ -24,7 +24,9 @@ abstract contract Jobs is Providers, Draw {
         bool redundant = job.assurance.replicas != 1;
         bool drawn = redundant && job.terms.providers == 0;
         uint256 time = _agedBefore(block.timestamp);
-        if ((drawn || job.assurance.auditBps != 0) && _totalWeight(time) == 0) revert IMarket.NoStakeToDraw();
+        if ((drawn || job.assurance.auditBps != 0) && _totalWeight(time) == 0) {
+            revert IMarket.NoStakeToDraw();
+        }
         uint64 point = drawn ? _newPoint() : 0;
         uint16 feeBps = _feeBps;
         // The first lease of a redundant job is open from the beginning, the others open one after the other.
@@ -80,7 +82,10 @@ abstract contract Jobs is Providers, Draw {
     /// @dev See `IMarket.jobOf`.
     function jobOf(bytes32 jobId) external view returns (IMarket.JobState memory) {
         JobSlot record = _jobs[jobId];
-        return IMarket.JobState(record.status(), record.feeBps(), record.next(), record.postedAt(), record.point());
+        return
+            IMarket.JobState(
+                record.status(), record.feeBps(), record.next(), record.postedAt(), record.point()
+            );
     }
 
     /// @dev See `IMarket.priceAt`.

@@ -84,7 +84,8 @@ abstract contract Leases is Jobs {
         IMarket.Phase phase = lease.phase();
         if (phase == IMarket.Phase.None) _known(jobId); // the clearer error, if it is that
         if (phase == IMarket.Phase.Undecided) {
-            return block.timestamp > _audits[jobId][first].due() ? IMarket.Grade.Contested : IMarket.Grade.None;
+            return
+                block.timestamp > _audits[jobId][first].due() ? IMarket.Grade.Contested : IMarket.Grade.None;
         }
         if (phase != IMarket.Phase.Submitted) return IMarket.Grade.None;
         bytes32 seed = _seedIfKnown(lease.point());

@@ -2,8 +2,8 @@
 pragma solidity 0.8.34;
 
 import {IMarket} from "./IMarket.sol";
-import {JobHash} from "./JobHash.sol";
 import {IVerifier} from "./IVerifier.sol";
+import {JobHash} from "./JobHash.sol";
 import {Leases} from "./Leases.sol";
 import {LeaseSlot} from "./Slots.sol";
 

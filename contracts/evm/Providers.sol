@@ -60,7 +60,9 @@ abstract contract Providers is Vault, Records {
     function admit(bytes32 list, address provider, bytes32[] calldata proof) external {
         uint32 number = _numbers[provider];
         bytes32 leaf = keccak256(bytes.concat(keccak256(abi.encode(provider))));
-        if (number == 0 || !MerkleProof.verifyCalldata(proof, list, leaf)) revert IMarket.NotOnList(list, provider);
+        if (number == 0 || !MerkleProof.verifyCalldata(proof, list, leaf)) {
+            revert IMarket.NotOnList(list, provider);
+        }
         _admitted[list][number] = true;
         emit IMarket.Admitted(list, provider);
     }

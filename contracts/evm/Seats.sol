@@ -106,9 +106,7 @@ abstract contract Seats is Draw {
         // There is one vote that says nothing.
         SeatSlot due = value == 0 && proof != 0 ? SeatSlot.wrap(0) : SeatSlots.committed(committed);
         _requireEqual(round, number, seat, due);
-        emit IMarket.Opened(
-            round.jobId, round.first, number, round.number, round.kind, value, proof
-        );
+        emit IMarket.Opened(round.jobId, round.first, number, round.number, round.kind, value, proof);
         return SeatSlots.opened(value, proof);
     }
 

@@ -34,7 +34,9 @@ abstract contract Views is Seats {
         returns (bytes32 root, uint32 count, IMarket.Grade grade)
     {
         LeaseSlot lease = _leases[jobId][first];
-        if (lease.phase() == IMarket.Phase.Settled) return (_roots[jobId][first], lease.count(), lease.grade());
+        if (lease.phase() == IMarket.Phase.Settled) {
+            return (_roots[jobId][first], lease.count(), lease.grade());
+        }
     }
 
     /// @dev See `IMarket.auditOf`.

@@ -21,11 +21,13 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use super::tile::Tile;
-use crate::devnet::{Devnet, STAKE};
+use crate::devnet::Devnet;
 use crate::fail::Failure;
 use crate::output::say;
 
 pub(crate) const NAME: &str = "mallory";
+/// What it stakes, in the token's smallest unit: less than honest providers, which are to be drawn for most seats.
+const STAKE: u128 = crate::devnet::STAKE / 2;
 /// Seats that it takes of a redundant job: enough to lose by.
 const SEATS: usize = 2;
 /// The round that it takes part in.
@@ -69,7 +71,7 @@ impl Drop for Cheat {
 }
 
 impl Cheat {
-    /// Stakes as much as each honest provider, and publishes where it serves its results.
+    /// Stakes half as much as an honest provider, and publishes where it serves its results.
     pub(crate) async fn start(devnet: &Devnet) -> Result<Self, Failure> {
         let description = &devnet.description;
         let config = MarketConfig::new(&description.rpc_url, description.market)
@@ -233,11 +235,10 @@ impl Cheat {
             .iter()
             .find(|one| one.provider == self.address && lease.round == ROUND);
         match (lease.phase, own.map(|own| own.state)) {
-            (Phase::Running | Phase::Revealing, Some(IMarket::Seat::Committed)) => {}
+            (Phase::Revealing, Some(IMarket::Seat::Committed)) => {}
+            // Its round has not begun, or others still work.
+            (Phase::Free | Phase::Running, Some(IMarket::Seat::Committed)) => return Ok(false),
             _ => return Ok(true),
-        }
-        if lease.phase == Phase::Running && lease.commits() < lease.taken() {
-            return Ok(false);
         }
         let openings = match lease.commits().saturating_sub(lease.opened()) {
             // The last opening ends the round, and brings those of all seats.

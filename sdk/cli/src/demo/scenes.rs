@@ -36,8 +36,8 @@ const AUDITED: u16 = 10_000;
 /// Seconds in which a due audit can begin, that one task may take, and that a round may take. A quarter of the last one is
 /// the step in which the draw of seats grows.
 const AUDIT_WINDOW: u64 = 60;
-const TIMEOUT: u64 = 20;
-const RUN_WINDOW: u64 = 40;
+const TIMEOUT: u64 = 30;
+const RUN_WINDOW: u64 = 54;
 
 /// What all scenes need.
 pub(crate) struct Stage<'a> {

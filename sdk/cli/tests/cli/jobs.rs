@@ -126,6 +126,8 @@ fn ctrl_c_ends_the_waiting_and_cancel_takes_back_what_is_free() {
             "--tasks",
             "40",
             "--unaudited",
+            "--max-lease",
+            "3",
             "--input",
             &slow,
             "--timeout",
