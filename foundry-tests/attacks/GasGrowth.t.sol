@@ -65,7 +65,9 @@ contract GasGrowthAttack is AttackBase {
         uint256[8] memory big = _lease(4_000_000_000, 2048, 3);
         string[8] memory names =
             ["post", "claim", "expire", "takeover", "submit", "finalize", "cancel", "close"];
-        for (uint256 i; i < 8; ++i) {
+        // The slash of the job before made the history of all stake one longer, in which `post` searches.
+        assertApproxEqAbs(big[0], small[0], CALLDATA + STEP, names[0]);
+        for (uint256 i = 1; i < 8; ++i) {
             _same(small[i], big[i], names[i]);
         }
     }

@@ -68,7 +68,7 @@ contract LedgerHarness is Ledger {
 
     function lock(uint32 number, address provider, uint96 bond, bool juror) external {
         if (juror) _lockForJury(number, provider, bond);
-        else _lockForLease(number, provider, bond);
+        else _lockForLease(number, provider, bond, _stakes[number].total);
     }
 
     function unlock(uint32 number, uint96 bond) external {

@@ -163,6 +163,21 @@ calls! {
     burned: burnedCall,
 }
 
+/// The shortest times that a devnet's market takes.
+pub fn least_times() -> IMarket::Times {
+    IMarket::Times {
+        stakeAge: 0,
+        leaseStep: 1,
+        juryStep: 1,
+        juryTime: 1,
+        revealWindow: 1,
+        respondWindow: 1,
+        retryWindow: 1,
+        leastAuditWindow: 1,
+        leastRunWindow: 1,
+    }
+}
+
 /// A job of one task, open for a thousand seconds, whose work is free of charge. Tests change what they are about.
 pub fn free_job(client: Address, now: u64) -> IMarket::Job {
     IMarket::Job {

@@ -45,6 +45,11 @@ pub fn token() -> Vec<u8> {
     bytecode(include_str!("../../../contracts/abi/DevToken.json"))
 }
 
+/// Creation code of `BlockBeacon`, without the constructor's arguments.
+pub fn block_beacon() -> Vec<u8> {
+    bytecode(include_str!("../../../contracts/abi/BlockBeacon.json"))
+}
+
 /// The creation code in an artifact: `bytecode` as in `contracts/abi`, or `bytecode.object` as forge writes it.
 fn bytecode(artifact: &str) -> Vec<u8> {
     let json: serde_json::Value = serde_json::from_str(artifact).expect("an artifact");

@@ -175,7 +175,7 @@ impl World {
     }
 
     /// The path of one output in the tree over all of them.
-    pub(crate) fn path(&self, first: u32, outputs: &[Bytes32], place: u32) -> Vec<B256> {
+    pub fn path(&self, first: u32, outputs: &[Bytes32], place: u32) -> Vec<B256> {
         let host = &self.sides.model.host;
         let width = outputs.len().next_power_of_two().max(1);
         let mut level: Vec<Bytes32> = (0..width)

@@ -1,27 +1,16 @@
 //! What no random trace reaches: odd tokens, constructors that refuse. The same wherever the market runs.
 
 use crate::MARKET_TOKEN;
-use crate::bindings::{Call, Constructor, IMarket};
+use crate::bindings::{Call, Constructor, IMarket, free_job, least_times};
 use crate::chain::{BEACON, TokenKind};
 use crate::code::Code;
 use crate::sides::error_name;
-use crate::world::deploy;
+use crate::world::{World, deploy};
 use alloy_primitives::Address;
 
 const MONTH: u64 = 30 * 86_400;
 
 fn arguments() -> Constructor {
-    let times = IMarket::Times {
-        stakeAge: 0,
-        leaseStep: 1,
-        juryStep: 1,
-        juryTime: 1,
-        revealWindow: 1,
-        respondWindow: 1,
-        retryWindow: 1,
-        leastAuditWindow: 1,
-        leastRunWindow: 1,
-    };
     let (governor, recipient) = (Address::repeat_byte(3), Address::repeat_byte(4));
     Constructor {
         token: MARKET_TOKEN,
@@ -29,7 +18,7 @@ fn arguments() -> Constructor {
         feeGovernor: governor,
         feeRecipient: recipient,
         feeBps: 1,
-        times,
+        times: least_times(),
         devnet: true,
     }
 }
@@ -142,4 +131,38 @@ pub fn odd_tokens_are_refused_the_same(code: &Code) {
         }
         assert_eq!(sides.tally.errors.get(error), Some(&2));
     }
+}
+
+/// A lease has 65,535 rounds, and the last one takes nobody (`TooManyRounds`); panics if not. That takes so many calls.
+pub fn rounds_end_the_same(code: &Code) {
+    let mut world = World::new(1, code).expect("a market");
+    let client = world.people[2].address;
+    let now = world.block.time;
+    let mut job = free_job(client.into(), now);
+    (job.timing.closesAt, job.timing.runWindow) = (now + 1_000_000, 2);
+    let post = IMarket::postCall {
+        job: job.clone(),
+        spec: Vec::new().into(),
+    };
+    assert!(world.make(client, post.into()).expect("they differ"));
+    let holders = [world.people[0].address, world.people[1].address];
+    let claim = IMarket::claimCall {
+        job: job.clone(),
+        provider: holders[0].into(),
+        least: 1,
+        most: 1,
+    };
+    assert!(world.make(holders[0], claim.into()).expect("they differ"));
+    for round in 1..=u16::MAX {
+        world.pass(3, 1);
+        let provider = holders[usize::from(round % 2)];
+        let call = IMarket::takeoverCall {
+            job: job.clone(),
+            provider: provider.into(),
+            first: 0,
+        };
+        let taken = world.make(provider, call.into()).expect("they differ");
+        assert_eq!(taken, round != u16::MAX, "round {round}");
+    }
+    assert_eq!(world.sides.tally.errors.get("TooManyRounds"), Some(&1));
 }

@@ -64,7 +64,6 @@ impl Failure {
             let known = |data: &[u8]| Call::decode(data).ok_or(Fault("not a call".into()));
             let mut in_block = |block: &Block| {
                 last = *block;
-                last.prevrandao = sides.randomness().unwrap_or(block.prevrandao);
                 last
             };
             let done = match step {

@@ -56,11 +56,6 @@ fn show(outcome: &Outcome) -> String {
 }
 
 impl Sides {
-    /// The randomness of every block, where one of the places has only one.
-    pub fn randomness(&self) -> Option<Bytes32> {
-        self.targets.iter().find_map(|target| target.randomness())
-    }
-
     /// Gives tokens to an account, and to the market its allowance.
     pub fn give(
         &mut self,

@@ -41,10 +41,6 @@ pub trait Target: Debug {
     fn market(&self) -> Address;
     /// The token's address; the same in every place.
     fn token(&self) -> Address;
-    /// The randomness of every block, where it cannot be chosen.
-    fn randomness(&self) -> Option<[u8; 32]> {
-        None
-    }
     /// Whether the market refuses to ask a verifier when a call comes with too little gas for it, as on Ethereum.
     fn has_gas(&self) -> bool;
     /// Sends to any contract. A call that fails changes nothing, and one that is not to be kept neither. `Err`: it
@@ -128,8 +124,4 @@ pub struct Plan {
 pub trait Venue: Debug {
     /// Deploys a token and a market; the inner `Err` holds the revert data of the market's constructor.
     fn deploy(&self, plan: &Plan) -> Result<Result<Box<dyn Target>, Vec<u8>>, Fault>;
-    /// The randomness of every block, where it cannot be chosen.
-    fn randomness(&self) -> Option<[u8; 32]> {
-        None
-    }
 }

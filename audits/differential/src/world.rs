@@ -181,11 +181,7 @@ pub fn deploy(
         chain_id: 31_337,
         number: 1_000,
         time: 1_800_000_000,
-        prevrandao: code
-            .venues
-            .iter()
-            .find_map(|venue| venue.randomness())
-            .unwrap_or([7; 32]),
+        prevrandao: [7; 32],
     };
     let mut odd: Vec<(EthAddress, Vec<u8>)> = CONTRACTS
         .iter()
@@ -362,9 +358,6 @@ impl World {
         self.block.time += seconds;
         self.block.number += blocks;
         self.rng.fill(&mut self.block.prevrandao[..]);
-        if let Some(randomness) = self.sides.randomness() {
-            self.block.prevrandao = randomness;
-        }
     }
 
     /// Anyone with a key.

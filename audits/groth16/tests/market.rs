@@ -57,7 +57,7 @@ impl Scene {
         net.stake(2).await;
         let client = net.fund_client().await;
         let mut job = net.job(client.address(), SPEC, 6, 2).await;
-        job.terms.verifier = verifier;
+        job.assurance.verifier = verifier;
         let job_id = net.post(&client, &job, SPEC).await;
         let scene = Self {
             provider: net.sender(2),
@@ -76,7 +76,8 @@ impl Scene {
         let claim = IMarket::claimCall {
             job: job.clone(),
             provider: self.provider.address(),
-            count: 2,
+            least: 2,
+            most: 2,
         };
         self.provider.call(self.net.market, &claim).await.unwrap();
     }
@@ -87,7 +88,8 @@ impl Scene {
             first,
             provider: self.provider.address(),
             root: root.into(),
-            manifest: B256::repeat_byte(7),
+            round: 1,
+            digestList: B256::repeat_byte(7),
             proof: Bytes::copy_from_slice(proof),
         }
     }
@@ -235,7 +237,7 @@ async fn a_real_proof_settles_a_lease() {
         .unwrap();
     assert_eq!(result.root.0, zeroth.root);
     assert_eq!(result.count, 2);
-    assert_eq!(result.how, IMarket::How::Proven);
+    assert_eq!(result.grade, IMarket::Grade::Proven);
     let earned = scene
         .net
         .contract()

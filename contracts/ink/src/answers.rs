@@ -5,9 +5,9 @@ use ink::prelude::vec::Vec;
 use ink::sol::{DynBytes, FixedBytes, SolParamsEncode, encode_sequence};
 use ink::{H160, SolEncode, U256 as InkU256};
 use piecework_protocol::Error;
-use piecework_protocol::slots::{Profile, SealSlot};
+use piecework_protocol::slots::{JobSlot, Profile};
 use piecework_protocol::types::{
-    Address, Bytes32, DisputeState, How, JobState, LeaseState, ProviderState, Times, U256,
+    Address, AuditState, Bytes32, Grade, LeaseState, ProviderState, Times, U256,
 };
 
 use crate::env;
@@ -72,14 +72,8 @@ pub fn profile(of: &Profile) -> Answer {
 }
 
 /// Of `jobOf`.
-pub fn job(of: &JobState) -> Answer {
-    values(&(
-        of.status as u8,
-        of.fee_bps,
-        of.next,
-        of.posted_at,
-        of.posted_block,
-    ))
+pub fn job(of: &JobSlot) -> Answer {
+    values(&(of.status as u8, of.fee_bps, of.next, of.posted_at, of.point))
 }
 
 /// Of `leaseOf`.
@@ -87,55 +81,43 @@ pub fn lease(of: &LeaseState) -> Answer {
     values(&(
         H160(of.provider),
         of.phase as u8,
-        of.how as u8,
+        of.grade as u8,
         of.round,
         of.count,
-        of.started_at,
-        of.submitted_at,
+        of.since,
+        of.origin,
+        of.point,
         FixedBytes(of.root),
         of.seats,
         of.commits,
-        of.reveals,
-        of.challenges,
+        of.opened,
     ))
 }
 
 /// Of `resultRoot`.
-pub fn result((root, count, how): (Bytes32, u32, How)) -> Answer {
-    values(&(FixedBytes(root), count, how as u8))
+pub fn result((root, count, grade): (Bytes32, u32, Grade)) -> Answer {
+    values(&(FixedBytes(root), count, grade as u8))
 }
 
-/// Of `sealOf`.
-pub fn seal(of: &SealSlot) -> Answer {
-    values(&(FixedBytes(of.seed_word()), of.total_stake, of.sealed_at))
-}
-
-/// Of `disputeOf`.
-pub fn dispute(of: &DisputeState) -> Answer {
+/// Of `auditOf`.
+pub fn audit(of: &AuditState) -> Answer {
     values(&(
-        H160(of.challenger),
-        of.task,
-        FixedBytes(of.digest),
-        FixedBytes(of.answer),
-        of.answered,
-        of.deposit,
-        of.opened_at,
-        of.opened_block,
-        of.reveal_from,
-        of.seats,
-        of.commits,
-        of.reveals,
+        of.jury, of.task, of.since, of.due, of.point, of.seats, of.commits, of.opened,
     ))
 }
 
 /// Of `times`.
 pub fn times(of: &Times) -> Answer {
     values(&(
-        of.draw_time,
-        of.draw_step,
+        of.stake_age,
+        of.lease_step,
+        of.jury_step,
+        of.jury_time,
         of.reveal_window,
         of.respond_window,
-        of.stake_age,
+        of.retry_window,
+        of.least_audit_window,
+        of.least_run_window,
     ))
 }
 
@@ -144,7 +126,7 @@ pub fn domain(chain_id: &U256) -> Answer {
     values(&(
         FixedBytes([0x0f]), // name, version, chain and contract
         String::from("Piecework"),
-        String::from("1"),
+        String::from("2"),
         InkU256::from_big_endian(&chain_id.to_be_bytes::<32>()),
         H160(env::this()),
         FixedBytes([0; 32]),

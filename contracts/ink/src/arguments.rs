@@ -3,7 +3,9 @@
 //! argument is refused without a word, as by Solidity.
 
 use ink::prelude::vec::Vec;
-use piecework_protocol::types::{Address, Bytes32, Job, Price, Terms, Times, Timing, U256};
+use piecework_protocol::types::{
+    Address, Assurance, Bytes32, Job, Opening, Price, Terms, Times, Timing, U256,
+};
 
 use crate::env;
 
@@ -140,6 +142,11 @@ arguments! {
     Text = "string", |from| Text(from.tail().bytes());
     Vec<Bytes32> = "bytes32[]", |from| from.tail().words();
     Vec<u32> = "uint32[]", |from| from.tail().words().iter().map(number).collect();
+    Vec<Opening> = "(uint32,bytes32,bytes32,bytes32)[]", |from| {
+        let tail = from.tail();
+        let mut elements = Arguments::after(tail.start, tail.length.saturating_mul(Opening::WORDS));
+        (0..tail.length).map(|_| Opening::read(&mut elements)).collect()
+    };
     // Their offsets count from the first of them.
     Vec<Vec<u8>> = "bytes[]", |from| {
         let tail = from.tail();
@@ -166,28 +173,34 @@ macro_rules! structs {
 }
 
 structs! {
-    Job { terms: Terms, price: Price, timing: Timing } =
-        "((address,uint64,bytes32,uint32,uint32,uint8,uint8,bytes32,address),(uint128,uint128,uint128,uint128),(uint64,uint64,uint64,uint64,uint64))";
+    Job { terms: Terms, assurance: Assurance, price: Price, timing: Timing } =
+        "((address,uint64,bytes32,uint32,uint32,uint32,bytes32),(uint8,uint8,uint16,bool,address),(uint128,uint128,uint128,uint128),(uint64,uint64,uint64,uint64,uint64))";
     Terms {
         client: Address,
         nonce: u64,
         spec: Bytes32,
         tasks: u32,
+        min_lease: u32,
         max_lease: u32,
-        replicas: u8,
-        quorum: u8,
         providers: Bytes32,
-        verifier: Address,
-    } = "(address,uint64,bytes32,uint32,uint32,uint8,uint8,bytes32,address)";
+    } = "(address,uint64,bytes32,uint32,uint32,uint32,bytes32)";
+    Assurance { replicas: u8, quorum: u8, audit_bps: u16, refund: bool, verifier: Address } =
+        "(uint8,uint8,uint16,bool,address)";
     Price { min_price: u128, max_price: u128, bond: u128, jury_fee: u128 } =
         "(uint128,uint128,uint128,uint128)";
-    Timing { opens_at: u64, ramp: u64, closes_at: u64, run_window: u64, challenge_window: u64 } =
+    Timing { opens_at: u64, ramp: u64, closes_at: u64, run_window: u64, audit_window: u64 } =
         "(uint64,uint64,uint64,uint64,uint64)";
     Times {
-        draw_time: u64,
-        draw_step: u64,
+        stake_age: u64,
+        lease_step: u64,
+        jury_step: u64,
+        jury_time: u64,
         reveal_window: u64,
         respond_window: u64,
-        stake_age: u64,
-    } = "(uint64,uint64,uint64,uint64,uint64)";
+        retry_window: u64,
+        least_audit_window: u64,
+        least_run_window: u64,
+    } = "(uint64,uint64,uint64,uint64,uint64,uint64,uint64,uint64,uint64)";
+    Opening { number: u32, value: Bytes32, proof: Bytes32, salt: Bytes32 } =
+        "(uint32,bytes32,bytes32,bytes32)";
 }

@@ -5,8 +5,8 @@
 //! minutes. So the selectors stand here, as those of errors do in the specification, and a test holds them against the ABI.
 
 use ink::prelude::vec::Vec;
-use piecework_protocol::hash::Ballot;
-use piecework_protocol::types::{Address, Bytes32, Job, Times, U256};
+use piecework_protocol::hash::Round;
+use piecework_protocol::types::{Address, Bytes32, Job, Opening, Times, U256};
 use piecework_protocol::{Error, Market, Permit, Store};
 
 use crate::answers;
@@ -33,16 +33,15 @@ fn refuse_value() {
 /// Runs the constructor: its arguments follow the code, without a selector.
 pub fn deploy() {
     refuse_value();
-    let words = 4 + Times::WORDS;
+    let words = 6 + Times::WORDS;
     let from = &mut Arguments::after(0, words);
-    let (token, governor, recipient) = (
-        Address::read(from),
-        Address::read(from),
-        Address::read(from),
-    );
-    let (fee_bps, times) = (u16::read(from), Times::read(from));
+    let (token, beacon) = (Address::read(from), Address::read(from));
+    let (governor, recipient) = (Address::read(from), Address::read(from));
+    let (fee_bps, times, devnet) = (u16::read(from), Times::read(from), bool::read(from));
     run(|market| {
-        market.deploy(&token, &governor, &recipient, fee_bps, &times)?;
+        market.deploy(
+            &token, &beacon, &governor, &recipient, fee_bps, &times, devnet,
+        )?;
         answers::nothing(())
     });
 }
@@ -61,7 +60,7 @@ fn run(call: impl FnOnce(&mut Market<Cells, Chain>) -> Answer) -> Vec<u8> {
     };
     match call(&mut market) {
         Ok(answer) => answer,
-        Err(Error::TokenReverted) => env::refuse(&market.host.token_said),
+        Err(Error::CalleeReverted) => env::refuse(&market.host.callee_said.take()),
         Err(error) => {
             let mut data = Vec::new();
             error.encode(&mut |bytes| data.extend_from_slice(bytes));
@@ -131,72 +130,62 @@ calls! {
     0x21338b38 providerOf(provider: Address) |market| answers::provider(&market.provider_of(&provider));
     0x2f8eb9cb profileOf(provider: Address) |market| answers::profile(&market.profile_of(&provider));
     0xb6363cf2 isOperator(provider: Address, operator: Address) |market| answers::one(market.is_operator(&provider, &operator));
+    0x2690f5d0 weightAt(provider: Address, time: u64) |market| answers::one(market.weight_at(&provider, time));
+    0x464ad732 totalWeightAt(time: u64) |market| answers::one(market.total_weight_at(time));
 
     // jobs
-    0x2c195aa3 post(job: Job, spec: Vec<u8>) |market| answers::word(market.post(&job, &spec)?);
-    0x3a3aa225 postFor(job: Job, spec: Vec<u8>, signature: Vec<u8>) |market| answers::word(market.post_for(&job, &spec, &signature)?);
+    0x0b745804 post(job: Job, spec: Vec<u8>) |market| answers::word(market.post(&job, &spec)?);
+    0xe5ba332f postFor(job: Job, spec: Vec<u8>, signature: Vec<u8>) |market| answers::word(market.post_for(&job, &spec, &signature)?);
     0xa954d8e0 revoke(nonce: u64) |market| answers::nothing(market.revoke(nonce)?);
     0xa35dfeee isRevoked(client: Address, nonce: u64) |market| answers::one(market.is_revoked(&client, nonce));
-    0xee36bfd4 cancel(job: Job) |market| answers::nothing(market.cancel(&job)?);
-    0x14261305 cancelFor(job: Job, signature: Vec<u8>) |market| answers::nothing(market.cancel_for(&job, &signature)?);
-    0xcdf2d6c9 close(job: Job, firsts: Vec<u32>) |market| answers::nothing(market.close(&job, &firsts)?);
-    0x7b2567e8 hashJob(job: Job) |market| answers::word(market.hash_job(&job));
+    0xaf2c9ee9 cancel(job: Job) |market| answers::nothing(market.cancel(&job)?);
+    0xe89bae5c cancelFor(job: Job, signature: Vec<u8>) |market| answers::nothing(market.cancel_for(&job, &signature)?);
+    0x09b42968 close(job: Job, firsts: Vec<u32>) |market| answers::nothing(market.close(&job, &firsts)?);
+    0xec92cd54 hashJob(job: Job) |market| answers::word(market.hash_job(&job));
     0xaffe000e jobOf(job_id: Bytes32) |market| answers::job(&market.job_of(&job_id));
-    0x875c1066 priceAt(job: Job, time: u64) |market| answers::one(market.price_at(&job, time)?);
+    0x712529ce priceAt(job: Job, time: u64) |market| answers::one(market.price_at(&job, time)?);
 
-    // optimistic leases
-    0xdaa3f4c9 claim(job: Job, provider: Address, count: u32) |market| answers::pair(market.claim(&job, &provider, count)?);
-    0xf166137c takeover(job: Job, provider: Address, first: u32) |market| answers::nothing(market.takeover(&job, &provider, first)?);
-    0x3ca4a0ed submit(job: Job, first: u32, provider: Address, root: Bytes32, manifest: Bytes32)
-        |market| answers::nothing(market.submit(&job, first, &provider, &root, &manifest)?);
-    0x7489e83c prove(job: Job, first: u32, provider: Address, root: Bytes32, manifest: Bytes32, proof: Vec<u8>)
-        |market| answers::nothing(market.prove(&job, first, &provider, &root, &manifest, &proof)?);
-    0xefaec9df accept(job: Job, first: u32, root: Bytes32) |market| answers::nothing(market.accept(&job, first, &root)?);
-    0x6126ec70 acceptFor(job: Job, first: u32, signature: Vec<u8>) |market| answers::nothing(market.accept_for(&job, first, &signature)?);
-    0x26a5ad6c finalize(job: Job, first: u32) |market| answers::nothing(market.finalize(&job, first)?);
-    0x56b3bf11 expire(job: Job, first: u32) |market| answers::nothing(market.expire(&job, first)?);
-    0xae2f4816 release(job: Job, first: u32, provider: Address) |market| answers::nothing(market.release(&job, first, &provider)?);
+    // ordinary leases
+    0xfa1ab73f claim(job: Job, provider: Address, least: u32, most: u32)
+        |market| answers::pair(market.claim(&job, &provider, least, most)?);
+    0xe1c52bde takeover(job: Job, provider: Address, first: u32) |market| answers::nothing(market.takeover(&job, &provider, first)?);
+    0xe9f8e0b4 leave(job: Job, first: u32, round: u16, provider: Address)
+        |market| answers::nothing(market.leave(&job, first, round, &provider)?);
+    0xc587180c submit(job: Job, first: u32, round: u16, provider: Address, root: Bytes32, digest_list: Bytes32)
+        |market| answers::nothing(market.submit(&job, first, round, &provider, &root, &digest_list)?);
+    0xd63de133 prove(job: Job, first: u32, round: u16, provider: Address, root: Bytes32, digest_list: Bytes32, proof: Vec<u8>)
+        |market| answers::nothing(market.prove(&job, first, round, &provider, &root, &digest_list, &proof)?);
+    0x714b6251 expire(job: Job, first: u32) |market| answers::nothing(market.expire(&job, first)?);
+    0xd84c9d6f finalize(job: Job, firsts: Vec<u32>) |market| answers::nothing(market.finalize(&job, &firsts)?);
     0x56ffe283 leaseOf(job_id: Bytes32, first: u32) |market| answers::lease(&market.lease_of(&job_id, first));
     0xa1a153ca resultRoot(job_id: Bytes32, first: u32) |market| answers::result(market.result_root(&job_id, first));
 
     // redundant leases
-    0x9bebe77d seal(job: Job) |market| answers::nothing(market.seal(&job)?);
-    0x55c0c8e2 join(job: Job, first: u32, round: u16, provider: Address)
+    0xf786bb96 join(job: Job, first: u32, round: u16, provider: Address)
         |market| answers::nothing(market.join(&job, first, round, &provider)?);
-    0xd1cbc091 commit(job: Job, first: u32, round: u16, provider: Address, commitment: Bytes32)
+    0x16396d04 commit(job: Job, first: u32, round: u16, provider: Address, commitment: Bytes32)
         |market| answers::nothing(market.commit(&job, first, round, &provider, &commitment)?);
-    0x8a2a7824 reveal(job: Job, first: u32, provider: Address, root: Bytes32, manifest: Bytes32, salt: Bytes32, panel: Vec<u32>)
-        |market| answers::nothing(market.reveal(&job, first, &provider, &root, &manifest, &salt, &panel)?);
-    0x7f075730 settle(job: Job, first: u32, root: Bytes32, panel: Vec<u32>)
-        |market| answers::nothing(market.settle(&job, first, &root, &panel)?);
-    0x3038bfa5 sealOf(key: Bytes32) |market| answers::seal(&market.seal_of(&key));
-    0x6790c16b seatOf(job_id: Bytes32, first: u32, round: u16, challenge: u8, provider: Address)
-        |market| answers::one(market.seat_of(&job_id, first, round, challenge, &provider) as u8);
-    0xf6abb461 commitmentOf(job_id: Bytes32, first: u32, round: u16, challenge: u8, provider: Address, vote: Bytes32, salt: Bytes32)
-        |market| answers::word(market.commitment_of(&Ballot { job_id, first, round, challenge, provider, vote, salt }));
+    0x42391129 settle(job: Job, first: u32, round: u16, openings: Vec<Opening>)
+        |market| answers::nothing(market.settle(&job, first, round, &openings)?);
+    0xc442a07a renew(job: Job, first: u32) |market| answers::nothing(market.renew(&job, first)?);
 
-    // disputes
-    0x55b77a02 challenge(job: Job, first: u32, round: u16, number: u8, task: u32, digest: Bytes32, proof: Vec<Bytes32>, answer: Bytes32)
-        |market| answers::nothing(market.challenge(&job, first, round, number, task, &digest, &proof, &answer)?);
-    0x74a8bb14 sealJury(job: Job, first: u32) |market| answers::nothing(market.seal_jury(&job, first)?);
-    0xfbebf7eb joinJury(job: Job, first: u32, round: u16, number: u8, provider: Address)
-        |market| answers::nothing(market.join_jury(&job, first, round, number, &provider)?);
-    0x8728824b commitVote(job: Job, first: u32, round: u16, number: u8, provider: Address, commitment: Bytes32)
-        |market| answers::nothing(market.commit_vote(&job, first, round, number, &provider, &commitment)?);
-    0xcbbb994f revealVote(job: Job, first: u32, provider: Address, digest: Bytes32, keyed: Bytes32, salt: Bytes32)
-        |market| answers::nothing(market.reveal_vote(&job, first, &provider, &digest, &keyed, &salt)?);
-    0xc35cd09b revealAnswer(job: Job, first: u32, digest: Bytes32, salt: Bytes32)
-        |market| answers::nothing(market.reveal_answer(&job, first, &digest, &salt)?);
-    0xc270dba7 judge(job: Job, first: u32, digest: Bytes32, keyed: Bytes32, panel: Vec<u32>)
-        |market| answers::nothing(market.judge(&job, first, &digest, &keyed, &panel)?);
-    0x84e33864 demand(job: Job, first: u32) |market| answers::nothing(market.demand(&job, first)?);
-    0xb658398b respond(job: Job, first: u32, provider: Address, digests: Vec<Bytes32>)
-        |market| answers::nothing(market.respond(&job, first, &provider, &digests)?);
-    0x3dac31ac forfeit(job: Job, first: u32) |market| answers::nothing(market.forfeit(&job, first)?);
-    0xd2b857a5 disputeOf(job_id: Bytes32, first: u32) |market| answers::dispute(&market.dispute_of(&job_id, first));
+    // audits
+    0x09a14bcb joinJury(job: Job, first: u32, round: u16, jury: u8, provider: Address)
+        |market| answers::nothing(market.join_jury(&job, first, round, jury, &provider)?);
+    0xf76e92bc commitVote(job: Job, first: u32, round: u16, jury: u8, provider: Address, commitment: Bytes32)
+        |market| answers::nothing(market.commit_vote(&job, first, round, jury, &provider, &commitment)?);
+    0xa4c9c1e0 judge(job: Job, first: u32, round: u16, jury: u8, openings: Vec<Opening>, leaf: Bytes32, proof: Vec<Bytes32>)
+        |market| answers::nothing(market.judge(&job, first, round, jury, &openings, &leaf, &proof)?);
+    0x51e252ef auditOf(job_id: Bytes32, first: u32) |market| answers::audit(&market.audit_of(&job_id, first));
+    0x6790c16b seatOf(job_id: Bytes32, first: u32, round: u16, kind: u8, provider: Address)
+        |market| answers::one(market.seat_of(&Round { job_id, first, round, kind }, &provider) as u8);
+    0x8b678744 commitmentOf(job_id: Bytes32, first: u32, round: u16, kind: u8, number: u32, value: Bytes32, proof: Bytes32, salt: Bytes32)
+        |market| answers::word(market.commitment_of(&Round { job_id, first, round, kind }, &Opening { number, value, proof, salt }));
 
     // the market
     0x9e3b34bf times() |market| answers::times(&market.times());
+    0x2e719030 isDevnet() |market| answers::one(market.is_devnet());
+    0x59659e90 beacon() |market| answers::address(market.beacon());
     0x8b0e9f3f totalStake() |market| answers::one(market.total_stake());
     0xfc0c546a token() |market| answers::address(market.token());
     0xddca3f43 fee() |market| answers::fee(market.fee());

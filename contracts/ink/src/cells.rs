@@ -1,14 +1,14 @@
-//! The market's memory in the contract's storage: one cell for each record, SCALE-encoded. A record that is as if it had never been
-//! set has no cell.
+//! The market's memory in the contract's storage: one cell for each record, SCALE-encoded. A record that equals its default has
+//! no cell.
 
 use ink::env::{clear_contract_storage, get_contract_storage, set_contract_storage};
 use ink::scale::{Decode, Encode};
 use piecework_protocol::Store;
 use piecework_protocol::slots::{
-    Config, Dispute, FeeSlot, JobSlot, LeaseSlot, Profile, ProviderSlot, SealSlot, SeatSlot,
-    StakeSlot, Totals,
+    Checkpoint, Config, FeeSlot, JobSlot, LeaseSlot, Profile, ProviderSlot, SeatSlot, StakeSlot,
+    Totals,
 };
-use piecework_protocol::types::{Address, Bytes32};
+use piecework_protocol::types::{Address, AuditState, Bytes32};
 
 /// The contract's storage.
 #[derive(Clone, Copy, Debug)]
@@ -48,7 +48,7 @@ cells! {
     1u16 config, set_config() -> Config;
     2u16 totals, set_totals() -> Totals;
     3u16 fee, set_fee() -> FeeSlot;
-    4u16 ledger, set_ledger(account: &Address) -> u128;
+    4u16 balance, set_balance(account: &Address) -> u128;
     5u16 number, set_number(provider: &Address) -> u32;
     6u16 provider_at, set_provider_at(number: u32) -> Address;
     7u16 provider, set_provider(number: u32) -> ProviderSlot;
@@ -60,8 +60,8 @@ cells! {
     13u16 revoked, set_revoked(client: &Address, nonce: u64) -> bool;
     14u16 lease, set_lease(job_id: &Bytes32, first: u32) -> LeaseSlot;
     15u16 root, set_root(job_id: &Bytes32, first: u32) -> Bytes32;
-    16u16 seal, set_seal(key: &Bytes32) -> SealSlot;
-    17u16 seat, set_seat(key: &Bytes32, number: u32) -> SeatSlot;
-    18u16 dispute, set_dispute(job_id: &Bytes32, first: u32) -> Dispute;
-    19u16 demander, set_demander(job_id: &Bytes32, first: u32) -> Address;
+    16u16 seat, set_seat(key: &Bytes32, number: u32) -> SeatSlot;
+    17u16 audit, set_audit(job_id: &Bytes32, first: u32) -> AuditState;
+    18u16 history, set_history(number: u32) -> u32;
+    19u16 checkpoint, set_checkpoint(number: u32, place: u32) -> Checkpoint;
 }

@@ -1,16 +1,16 @@
-//! The specification's host on pallet-revive: blocks, hashes, signatures, the token, wallets, verifiers, events.
+//! The specification's host on pallet-revive: blocks, hashes, signatures, the token, the beacon, wallets, verifiers, events.
+
+use core::cell::RefCell;
 
 use ink::prelude::vec::Vec;
 use ink::sol::{DynBytes, FixedBytes, SolParamsEncode, encode_sequence};
 use ink::{H160, U256 as InkU256};
 use piecework_protocol::types::{Address, Bytes32, NOBODY, U256};
-use piecework_protocol::{Answer, Event, Host, Permit, Question, Store, TokenError};
+use piecework_protocol::{Answer, BeaconError, Event, Host, Permit, Question, Store, TokenError};
 
 use crate::cells::Cells;
 use crate::env::{self, Outcome};
 
-/// pallet-revive has no randomness of blocks: this is what its EVM answers (`DIFFICULTY`), so both contracts see the same.
-const PREVRANDAO: u64 = 2_500_000_000_000_000;
 /// The precompile that recovers signers.
 const ECRECOVER: Address = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
 
@@ -20,6 +20,10 @@ const TRANSFER_FROM: [u8; 4] = selector(ink::keccak_256!("transferFrom(address,a
 const PERMIT: [u8; 4] = selector(ink::keccak_256!(
     "permit(address,address,uint256,uint256,uint8,bytes32,bytes32)"
 ));
+const POINT: [u8; 4] = selector(ink::keccak_256!("point()"));
+const TIME_OF: [u8; 4] = selector(ink::keccak_256!("timeOf(uint64)"));
+const SEED: [u8; 4] = selector(ink::keccak_256!("seed(uint64)"));
+const IS_DEAD: [u8; 4] = selector(ink::keccak_256!("isDead(uint64)"));
 const IS_VALID_SIGNATURE: [u8; 4] = selector(ink::keccak_256!("isValidSignature(bytes32,bytes)"));
 
 const fn selector([a, b, c, d, ..]: [u8; 32]) -> [u8; 4] {
@@ -29,8 +33,8 @@ const fn selector([a, b, c, d, ..]: [u8; 32]) -> [u8; 4] {
 /// The chain, for one call.
 #[derive(Clone, Debug, Default)]
 pub struct Chain {
-    /// What the token said when it reverted.
-    pub token_said: Vec<u8>,
+    /// What the token or the beacon said when it failed, and the call with it.
+    pub callee_said: RefCell<Vec<u8>>,
 }
 
 fn call_data<T: for<'a> SolParamsEncode<'a>>(selector: [u8; 4], arguments: &T) -> Vec<u8> {
@@ -73,15 +77,38 @@ impl Chain {
                 }
             }
             Outcome::Reverted(data) => {
-                self.token_said = data;
+                self.callee_said.replace(data);
                 Err(TokenError::Reverted)
             }
             Outcome::Exhausted => {
-                self.token_said = Vec::new();
+                self.callee_said.take();
                 Err(TokenError::Reverted)
             }
         }
     }
+
+    /// Asks the beacon for one word. It gets all the gas there is: this host has no allowances, and a `gas` only says that the
+    /// call goes on without an answer. A lack of gas is then no answer: with little gas anybody could silence the beacon.
+    fn ask_beacon(&self, question: &[u8], gas: Option<u64>) -> Result<Bytes32, BeaconError> {
+        let said = match env::call(&Cells.config().beacon, question, true) {
+            Outcome::Returned(data) => match data.first_chunk::<32>() {
+                Some(word) => return Ok(*word),
+                None => Vec::new(),
+            },
+            Outcome::Reverted(data) => data,
+            Outcome::Exhausted if gas.is_some() => return Err(BeaconError::NotAsked),
+            Outcome::Exhausted => Vec::new(),
+        };
+        if gas.is_none() {
+            self.callee_said.replace(said);
+        }
+        Err(BeaconError::Failed)
+    }
+}
+
+/// The number in a word of the beacon. A word that holds no number of that width is a failure without words.
+fn number_in<T: TryFrom<U256>>(word: Bytes32) -> Result<T, BeaconError> {
+    T::try_from(U256::from_be_bytes(word)).map_err(|_| BeaconError::Failed)
 }
 
 impl Host for Chain {
@@ -96,15 +123,6 @@ impl Host for Chain {
     }
     fn now(&self) -> u64 {
         env::now()
-    }
-    fn block_number(&self) -> u64 {
-        env::block_number()
-    }
-    fn block_hash(&self, number: u64) -> Bytes32 {
-        env::block_hash(number)
-    }
-    fn prevrandao(&self) -> Bytes32 {
-        U256::from(PREVRANDAO).to_be_bytes()
     }
 
     fn keccak256(&self, bytes: &[u8]) -> Bytes32 {
@@ -138,6 +156,23 @@ impl Host for Chain {
             Outcome::Returned(data) if is_yes(&data, Question::SELECTOR) => Answer::Yes,
             Outcome::Returned(_) | Outcome::Reverted(_) => Answer::No,
             Outcome::Exhausted => Answer::NotAsked,
+        }
+    }
+
+    fn beacon_point(&self, gas: Option<u64>) -> Result<u64, BeaconError> {
+        number_in(self.ask_beacon(&POINT, gas)?)
+    }
+    fn beacon_time_of(&self, point: u64, gas: Option<u64>) -> Result<u64, BeaconError> {
+        number_in(self.ask_beacon(&call_data(TIME_OF, &(point,)), gas)?)
+    }
+    fn beacon_seed(&self, point: u64, gas: Option<u64>) -> Result<Bytes32, BeaconError> {
+        self.ask_beacon(&call_data(SEED, &(point,)), gas)
+    }
+    fn beacon_is_dead(&self, point: u64, gas: Option<u64>) -> Result<bool, BeaconError> {
+        match number_in(self.ask_beacon(&call_data(IS_DEAD, &(point,)), gas)?)? {
+            0_u8 => Ok(false),
+            1 => Ok(true),
+            _ => Err(BeaconError::Failed),
         }
     }
 

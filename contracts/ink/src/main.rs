@@ -27,7 +27,7 @@ pub mod market {
     pub struct Piecework {}
 
     impl Piecework {
-        /// Fixes what holds for ever; see `calls::deploy`.
+        /// Fixes what holds permanently; see `calls::deploy`.
         #[ink(constructor, payable, selector = _)]
         #[allow(clippy::new_without_default)] // it reads its arguments itself
         pub fn new() -> Self {

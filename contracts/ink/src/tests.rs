@@ -13,11 +13,13 @@ use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use alloy_primitives::keccak256;
-use alloy_sol_types::{SolCall, SolConstructor};
+use alloy_sol_types::{SolCall, SolConstructor, SolError, SolValue};
 use ink::env::DefaultEnvironment;
 use ink::env::test::{count_used_storage_cells, default_accounts, set_caller};
-use piecework_protocol::slots::{Config, Profile, SeatSlot};
-use piecework_protocol::types::{Seat, Times, U256};
+use piecework_protocol::slots::{
+    Checkpoint, Config, LeaseSlot, Profile, ProviderSlot, SeatSlot, StakeSlot,
+};
+use piecework_protocol::types::{AuditState, Grade, Phase, Seat, Times, U256};
 use piecework_protocol::{Error, Store};
 use serde_json::Value;
 
@@ -27,7 +29,11 @@ use crate::env::{CALLDATA, End};
 use crate::market::Piecework;
 
 mod bindings {
-    alloy_sol_types::sol!(Market, "../abi/Market.json");
+    alloy_sol_types::sol!(
+        #[sol(extra_derives(Default))]
+        Market,
+        "../abi/Market.json"
+    );
 }
 use bindings::{IMarket, Market};
 
@@ -112,19 +118,30 @@ fn refused(error: Error) -> Vec<u8> {
     data
 }
 
+/// Times of a market with value, all different.
+fn times() -> IMarket::Times {
+    IMarket::Times {
+        stakeAge: 86_401,
+        leaseStep: 62,
+        juryStep: 303,
+        juryTime: 1_804,
+        revealWindow: 3_605,
+        respondWindow: 21_606,
+        retryWindow: 21_607,
+        leastAuditWindow: 3_608,
+        leastRunWindow: 69,
+    }
+}
+
 fn arguments(token: [u8; 20], fee_bps: u16) -> Vec<u8> {
     Market::constructorCall {
         token_: token.into(),
+        beacon_: [4; 20].into(),
         feeGovernor: [2; 20].into(),
         feeRecipient: [3; 20].into(),
         feeBps: fee_bps,
-        times_: IMarket::Times {
-            drawTime: 60,
-            drawStep: 15,
-            revealWindow: 3_600,
-            respondWindow: 21_600,
-            stakeAge: 86_400,
-        },
+        times_: times(),
+        devnet: true,
     }
     .abi_encode()
 }
@@ -140,19 +157,14 @@ fn what_the_constructor_fixes_can_be_read() {
     assert_eq!(call(&Market::tokenCall {}), Ok([1; 20].into()));
     let fee = call(&Market::feeCall {}).unwrap();
     assert_eq!((fee.feeBps, fee.recipient), (100, [3; 20].into()));
-    let times = call(&Market::timesCall {}).unwrap();
+    assert_eq!(call(&Market::beaconCall {}), Ok([4; 20].into()));
+    assert_eq!(call(&Market::isDevnetCall {}), Ok(true));
     assert_eq!(
-        (
-            times.drawTime,
-            times.drawStep,
-            times.revealWindow,
-            times.respondWindow,
-            times.stakeAge
-        ),
-        (60, 15, 3_600, 21_600, 86_400)
+        call(&Market::timesCall {}).unwrap().abi_encode(),
+        times().abi_encode()
     );
     let domain = call(&Market::eip712DomainCall {}).unwrap();
-    assert_eq!((&*domain.name, &*domain.version), ("Piecework", "1"));
+    assert_eq!((&*domain.name, &*domain.version), ("Piecework", "2"));
     assert_eq!(domain.verifyingContract.0.0, ink::env::address().0);
 }
 
@@ -344,6 +356,48 @@ fn wild_offsets_and_lengths_are_refused() {
     assert_eq!(send(&clean[..clean.len() - 17]), End::Refused(Vec::new()));
 }
 
+/// A list of structs lies there without offsets: four words for each opening.
+#[ink::test]
+fn openings_are_read_one_after_the_other() {
+    deploy();
+    let opening = |number| IMarket::Opening {
+        number,
+        value: [1; 32].into(),
+        proof: [2; 32].into(),
+        salt: [3; 32].into(),
+    };
+    let call = Market::settleCall {
+        job: IMarket::Job::default(),
+        first: 0,
+        round: 1,
+        openings: vec![opening(7), opening(8)],
+    };
+    // A job with no replicas is redundant, and unknown.
+    let clean = call.abi_encode();
+    let End::Refused(words) = send(&clean) else {
+        panic!("there is no such job");
+    };
+    assert!(words.starts_with(&IMarket::JobUnknown::SELECTOR));
+    let nothing = End::Refused(Vec::new());
+    assert_eq!(send(&clean[..clean.len() - 1]), nothing);
+    let length = clean.len() - 2 * 128 - 32;
+    for number in [0, 1] {
+        let mut dirty = clean.clone();
+        dirty[length + 32 + 128 * number + 27] = 1;
+        assert_eq!(send(&dirty), nothing, "number of opening {number}");
+    }
+    for wild in [
+        U256::from(3),
+        U256::from(u64::MAX),
+        U256::from(1) << 251,
+        U256::MAX,
+    ] {
+        let mut longer = clean.clone();
+        longer[length..length + 32].copy_from_slice(&wild.to_be_bytes::<32>());
+        assert_eq!(send(&longer), nothing, "{wild} openings");
+    }
+}
+
 // ------------------------------------------------------------------ cells
 
 #[ink::test]
@@ -352,7 +406,7 @@ fn a_record_is_what_was_set_last_and_a_default_takes_no_cell() {
     let (key, other) = ([1; 32], [2; 32]);
     assert_eq!(cells.seat(&key, 7), SeatSlot::default());
     let seat = SeatSlot {
-        state: Seat::Revealed,
+        state: Seat::Opened,
         mark: [9; 31],
     };
     cells.set_seat(&key, 7, seat);
@@ -365,21 +419,25 @@ fn a_record_is_what_was_set_last_and_a_default_takes_no_cell() {
     assert_eq!(cells.seat(&key, 7), SeatSlot::default());
     assert_eq!(used() + 1, before, "the cell is still there");
 
-    // Records of one key and of two kinds, and the widest ones.
-    cells.set_root(&key, 7, [3; 32]);
-    assert_eq!(cells.seat(&key, 7), SeatSlot::default());
+    // The widest ones.
     let config = Config {
         token: [4; 20],
+        beacon: [7; 20],
         fee_governor: [5; 20],
         domain: [6; 32],
         chain_id: U256::MAX,
         times: Times {
-            draw_time: 1,
-            draw_step: 2,
-            reveal_window: 3,
-            respond_window: 4,
             stake_age: u64::MAX,
+            lease_step: 1,
+            jury_step: 2,
+            jury_time: 3,
+            reveal_window: 4,
+            respond_window: 5,
+            retry_window: 6,
+            least_audit_window: 7,
+            least_run_window: u64::MAX,
         },
+        devnet: true,
     };
     cells.set_config(config);
     assert_eq!(cells.config(), config);
@@ -392,4 +450,84 @@ fn a_record_is_what_was_set_last_and_a_default_takes_no_cell() {
     cells.set_profile(&[7; 20], profile);
     assert_eq!(cells.profile(&[7; 20]), profile);
     assert_eq!(cells.profile(&[8; 20]), Profile::default());
+}
+
+#[ink::test]
+fn records_with_equal_keys_are_kept_apart() {
+    let mut cells = Cells;
+    let (key, account) = ([1; 32], [2; 20]);
+    let lease = LeaseSlot {
+        phase: Phase::Audited,
+        grade: Grade::Contested,
+        round: u16::MAX,
+        count: 2_048,
+        fee_bps: 500,
+        since: 1,
+        origin: 2,
+        point: u64::MAX,
+        provider: 3,
+        seats: 4,
+        commits: 5,
+        opened: 6,
+    };
+    let audit = AuditState {
+        jury: 2,
+        task: u32::MAX,
+        since: 1,
+        due: 2,
+        point: u64::MAX,
+        seats: 3,
+        commits: 4,
+        opened: 5,
+    };
+    let seat = SeatSlot {
+        state: Seat::Left,
+        mark: [9; 31],
+    };
+    let provider = ProviderSlot {
+        earned: 1,
+        free: 2,
+        completed: 3,
+    };
+    let stake = StakeSlot {
+        total: 4,
+        staked_at: 5,
+        late: 6,
+        slashed: 7,
+    };
+    let (one, other) = (
+        Checkpoint { time: 8, amount: 9 },
+        Checkpoint {
+            time: 10,
+            amount: 0,
+        },
+    );
+    // By a word and a number, by a number, by two numbers, by an account.
+    cells.set_lease(&key, 7, lease);
+    cells.set_root(&key, 7, [3; 32]);
+    cells.set_audit(&key, 7, audit);
+    cells.set_seat(&key, 7, seat);
+    cells.set_admitted(&key, 7, true);
+    cells.set_provider(7, provider);
+    cells.set_provider_at(7, account);
+    cells.set_stake(7, stake);
+    cells.set_history(7, 2);
+    cells.set_checkpoint(7, 0, one);
+    cells.set_checkpoint(7, 1, other);
+    cells.set_number(&account, 7);
+    cells.set_balance(&account, u128::MAX);
+
+    assert_eq!(cells.lease(&key, 7), lease);
+    assert_eq!(cells.root(&key, 7), [3; 32]);
+    assert_eq!(cells.audit(&key, 7), audit);
+    assert_eq!(cells.seat(&key, 7), seat);
+    assert!(cells.admitted(&key, 7));
+    assert_eq!(cells.provider(7), provider);
+    assert_eq!(cells.provider_at(7), account);
+    assert_eq!(cells.stake(7), stake);
+    assert_eq!(cells.history(7), 2);
+    assert_eq!(cells.checkpoint(7, 0), one);
+    assert_eq!(cells.checkpoint(7, 1), other);
+    assert_eq!(cells.number(&account), 7);
+    assert_eq!(cells.balance(&account), u128::MAX);
 }

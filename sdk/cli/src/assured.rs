@@ -22,7 +22,9 @@ pub(crate) struct Replicas {
 /// Why a text is no chance, or no seats.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum FormError {
-    #[error("not a chance in percent: a number above 0 and up to 100 is expected, with at most two decimals")]
+    #[error(
+        "not a chance in percent: a number above 0 and up to 100 is expected, with at most two decimals"
+    )]
     Percent,
     #[error("not N/Q: seats and a quorum are expected, such as 3/2")]
     Replicas,
@@ -127,10 +129,17 @@ mod tests {
 
     #[test]
     fn percents_become_basis_points() {
-        for (text, bps) in [("50", 5_000), ("100", 10_000), ("0.25", 25), ("12.5", 1_250)] {
+        for (text, bps) in [
+            ("50", 5_000),
+            ("100", 10_000),
+            ("0.25", 25),
+            ("12.5", 1_250),
+        ] {
             assert_eq!(text.parse(), Ok(Percent(bps)), "{text}");
         }
-        for text in ["", "0", "0.00", "100.01", "0.001", "-5", "5%", ".5", "5.", "1e1", "99999999"] {
+        for text in [
+            "", "0", "0.00", "100.01", "0.001", "-5", "5%", ".5", "5.", "1e1", "99999999",
+        ] {
             assert_eq!(text.parse::<Percent>(), Err(FormError::Percent), "{text}");
         }
     }

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use std::fmt;
 use std::path::PathBuf;
 
-use alloy_primitives::{Address, hex, keccak256};
+use alloy_primitives::{Address, hex};
 use alloy_sol_types::SolValue;
 use frame_support::storage::{TransactionOutcome, with_transaction};
 use frame_support::traits::fungible::Mutate;
@@ -17,15 +17,12 @@ use piecework_differential::chain::Block;
 use piecework_differential::code::{Code, solidity};
 use piecework_differential::target::{Answer, Message, Plan, Target, Venue};
 use piecework_differential::{Fault, MARKET_TOKEN};
-use sp_core::{H160, H256, U256};
+use sp_core::{H160, U256};
 use sp_io::TestExternalities;
 use sp_keystore::{KeystoreExt, testing::MemoryKeystore};
 use sp_runtime::{BuildStorage, DispatchError};
 
 use crate::runtime::{ChainId, Revive, Runtime, RuntimeEvent, RuntimeOrigin, System};
-
-/// What `block.prevrandao` is in every block of pallet-revive.
-pub const RANDOMNESS: u64 = 2_500_000_000_000_000;
 
 /// Nobody runs out of it: what a call costs is not compared.
 const PLENTY: u128 = 1 << 100;
@@ -129,10 +126,6 @@ impl Venue for InRevive {
             Box::new(chain)
         }))
     }
-
-    fn randomness(&self) -> Option<[u8; 32]> {
-        Some(U256::from(RANDOMNESS).to_big_endian())
-    }
 }
 
 /// A chain in memory.
@@ -142,8 +135,6 @@ struct Chain {
     state: TestExternalities,
     token: Address,
     market: Address,
-    /// Up to which block the hashes are known.
-    hashed: u64,
     /// Who has money.
     rich: HashSet<Address>,
 }
@@ -202,7 +193,6 @@ impl Chain {
             state,
             token: nobody,
             market: nobody,
-            hashed: 0,
             rich: HashSet::new(),
         }
     }
@@ -215,17 +205,10 @@ impl Chain {
         keep: bool,
         run: impl FnOnce(RuntimeOrigin) -> (bool, T),
     ) -> T {
-        let first = self.hashed.max(block.number.saturating_sub(256));
-        self.hashed = self.hashed.max(block.number);
         let poor = self.rich.insert(caller);
         self.state.execute_with(|| {
             System::set_block_number(block.number);
             System::reset_events();
-            // The rule of the specification's host.
-            for number in first..block.number {
-                let hash = keccak256(number.to_string()).0;
-                frame_system::BlockHash::<Runtime>::insert(number, H256(hash));
-            }
             pallet_timestamp::Now::<Runtime>::put(block.time * 1_000);
             ChainId::set(&block.chain_id);
             let account = account(&caller);
@@ -295,11 +278,7 @@ impl Target for Chain {
     }
     fn token(&self) -> Address {
         self.token
-    }
-    fn randomness(&self) -> Option<[u8; 32]> {
-        Some(U256::from(RANDOMNESS).to_big_endian())
-    }
-    fn has_gas(&self) -> bool {
+    }    fn has_gas(&self) -> bool {
         self.counts_gas
     }
     fn send(

@@ -1,5 +1,5 @@
-//! The largest of what the protocol asks for in one call fits into one transaction wherever the market runs: else
-//! whoever must make that call would lose a bond, or wait for money for ever.
+//! The largest of what the protocol asks for in one call fits into one transaction wherever the market runs. Otherwise whoever
+//! must make that call would lose a bond, or never get its money back.
 #![allow(clippy::expect_used)]
 
 use alloy_primitives::{B256, Bytes, U256, keccak256};
@@ -9,16 +9,19 @@ use piecework_differential::bindings::free_job;
 use piecework_differential::model::job_of;
 use piecework_differential::world::World;
 use piecework_protocol::Store;
-use piecework_protocol::hash::{self, Ballot};
+use piecework_protocol::hash::{self, Round};
 use piecework_protocol::result::root_of;
-use piecework_protocol::rules::MAX_SPEC;
-use piecework_protocol::types::Phase;
+use piecework_protocol::rules::{MAX_LEASE, MAX_REPLICAS, MAX_SPEC};
+use piecework_protocol::slots::LeaseSlot;
+use piecework_protocol::types::{Grade, Opening, Phase};
 use piecework_revive::target;
 
 /// Who posts.
 const CLIENT: [u8; 20] = [0xa0; 20];
 /// What the client has, and each provider stakes: so much more than others that all of them are drawn.
 const PURSE: u64 = 1 << 40;
+/// Seconds after which a seed is known, and everybody is drawn for any seat.
+const DRAWN: u64 = 165;
 
 /// A market in all places; the client with a deposit, and these providers with stake.
 fn everywhere(providers: &[[u8; 20]]) -> World {
@@ -40,19 +43,38 @@ fn everywhere(providers: &[[u8; 20]]) -> World {
             .sides
             .give(account, purse, purse, &block)
             .expect("alike");
-        assert!(world.make(account, call).expect("alike"));
+        makes(&mut world, account, call);
     }
-    world.pass(150, 5);
+    pass(&mut world, 150);
     world
 }
 
-/// A job of the client.
+/// So many seconds pass, and a few more if the beacon would not answer, or its point would be dead.
+fn pass(world: &mut World, seconds: u64) {
+    world.pass(seconds, 1);
+    while world.block.time % 61 == 60 || (world.block.time + 20).is_multiple_of(7) {
+        world.pass(1, 1);
+    }
+}
+
+/// Makes a call on all sides, which must succeed.
+fn makes(world: &mut World, caller: [u8; 20], call: impl Into<IMarketCalls>) {
+    let call = call.into();
+    let name = Call::One(call.clone()).name();
+    assert!(world.make(caller, call).expect("alike"), "{name}");
+}
+
+/// A job of the client. With one seat its leases are audited, all of them.
 fn job(tasks: u32, lease: u32, seats: u8, now: u64) -> IMarket::Job {
     let mut job = free_job(CLIENT.into(), now);
-    (job.terms.tasks, job.terms.maxLease) = (tasks, lease);
-    (job.terms.replicas, job.terms.quorum) = (seats, seats / 2 + 1);
+    job.terms.tasks = tasks;
+    (job.terms.minLease, job.terms.maxLease) = (lease, lease);
+    (job.assurance.replicas, job.assurance.quorum) = (seats, seats / 2 + 1);
     (job.price.minPrice, job.price.maxPrice, job.price.bond) = (5, 5, 3);
-    job.price.juryFee = u128::from(seats == 1);
+    if seats == 1 {
+        (job.assurance.auditBps, job.price.juryFee) = (10_000, 1);
+        job.timing.auditWindow = 500;
+    }
     job
 }
 
@@ -63,165 +85,232 @@ fn post(job: &IMarket::Job) -> IMarket::postCall {
     }
 }
 
-/// A provider that cannot answer a demand loses its bond: so the largest answer must fit into a transaction everywhere.
-#[test]
-fn all_digests_of_the_largest_lease_fit_into_a_transaction() {
-    const TASKS: u32 = 2_048;
-    let provider = [0xb0; 20];
-    let mut world = everywhere(&[provider]);
-    let job = job(TASKS, TASKS, 1, world.block.time);
-    let digests: Vec<[u8; 32]> = (0..TASKS)
-        .map(|task| keccak256(task.to_be_bytes()).0)
-        .collect();
-    let root = root_of(&world.sides.model.host, 0, &digests).expect("a root");
-    let first = 0;
-    let claim = IMarket::claimCall {
+fn claim(job: &IMarket::Job, provider: [u8; 20]) -> IMarket::claimCall {
+    IMarket::claimCall {
         job: job.clone(),
         provider: provider.into(),
-        count: TASKS,
-    };
-    let submit = IMarket::submitCall {
-        job: job.clone(),
-        first,
-        provider: provider.into(),
-        root: root.into(),
-        manifest: B256::ZERO,
-    };
-    let demand = IMarket::demandCall {
-        job: job.clone(),
-        first,
-    };
-    let respond = IMarket::respondCall {
-        job: job.clone(),
-        first,
-        provider: provider.into(),
-        digests: digests.into_iter().map(B256::from).collect(),
-    };
-    let calls = [
-        (CLIENT, post(&job).into()),
-        (provider, claim.into()),
-        (provider, submit.into()),
-        (CLIENT, demand.into()),
-        (provider, respond.into()),
-    ];
-    for (caller, call) in calls {
-        assert!(world.make(caller, call).expect("alike"));
+        least: job.terms.minLease,
+        most: job.terms.maxLease,
     }
 }
 
-/// With more seats than this a job is not posted (`BadQuorum`).
-const SEATS: u8 = 15;
+fn submit(
+    job: &IMarket::Job,
+    first: u32,
+    provider: [u8; 20],
+    root: [u8; 32],
+) -> IMarket::submitCall {
+    IMarket::submitCall {
+        job: job.clone(),
+        first,
+        round: 1,
+        provider: provider.into(),
+        root: root.into(),
+        digestList: B256::ZERO,
+    }
+}
 
-/// Apart, and with the last reveal.
+/// A job's id, and the state of one of its leases.
+fn lease(world: &World, job: &IMarket::Job, first: u32) -> ([u8; 32], LeaseSlot) {
+    let job_id = world.sides.model.hash_job(&job_of(job));
+    (job_id, world.sides.model.store.lease(&job_id, first))
+}
+
+/// What these providers open in the round, ascending by number, and the commitment of each.
+fn openings(
+    world: &World,
+    round: &Round,
+    providers: &[[u8; 20]],
+    (value, proof): ([u8; 32], [u8; 32]),
+) -> Vec<([u8; 20], IMarket::Opening, B256)> {
+    let model = &world.sides.model;
+    let mut all: Vec<_> = providers
+        .iter()
+        .map(|provider| {
+            let number = model.store.number(provider);
+            let salt = [2; 32];
+            let opening = Opening {
+                number,
+                value,
+                proof,
+                salt,
+            };
+            let commitment = model.commitment_of(round, &opening);
+            let opening = IMarket::Opening {
+                number,
+                value: value.into(),
+                proof: proof.into(),
+                salt: salt.into(),
+            };
+            (*provider, opening, commitment.into())
+        })
+        .collect();
+    all.sort_by_key(|(_, opening, _)| opening.number);
+    all
+}
+
+/// The jury of a lease of the most tasks decides in one transaction, which brings all votes and the accused's leaf.
+#[test]
+fn a_jury_judges_the_largest_lease_in_one_transaction() {
+    let [accused, jurors @ ..] = [1, 2, 3, 4].map(|number| [0xb0 + number; 20]);
+    let mut world = everywhere(&[accused, jurors[0], jurors[1], jurors[2]]);
+    let job = job(MAX_LEASE, MAX_LEASE, 1, world.block.time);
+    let digests: Vec<[u8; 32]> = (0..MAX_LEASE)
+        .map(|task| keccak256(task.to_be_bytes()).0)
+        .collect();
+    let root = root_of(&world.sides.model.host, 0, &digests).expect("a root");
+    makes(&mut world, CLIENT, post(&job));
+    makes(&mut world, accused, claim(&job, accused));
+    makes(&mut world, accused, submit(&job, 0, accused, root));
+    pass(&mut world, DRAWN);
+
+    let (job_id, _) = lease(&world, &job, 0);
+    let (first, jury) = (0, 1);
+    let round = Round {
+        job_id,
+        first,
+        round: 1,
+        kind: jury,
+    };
+    // The first juror opens the audit, which draws the task.
+    let join = IMarket::joinJuryCall {
+        job: job.clone(),
+        first,
+        round: 1,
+        jury,
+        provider: jurors[0].into(),
+    };
+    makes(&mut world, jurors[0], join);
+    let task = world.sides.model.store.audit(&job_id, first).task;
+    let leaf = keccak256(task.to_be_bytes());
+    let votes = openings(&world, &round, &jurors, (leaf.0, [3; 32]));
+    for (juror, _, commitment) in &votes {
+        let commit = IMarket::commitVoteCall {
+            job: job.clone(),
+            first,
+            round: 1,
+            jury,
+            provider: (*juror).into(),
+            commitment: *commitment,
+        };
+        makes(&mut world, *juror, commit);
+    }
+    let proof = world.path(first, &digests, task);
+    assert_eq!(proof.len(), 11);
+    let judge = IMarket::judgeCall {
+        job: job.clone(),
+        first,
+        round: 1,
+        jury,
+        openings: votes.into_iter().map(|(_, opening, _)| opening).collect(),
+        leaf,
+        proof,
+    };
+    makes(&mut world, CLIENT, judge);
+    let (_, end) = lease(&world, &job, first);
+    assert_eq!((end.phase, end.grade), (Phase::Settled, Grade::Audited));
+}
+
+/// Opened by one call, and seat by seat, where the last call names all of them again.
 #[test]
 fn a_round_of_the_most_seats_settles_in_one_transaction() {
-    let providers: Vec<[u8; 20]> = (1..=SEATS).map(|number| [0xb0 + number; 20]).collect();
+    let numbers = 1..=MAX_REPLICAS;
+    let providers: Vec<[u8; 20]> = numbers.map(|number| [0xb0 + number; 20]).collect();
     let mut world = everywhere(&providers);
     for (nonce, apart) in [(0, true), (1, false)] {
-        let mut job = job(1, 1, SEATS, world.block.time);
+        let mut job = job(1, 1, MAX_REPLICAS, world.block.time);
         job.terms.nonce = nonce;
         settles(&mut world, &providers, &job, apart);
     }
 }
 
 fn settles(world: &mut World, providers: &[[u8; 20]], job: &IMarket::Job, apart: bool) {
-    assert!(world.make(CLIENT, post(job).into()).expect("alike"));
-    world.pass(5, 3);
-    let seal = IMarket::sealCall { job: job.clone() };
-    assert!(world.make(CLIENT, seal.into()).expect("alike"));
-    world.pass(45, 1);
-
+    makes(world, CLIENT, post(job));
+    pass(world, DRAWN);
+    let (job_id, _) = lease(world, job, 0);
     let (first, round) = (0, 1);
-    let job_id = world.sides.model.hash_job(&job_of(job));
-    let ballot = |provider: [u8; 20]| Ballot {
+    let seats = Round {
         job_id,
         first,
         round,
-        challenge: 0,
-        provider,
-        vote: [1; 32],
-        salt: [2; 32],
+        kind: hash::LEASE,
     };
-    for provider in providers {
-        let commitment = hash::commitment(&world.sides.model.host, &ballot(*provider));
+    let all = openings(world, &seats, providers, ([1; 32], [3; 32]));
+    for (provider, _, commitment) in &all {
         let commit = IMarket::commitCall {
             job: job.clone(),
             first,
             round,
             provider: (*provider).into(),
-            commitment: commitment.into(),
+            commitment: *commitment,
         };
-        assert!(world.make(*provider, commit.into()).expect("alike"));
+        makes(world, *provider, commit);
     }
-    let store = &world.sides.model.store;
-    let mut panel: Vec<u32> = providers
-        .iter()
-        .map(|account| store.number(account))
-        .collect();
-    panel.sort_unstable();
-    for (place, provider) in providers.iter().enumerate() {
-        let ballot = ballot(*provider);
-        let last = place + 1 == providers.len();
-        let reveal = IMarket::revealCall {
-            job: job.clone(),
-            first,
-            provider: (*provider).into(),
-            root: ballot.vote.into(),
-            manifest: B256::ZERO,
-            salt: ballot.salt.into(),
-            panel: if last && !apart {
-                panel.clone()
-            } else {
-                Vec::new()
-            },
-        };
-        assert!(world.make(*provider, reveal.into()).expect("alike"));
-    }
+    let settle = |openings: Vec<IMarket::Opening>| IMarket::settleCall {
+        job: job.clone(),
+        first,
+        round,
+        openings,
+    };
+    let everybody: Vec<IMarket::Opening> =
+        all.iter().map(|(_, opening, _)| opening.clone()).collect();
     if apart {
-        let settle = IMarket::settleCall {
-            job: job.clone(),
-            first,
-            root: B256::repeat_byte(1),
-            panel,
-        };
-        assert!(world.make(CLIENT, settle.into()).expect("alike"));
+        for (provider, opening, _) in all.iter().skip(1) {
+            makes(world, *provider, settle(vec![opening.clone()]));
+        }
     }
-    assert_eq!(
-        world.sides.model.store.lease(&job_id, first).phase,
-        Phase::Settled
-    );
+    makes(world, CLIENT, settle(everybody));
+    let (_, end) = lease(world, job, first);
+    assert_eq!((end.phase, end.grade), (Phase::Settled, Grade::Quorum));
 }
 
-/// As many as the client of this repository closes with one call.
+/// Twice as many as the client of this repository ends with one call.
 const LEASES: u32 = 100;
 
-/// Those that never had a round; and those whose providers are late, each of whom loses a part of its bond by it.
+/// Leases whose providers are late, each of which loses a part of its bond by it.
 #[test]
 fn a_hundred_leases_close_in_one_transaction() {
     let provider = [0xb0; 20];
     let mut world = everywhere(&[provider]);
-    for (nonce, seats) in [(0, 3), (1, 1)] {
-        let mut job = job(LEASES, 1, seats, world.block.time);
-        job.terms.nonce = nonce;
-        assert!(world.make(CLIENT, post(&job).into()).expect("alike"));
-        if seats == 1 {
-            let claim = IMarket::claimCall {
-                job: job.clone(),
-                provider: provider.into(),
-                count: 1,
-            };
-            for _ in 0..LEASES {
-                assert!(world.make(provider, claim.clone().into()).expect("alike"));
-            }
-            assert!(!world.make(provider, claim.into()).expect("alike"));
-            assert_eq!(world.sides.tally.errors.get("NothingLeft"), Some(&1));
-        }
-        world.pass(1_001, 1);
-        let close = IMarket::closeCall {
-            job,
-            firsts: (0..LEASES).collect(),
-        };
-        assert!(world.make(CLIENT, close.into()).expect("alike"));
+    let job = job(LEASES, 1, 1, world.block.time);
+    makes(&mut world, CLIENT, post(&job));
+    for _ in 0..LEASES {
+        makes(&mut world, provider, claim(&job, provider));
+    }
+    let more = world.make(provider, claim(&job, provider).into());
+    assert!(!more.expect("alike"));
+    assert_eq!(world.sides.tally.errors.get("NothingLeft"), Some(&1));
+    world.pass(1_001, 1);
+    let close = IMarket::closeCall {
+        job: job.clone(),
+        firsts: (0..LEASES).collect(),
+    };
+    makes(&mut world, CLIENT, close);
+    let (_, last) = lease(&world, &job, LEASES - 1);
+    assert_eq!(last.phase, Phase::Refunded);
+}
+
+/// The beacon is asked for the seed of each.
+#[test]
+fn a_hundred_leases_are_finalized_in_one_transaction() {
+    let provider = [0xb0; 20];
+    let mut world = everywhere(&[provider]);
+    let mut job = job(LEASES, 1, 1, world.block.time);
+    job.assurance.auditBps = 1;
+    makes(&mut world, CLIENT, post(&job));
+    for first in 0..LEASES {
+        makes(&mut world, provider, claim(&job, provider));
+        makes(&mut world, provider, submit(&job, first, provider, [1; 32]));
+    }
+    pass(&mut world, DRAWN);
+    let finalize = IMarket::finalizeCall {
+        job: job.clone(),
+        firsts: (0..LEASES).collect(),
+    };
+    makes(&mut world, CLIENT, finalize);
+    for first in 0..LEASES {
+        let (_, end) = lease(&world, &job, first);
+        assert_eq!((end.phase, end.grade), (Phase::Settled, Grade::Unaudited));
     }
 }
 
@@ -229,7 +318,7 @@ fn a_hundred_leases_close_in_one_transaction() {
 /// ink! contract's memory, too.
 #[test]
 fn the_longest_specs_are_posted_in_one_transaction() {
-    let mut world = everywhere(&[]);
+    let mut world = everywhere(&[[0xb0; 20]]);
     let spec = vec![7; MAX_SPEC];
     let calls = (0..7).map(|nonce| {
         let mut job = job(1, 1, 1, world.block.time);

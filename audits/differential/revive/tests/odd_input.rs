@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use alloy_primitives::hex;
 use alloy_sol_types::SolCall;
-use piecework_differential::bindings::IMarket::IMarketCalls;
+use piecework_differential::bindings::IMarket::{self, IMarketCalls};
 use piecework_differential::bindings::multicallCall;
 use piecework_differential::code::{Code, setting};
 use piecework_differential::odd_input::{Oddity, Poke, Reply, strictly};
@@ -69,10 +69,12 @@ fn allowed(poke: &Poke, solidity: &Reply, ink: &Reply) -> Option<&'static str> {
 }
 
 /// Whether Solidity takes calldata of this function without reading all of it: `hashJob` and `priceAt` hash what came,
-/// `reveal` does not read a panel that is not due, offsets of a `multicall` may point anywhere.
+/// `finalize` of no leases does not look the job up, offsets of a `multicall` may point anywhere.
 fn solidity_reads_less(data: &[u8]) -> bool {
     match function(data) {
-        Some("hashJob" | "priceAt" | "reveal") => strictly(data).is_none(),
+        Some("hashJob" | "priceAt") => strictly(data).is_none(),
+        Some("finalize") => IMarket::finalizeCall::abi_decode(data)
+            .is_ok_and(|call| call.firsts.is_empty() && strictly(data).is_none()),
         Some("multicall") => match multicallCall::abi_decode(data) {
             // In the usual places: then it is one of the calls.
             Ok(all) if data.starts_with(&all.abi_encode()) => {

@@ -32,16 +32,6 @@ pub fn now() -> u64 {
     ink::env::block_timestamp::<DefaultEnvironment>()
 }
 
-/// The block's number.
-pub fn block_number() -> u64 {
-    ink::env::block_number::<DefaultEnvironment>().into()
-}
-
-/// No block has a hash here.
-pub fn block_hash(_number: u64) -> Bytes32 {
-    [0; 32]
-}
-
 /// keccak256.
 pub fn keccak256(bytes: &[u8]) -> Bytes32 {
     let mut hash = <Keccak256 as HashOutput>::Type::default();

@@ -2,9 +2,7 @@
 
 use ink::prelude::vec;
 use ink::prelude::vec::Vec;
-use pallet_revive_uapi::{
-    CallFlags, HostFn, HostFnImpl as host, ReturnErrorCode, ReturnFlags, u256_bytes,
-};
+use pallet_revive_uapi::{CallFlags, HostFn, HostFnImpl as host, ReturnErrorCode, ReturnFlags};
 use piecework_protocol::types::{Address, Bytes32, U256};
 
 use super::Outcome;
@@ -49,18 +47,6 @@ pub fn chain_id() -> U256 {
 /// The block's time in seconds.
 pub fn now() -> u64 {
     word(host::now).saturating_to()
-}
-
-/// The block's number.
-pub fn block_number() -> u64 {
-    word(host::block_number).saturating_to()
-}
-
-/// The hash of one of the last 256 blocks, else zero.
-pub fn block_hash(number: u64) -> Bytes32 {
-    let mut hash = [0; 32];
-    host::block_hash(&u256_bytes(number), &mut hash);
-    hash
 }
 
 /// keccak256.

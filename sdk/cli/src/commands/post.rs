@@ -221,7 +221,10 @@ pub(super) fn say_money(run: &Run, money: Money) {
     if money.burned > 0 {
         text.push_str(&format!(", {} burned", amount(money.burned)));
     }
-    say!("{text}; {} of the escrow came back.", amount(money.refunded));
+    say!(
+        "{text}; {} of the escrow came back.",
+        amount(money.refunded)
+    );
 }
 
 /// Exit code 3 if not every task ended well.

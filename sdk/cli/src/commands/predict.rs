@@ -97,10 +97,7 @@ async fn seat(
             ahead.juror(job, first, jury, provider, at).await?,
             run.outlook(first).await?,
         ),
-        None => (
-            ahead.seat(job, first, provider, at).await?,
-            Outlook::None,
-        ),
+        None => (ahead.seat(job, first, provider, at).await?, Outlook::None),
     };
     let block = ahead.block();
     let value = json!({
@@ -236,7 +233,9 @@ fn drawn(seat: &Eligibility) -> String {
     match (seat.drawn_from, seat.doublings) {
         (Some(from), Some(doublings)) => format!("from {from} on, after {doublings} doublings"),
         _ => match seat.why.as_ref().map(|why| why.name) {
-            Some("SeedUnknown") => "not yet: nobody can tell before the seed is published".to_owned(),
+            Some("SeedUnknown") => {
+                "not yet: nobody can tell before the seed is published".to_owned()
+            }
             Some("NotAudited") => "never: chance spared the lease an audit".to_owned(),
             _ => "never in this round".to_owned(),
         },

@@ -97,9 +97,7 @@ impl Cheat {
             server,
         };
         cheat.market.set_profile(&url).await?;
-        say!(
-            "provider   {address} {NAME:<6} (no machine at all: it hands in negatives)"
-        );
+        say!("provider   {address} {NAME:<6} (no machine at all: it hands in negatives)");
         Ok(cheat)
     }
 

@@ -81,10 +81,7 @@ pub(crate) fn text(rows: &[Gas]) -> String {
             ["claim", "submit", "finalize"],
         ),
         ("A seat of a redundant one", ["join", "commit", "settle"]),
-        (
-            "A juror",
-            ["joinJury", "commitVote", "judge"],
-        ),
+        ("A juror", ["joinJury", "commitVote", "judge"]),
     ] {
         // A seat may be taken by the commitment itself.
         let sent: Vec<(&str, u64)> = kinds
@@ -94,7 +91,10 @@ pub(crate) fn text(rows: &[Gas]) -> String {
         if !sent.is_empty() {
             let names: Vec<&str> = sent.iter().map(|(kind, _)| *kind).collect();
             let sum = thousands(sent.iter().map(|(_, gas)| gas).sum());
-            text.push_str(&format!("{what}: {} = {sum} (medians)\n", names.join(" + ")));
+            text.push_str(&format!(
+                "{what}: {} = {sum} (medians)\n",
+                names.join(" + ")
+            ));
         }
     }
     text

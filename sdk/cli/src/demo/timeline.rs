@@ -292,7 +292,16 @@ fn found(verdict: Verdict) -> &'static str {
 
 /// The audits as text; times are seconds since `start` (Unix seconds).
 pub(crate) fn audits(leases: &[Lease], parties: &[Party], start: u64) -> String {
-    let head = ["job", "lease", "of", "task", "drawn jurors", "opened", "judged", "verdict"];
+    let head = [
+        "job",
+        "lease",
+        "of",
+        "task",
+        "drawn jurors",
+        "opened",
+        "judged",
+        "verdict",
+    ];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     let names = |seats: &[Seat]| {
         let names: Vec<String> = seats.iter().map(|seat| called(seat, parties)).collect();

@@ -169,9 +169,7 @@ impl Devnet {
         let account = Sender::new(self.provider.clone(), CHAIN_ID, owner.clone());
         approve(&account, token, market).await?;
         let stake = IMarket::stakeCall { amount: STAKE };
-        account
-            .call(market, &stake)
-            .await?;
+        account.call(market, &stake).await?;
         let allow = IMarket::setOperatorCall {
             operator: operator.address(),
             allowed: true,

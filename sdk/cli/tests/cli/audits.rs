@@ -15,7 +15,13 @@ fn a_drawn_jury_acquits_an_honest_provider_and_that_is_told() {
     let devnet = Devnet::start(4);
     let image = Image::build("audit");
     let ran = devnet.run(&[
-        "run", &image.0, "--audit-rate", "100", "--json", "--", "--help",
+        "run",
+        &image.0,
+        "--audit-rate",
+        "100",
+        "--json",
+        "--",
+        "--help",
     ]);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     for line in [
@@ -56,7 +62,12 @@ fn a_drawn_jury_acquits_an_honest_provider_and_that_is_told() {
     assert!(text.contains("task 0: acquitted"), "{text}");
 
     let told = devnet.run(&["explain", id]).stdout;
-    for part in ["settled (audited)", "had task 0 audited", "it was right", " UTC"] {
+    for part in [
+        "settled (audited)",
+        "had task 0 audited",
+        "it was right",
+        " UTC",
+    ] {
         assert!(told.contains(part), "{part}: {told}");
     }
     let none = devnet.run(&["explain", id, "--lease", "7", "--json"]);
@@ -70,7 +81,13 @@ fn an_audit_without_jurors_ends_as_contested() {
     let image = Image::build("contested");
     let mut child = devnet
         .command(&[
-            "run", &image.0, "--audit-rate", "100", "--json", "--", "--help",
+            "run",
+            &image.0,
+            "--audit-rate",
+            "100",
+            "--json",
+            "--",
+            "--help",
         ])
         .spawn()
         .unwrap();
@@ -96,7 +113,16 @@ fn an_audit_without_jurors_ends_as_contested() {
     assert_eq!(due["outlook"]["task"], json!(0));
     let provider = devnet.text("/providers/0/address");
     let seat = [
-        "predict", "seat", &id, "--lease", "0", "--jury", "1", "--provider", &provider, "--json",
+        "predict",
+        "seat",
+        &id,
+        "--lease",
+        "0",
+        "--jury",
+        "1",
+        "--provider",
+        &provider,
+        "--json",
     ];
     let said = devnet.run(&seat).json();
     assert_eq!(said["why"]["name"], json!("BarredFromJury"), "{said}");
@@ -123,7 +149,10 @@ fn an_assurance_that_makes_no_sense_costs_nothing() {
     for (flags, code) in [
         (&["--redundant", "4/2"][..], "assurance-quorum"),
         (&["--redundant", "1/1"], "assurance-replicas"),
-        (&["--redundant", "3/2", "--refund"], "assurance-needs-audits"),
+        (
+            &["--redundant", "3/2", "--refund"],
+            "assurance-needs-audits",
+        ),
         (&["--unaudited", "--refund"], "assurance-needs-audits"),
         (&["--proven-by", &zero], "assurance-zero-verifier"),
         (&["--audit-rate", "1"], "weak-audits"),

@@ -40,7 +40,11 @@ fn a_job_is_priced_and_refused_without_being_posted() {
     );
     assert_eq!(
         (&said["assurance"], &said["min_lease"], &said["max_lease"]),
-        (&json!("audited with a chance of 50 %"), &json!(2), &json!(4))
+        (
+            &json!("audited with a chance of 50 %"),
+            &json!(2),
+            &json!(4)
+        )
     );
     assert_eq!(
         said["deterrence"],

@@ -1,6 +1,6 @@
 //! Time, and the states of older blocks.
 
-use alloy_primitives::{Address, U256, hex};
+use alloy_primitives::{U256, hex};
 use alloy_sol_types::{SolCall, SolValue};
 use piecework_differential::bindings::DevToken;
 use piecework_differential::code::solidity;
@@ -41,9 +41,8 @@ const CLOCK: &str = "600d600c600039600d6000f3436000524260205260406000f3";
 fn older_states_are_read_as_they_were_and_the_oldest_are_gone() {
     let mut node = node();
     let me = node.me();
-    let clock = node.send(None, hex::decode(CLOCK).unwrap());
-    let clock: Address = serde_json::from_value(clock["contractAddress"].clone()).unwrap();
-    let (token, market) = node.market(solidity());
+    let clock = node.deploy(hex::decode(CLOCK).unwrap());
+    let (token, market) = node.market(solidity(), clock);
     let amount = U256::from(900);
     let mint = DevToken::mintCall { to: me, amount }.abi_encode();
     let balance = hex::encode_prefixed(DevToken::balanceOfCall { account: me }.abi_encode());

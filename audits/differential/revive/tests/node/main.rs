@@ -1,6 +1,7 @@
 //! The dev node: what wallets and the SDK ask, and what it refuses.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
+mod beacon;
 mod blocks;
 mod http;
 mod market;
@@ -10,7 +11,7 @@ mod refused;
 use alloy_primitives::{Address, hex};
 use alloy_sol_types::SolValue;
 use pallet_revive::evm::{Account, GenericTransaction};
-use piecework_differential::bindings::{Constructor, IMarket};
+use piecework_differential::bindings::{Constructor, least_times};
 use piecework_differential::code::token;
 use piecework_revive::node::{Chain, Options, RpcError, answer};
 use serde_json::{Value, json};
@@ -103,29 +104,27 @@ impl Node {
         self.get("eth_getTransactionReceipt", json!([hash]))
     }
 
-    /// A token and a market of this code.
-    fn market(&mut self, mut code: Vec<u8>) -> (Address, Address) {
-        let token = self.send(None, token());
-        let token: Address = serde_json::from_value(token["contractAddress"].clone()).unwrap();
+    /// Deploys a contract; its address.
+    fn deploy(&mut self, code: Vec<u8>) -> Address {
+        let done = self.send(None, code);
+        assert_eq!(done["status"], "0x1", "{done}");
+        serde_json::from_value(done["contractAddress"].clone()).unwrap()
+    }
+
+    /// A token and a market of this code, whose seeds come from this beacon.
+    fn market(&mut self, mut code: Vec<u8>, beacon: Address) -> (Address, Address) {
+        let token = self.deploy(token());
         let arguments = Constructor {
             token,
+            beacon,
             feeGovernor: self.me(),
             feeRecipient: self.me(),
             feeBps: 100,
-            times: IMarket::Times {
-                drawTime: 60,
-                drawStep: 15,
-                revealWindow: 300,
-                respondWindow: 600,
-                stakeAge: 0,
-            },
+            times: least_times(),
+            devnet: true,
         };
         code.extend(arguments.abi_encode_params());
-        let market = self.send(None, code);
-        (
-            token,
-            serde_json::from_value(market["contractAddress"].clone()).unwrap(),
-        )
+        (token, self.deploy(code))
     }
 }
 

@@ -1,6 +1,6 @@
 //! A market's life on the node.
 
-use alloy_primitives::{U256, hex};
+use alloy_primitives::{Address, U256, hex};
 use alloy_sol_types::{SolCall, SolError, SolValue};
 use piecework_differential::bindings::{DevToken, IMarket};
 use piecework_differential::code::solidity;
@@ -23,7 +23,7 @@ fn an_ink_market_is_deployed_used_and_read() {
 
 fn used_and_read(code: Vec<u8>) {
     let mut node = node();
-    let (token, market) = node.market(code);
+    let (token, market) = node.market(code, Address::repeat_byte(0xbe));
     let me = node.me();
     assert_ne!(node.get("eth_getCode", json!([market, "latest"])), "0x");
     let amount = U256::from(900);
