@@ -1,6 +1,9 @@
 //! A real chain with a real market on it.
 
-use std::path::Path;
+use std::{
+    path::Path,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 use alloy::{
     primitives::{Address, B256, Bytes, keccak256},
@@ -19,6 +22,9 @@ use piecework::{
     },
     devnet::{Anvil, AnvilOptions, find_anvil},
 };
+
+/// Makes jobs different that are alike and of one second.
+static NONCE: AtomicU64 = AtomicU64::new(0);
 
 /// What each account of the tests starts with.
 pub(crate) const PURSE: u128 = 1_000_000;
@@ -155,7 +161,7 @@ impl Net {
         IMarket::Job {
             terms: IMarket::Terms {
                 client,
-                nonce: now,
+                nonce: NONCE.fetch_add(1, Ordering::Relaxed),
                 spec: keccak256(spec),
                 tasks,
                 minLease: 1,

@@ -4,11 +4,13 @@
 //! stake.
 
 use std::net::Ipv4Addr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use alloy::primitives::{Address, B256};
 use alloy::rpc::types::TransactionReceipt;
 use alloy::sol_types::SolCall;
+use futures::future::try_join_all;
 use piecework::blobs::{BoundedListener, blob_router};
 use piecework::chain::IMarket::{self, IMarketErrors, Opening, Phase};
 use piecework::chain::{ChainError, deploy::mint};
@@ -111,31 +113,49 @@ impl Cheat {
         let run = self.market.attach(job).await?;
         let terms = &run.job().terms;
         let size = usize::try_from(terms.maxLease).map_err(Failure::internal)?;
-        let mut open: Vec<u32> = (0..terms.tasks).step_by(size).collect();
-        let (mut held, mut taken): (Vec<Seat>, usize) = (Vec::new(), 0);
-        while !(open.is_empty() && held.is_empty()) {
-            let mut waiting = Vec::new();
-            for first in open {
-                if taken == SEATS {
-                    break;
-                }
-                match self.join(&run, first).await? {
-                    Answer::Done => {
-                        held.push(self.commit(&run, scene, first).await?);
-                        taken += 1;
-                    }
-                    Answer::Later => waiting.push(first),
-                    Answer::Never => {}
-                }
+        let free = AtomicUsize::new(SEATS);
+        let leases = (0..terms.tasks).step_by(size);
+        try_join_all(leases.map(|first| Box::pin(self.seat(&run, scene, first, &free)))).await?;
+        Ok(())
+    }
+
+    /// Takes a seat of one lease, if it is drawn for it while it still wants one of those that are `free`.
+    async fn seat(
+        &self,
+        run: &Run,
+        scene: &Scene,
+        first: u32,
+        free: &AtomicUsize,
+    ) -> Result<(), Failure> {
+        while free.load(Ordering::Relaxed) > 0 {
+            match self.join(run, first).await? {
+                Answer::Done => break,
+                Answer::Later => tokio::time::sleep(PAUSE).await,
+                Answer::Never => return Ok(()),
             }
-            open = waiting;
-            let mut closed = Vec::new();
-            for seat in held {
-                if !self.open(&run, &seat).await? {
-                    closed.push(seat);
-                }
-            }
-            held = closed;
+        }
+        let less = |free: usize| free.checked_sub(1);
+        if free
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less)
+            .is_err()
+        {
+            return Ok(());
+        }
+        let opening = self.opening(run, scene, first).await?;
+        let commit = IMarket::commitCall {
+            job: run.job().clone(),
+            first,
+            round: ROUND,
+            provider: self.address,
+            commitment: self.commitment(run, first, &opening).await?,
+        };
+        if let Err(error) = self.call(&commit).await {
+            // It came too late: the lease is settled without it.
+            answer(error)?;
+            return Ok(());
+        }
+        let seat = Seat { first, opening };
+        while !self.open(run, &seat).await? {
             tokio::time::sleep(PAUSE).await;
         }
         Ok(())
@@ -188,38 +208,31 @@ impl Cheat {
         }
     }
 
-    async fn commit(&self, run: &Run, scene: &Scene, first: u32) -> Result<Seat, Failure> {
+    /// A wrong result of a lease, and what will open the commitment to it.
+    async fn opening(&self, run: &Run, scene: &Scene, first: u32) -> Result<Opening, Failure> {
         let terms = &run.job().terms;
         let count = terms.maxLease.min(terms.tasks.saturating_sub(first));
         let made = self.make(run, scene, (first, count), Retouched::One);
         let (root, list) = made.await?;
-        let opening = Opening {
+        Ok(Opening {
             number: self.market.provider_of(self.address).await?.number,
             value: root,
             proof: list.into(),
             salt: B256::from(rand::random::<[u8; 32]>()),
-        };
+        })
+    }
+
+    async fn commitment(&self, run: &Run, first: u32, opening: &Opening) -> Result<B256, Failure> {
         let Opening {
             number,
             value,
             proof,
             salt,
-        } = opening;
+        } = *opening;
         let contract = self.market.contract();
-        let commitment = contract
-            .commitmentOf(run.id(), first, ROUND, LEASE, number, value, proof, salt)
-            .call()
-            .await
-            .map_err(|e| ChainError::from_contract("commitmentOf", e))?;
-        let commit = IMarket::commitCall {
-            job: run.job().clone(),
-            first,
-            round: ROUND,
-            provider: self.address,
-            commitment,
-        };
-        self.call(&commit).await?;
-        Ok(Seat { first, opening })
+        let hash = contract.commitmentOf(run.id(), first, ROUND, LEASE, number, value, proof, salt);
+        let hash = hash.call().await;
+        Ok(hash.map_err(|e| ChainError::from_contract("commitmentOf", e))?)
     }
 
     /// Opens its commitment once that can be done; whether there is nothing left to wait for.
