@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use alloy_primitives::{Address as EthAddress, U256, hex};
 use alloy_sol_types::SolCall;
-use piecework_protocol::types::{Address, Bytes32};
+use piecework_protocol::types::Address;
 use piecework_protocol::{Error, Event};
 
 use crate::Fault;

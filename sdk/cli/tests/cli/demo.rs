@@ -148,7 +148,7 @@ fn interrupted_among_cheats_and_juries_it_leaves_nothing_behind() {
         .args([
             "demo",
             "--tasks",
-            "6",
+            "12",
             "--out",
             &out,
             "--workload",
