@@ -14,10 +14,13 @@ contract MoneyAttack is AttackBase {
 
     function _start(IMarket.Job memory made, uint256 price, uint256 spread, uint256 fee) private {
         vm.prank(governor);
+        // forge-lint: disable-next-line(unsafe-typecast)
         market.setFee(uint16(fee), treasury);
         fund(eve, 100 * UNIT);
         made.terms.client = eve;
+        // forge-lint: disable-next-line(unsafe-typecast)
         made.price.minPrice = uint128(price);
+        // forge-lint: disable-next-line(unsafe-typecast)
         made.price.maxPrice = uint128(price + spread);
         if (made.assurance.replicas == 1 && spread != 0) made.timing.ramp = 1000;
         start(made);
@@ -41,6 +44,7 @@ contract MoneyAttack is AttackBase {
         juryFee = bound(juryFee, 1, 2 * UNIT);
         IMarket.Job memory made = oneAudited();
         made.assurance.refund = refund;
+        // forge-lint: disable-next-line(unsafe-typecast)
         made.price.juryFee = uint128(juryFee);
         _start(made, price, 0, FEE);
         submitted(alice, RIGHT);

@@ -73,10 +73,12 @@ abstract contract AttackBase is Base {
 
     /// A gain, and a loss, of so many units.
     function plus(uint256 amount) internal pure returns (int256) {
+        // forge-lint: disable-next-line(unsafe-typecast)
         return int256(amount);
     }
 
     function minus(uint256 amount) internal pure returns (int256) {
+        // forge-lint: disable-next-line(unsafe-typecast)
         return -int256(amount);
     }
 

@@ -194,6 +194,7 @@ abstract contract SeatsBase is Base {
         returns (uint256)
     {
         for (uint256 k; k <= steps; ++k) {
+            // forge-lint: disable-next-line(unsafe-typecast)
             if (uint256(uint128(ticket)) * total < weight * places * 2 ** (128 + k)) return k;
         }
         return NEVER;

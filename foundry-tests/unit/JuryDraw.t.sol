@@ -21,6 +21,7 @@ contract JuryDrawTest is AuditBase {
 
     function setUp() public override {
         super.setUp();
+        // forge-lint: disable-next-line(unsafe-typecast)
         stakeOf(mini, uint128(MINI));
         enrol(mini);
         vm.warp(time() + 1 days);
@@ -167,6 +168,7 @@ contract JuryDrawTest is AuditBase {
 
     function test_draw_countsNoNewStake() public {
         bytes32 seed = _seedBetween(1, 2 * MINI, ALL + MINI, 2);
+        // forge-lint: disable-next-line(unsafe-typecast)
         stakeOf(mini, uint128(MINI));
         publish(lease(0).point, seed);
         _assertDrawnFrom(_nominal() + 2 * JURY_STEP);
@@ -175,6 +177,7 @@ contract JuryDrawTest is AuditBase {
     function test_draw_countsNoStakeThatLeft() public {
         bytes32 seed = _seedBetween(2, MINI / 2, ALL - MINI / 2, 1);
         vm.prank(mini);
+        // forge-lint: disable-next-line(unsafe-typecast)
         market.unstake(mini, uint128(MINI / 2));
         publish(lease(0).point, seed);
         _assertDrawnFrom(_nominal() + 2 * JURY_STEP);

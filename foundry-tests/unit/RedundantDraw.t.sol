@@ -21,6 +21,7 @@ contract RedundantDrawTest is RedundantBase {
 
     function setUp() public override {
         super.setUp();
+        // forge-lint: disable-next-line(unsafe-typecast)
         stakeOf(mini, uint128(MINI));
         enrol(mini);
         vm.warp(time() + 1 days);
@@ -224,6 +225,7 @@ contract RedundantDrawTest is RedundantBase {
     /// Stake that comes after `post` neither helps its owner nor makes the others' shares smaller.
     function test_draw_countsNoNewStake() public {
         bytes32 seed = _seedBetween(1, 2 * MINI, ALL + MINI, 2);
+        // forge-lint: disable-next-line(unsafe-typecast)
         stakeOf(mini, uint128(MINI));
         stakeOf(anyone, 1000 * UNIT);
         numbers[anyone] = numberOf(anyone);
@@ -238,6 +240,7 @@ contract RedundantDrawTest is RedundantBase {
         postThis(made);
         bytes32 seed = _seedBetween(3, MINI / 2, ALL - MINI / 2, 2);
         vm.prank(mini);
+        // forge-lint: disable-next-line(unsafe-typecast)
         market.unstake(mini, uint128(MINI / 2));
         publish(_point(), seed);
         _assertDrawnFrom(0, _nominal() + 3 * STEP);

@@ -133,6 +133,7 @@ contract RedundantSeatsTest is RedundantBase {
         market.leaseOf(jobId, 0);
         (bytes32[] memory reads,) = vm.accesses(address(market));
         uint256 word = uint256(vm.load(address(market), reads[0]));
+        // forge-lint: disable-next-line(unsafe-typecast)
         assertEq(uint16(word >> 16), 1, "the lease's word, and its round");
         vm.store(address(market), reads[0], bytes32(word | uint256(0xffff) << 16));
         round = type(uint16).max;
