@@ -1,227 +1,301 @@
-//! The draw of seats: who may take one at which step, and who then has them.
+//! The draw of seats. Who may take one at which step is what `piecework_protocol::rules::doublings` says. Who then has
+//! them depends on who is quicker.
 
 use std::collections::BTreeMap;
 
-use crate::odds::binomial;
+use piecework_protocol::rules::{JURY, JURY_STEPS, LEASE_STEPS, doublings};
+use rand::Rng;
+use rand::seq::SliceRandom;
 
-/// Seconds from one doubling of the draw's chances to the next.
-pub(crate) const STEP_SECONDS: u32 = 15;
-/// Steps that a round leaves honest providers to join in: DRAW_TIME / step. Colluders do no work and have time to the end.
-const DRAW_STEPS: usize = 4;
-/// A step at which every ticket wins.
-const OPEN: u32 = 64;
+use crate::odds::{binomial, choose};
 
-/// The rule of one draw.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Rule {
-    /// Seats of the lease, N; the rule's constant too.
-    pub(crate) seats: u32,
-    /// Doublings that have passed when the first seat can be taken.
-    pub(crate) from: u32,
-    /// Doublings after which chances no longer grow.
-    pub(crate) stops: u32,
-}
+/// All stake.
+const WHOLE: u128 = 1_000_000_000_000_000;
+/// Addresses over which a coalition splits its stake.
+pub(crate) const ADDRESSES: u32 = 100;
+/// More than so many are never drawn at one step where nobody is quicker; the tail beyond is below a millionth.
+const MANY: u32 = 40;
+/// Steps after the beginning of a redundant round in which there is still time for the work: it takes half of the window.
+const WORK_STEPS: usize = 2;
 
-impl Rule {
-    /// Seats of a redundant lease, first taken `from` steps after it opened: chances grow without end.
-    pub(crate) fn redundant(seats: u32, from: u32) -> Self {
-        Self {
-            seats,
-            from,
-            stops: OPEN,
-        }
-    }
-
-    /// Seats of a jury: growth stops at 4x.
-    pub(crate) fn jury(seats: u32, from: u32) -> Self {
-        Self {
-            seats,
-            from,
-            stops: 2,
-        }
-    }
-
-    /// First come, first served: no draw at all.
-    pub(crate) fn open(seats: u32) -> Self {
-        Self {
-            seats,
-            from: OPEN,
-            stops: OPEN,
-        }
-    }
-
-    /// Chance that an address with this share of all stake may take a seat at `step` or before:
-    /// `H / 2^256 < weight / totalStake * N * 2^steps`.
-    fn chance(self, share: f64, step: u32) -> f64 {
-        let doubled = (1_u64 << step.min(self.stops).min(62)) as f64;
-        f64::min(share * f64::from(self.seats) * doubled, 1.0)
-    }
-}
-
-/// Who can be drawn.
-#[derive(Clone, Copy, Debug)]
+/// Who stakes.
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Market {
-    /// Colluding addresses.
-    pub(crate) colluders: u32,
-    /// Honest providers that take part: awake, with room, and quick to join when drawn.
+    /// Share of all stake that the coalition has, in equal parts on [`ADDRESSES`].
+    pub(crate) share: f64,
+    /// Honest providers, of equal stake.
     pub(crate) honest: u32,
-    /// Share of all stake of one colluding address.
-    colluder: f64,
-    /// Share of all stake of one honest provider.
-    provider: f64,
+    /// How many of them are awake.
+    pub(crate) awake: u32,
+    /// Share of all stake that leaves after the seed is known.
+    pub(crate) gone: f64,
 }
 
 impl Market {
-    /// A group with `share` of all stake splits it evenly over `colluders` addresses; the rest belongs in equal
-    /// parts to `honest` providers, of which `present` take part.
-    pub(crate) fn new(share: f64, colluders: u32, honest: u32, present: u32) -> Self {
+    /// A hundred honest providers, all awake.
+    pub(crate) const fn with(share: f64) -> Self {
         Self {
-            colluders: if share > 0.0 { colluders } else { 0 },
-            honest: present,
-            colluder: share / f64::from(colluders.max(1)),
-            provider: (1.0 - share) / f64::from(honest.max(1)),
-        }
-    }
-
-    /// The same market for a jury: the accused and the challenger are barred.
-    pub(crate) fn jurors(self) -> Self {
-        Self {
-            colluders: self.colluders.saturating_sub(1),
-            honest: self.honest.saturating_sub(1),
-            ..self
+            share,
+            honest: 100,
+            awake: 100,
+            gone: 0.0,
         }
     }
 }
 
-/// Seats taken when the draw is over.
+/// Who takes a seat that several could.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// The coalition, at every step.
+    CoalitionFirst,
+    /// Anyone of them.
+    Anyone,
+}
+
+/// Seats that the coalition can have, and honest providers that come if seats are free (counted up to the places).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Seats {
-    pub(crate) colluders: u32,
+    pub(crate) coalition: u32,
     pub(crate) honest: u32,
-}
-
-impl Seats {
-    /// Seats that nobody has, of `all`.
-    fn free(self, all: u32) -> u32 {
-        all - self.colluders - self.honest
-    }
 }
 
 /// Probability of each way the seats can be taken.
 pub(crate) type Seating = BTreeMap<Seats, f64>;
 
-/// A rule applied to a market.
+/// A draw.
 pub(crate) struct Draw {
-    seats: u32,
-    market: Market,
-    /// Chances that a colluding and an honest address have been admitted, from the first step to the last that changes any.
-    chances: Vec<(f64, f64)>,
+    places: u8,
+    steps: u8,
+    /// Addresses of the coalition, and honest providers awake.
+    addresses: (u32, u32),
+    /// Stake of one of each, and all stake.
+    stakes: (u128, u128, u128),
+    order: Order,
+    /// Steps for which honest providers run the task before they take a seat.
+    delay: u8,
+    /// Of a redundant lease the seats that begin its round.
+    quorum: Option<u32>,
 }
 
 impl Draw {
-    /// Who may take a seat at which step.
-    pub(crate) fn new(rule: Rule, market: Market) -> Self {
-        let at = |step| {
-            (
-                rule.chance(market.colluder, step),
-                rule.chance(market.provider, step),
-            )
+    /// The draw of a jury. The accused is barred: an address of the coalition if it `lies`, otherwise an honest provider.
+    pub(crate) fn jury(market: Market, lies: bool) -> Self {
+        let mut draw = Self::new(market, JURY, JURY_STEPS);
+        let (coalition, honest) = draw.addresses;
+        draw.addresses = if lies {
+            (coalition.saturating_sub(1), honest)
+        } else {
+            (coalition, honest.saturating_sub(1))
         };
-        let end = at(OPEN);
-        let mut chances: Vec<_> = (rule.from..OPEN)
-            .map(at)
-            .take_while(|chances| *chances != end)
-            .collect();
-        chances.push(end);
+        draw
+    }
+
+    /// The draw of a redundant lease's seats.
+    pub(crate) fn lease(market: Market, replicas: u8, quorum: u8) -> Self {
+        let draw = Self::new(market, replicas, LEASE_STEPS);
         Self {
-            seats: rule.seats,
-            market,
-            chances,
+            quorum: Some(quorum.into()),
+            ..draw
         }
     }
 
-    /// The steps: chances of both kinds, and whether an honest provider still has time for the work.
-    fn steps(&self) -> impl Iterator<Item = (f64, f64, bool)> {
-        self.chances
-            .iter()
-            .enumerate()
-            .map(|(step, &(colluder, honest))| (colluder, honest, step <= DRAW_STEPS))
+    fn new(market: Market, places: u8, steps: u8) -> Self {
+        let part = |share: f64, of: u32| (share * WHOLE as f64 / f64::from(of.max(1))) as u128;
+        let coalition = if market.share > 0.0 { ADDRESSES } else { 0 };
+        Self {
+            places,
+            steps,
+            addresses: (coalition, market.awake),
+            stakes: (
+                part(market.share, coalition),
+                part(1.0 - market.share, market.honest),
+                part(1.0 - market.gone, 1),
+            ),
+            order: Order::CoalitionFirst,
+            delay: 0,
+            quorum: None,
+        }
     }
 
-    /// The exact distribution of seats: step by step, colluders first, then honest providers, while seats are free.
+    /// The same draw with seats for whoever is quicker.
+    pub(crate) fn in_order(self, order: Order) -> Self {
+        Self { order, ..self }
+    }
+
+    /// The same draw if honest providers need `delay` steps before they take a seat.
+    pub(crate) fn delayed(self, delay: u8) -> Self {
+        Self { delay, ..self }
+    }
+
+    fn seats(&self) -> u32 {
+        self.places.into()
+    }
+
+    /// Chances that an address of the coalition and an honest one may have come at `step`.
+    fn chances(&self, step: u8) -> (f64, f64) {
+        let (coalition, honest, all) = self.stakes;
+        let at = |weight, step: u8| chance((weight, all), self.places, step.min(self.steps));
+        let late = step.checked_sub(self.delay);
+        (
+            at(coalition, step),
+            late.map_or(0.0, |step| at(honest, step)),
+        )
+    }
+
+    /// Whether an honest provider that comes at `step` has time for the work.
+    fn in_time(begun: Option<u8>, step: u8) -> bool {
+        begun.is_none_or(|begun| usize::from(step - begun) <= WORK_STEPS)
+    }
+
+    /// The exact distribution of seats, step by step.
     pub(crate) fn seating(&self) -> Seating {
-        let mut now = Seating::from([(Seats::default(), 1.0)]);
+        let mut now = BTreeMap::from([((Seats::default(), None), 1.0)]);
         let mut before = (0.0, 0.0);
-        for (colluder, honest, in_time) in self.steps() {
-            let news = (news(before.0, colluder), news(before.1, honest));
-            before = (colluder, honest);
-            now = fill(&now, |had| {
-                let others = self.market.colluders.saturating_sub(had.colluders);
-                let more = move |n| Seats {
-                    colluders: had.colluders + n,
-                    ..had
-                };
-                (
-                    binomial(others, news.0, had.free(self.seats)),
-                    Box::new(more),
-                )
-            });
-            if in_time {
-                now = fill(&now, |had| {
-                    let others = self.market.honest.saturating_sub(had.honest);
-                    let more = move |n| Seats {
-                        honest: had.honest + n,
-                        ..had
-                    };
-                    (
-                        binomial(others, news.1, had.free(self.seats)),
-                        Box::new(more),
-                    )
-                });
-            }
-        }
-        now
-    }
-
-    /// One draw by the rule itself: a ticket for each address, `uniform` in place of `H / 2^256`.
-    pub(crate) fn play(&self, mut uniform: impl FnMut() -> f64) -> Seats {
-        let mut admitted = |addresses: u32, chance: fn(&(f64, f64)) -> f64| {
-            let chances: Vec<f64> = self.chances.iter().map(chance).collect();
-            let mut at = vec![0_u32; chances.len()];
-            // Every ticket wins at once: none need be drawn.
-            if let (Some(1.0), Some(first)) = (chances.first(), at.first_mut()) {
-                *first = addresses;
-                return at;
-            }
-            for _ in 0..addresses {
-                let ticket = uniform();
-                // Chances only grow: it is admitted after as many steps as it has lost.
-                let lost: usize = chances
-                    .iter()
-                    .map(|chance| usize::from(ticket >= *chance))
-                    .sum();
-                if let Some(count) = at.get_mut(lost) {
-                    *count += 1;
+        for step in 0..=self.steps + self.delay {
+            let chances = self.chances(step);
+            let fresh = (news(before.0, chances.0), news(before.1, chances.1));
+            before = chances;
+            let mut after = BTreeMap::new();
+            for ((had, begun), p) in now {
+                for (seats, q) in self.step(had, fresh, Self::in_time(begun, step)) {
+                    let taken = seats.coalition + seats.honest;
+                    let full = self.quorum.is_some_and(|quorum| taken >= quorum);
+                    let begun = begun.or(full.then_some(step));
+                    *after.entry((seats, begun)).or_default() += p * q;
                 }
             }
-            at
+            now = after;
+        }
+        let mut seating = Seating::new();
+        for ((seats, _), p) in now {
+            *seating.entry(seats).or_default() += p;
+        }
+        seating
+    }
+
+    /// What a step makes of the seats.
+    fn step(&self, had: Seats, fresh: (f64, f64), in_time: bool) -> Vec<(Seats, f64)> {
+        let cap = match self.order {
+            Order::CoalitionFirst => self.seats(),
+            Order::Anyone => MANY,
         };
-        let colluders = admitted(self.market.colluders, |chances| chances.0);
-        let honest = admitted(self.market.honest, |chances| chances.1);
-        let mut seats = Seats::default();
-        for ((colluders, honest), (_, _, in_time)) in
-            colluders.into_iter().zip(honest).zip(self.steps())
-        {
-            seats.colluders += colluders.min(seats.free(self.seats));
-            if in_time {
-                seats.honest += honest.min(seats.free(self.seats));
+        let free = self.free(had);
+        let others = |all: u32, had| all.saturating_sub(had);
+        let coalition = binomial(others(self.addresses.0, had.coalition), fresh.0, cap);
+        let honest = if in_time { fresh.1 } else { 0.0 };
+        let honest = binomial(others(self.addresses.1, had.honest), honest, cap);
+        let mut all = Vec::new();
+        for (a, p) in (0..).zip(coalition) {
+            for (b, q) in (0..).zip(&honest) {
+                if p * q == 0.0 {
+                    continue;
+                }
+                for (seated, r) in self.race(free, a, b) {
+                    let seats = Seats {
+                        coalition: had.coalition + seated,
+                        honest: (had.honest + b).min(self.seats()),
+                    };
+                    all.push((seats, p * q * r));
+                }
+            }
+        }
+        all
+    }
+
+    /// Seats that nobody has.
+    fn free(&self, had: Seats) -> u32 {
+        let free = self.seats() - had.coalition;
+        free - had.honest.min(free)
+    }
+
+    /// How many of `free` seats go to the coalition, if `a` of its addresses and `b` honest providers want one.
+    fn race(&self, free: u32, a: u32, b: u32) -> Vec<(u32, f64)> {
+        if self.order == Order::CoalitionFirst || a + b <= free {
+            return vec![(a.min(free), 1.0)];
+        }
+        let ways = choose(a + b, free);
+        (free.saturating_sub(b)..=a.min(free))
+            .map(|k| (k, choose(a, k) * choose(b, free - k) / ways))
+            .collect()
+    }
+
+    /// The chance that an honest provider that is drawn at the first step gets a seat, if all of them come at the same
+    /// moment and the coalition before.
+    pub(crate) fn seat_chance(&self) -> f64 {
+        let chances = self.chances(0);
+        let coalition = binomial(self.addresses.0, chances.0, MANY);
+        let others = binomial(self.addresses.1.saturating_sub(1), chances.1, MANY);
+        let mut found = 0.0;
+        for (a, p) in (0..).zip(coalition) {
+            for (b, q) in (0..).zip(&others) {
+                let free = f64::from(self.seats() - self.seats().min(a));
+                found += p * q * f64::min(1.0, free / f64::from(b + 1));
+            }
+        }
+        found
+    }
+
+    /// One draw by the rule itself: a random ticket for each address.
+    pub(crate) fn play(&self, rng: &mut impl Rng) -> Seats {
+        let (coalition, honest, all) = self.stakes;
+        let mut come: Vec<(u8, u8, bool)> = Vec::new();
+        for (count, weight, ours) in [
+            (self.addresses.0, coalition, true),
+            (self.addresses.1, honest, false),
+        ] {
+            for _ in 0..count {
+                let drawn = doublings(&rng.random(), (weight, all), self.places, self.steps);
+                let wait = if ours { 0 } else { self.delay };
+                come.extend(drawn.map(|step| (step + wait, u8::from(!ours), ours)));
+            }
+        }
+        come.shuffle(rng);
+        match self.order {
+            Order::CoalitionFirst => come.sort_by_key(|&(step, order, _)| (step, order)),
+            Order::Anyone => come.sort_by_key(|&(step, _, _)| step),
+        }
+        let (mut seats, mut begun) = (Seats::default(), None);
+        for (step, _, ours) in come {
+            if ours {
+                seats.coalition += self.free(seats).min(1);
+            } else if Self::in_time(begun, step) {
+                seats.honest = (seats.honest + 1).min(self.seats());
+            }
+            let taken = seats.coalition + seats.honest;
+            if self.quorum.is_some_and(|quorum| taken >= quorum) {
+                begun = begun.or(Some(step));
             }
         }
         seats
     }
 }
 
-/// The chance to be admitted now, for who was not admitted `before`.
+/// The chance that an address with this part of all stake may take a seat at `step`: the tickets that the rule admits,
+/// found by bisection.
+fn chance(weights: (u128, u128), places: u8, step: u8) -> f64 {
+    let drawn = |lot: u128| {
+        let mut ticket = [0; 32];
+        if let Some(tail) = ticket.last_chunk_mut() {
+            *tail = lot.to_be_bytes();
+        }
+        doublings(&ticket, weights, places, step).is_some()
+    };
+    if drawn(u128::MAX) {
+        return 1.0;
+    }
+    let (mut low, mut high) = (0, u128::MAX);
+    for _ in 0..64 {
+        let middle = u128::midpoint(low, high);
+        if drawn(middle) {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    libm::scalbn(low as f64, -128)
+}
+
+/// The chance to be admitted now, for an address that was not admitted `before`.
 fn news(before: f64, now: f64) -> f64 {
     if before < 1.0 {
         (now - before) / (1.0 - before)
@@ -230,137 +304,72 @@ fn news(before: f64, now: f64) -> f64 {
     }
 }
 
-/// From each seating to its successors: how likely 0, 1, 2, ... more seats are, and what they make of it.
-type Successors = (Vec<f64>, Box<dyn Fn(u32) -> Seats>);
-
-fn fill(before: &Seating, successors: impl Fn(Seats) -> Successors) -> Seating {
-    let mut after = Seating::new();
-    for (&had, &probability) in before {
-        let (mass, more) = successors(had);
-        for (n, p) in (0_u32..).zip(mass) {
-            if p > 0.0 {
-                *after.entry(more(n)).or_default() += probability * p;
-            }
-        }
-    }
-    after
-}
-
 #[cfg(test)]
-mod tests {
-    use rand::{Rng, SeedableRng};
+pub(crate) mod tests {
+    use std::collections::BTreeMap;
+
+    use rand::SeedableRng;
     use rand_chacha::ChaCha8Rng;
 
-    use super::{Draw, Market, Rule, Seating, Seats};
-    use crate::odds::{Counted, at_least};
+    use super::{Draw, Market, Order, Seats, chance};
+    use crate::odds::interval;
 
-    fn seating(rule: Rule, market: Market) -> Seating {
-        Draw::new(rule, market).seating()
-    }
+    const TRIALS: u32 = 10_000;
 
-    const TRIALS: u32 = 20_000;
-
-    fn majority(seating: &Seating, quorum: u32) -> f64 {
-        seating
-            .iter()
-            .filter(|(seats, _)| seats.colluders >= quorum)
-            .map(|(_, p)| p)
-            .sum()
-    }
-
-    #[test]
-    fn tickets_fall_as_the_exact_distribution_says() {
-        let mut rng = ChaCha8Rng::seed_from_u64(1);
-        for (rule, market) in [
-            (Rule::redundant(3, 0), Market::new(0.3, 100, 100, 100)),
-            (Rule::redundant(3, 2), Market::new(0.1, 100, 100, 50)),
-            (Rule::redundant(5, 0), Market::new(0.4, 7, 4, 3)),
-            (Rule::jury(3, 0), Market::new(0.25, 100, 30, 9).jurors()),
-            (Rule::open(3), Market::new(0.01, 100, 100, 100)),
-        ] {
-            let draw = Draw::new(rule, market);
-            let mut counts = std::collections::BTreeMap::<Seats, u32>::new();
-            for _ in 0..TRIALS {
-                *counts.entry(draw.play(|| rng.random())).or_default() += 1;
-            }
-            let exact = draw.seating();
-            assert!((exact.values().sum::<f64>() - 1.0).abs() < 1e-9);
+    /// Draws ticket by ticket, with the market's own rule, and compares with the exact distribution.
+    fn agree(draw: &Draw, stream: u64) {
+        let mut rng = ChaCha8Rng::seed_from_u64(0x5049_4543);
+        rng.set_stream(stream);
+        let mut counts = BTreeMap::<Seats, u32>::new();
+        for _ in 0..TRIALS {
+            *counts.entry(draw.play(&mut rng)).or_default() += 1;
+        }
+        let exact = draw.seating();
+        assert!((exact.values().sum::<f64>() - 1.0).abs() < 1e-9);
+        assert!(counts.keys().all(|seats| exact.contains_key(seats)));
+        for (seats, p) in exact {
+            let hits = counts.get(&seats).copied().unwrap_or(0);
+            let (low, high) = interval(hits, TRIALS, 4.0);
             assert!(
-                counts.keys().all(|seats| exact.contains_key(seats)),
-                "{rule:?} {market:?}: {counts:?}"
+                low <= p && p <= high,
+                "{stream}, {seats:?}: {p} is not in {low}..{high}"
             );
-            for (seats, p) in exact {
-                let (low, high) = Counted {
-                    hits: counts.get(&seats).copied().unwrap_or(0),
-                    trials: TRIALS,
-                }
-                .interval(4.0);
-                assert!(
-                    low <= p && p <= high,
-                    "{rule:?} {market:?} {seats:?}: {p} is not in {low}..{high}"
-                );
-            }
         }
     }
 
     #[test]
-    fn chances_double_and_a_jurys_stop() {
-        let near = |a: f64, b: f64| assert!((a - b).abs() < 1e-12, "{a} {b}");
-        near(Rule::redundant(3, 0).chance(0.01, 0), 0.03);
-        near(Rule::redundant(3, 0).chance(0.01, 4), 0.48);
-        near(Rule::redundant(3, 0).chance(0.01, 6), 1.0);
-        near(Rule::jury(3, 0).chance(0.01, 6), 0.12);
-    }
-
-    #[test]
-    fn first_step_alone_is_a_poisson_tail() {
-        // Nobody honest, growth that never starts: N * share expected seats, each taken by a colluder.
-        let rule = Rule {
-            stops: 0,
-            ..Rule::redundant(3, 0)
+    fn random_tickets_fall_as_the_exact_distribution_says() {
+        let market = Market::with;
+        let thin = Market {
+            awake: 9,
+            honest: 30,
+            ..market(0.25)
         };
-        let exact = majority(&seating(rule, Market::new(0.3, 100_000, 1, 0)), 2);
-        let poisson = 1.0 - libm::exp(-0.9) * 1.9;
-        assert!((exact - poisson).abs() < 1e-5, "{exact} {poisson}");
-    }
-
-    #[test]
-    fn colluders_that_are_never_first_win_the_binomial_tail_at_least() {
-        for share in [0.1, 0.2, 0.33, 0.5] {
-            for (seats, quorum) in [(3, 2), (5, 3)] {
-                let worst = majority(
-                    &seating(
-                        Rule::redundant(seats, 0),
-                        Market::new(share, 1000, 1000, 1000),
-                    ),
-                    quorum,
-                );
-                assert!(worst > at_least(quorum, seats, share));
-            }
+        let gone = Market {
+            gone: 0.2,
+            ..market(0.2)
+        };
+        for (stream, draw) in (0..).zip([
+            Draw::jury(market(0.1), true),
+            Draw::jury(market(0.3), true).in_order(Order::Anyone),
+            Draw::jury(thin, true).delayed(1),
+            Draw::jury(thin, false),
+            Draw::jury(gone, true),
+            Draw::lease(market(0.3), 3, 2),
+            Draw::lease(thin, 5, 3),
+            Draw::lease(market(0.2), 5, 3).delayed(2),
+        ]) {
+            agree(&draw, stream);
         }
     }
 
     #[test]
-    fn without_a_draw_the_quick_take_all() {
-        assert!(
-            (majority(&seating(Rule::open(3), Market::new(0.001, 3, 100, 100)), 3) - 1.0).abs()
-                < 1e-12
-        );
-        // One address, one seat.
-        assert!(majority(&seating(Rule::open(3), Market::new(0.6, 1, 100, 100)), 2) == 0.0);
-    }
-
-    #[test]
-    fn a_jury_may_stay_incomplete_but_a_lease_is_filled() {
-        let thin = Market::new(0.2, 100, 100, 5);
-        let filled = |rule| {
-            seating(rule, thin)
-                .iter()
-                .filter(|(s, _)| s.colluders + s.honest == 3)
-                .map(|(_, p)| p)
-                .sum::<f64>()
-        };
-        assert!(filled(Rule::redundant(3, 0)) > 1.0 - 1e-9);
-        assert!(filled(Rule::jury(3, 0)) < 0.9);
+    fn chances_double_and_stop_at_certainty() {
+        for (step, want) in [(0, 0.03), (1, 0.06), (4, 0.48)] {
+            let got = chance((1, 100), 3, step);
+            assert!((got - want).abs() < 1e-12, "{got} {want}");
+        }
+        assert!((chance((1, 2), 3, 0) - 1.0).abs() < 1e-12);
+        assert!(chance((0, 2), 3, 0) < 1e-12);
     }
 }
