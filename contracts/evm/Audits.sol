@@ -175,10 +175,10 @@ abstract contract Audits is Seats {
         _closeJury(job, round, ballot, openings, verdict);
         bytes32 digest = ballot.votes == 0 ? bytes32(0) : openings[ballot.winner].value;
         emit IMarket.Judged(round.jobId, round.first, round.kind, verdict, audit.task(), digest, leaf);
-        if (verdict == IMarket.Verdict.NoVerdict) return _tryAgain(job, round, lease, audit);
+        if (verdict == IMarket.Verdict.NoVerdict) return _tryAgain(job, round, ballot.opened, lease, audit);
         uint96 juryPay = JobRules.amountOf(ballot.votes * job.price.juryFee);
         if (verdict == IMarket.Verdict.Acquitted) {
-            _settle(job, round.jobId, round.first, lease, IMarket.Grade.Audited, juryPay);
+            _settle(job, round.jobId, round.first, lease, IMarket.Grade.Audited, juryPay, 0);
         } else {
             _convict(job, round, lease, juryPay, ballot.votes == JobRules.JURY && leaf != 0);
         }
@@ -274,15 +274,20 @@ abstract contract Audits is Seats {
     }
 
     /// @dev The first jury found no verdict: a second one may, unless the beacon fails. The second: the lease is settled.
-    function _tryAgain(IMarket.Job calldata job, Round memory round, LeaseSlot lease, AuditSlot audit)
-        private
-    {
+    function _tryAgain(
+        IMarket.Job calldata job,
+        Round memory round,
+        uint256 opened,
+        LeaseSlot lease,
+        AuditSlot audit
+    ) private {
         (bytes32 jobId, uint32 first) = (round.jobId, round.first);
         uint64 point = round.kind == FIRST_JURY ? _newPointIfAny() : 0;
         uint40 nominal = point == 0 ? 0 : _timeIfKnown(point);
-        if (nominal == 0) return _settle(job, jobId, first, lease, IMarket.Grade.Contested, 0);
+        audit = audit.undecided(opened, nominal + _RETRY_WINDOW, point);
+        if (nominal == 0) return _settleContested(job, jobId, first, lease, audit);
         _leases[jobId][first] = lease.to(IMarket.Phase.Undecided);
-        _audits[jobId][first] = audit.undecided(nominal + _RETRY_WINDOW, point);
+        _audits[jobId][first] = audit;
         emit IMarket.PointSet(jobId, first, point);
     }
 

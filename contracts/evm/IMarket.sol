@@ -240,7 +240,7 @@ interface IMarket {
     /// @param point the beacon's point that draws the jury
     /// @param seats jurors
     /// @param commits how many of them committed
-    /// @param opened how many of those votes were opened
+    /// @param opened how many of those votes were opened; of an undecided lease, how many the first jury opened
     struct AuditState {
         uint8 jury;
         uint32 task;

@@ -47,7 +47,7 @@ abstract contract Leases is Jobs {
         _keepRoot(job, jobId, first, lease, root);
         if (job.assurance.auditBps == 0) {
             emit IMarket.Submitted(jobId, first, provider, round, root, digestList, 0);
-            _settle(job, jobId, first, lease, IMarket.Grade.Unaudited, 0);
+            _settle(job, jobId, first, lease, IMarket.Grade.Unaudited, 0, 0);
             return;
         }
         uint64 point = _newPoint();
@@ -71,7 +71,11 @@ abstract contract Leases is Jobs {
             uint32 first = firsts[i];
             LeaseSlot lease = _leases[jobId][first];
             IMarket.Grade grade = _gradeDue(job, jobId, first, lease);
-            if (grade != IMarket.Grade.None) _settle(job, jobId, first, lease, grade, 0);
+            if (grade == IMarket.Grade.Contested) {
+                _settleContested(job, jobId, first, lease, _audits[jobId][first]);
+            } else if (grade != IMarket.Grade.None) {
+                _settle(job, jobId, first, lease, grade, 0, 0);
+            }
         }
     }
 

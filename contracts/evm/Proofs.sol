@@ -45,7 +45,7 @@ abstract contract Proofs is Leases {
         if (!_confirms(verifier, question)) revert IMarket.ProofRejected(jobId, first, verifier);
 
         emit IMarket.Submitted(jobId, first, provider, round, root, digestList, 0);
-        _settle(job, jobId, first, lease, IMarket.Grade.Proven, 0);
+        _settle(job, jobId, first, lease, IMarket.Grade.Proven, 0, 0);
     }
 
     /// @dev Whether the verifier answers with its magic value. It gets all its gas or is not asked: a caller

@@ -6,7 +6,7 @@ import {IMarket} from "./IMarket.sol";
 import {JobHash} from "./JobHash.sol";
 import {JobRules} from "./JobRules.sol";
 import {Ledger} from "./Ledger.sol";
-import {JobSlot, LeaseSlot, LeaseSlots} from "./Slots.sol";
+import {AuditSlot, JobSlot, LeaseSlot, LeaseSlots} from "./Slots.sol";
 import {MessageHashUtils} from "@openzeppelin/contracts/utils/cryptography/MessageHashUtils.sol";
 
 /// @title Jobs and leases on record: their ids, the checks that acts on them share, and how the beacon is asked
@@ -153,19 +153,37 @@ abstract contract Records is Ledger {
 
     /// @dev Settles an ordinary lease: pays its provider, returns its bond, and the rest of the escrow to the client.
     /// @param juryPay what jurors were paid out of the lease's escrow
+    /// @param burned what of that escrow goes to nobody
     function _settle(
         IMarket.Job calldata job,
         bytes32 jobId,
         uint32 first,
         LeaseSlot lease,
         IMarket.Grade grade,
-        uint96 juryPay
+        uint96 juryPay,
+        uint96 burned
     ) internal {
         uint32 count = lease.count();
         uint96 gross = JobRules.grossOf(job, lease.origin(), count);
         uint96 fee = JobRules.feeOf(gross, lease.feeBps());
         _reward(lease.provider(), gross - fee, JobRules.bondOf(job.price, count), true);
-        _endSettled(job, jobId, first, lease.settled(grade), gross - fee, fee, 0, juryPay);
+        _endSettled(job, jobId, first, lease.settled(grade), gross - fee, fee, burned, juryPay);
+    }
+
+    /// @dev Settles a lease on which no jury agreed. What was reserved for jurors burns a tenth of a bond for each vote that
+    /// the last one opened. Each of them lost as much at least: otherwise a client could burn jurors' bonds for nothing, with
+    /// a spec on which honest machines differ.
+    function _settleContested(
+        IMarket.Job calldata job,
+        bytes32 jobId,
+        uint32 first,
+        LeaseSlot lease,
+        AuditSlot audit
+    ) internal {
+        uint96 burned = JobRules.amountOf(
+            audit.openings() * uint256(JobRules.tenthOf(JobRules.jurorBondOf(job.price)))
+        );
+        _settle(job, jobId, first, lease, IMarket.Grade.Contested, 0, burned);
     }
 
     /// @dev Keeps a settled lease whose providers were paid: what neither they nor jurors were paid, nor is burned, returns to

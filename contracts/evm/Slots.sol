@@ -282,9 +282,13 @@ library AuditSlots {
         );
     }
 
-    /// @notice The first jury found no verdict: a second one over the same task can be opened until `due_`.
-    function undecided(AuditSlot slot, uint256 due_, uint64 point_) internal pure returns (AuditSlot) {
-        return withDue(opened(jury(slot), task(slot), 0, point_), due_);
+    /// @notice A jury that opened `votes` found no verdict: a second one over the same task can be opened until `due_`.
+    function undecided(AuditSlot slot, uint256 votes, uint256 due_, uint64 point_)
+        internal
+        pure
+        returns (AuditSlot)
+    {
+        return withDue(plusOpened(opened(jury(slot), task(slot), 0, point_), votes), due_);
     }
 
     /// @notice The audit with one more juror.

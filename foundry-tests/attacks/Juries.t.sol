@@ -126,7 +126,7 @@ contract JuriesAttack is AttackBase {
     // ------------------------------------------------------------------ the input is withheld
 
     /// Tries: the client serves its input to the provider, and to nobody when the jury asks.
-    /// Fails: abstentions convict nobody; the provider is paid, and the client pays the whole price for Contested.
+    /// Fails: abstentions convict nobody; the provider is paid, and the client pays the whole price for Contested, and 2.4 f.
     /// Costs: jurors that took a seat before they had the input a tenth of J, in each jury.
     /// P-07, P-20
     function test_inputWithheldFromTheJury_isContested() public {
@@ -140,9 +140,9 @@ contract JuriesAttack is AttackBase {
         assertGrade(jobId, 0, IMarket.Grade.Contested);
         assertUnharmed(alice);
         assertGain(alice, plus(PRICE - CUT));
-        assertGain(client, minus(PRICE));
+        assertGain(client, minus(PRICE + 3 * TENTH));
         assertGain(crew[0], minus(2 * TENTH));
-        assertBurned(6 * TENTH);
+        assertBurned((6 + 3) * TENTH);
         assertBooks(0);
     }
 
@@ -162,8 +162,8 @@ contract JuriesAttack is AttackBase {
     }
 
     /// Tries: the client sells its silence to a liar: it withholds the input from the jury and shares the liar's pay.
-    /// Fails: the pay is the client's own price; both together lose the protocol's fee.
-    /// Costs: that fee, and the price of a result which everybody sees is Contested.
+    /// Fails: the pay is the client's own price; both together lose the protocol's fee, and three tenths of J.
+    /// Costs: these, and the price of a result which everybody sees is Contested.
     /// P-06
     function test_clientSellsTheWithholding_earnsNothing() public {
         start(oneAudited());
@@ -174,8 +174,8 @@ contract JuriesAttack is AttackBase {
         vm.warp(time() + times().retryWindow + 1);
         finalize(job, 0);
         assertGrade(jobId, 0, IMarket.Grade.Contested);
-        assertEq(gain(client) + gain(mallory), minus(CUT));
-        assertBurned(3 * TENTH);
+        assertEq(gain(client) + gain(mallory), minus(CUT + 3 * TENTH));
+        assertBurned((3 + 3) * TENTH);
         assertBooks(0);
     }
 

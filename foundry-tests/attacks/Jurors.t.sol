@@ -181,8 +181,8 @@ contract JurorsAttack is AttackBase {
         assertGain(mallory, plus(PRICE - CUT));
         assertEq(gain(crew[0]) + gain(crew[3]), minus(16 * JURY_FEE));
         assertGain(crew[1], minus(2 * TENTH));
-        assertGain(client, minus(PRICE));
-        assertBurned(16 * JURY_FEE + 4 * TENTH);
+        assertGain(client, minus(PRICE + 3 * TENTH));
+        assertBurned(16 * JURY_FEE + (4 + 3) * TENTH);
         assertBooks(0);
     }
 

@@ -122,7 +122,7 @@ contract SpecsAttack is AttackBase {
 
     /// Tries: a program that prints something else on every machine, so that jurors contradict an honest provider.
     /// Fails: three different votes are no verdict, and two juries without verdict settle the lease: it is paid.
-    /// Costs: the client the price. Each honest juror loses a tenth of its bond, in each jury: that loss remains.
+    /// Costs: the client the price and three tenths of J. Each honest juror loses a tenth of its bond, in each jury: that loss remains.
     function test_specThatDiffersByMachine_settlesContested() public {
         start(oneAudited());
         submitted(alice, RIGHT);
@@ -132,19 +132,20 @@ contract SpecsAttack is AttackBase {
         tossAgain();
         crewJudges(2, "four", "five", "six");
         assertGrade(jobId, 0, IMarket.Grade.Contested);
-        assertGain(client, minus(PRICE));
+        assertGain(client, minus(PRICE + 3 * (JUROR_BOND / 10)));
         assertGain(alice, plus(uint256(PRICE - CUT)));
         for (uint256 i; i < 3; ++i) {
             assertGain(crew[i], minus(2 * uint256(JUROR_BOND / 10)));
         }
-        assertBurned(6 * (JUROR_BOND / 10));
+        assertBurned((6 + 3) * (JUROR_BOND / 10));
         assertBooks(0);
     }
 
     /// Tries: the same with a price of nothing and a friend as provider, to burn jurors' bonds without paying.
-    /// Fails only in part: nobody gains. But the attackers pay nothing, and six honest votes lose a tenth of J each.
-    /// Costs: the attackers gas. A juror can refuse: it runs the task before it takes a seat.
-    function test_specThatDiffersByMachine_forNothing_burnsTenthsOfJurors() public {
+    /// Fails only in part: nobody gains, and the attackers pay a tenth of J for each vote of the second jury. But six honest
+    /// votes lose as much.
+    /// Costs: the attackers 2.4 f, the jurors 4.8 f. A juror can refuse: it runs the task before it takes a seat.
+    function test_specThatDiffersByMachine_atNoPrice_costsHalfOfWhatItBurns() public {
         IMarket.Job memory made = oneAudited();
         made.terms.client = eve;
         made.price.minPrice = made.price.maxPrice = 0;
@@ -155,12 +156,12 @@ contract SpecsAttack is AttackBase {
         crewJudges(1, "one", "two", "three");
         tossAgain();
         crewJudges(2, "four", "five", "six");
-        assertGain(eve, 0);
+        assertGain(eve, minus(3 * 24 * UNIT / 10));
         assertGain(mallory, 0);
         for (uint256 i; i < 3; ++i) {
             assertGain(crew[i], minus(2 * 24 * UNIT / 10));
         }
-        assertBurned(6 * 24 * UNIT / 10);
+        assertBurned((6 + 3) * 24 * UNIT / 10);
         assertBooks(0);
     }
 

@@ -251,7 +251,10 @@ contract VerdictsFuzzTest is AuditBase {
         } else {
             e.earned = c.gross - c.fee;
             e.treasury = c.fee;
-            e.client += c.escrow - pay - c.gross;
+            bool decided = _verdict == IMarket.Verdict.Acquitted;
+            uint256 pot = decided || c.commits < 2 ? 0 : c.opened * (8 * c.juryFee / 10);
+            e.burned += pot;
+            e.client += c.escrow - pay - c.gross - pot;
         }
     }
 

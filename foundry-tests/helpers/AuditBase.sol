@@ -23,6 +23,7 @@ abstract contract AuditBase is SeatsBase {
     /// the lease's escrow: 4 tasks of 2 tokens and a reserve of 0.15.
     uint256 internal constant F = uint256(UNIT) / 10;
     uint256 internal constant J = 8 * F;
+    uint256 internal constant TENTH = J / 10;
     uint256 internal constant BOND = 4 * uint256(UNIT);
     uint256 internal constant GROSS = 4 * uint256(UNIT);
     uint256 internal constant PAY = GROSS - GROSS * FEE / 10_000;
@@ -196,6 +197,22 @@ abstract contract AuditBase is SeatsBase {
         vm.expectEmit(address(market));
         // forge-lint: disable-next-line(unsafe-typecast)
         emit IMarket.Settled(jobId, 0, grade, uint128(PAY), uint128(GROSS - PAY), 0, uint128(refunded));
+    }
+
+    /// The lease is settled after a jury without verdict that opened so many votes.
+    function expectContested(uint256 opened) internal {
+        uint256 burned = opened * TENTH;
+        vm.expectEmit(address(market));
+        // forge-lint: disable-next-line(unsafe-typecast)
+        emit IMarket.Settled(
+            jobId,
+            0,
+            IMarket.Grade.Contested,
+            uint128(PAY),
+            uint128(GROSS - PAY),
+            uint128(burned),
+            uint128(4.6 ether - burned)
+        );
     }
 
     function expectVoided(uint256 burned, uint256 refunded) internal {

@@ -98,11 +98,18 @@ library Leases {
 
     // ------------------------------------------------------------------ ordinary leases
 
-    function settle(Book storage b, uint256 j, uint256 l, IMarket.Grade grade, uint256 juryPay) internal {
+    function settle(Book storage b, uint256 j, uint256 l, IMarket.Grade grade, uint256 jury) internal {
         Lease storage lease = b.jobs[j].leases[l];
         (lease.phase, lease.grade) = (IMarket.Phase.Settled, grade);
         uint256 gross = b.pay(j, l, lease.holder);
-        b.release(j, lease.count, gross + juryPay);
+        if (grade == IMarket.Grade.Contested) jury = _burnPot(b, j, lease.opened);
+        b.release(j, lease.count, gross + jury);
+    }
+
+    /// The last jury found no verdict: as much as its votes lost at least is burned.
+    function _burnPot(Book storage b, uint256 j, uint256 votes) private returns (uint256 lost) {
+        lost = votes * (Law.jurorBond(b.jobs[j].job) / 10);
+        b.burnPrice(lost);
     }
 
     /// A round ends without a result.
@@ -258,6 +265,7 @@ library Leases {
         Seat[] storage seats = b.seats[k];
         uint256 winner = winnerOf(seats, Law.JURY_QUORUM);
         verdict = winner == 0 ? IMarket.Verdict.NoVerdict : _verdictOf(seats, winner - 1, leaf);
+        lease.opened = countOf(b, k, IMarket.Seat.Opened);
         uint256 votes = winner == 0 ? 0 : votesFor(seats, winner - 1);
         uint256 juryPay = _closeJury(b, j, k, winner, verdict);
         if (verdict == IMarket.Verdict.Acquitted) {

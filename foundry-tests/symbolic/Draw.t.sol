@@ -46,6 +46,11 @@ contract DrawHarness is Draw {
         return _drawnForJury("", 0, lease, FIRST_JURY, 0, seed, provider, nominal);
     }
 
+    /// What a provider weighs in a draw that counts the stake of `time`.
+    function weight(address provider, uint40 time) external view returns (uint256) {
+        return _weight(_numbers[provider], time);
+    }
+
     /// The 128 bits of the hash that a provider draws.
     function lotOf(bytes32 seed, address provider) external view returns (uint256) {
         bytes32 hash = keccak256(
@@ -74,8 +79,36 @@ contract DrawProof is Symbolic {
         _draw = new DrawHarness();
     }
 
-    function _drawnFrom(bytes32 seed, address provider, uint40 start) private view returns (uint64) {
-        return _draw.drawnFrom(seed, provider, POSTED, start);
+    /// A product that does not overflow, as the compiler checks it.
+    function _fits(uint256 x, uint256 y) private pure returns (bool) {
+        unchecked {
+            return x == 0 || y == x * y / x;
+        }
+    }
+
+    /// Property: lemma of the draw: 128 bits times 96 bits do not overflow. (Proven alone, then assumed: no solver finds all steps at
+    /// once.)
+    function check_lemmaLinesFit(uint128 lot, uint96 all) external pure {
+        assert(_fits(lot, all));
+    }
+
+    /// Property: lemma of the draw: 96 bits times three do not overflow.
+    function check_lemmaReachesFit(uint96 stake) external pure {
+        assert(_fits(stake, 3));
+    }
+
+    /// When the provider is drawn, and what its lot times all stake is.
+    function _drawn(bytes32 seed, address provider, uint256 own, uint256 all, uint40 start)
+        private
+        view
+        returns (uint64 from, uint256 line)
+    {
+        uint256 lot = _draw.lotOf(seed, provider);
+        vm.assume(_fits(lot, all) && _fits(own, 3));
+        from = _draw.drawnFrom(seed, provider, POSTED, start);
+        unchecked {
+            line = lot * all;
+        }
     }
 
     /// Property: P-21 a provider without stake, or whose stake came less than the stake age before the submission, is never drawn.
@@ -90,7 +123,8 @@ contract DrawProof is Symbolic {
         vm.warp(young ? POSTED - 1 days + 1 : 1);
         if (!young) stake = 0;
         _draw.setStake(provider, stake, all);
-        assert(_drawnFrom(seed, provider, start) == type(uint64).max);
+        (uint64 from,) = _drawn(seed, provider, 0, young ? 0 : all, start);
+        assert(from == type(uint64).max);
     }
 
     /// Property: a provider that is drawn is drawn from `start` or a whole number of steps later, at most two; and in the
@@ -100,29 +134,25 @@ contract DrawProof is Symbolic {
     {
         vm.assume(stake != 0 && stake <= all);
         _draw.setStake(provider, stake, all);
-        uint256 line = _draw.lotOf(seed, provider) * all;
-        uint64 from = _drawnFrom(seed, provider, start);
-        bool never = true;
-        for (uint256 k = 0; k <= 2 && never; ++k) {
-            if (line < uint256(stake) * 3 << (128 + k)) {
-                assert(from == start + k * _draw.STEP());
-                never = false;
-            }
+        (uint64 from, uint256 line) = _drawn(seed, provider, stake, all, start);
+        unchecked {
+            uint256 reach = uint256(stake) * 3 << 128;
+            uint64 expected = type(uint64).max;
+            if (line < reach) expected = start;
+            else if (line < reach << 1) expected = start + _draw.STEP();
+            else if (line < reach << 2) expected = start + 2 * _draw.STEP();
+            assert(from == expected);
         }
-        if (never) assert(from == type(uint64).max);
     }
 
-    /// Property: P-21 stake that left since the submission counts no more than what is there, and stake that came since counts
-    /// nothing. (For a few amounts: no solver decides products of two symbolic words that are compared.)
-    function check_P21_drawCountsTheLesser(bytes32 seed, address provider, bool grows, uint40 start)
-        external
-    {
-        vm.warp(1);
-        _draw.setStake(provider, grows ? 5 : 9, 100);
+    /// Property: P-21 what a provider weighs is the lesser of its stake at the time that counts and its stake now: stake that came
+    /// since counts nothing, and stake that left no longer counts.
+    function check_P21_weightIsTheLesser(address provider, uint96 early, uint96 late, uint40 time) external {
+        vm.warp(100);
+        _draw.setStake(provider, early, early);
         vm.warp(POSTED);
-        _draw.setStake(provider, grows ? 9 : 5, 100);
-        uint64 from = _drawnFrom(seed, provider, start);
-        uint256 line = _draw.lotOf(seed, provider) * 100;
-        assert((from == start) == (line < uint256(5) * 3 << 128));
+        _draw.setStake(provider, late, late);
+        uint256 then = time < 100 ? 0 : time < POSTED ? early : late;
+        assert(_draw.weight(provider, time) == (then < late ? then : late));
     }
 }

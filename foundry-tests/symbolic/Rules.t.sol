@@ -27,17 +27,65 @@ contract RulesProof is Symbolic {
     // ------------------------------------------------------------------ lemmas
     // Each is proven alone, then assumed where it is used: no solver finds all steps at once.
 
-    /// What is more stays more, times the same.
-    function _productsRise(uint256 lesser, uint256 greater, uint256 factor) private pure returns (bool) {
-        unchecked {
-            return lesser * factor <= greater * factor;
+    /// A product, of which the compiler does not know that its factors can be exchanged.
+    function times(uint256 x, uint256 y) external pure returns (uint256 product) {
+        assembly ("memory-safe") {
+            product := mul(x, y)
         }
     }
 
-    /// Property: lemma of fees and losses: products rise with their factors (224 bits: no overflow).
-    function check_lemmaProductsRise(uint128 lesser, uint128 greater, uint96 factor) external pure {
+    /// A product of two numbers does not overflow, as the compiler checks it; and the numbers can be exchanged, which to solvers
+    /// makes another product. (In assembly, because `&&` and `||` are branches.)
+    function _multiplies(uint256 x, uint256 y) private view returns (bool right) {
+        uint256 product = this.times(x, y);
+        uint256 exchanged = this.times(y, x);
+        assembly ("memory-safe") {
+            right := and(or(iszero(x), eq(y, div(product, x))), or(iszero(y), eq(x, div(product, y))))
+            right := and(eq(product, exchanged), right)
+        }
+    }
+
+    /// Property: lemma of escrow and fees: 128 bits times 96 bits do not overflow.
+    function check_lemmaProductsFit(uint96 x, uint128 y) external view {
+        assert(_multiplies(x, y));
+    }
+
+    /// What is more stays more, times the same.
+    function _productsRise(uint256 lesser, uint256 greater, uint256 factor) private pure returns (bool) {
+        unchecked {
+            return factor * lesser <= factor * greater;
+        }
+    }
+
+    /// Property: lemma of escrow and fees: products rise with their factors.
+    function check_lemmaProductsRise(uint128 lesser, uint128 greater, uint104 factor) external pure {
         vm.assume(lesser <= greater);
         assert(_productsRise(lesser, greater, factor));
+    }
+
+    /// A product with a sum is a sum of products.
+    function _distributes(uint256 factor, uint256 x, uint256 y) private pure returns (bool) {
+        unchecked {
+            return factor * (x + y) == factor * x + factor * y;
+        }
+    }
+
+    /// Property: lemma of escrow: a product with a sum is a sum of products.
+    function check_lemmaSumsDistribute(uint32 factor, uint128 x, uint128 y) external pure {
+        assert(_distributes(factor, x, y));
+    }
+
+    /// A part that is rounded up, as often as it was divided, is at least the whole.
+    function _roundsUp(uint256 whole, uint256 parts) private pure returns (bool) {
+        unchecked {
+            return parts * ((whole + parts - 1) / parts) >= whole;
+        }
+    }
+
+    /// Property: lemma of escrow: parts that are rounded up are at least the whole.
+    function check_lemmaPartsRoundUp(uint104 whole, uint32 parts) external pure {
+        vm.assume(parts != 0);
+        assert(_roundsUp(whole, parts));
     }
 
     // ------------------------------------------------------------------ claims
@@ -76,7 +124,9 @@ contract RulesProof is Symbolic {
 
     /// Property: P-46 the fee is at most 5 % of what is paid, and it never reverts.
     function check_P46_feeWithinCap(uint96 gross, uint16 feeBps) external view {
-        vm.assume(feeBps <= 500 && _productsRise(feeBps, 500, gross));
+        vm.assume(feeBps <= 500);
+        vm.assume(_productsRise(feeBps, 500, gross));
+        vm.assume(_multiplies(gross, feeBps));
         try this.feeOf(gross, feeBps) returns (uint96 fee) {
             unchecked {
                 assert(uint256(fee) * 20 <= gross);
@@ -86,35 +136,58 @@ contract RulesProof is Symbolic {
         }
     }
 
-    /// Property: P-03 a lease's escrow covers the most that its seats can be paid, at any time.
-    function check_P03_escrowCovers(IMarket.Job calldata job, uint32 count, uint96 price) external pure {
+    /// What `post` has checked of a job's amounts; its reserve for a task, and all that a task holds in escrow.
+    function _escrow(IMarket.Job calldata job) private view returns (uint256 reserve, uint256 task) {
         uint256 replicas = job.assurance.replicas;
         uint256 least = job.terms.minLease;
-        vm.assume(least != 0 && job.price.maxPrice <= MAX && job.price.juryFee <= MAX);
+        uint256 price = job.price.maxPrice;
+        uint256 fee = job.price.juryFee;
+        vm.assume(least != 0);
+        vm.assume(price <= MAX);
+        vm.assume(fee <= MAX);
+        vm.assume(replicas <= JobRules.MAX_REPLICAS);
+        vm.assume(_multiplies(3, fee));
+        vm.assume(_multiplies(replicas, price));
+        vm.assume(_productsRise(replicas, JobRules.MAX_REPLICAS, price));
         unchecked {
-            uint256 reserve = (3 * uint256(job.price.juryFee) + least - 1) / least;
-            uint256 task = replicas * uint256(job.price.maxPrice) + reserve;
-            vm.assume(replicas * price <= task && _productsRise(replicas * price, task, count));
-            assert(replicas * price * count <= JobRules.escrowOf(job, count));
+            reserve = (3 * fee + least - 1) / least;
+            task = replicas * price + reserve;
         }
     }
 
-    /// Property: P-07 a lease of at least minLease tasks holds the pay of a whole jury beyond its price. (A few values of
-    /// minLease: no solver decides a quotient by a symbolic number.)
-    function check_P07_escrowPaysJury(IMarket.Job calldata job, uint32 count) external pure {
-        uint32[3] memory sizes = [uint32(1), 2, 10];
-        vm.assume(job.assurance.replicas == 1 && job.price.maxPrice <= MAX && job.price.juryFee <= MAX);
-        for (uint256 i = 0; i < sizes.length; ++i) {
-            uint256 least = sizes[i];
-            if (job.terms.minLease != least) continue;
-            vm.assume(count >= least && count <= JobRules.MAX_LEASE);
-            unchecked {
-                uint256 jury = 3 * uint256(job.price.juryFee);
-                uint256 reserve = (jury + least - 1) / least;
-                assert(least * reserve >= jury);
-                vm.assume(_productsRise(least, count, reserve));
-                assert(JobRules.escrowOf(job, count) >= job.price.maxPrice * uint256(count) + jury);
-            }
+    /// Property: P-03 a lease's escrow covers the most that its seats can be paid, at any time.
+    function check_P03_escrowCovers(IMarket.Job calldata job, uint32 count, uint96 price) external view {
+        (, uint256 task) = _escrow(job);
+        uint256 replicas = job.assurance.replicas;
+        vm.assume(price <= job.price.maxPrice);
+        vm.assume(_productsRise(price, job.price.maxPrice, replicas));
+        unchecked {
+            uint256 seats = replicas * price;
+            vm.assume(_multiplies(replicas, price));
+            vm.assume(_multiplies(count, seats));
+            vm.assume(_multiplies(count, task));
+            vm.assume(_productsRise(seats, task, count));
+            assert(count * seats <= JobRules.escrowOf(job, count));
+        }
+    }
+
+    /// Property: P-07 a lease of at least minLease tasks holds the pay of a whole jury beyond the most that its seats can be paid.
+    function check_P07_escrowPaysJury(IMarket.Job calldata job, uint32 count) external view {
+        (uint256 reserve, uint256 task) = _escrow(job);
+        uint256 least = job.terms.minLease;
+        unchecked {
+            uint256 jury = 3 * uint256(job.price.juryFee);
+            uint256 seats = job.assurance.replicas * uint256(job.price.maxPrice);
+            vm.assume(count >= least);
+            vm.assume(_multiplies(count, task));
+            vm.assume(_distributes(count, seats, reserve));
+            vm.assume(_roundsUp(jury, least));
+            vm.assume(_productsRise(least, count, reserve));
+            vm.assume(_multiplies(least, reserve));
+            vm.assume(_multiplies(count, reserve));
+            vm.assume(_multiplies(count, seats));
+            vm.assume(_productsRise(seats, type(uint128).max, count));
+            assert(JobRules.escrowOf(job, count) >= count * seats + jury);
         }
     }
 

@@ -157,13 +157,13 @@ contract SlotsProof is Symbolic {
         assert(AuditSlot.unwrap(slot) >> 208 == 0);
     }
 
-    /// Property: after a first jury the task stays, and its jurors are forgotten.
-    function check_auditSlotUndecided(uint256 word, uint40 due, uint64 point) external pure {
+    /// Property: after a first jury the task stays, and how many votes it opened; its jurors are forgotten.
+    function check_auditSlotUndecided(uint256 word, uint8 votes, uint40 due, uint64 point) external pure {
         AuditSlot slot = AuditSlot.wrap(word);
-        AuditSlot undecided = slot.undecided(due, point);
+        AuditSlot undecided = slot.undecided(votes, due, point);
         assert(undecided.jury() == slot.jury() && undecided.task() == slot.task());
         assert(undecided.due() == due && undecided.point() == point && undecided.since() == 0);
-        assert(undecided.seats() == 0 && undecided.commits() == 0 && undecided.openings() == 0);
+        assert(undecided.seats() == 0 && undecided.commits() == 0 && undecided.openings() == votes);
     }
 
     /// Property: jurors, commitments, openings and times change in their own fields.

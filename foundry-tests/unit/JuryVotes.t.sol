@@ -163,6 +163,17 @@ contract JuryVotesTest is AuditBase {
         assertSeat(dave, IMarket.Seat.Committed);
     }
 
+    /// An entry without a salt is no vote, whatever digest it says: the caller wrote it, and not the juror.
+    function test_opening_withoutSalt_doesNotNameTheLeaf() public {
+        threeVote(leaf, RIGHT, RIGHT);
+        judge(panel(opens(carol, RIGHT), opens(dave, RIGHT)));
+        vm.warp(time() + REVEAL + 1);
+        IMarket.Opening memory o = opens(bob, leaf);
+        o.salt = 0;
+        judge(panel(o, opens(carol, RIGHT), opens(dave, RIGHT)), leaf);
+        assertConvicted();
+    }
+
     function test_panel_isAscendingAndOfJurors() public {
         threeVote(leaf, leaf, leaf);
         _refused(wrongPanel(1), panel(opens(carol, leaf), opens(bob, leaf), opens(dave, leaf)));

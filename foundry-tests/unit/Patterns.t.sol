@@ -17,7 +17,6 @@ import {IMarket} from "piecework/IMarket.sol";
 /// | -      | is empty                          |
 contract PatternsTest is AuditBase {
     bytes private constant LETTERS = "LDEASJ-";
-    uint256 private constant TENTH = J / 10;
 
     address[3] private _jurors = [bob, carol, dave];
     bytes1[3] private _acts;
@@ -152,6 +151,7 @@ contract PatternsTest is AuditBase {
     function _assertLease(IMarket.Verdict verdict) private {
         uint256 pay;
         uint256 burned;
+        uint256 pot = _commits() < 2 ? 0 : _opened() * TENTH;
         for (uint256 i; i < 3; ++i) {
             (uint256 paid, uint256 loss) = _fate(_acts[i], verdict);
             (pay, burned) = (pay + paid, burned + loss);
@@ -164,6 +164,8 @@ contract PatternsTest is AuditBase {
                 finalize(job, 0);
             }
             assertContested();
+            burned += pot;
+            pay += pot;
         } else if (verdict == IMarket.Verdict.Acquitted) {
             assertAcquitted();
         } else {

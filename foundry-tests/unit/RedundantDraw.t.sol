@@ -233,6 +233,17 @@ contract RedundantDrawTest is RedundantBase {
         _assertDrawnFrom(0, _nominal() + 2 * STEP);
     }
 
+    /// Stake that came in the day before `post` does not make the others' shares smaller.
+    function test_draw_countsNoStakeOfTheDayBefore() public {
+        stakeOf(anyone, 1000 * UNIT);
+        numbers[anyone] = numberOf(anyone);
+        vm.warp(time() + 1 days - 1);
+        postThis(redundantJob(3, 2));
+        bytes32 seed = _seedBetween(3, MINI, ALL + 1000 * uint256(UNIT), 2);
+        publish(_point(), seed);
+        _assertDrawnFrom(0, _nominal() + 2 * STEP);
+    }
+
     /// Stake that left after `post` counts no longer.
     function test_draw_countsNoStakeThatLeft() public {
         IMarket.Job memory made = redundantJob(3, 2);

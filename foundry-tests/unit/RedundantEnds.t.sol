@@ -82,6 +82,18 @@ contract RedundantEndsTest is RedundantBase {
         _assertRoot(ROOT);
     }
 
+    /// P-38: otherwise a full counter would make a round impossible to end.
+    function test_quorum_slashedIsFull_saturates() public {
+        // `slashed` is bits 168 to 199 of the stake's slot, which comes after the number's and the provider's.
+        bytes32 slot = slotReadBy(abi.encodeCall(IMarket.providerOf, (alice)), 2);
+        bytes32 word = vm.load(address(market), slot) | bytes32(uint256(type(uint32).max) << 168);
+        vm.store(address(market), slot, word);
+        assertHas(alice, STAKE, 0, 0, 0, type(uint32).max);
+        threeCommit(OTHER, ROOT, ROOT);
+        settle(0, three(OTHER, ROOT, ROOT));
+        assertHas(alice, STAKE - BOND, 0, 0, 0, type(uint32).max);
+    }
+
     function test_quorum_oneSilent() public {
         threeCommit(ROOT, ROOT, ROOT);
         settle(0, panel(opens(alice, ROOT), opens(carol, ROOT)));

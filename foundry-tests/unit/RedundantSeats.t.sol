@@ -35,6 +35,7 @@ contract RedundantSeatsTest is RedundantBase {
         assertLease(0, IMarket.Phase.Free, 1, job.timing.opensAt, 1, 0);
         assertEq(freeOf(alice), STAKE - BOND);
         IMarket.LeaseState memory l = lease(0);
+        assertEq(l.provider, address(0), "no single provider holds it");
         assertEq(l.count, 4);
         assertEq(l.origin, market.jobOf(jobId).postedAt);
         assertEq(l.point, market.jobOf(jobId).point);

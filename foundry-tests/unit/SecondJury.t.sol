@@ -15,8 +15,6 @@ import {IMarket} from "piecework/IMarket.sol";
 /// | Audited by jury 2     | judge, verdict       |                                     | Settled (Audited) or Void           |
 /// | Audited by jury 2     | judge, no verdict    |                                     | Settled, Contested                  |
 contract SecondJuryTest is AuditBase {
-    uint256 private constant TENTH = J / 10;
-
     function _refused(bytes memory error_, address who) private {
         vm.expectRevert(error_);
         joinJury(who);
@@ -55,7 +53,7 @@ contract SecondJuryTest is AuditBase {
         assertEq(lease(0).since, since);
         assertEq(lease(0).point, first);
         assertNotEq(point, first);
-        assertAudit(1, 0, time() + 60 + RETRY, point, 0, 0, 0);
+        assertAudit(1, 0, time() + 60 + RETRY, point, 0, 0, 3);
     }
 
     function test_second_isOpenedByItsFirstJuror() public {
@@ -114,7 +112,7 @@ contract SecondJuryTest is AuditBase {
     function test_second_notOpened_isContested() public {
         _split();
         vm.warp(audit().due + 1);
-        expectSettled(IMarket.Grade.Contested, 4.6 ether);
+        expectContested(3);
         finalize(job, 0);
         assertContested();
         assertBooks();
@@ -265,13 +263,14 @@ contract SecondJuryTest is AuditBase {
         assertContested();
         assertHas(bob, STAKE - 2 * TENTH, 0, 0, 2, 0);
         assertHas(erin, STAKE - TENTH, 0, 0, 1, 0);
+        assertEq(market.burned(), (6 + 3) * TENTH, "six votes lost a tenth, and the pot three");
     }
 
     function test_second_twoAgainstTheLeaf_isContested() public {
         firstJuryFails();
         _secondVotes(RIGHT, leaf, RIGHT);
         expectJudged(IMarket.Verdict.NoVerdict, RIGHT, leaf);
-        expectSettled(IMarket.Grade.Contested, 4.6 ether);
+        expectContested(3);
         judge(_second(RIGHT, leaf, RIGHT), leaf);
         assertContested();
     }
@@ -282,7 +281,7 @@ contract SecondJuryTest is AuditBase {
         vm.warp(commitBy() + 1);
         expectEnds(erin, IMarket.SeatEnd.Released, 0, 0);
         expectJudged(IMarket.Verdict.NoVerdict, 0, 0);
-        expectSettled(IMarket.Grade.Contested, 4.6 ether);
+        expectContested(0);
         judge(panel(named(erin)));
         assertContested();
         assertUntouched(erin);
@@ -314,7 +313,7 @@ contract SecondJuryTest is AuditBase {
         threeVote(RIGHT, LIE, leaf);
         replaceBeacon(code);
         expectJudged(IMarket.Verdict.NoVerdict, 0, 0);
-        expectSettled(IMarket.Grade.Contested, 4.6 ether);
+        expectContested(3);
         judge(three(RIGHT, LIE, leaf));
         assertContested();
         vm.revertToState(before);

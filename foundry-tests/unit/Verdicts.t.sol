@@ -15,7 +15,6 @@ import {IMarket} from "piecework/IMarket.sol";
 /// | two or more commitments, none open | no verdict, commitments released                   | the same               |
 /// | fewer than two commitments         | no verdict, commitments released                   | the same               |
 contract VerdictsTest is AuditBase {
-    uint256 private constant TENTH = J / 10;
     uint256 private _had;
 
     function setUp() public override {

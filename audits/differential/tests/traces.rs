@@ -54,9 +54,10 @@ fn rounds_end_alike() {
         most: 1,
     };
     assert!(world.make(holders[0], claim.into()).expect("alike"));
-    for round in 1..=u16::MAX {
+    // The claim was of round 1, and each lateness begins another.
+    for round in 2..=u16::MAX {
         world.pass(3, 1);
-        let provider = holders[usize::from(round % 2)];
+        let provider = holders[usize::from((round + 1) % 2)];
         let call = IMarket::takeoverCall {
             job: job.clone(),
             provider: provider.into(),

@@ -18,7 +18,7 @@ pub(crate) const LARGEST: f64 = 25.0;
 /// The price of the smallest: `minLease` is half of that.
 pub(crate) const SMALLEST: f64 = LARGEST / 2.0;
 /// What the SDK takes for k at 10 % and at 20 % (`sdk/src/market/deterrence.rs`).
-pub(crate) const SDK_K: [(f64, f64); 2] = [(0.10, 0.93), (0.20, 0.76)];
+pub(crate) const SDK_K: [(f64, f64); 2] = [(0.10, 0.85), (0.20, 0.58)];
 /// The least deterrence of which the SDK does not warn.
 pub(crate) const ENOUGH: f64 = 1.5;
 

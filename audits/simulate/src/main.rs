@@ -130,13 +130,13 @@ mod tests {
         assert_eq!(sdk::<u32>("job.rs", "REDUNDANT_LEASE"), REDUNDANT_LEASE);
     }
 
-    /// What the README says of the SDK's k: it is right if nobody is quicker, and too large if the coalition is.
+    /// The SDK's k is that of a coalition which is first at every step.
     #[test]
-    fn sdk_k_holds_if_nobody_is_quicker() {
+    fn sdk_k_is_that_of_the_quickest_coalition() {
         for (share, k) in SDK_K {
             let (first, even) = effective_ks(share).unwrap();
-            assert!((even - k).abs() < 0.01, "{share}: {even}");
-            assert!(first < k - 0.05, "{share}: {first}");
+            assert!((first - k).abs() < 0.01, "{share}: {first}");
+            assert!(even > k + 0.05, "{share}: {even}");
         }
     }
 

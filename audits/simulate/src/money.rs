@@ -542,20 +542,16 @@ fn griefs_table(gas: &Gas) -> anyhow::Result<String> {
     };
     let body = [
         line(
-            "(a) an ambiguous spec, a friend as provider: today, both juries",
-            0.0,
-            both,
-        ),
-        line(
-            "(a) the pot burns what opened votes lost: one jury",
+            "(a) an ambiguous spec, a friend as provider: one jury comes",
             tenths.min(pot),
             tenths,
         ),
-        line("(a) the same, both juries", both.min(pot), both),
+        line("(a) the same, both juries", tenths.min(pot), both),
+        line("(a) if the pot returned whole, as at first", 0.0, both),
         line(
-            "(a) the same, and a lost vote costs a sixteenth of J",
-            3.0,
-            both * 10.0 / 16.0,
+            "(a) if it burned what both juries' votes lost",
+            both.min(pot),
+            both,
         ),
         round(
             "(c) 3/2, one seat empty, two that differ: today",

@@ -217,7 +217,7 @@ impl<S: Store, H: Host> Market<S, H> {
         };
         self.tell(&sitting.round, &ballot);
         self.close_jury(job, &sitting, &ballot, &decision)?;
-        self.conclude(&case, &decision, &leaf, again)
+        self.conclude(&case, &decision, ballot.opened, &leaf, again)
     }
 
     /// The jury's round.
@@ -309,6 +309,7 @@ impl<S: Store, H: Host> Market<S, H> {
         &mut self,
         case: &Case<'_>,
         decision: &Decision,
+        opened: u8,
         leaf: &Bytes32,
         again: Option<(u64, u64)>,
     ) -> Result<(), Error> {
@@ -320,15 +321,14 @@ impl<S: Store, H: Host> Market<S, H> {
         self.host.emit(&Event::Judged { job_id, first, jury, verdict, task, digest, leaf });
         let jury_pay = times(at.job.price.jury_fee, decision.votes)?;
         match (verdict, again) {
-            (Verdict::Acquitted, _) => self.settle_lease(at, case.lease, Grade::Audited, jury_pay),
+            (Verdict::Acquitted, _) => self.settle_lease(at, case.lease, Grade::Audited, jury_pay, 0),
             (Verdict::Convicted, _) => {
                 let unanimous = decision.votes == JURY && leaf != ZERO;
                 self.convict(case, jury_pay, at.job.assurance.refund && unanimous)
             }
-            (_, None) => self.settle_lease(at, case.lease, Grade::Contested, 0),
+            (_, None) => self.settle_contested(at, case.lease, opened),
             (_, Some((point, due))) => {
-                let undecided =
-                    AuditState { jury: audit.jury, task: audit.task, due, point, ..AuditState::default() };
+                let undecided = AuditState { jury, task, due, point, opened, ..AuditState::default() };
                 self.keep(at, case.lease.in_phase(Phase::Undecided));
                 self.store.set_audit(&job_id, first, undecided);
                 self.tell_point(at, point);

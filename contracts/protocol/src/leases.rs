@@ -140,7 +140,7 @@ impl<S: Store, H: Host> Market<S, H> {
         self.store.set_root(&job_id, first, root);
         self.host.emit(&Event::Submitted { job_id, first, provider, round, root, digest_list, point });
         if !audits {
-            return self.settle_lease(&at, lease, Grade::Unaudited, 0);
+            return self.settle_lease(&at, lease, Grade::Unaudited, 0, 0);
         }
         let now = self.host.now();
         let submitted = lease.to(Phase::Submitted, now);
@@ -166,8 +166,13 @@ impl<S: Store, H: Host> Market<S, H> {
         for first in firsts {
             at.first = *first;
             let lease = self.lease(&at);
-            if let Some(grade) = self.grade_due(&at, &lease)? {
-                self.settle_lease(&at, lease, grade, 0)?;
+            match self.grade_due(&at, &lease)? {
+                Some(Grade::Contested) => {
+                    let opened = self.store.audit(&at.job_id, at.first).opened;
+                    self.settle_contested(&at, lease, opened)?;
+                }
+                Some(grade) => self.settle_lease(&at, lease, grade, 0, 0)?,
+                None => {}
             }
         }
         Ok(())

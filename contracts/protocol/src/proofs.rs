@@ -46,6 +46,6 @@ impl<S: Store, H: Host> Market<S, H> {
         }
         self.store.set_root(&job_id, first, root);
         self.host.emit(&Event::Submitted { job_id, first, provider, round, root, digest_list, point: 0 });
-        self.settle_lease(&at, lease, Grade::Proven, 0)
+        self.settle_lease(&at, lease, Grade::Proven, 0, 0)
     }
 }

@@ -8,7 +8,8 @@ use crate::error::Error;
 use crate::events::Event;
 use crate::hash::{self, Round};
 use crate::host::{BeaconError, Host};
-use crate::rules::{MAX_TIME, bond_of, escrow_of, fee_of, gross_of, minus, plus};
+use crate::redundant::times;
+use crate::rules::{MAX_TIME, bond_of, escrow_of, fee_of, gross_of, juror_bond_of, minus, plus, tenth_of};
 use crate::slots::{JobSlot, LeaseSlot};
 use crate::store::Store;
 use crate::types::{Address, Bytes32, Grade, Job, JobStatus, Phase, U256, ZERO};
@@ -145,26 +146,42 @@ impl<S: Store, H: Host> Market<S, H> {
     }
 
     /// Settles an ordinary lease: pays its provider, returns its bond, and the rest of the escrow to the client.
-    /// `jury_pay` is what jurors were paid out of that escrow.
+    /// `jury_pay` is what jurors were paid out of that escrow, `burned` what of it goes to nobody.
     pub(crate) fn settle_lease(
         &mut self,
         at: &At<'_>,
         lease: LeaseSlot,
         grade: Grade,
         jury_pay: u128,
+        burned: u128,
     ) -> Result<(), Error> {
         let At { job, job_id, first } = *at;
         let gross = gross_of(job, lease.origin, lease.count)?;
         let fee = fee_of(gross, lease.fee_bps)?;
-        let (paid, burned) = (minus(gross, fee)?, 0);
-        let refunded = minus(minus(escrow_of(job, lease.count)?, gross)?, jury_pay)?;
+        let paid = minus(gross, fee)?;
+        let unpaid = minus(minus(escrow_of(job, lease.count)?, gross)?, jury_pay)?;
+        let refunded = minus(unpaid, burned)?;
         let bond = bond_of(&job.price, lease.count)?;
         self.keep(at, lease.settled(grade));
         self.reward(lease.provider, paid, bond)?;
         self.credit_fee(fee)?;
+        self.burn(burned)?;
         self.credit(&job.terms.client, refunded)?;
         self.host.emit(&Event::Settled { job_id, first, grade, paid, fee, burned, refunded });
         Ok(())
+    }
+
+    /// Settles a lease on which no jury agreed. What was reserved for jurors burns a tenth of a bond for each vote that the
+    /// last one opened. Each of them lost as much at least: otherwise a client could burn jurors' bonds for nothing, with a
+    /// spec on which honest machines differ.
+    pub(crate) fn settle_contested(
+        &mut self,
+        at: &At<'_>,
+        lease: LeaseSlot,
+        opened: u8,
+    ) -> Result<(), Error> {
+        let burned = times(tenth_of(juror_bond_of(&at.job.price)?)?, opened)?;
+        self.settle_lease(at, lease, Grade::Contested, 0, burned)
     }
 
     /// Ends a lease without a result: `burned` of its escrow is burned, jurors were paid `jury_pay` of it, and the rest

@@ -2,10 +2,11 @@
 
 use crate::chain::IMarket;
 
-/// Chance that a due audit convicts a cheat, the second jury included, if colluders hold a tenth of all stake.
-const CONVICTED_AT_10: f64 = 0.93;
+/// Chance that a due audit convicts a cheat, the second jury included, if colluders hold a tenth of all stake and are first
+/// at every step of a draw (`audits/simulation/README.md`). What blockers burn counts as the cheat's loss.
+const CONVICTED_AT_10: f64 = 0.85;
 /// The same, if they hold a fifth.
-const CONVICTED_AT_20: f64 = 0.76;
+const CONVICTED_AT_20: f64 = 0.58;
 /// A deterrence below this is worth a warning.
 const ENOUGH: f64 = 1.5;
 /// A deterrence below this makes cheating pay.
@@ -43,14 +44,14 @@ impl Deterrence {
         })
     }
 
-    /// Whether that is so little that a client should be warned: below 1.5 in the worse case.
+    /// Whether that is so little that a client should be warned: below 1.5 at a tenth, or below 1 at a fifth.
     pub fn is_weak(&self) -> bool {
-        self.at_20 < ENOUGH
+        self.at_10 < ENOUGH || self.at_20 < LEAST
     }
 
-    /// Whether cheating pays: below 1 in the worse case.
+    /// Whether cheating pays: below 1 at a tenth.
     pub fn is_refused(&self) -> bool {
-        self.at_20 < LEAST
+        self.at_10 < LEAST
     }
 }
 
@@ -88,7 +89,8 @@ mod tests {
     fn more_audits_and_larger_bonds_deter_more() {
         let usual = of(5_000, 100, 100, 300).unwrap();
         assert_eq!((usual.is_weak(), usual.is_refused()), (false, false));
-        assert!((usual.at_10 - 1.86).abs() < 0.01, "{usual}");
+        assert!((usual.at_10 - 1.70).abs() < 0.01, "{usual}");
+        assert!((usual.at_20 - 1.16).abs() < 0.01, "{usual}");
         let rare = of(1_000, 100, 100, 300).unwrap();
         assert!(rare.is_refused() && rare.is_weak(), "{rare}");
         let bonded = of(1_000, 100, 100, 2_000).unwrap();

@@ -48,7 +48,7 @@ fn a_job_is_priced_and_refused_without_being_posted() {
     );
     assert_eq!(
         said["deterrence"],
-        json!({ "at_10": 1.86, "at_20": 1.52, "weak": false })
+        json!({ "at_10": 1.7, "at_20": 1.16, "weak": false })
     );
     assert_eq!(
         said["lease"]["first"], said["lease"]["last"],
