@@ -54,8 +54,8 @@ revive: ## the market in pallet-revive (Polkadot): traces on all sides, odd inpu
 	cargo build --locked --target-dir "$$target/revive")
 	if [ -n "$${PIECEWORK_WITHOUT_INK:-}" ]; then echo "make revive: there is no ink! contract (make ink): SDK and executor were not tried with it" >&2; exit 0; fi
 	export PIECEWORK_ANVIL="$$target/revive/debug/piecework-revive-node" PIECEWORK_MARKET_CODE="$$target/ink/market.polkavm"
-	cargo test --locked --workspace --all-features --test market --test redundant --test disputes --test signatures
-	cargo test --locked --workspace --all-features --test daemon -- ordinary:: redundant::three redundant::a_wrong
+	cargo test --locked --workspace --all-features --test market --test redundant --test audits --test signatures
+	cargo test --locked --workspace --all-features --test daemon -- ordinary:: redundant::three redundant::a_wrong jury::a_drawn
 
 prove: ## prove what foundry-tests/symbolic states, for all inputs (halmos)
 	@$(call ENV,lint)
@@ -79,7 +79,7 @@ bench: ## overhead of a lease against a bare docker run: out/bench.json
 	cargo build --locked --release -p piecework-cli
 	$(TARGET)/release/piecework bench --workload $(TARGET)/workload/release/piecework-render --out out
 
-simulate: ## how likely collusion is to win, by share of stake: writes audits/simulation
+simulate: ## how much cheating costs, and how likely collusion is to win: writes audits/simulation and audits/economics.md
 	@cargo run --locked --quiet --release -p piecework-simulate
 
 build: ## contracts and all crates
