@@ -123,6 +123,9 @@ pub struct ChainConfig {
     pub policy: Policy,
     /// How the chain is followed.
     pub timing: ChainTiming,
+    /// Base URLs of drand's endpoints, for a market whose seeds are drand's; each serves `<url>/public/<round>`. Empty:
+    /// drand's own ones, if the market's beacon is of drand's chain quicknet.
+    pub drand_urls: Vec<Url>,
 }
 
 impl ChainConfig {
@@ -155,6 +158,7 @@ impl ChainConfig {
                 margin: 2,
                 from_block: 0,
             },
+            drand_urls: Vec::new(),
         }
     }
 
@@ -197,6 +201,14 @@ impl ChainConfig {
                 "chain.rpc_url",
                 format!("{} is neither http:// nor https://", self.rpc_url),
             ));
+        }
+        for url in &self.drand_urls {
+            if !matches!(url.scheme(), "http" | "https") {
+                return Err(self.invalid(
+                    "chain.beacon.urls",
+                    format!("{url} is neither http:// nor https://"),
+                ));
+            }
         }
         if self.market == Address::ZERO {
             return Err(self.invalid("chain.market", "must not be the zero address"));
