@@ -18,7 +18,7 @@ use alloy::primitives::Address;
 use piecework::{Market, MarketConfig};
 use piecework_render::Scene;
 
-use crate::cli::DemoArgs;
+use crate::cli::{BeaconArg, DemoArgs};
 use crate::devnet::{Devnet, Shape, shapes};
 use crate::fail::{Failure, exit};
 use crate::output::{Output, say};
@@ -47,10 +47,14 @@ pub(crate) async fn run(output: Output, args: DemoArgs) -> Result<(), Failure> {
     say!("-- a devnet of four honest providers, and one that is not");
     let shapes: Vec<Shape> = shapes(HONEST)
         .into_iter()
-        .map(|shape| shape.working_for(scenes::HONEST_PRICE).with_room(scenes::LEASE))
+        .map(|shape| {
+            shape
+                .working_for(scenes::HONEST_PRICE)
+                .with_room(scenes::LEASE)
+        })
         .collect();
     let devnet = tokio::select! {
-        devnet = Devnet::start(&shapes, 0, &args.tools) => devnet?,
+        devnet = Devnet::start(&shapes, 0, BeaconArg::Block, &args.tools) => devnet?,
         () = interrupt.wait() => return Err(interrupted()),
     };
     let told = tokio::select! {
@@ -128,7 +132,9 @@ async fn play(devnet: &Devnet, args: &DemoArgs, scene: &Scene) -> Result<Story, 
         scenes::TASKS
     );
     let second = Box::pin(stage.falsified(&small)).await?;
-    say!("-- {name} is convicted, and its client has no picture: the same job again, at a better price, and audited again");
+    say!(
+        "-- {name} is convicted, and its client has no picture: the same job again, at a better price, and audited again"
+    );
     let (third, picture) = Box::pin(stage.again(&small)).await?;
     if !picture.is_painted_well() {
         return Err(Failure::new(
