@@ -47,11 +47,7 @@ pub(crate) async fn run(output: Output, args: DemoArgs) -> Result<(), Failure> {
     say!("-- a devnet of four honest providers, and one that is not");
     let shapes: Vec<Shape> = shapes(HONEST)
         .into_iter()
-        .map(|shape| {
-            shape
-                .working_for(scenes::HONEST_PRICE)
-                .with_room(scenes::LEASE)
-        })
+        .map(|shape| shape.working_for(scenes::HONEST_PRICE).with_room(scenes::LEASE))
         .collect();
     let devnet = tokio::select! {
         devnet = Devnet::start(&shapes, 0, BeaconArg::Block, &args.tools) => devnet?,
@@ -132,9 +128,7 @@ async fn play(devnet: &Devnet, args: &DemoArgs, scene: &Scene) -> Result<Story, 
         scenes::TASKS
     );
     let second = Box::pin(stage.falsified(&small)).await?;
-    say!(
-        "-- {name} is convicted, and its client has no picture: the same job again, at a better price, and audited again"
-    );
+    say!("-- {name} is convicted, and its client has no picture: the same job again, at a better price, and audited again");
     let (third, picture) = Box::pin(stage.again(&small)).await?;
     if !picture.is_painted_well() {
         return Err(Failure::new(
