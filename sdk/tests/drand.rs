@@ -310,12 +310,15 @@ async fn a_waiting_client_publishes_what_drand_signs_and_nothing_while_it_is_gon
         run.upkeep().await.unwrap();
         tokio::time::sleep(Duration::from_millis(300)).await;
     }
-    // It was tried: the endpoints are paused.
-    assert!(
-        run.publish_seed(point)
-            .await
-            .is_ok_and(|sent| sent.is_none())
-    );
+    // It was tried. Between two pauses the reason is told.
+    let error = loop {
+        match run.publish_seed(point).await {
+            Ok(None) => tokio::time::sleep(Duration::from_millis(200)).await,
+            Ok(Some(receipt)) => panic!("{receipt:?}"),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error.code(), "drand-unavailable", "{error}");
     assert_eq!(
         (sent().await, beacon.seed(point).await.unwrap()),
         (before, None)
