@@ -74,9 +74,12 @@ async fn served(signer: &Url, round: u64) -> Value {
     serde_json::from_slice(&answer.unwrap().bytes().await.unwrap()).unwrap()
 }
 
+/// Why an endpoint's answer does not count, for a round.
+type Reason = Box<dyn Fn(u64) -> EndpointError>;
+
 /// Endpoints that do not serve the round they are asked for, each in its own way, and what is said of them.
-async fn liars(signer: &Url) -> Vec<(Url, Arc<AtomicUsize>, Box<dyn Fn(u64) -> EndpointError>)> {
-    let mut liars: Vec<(_, Box<dyn Fn(u64) -> EndpointError>)> = Vec::new();
+async fn liars(signer: &Url) -> Vec<(Url, Arc<AtomicUsize>, Reason)> {
+    let mut liars: Vec<(_, Reason)> = Vec::new();
     let from = signer.clone();
     let other = move |round: u64| {
         let from = from.clone();
