@@ -73,6 +73,9 @@ pub(crate) async fn reach(
     let times = market.times().call().await;
     let times = times.map_err(|error| ChainError::from_contract("times", error))?;
     let beacon = Beacon::probe(rpc.clone(), config.market).await?;
+    let beacon = beacon
+        .with_drand(&config.drand_urls)
+        .map_err(ChainError::from)?;
     Ok(Reached { rpc, times, beacon })
 }
 
@@ -273,9 +276,13 @@ impl Service {
         given_up: &watch::Sender<Option<GivenUp>>,
     ) -> Result<[JoinHandle<()>; 3], Error> {
         let (config, common) = (&self.config, &self.common);
-        if beacon.kind() != BeaconKind::Block {
+        if !beacon.can_publish() {
+            let next = match beacon.kind() {
+                BeaconKind::Drand => "name drand's endpoints in [chain.beacon] urls",
+                _ => "another version of this program may know its kind",
+            };
             let beacon = beacon.address();
-            tracing::warn!(%beacon, "this market's seeds are published by others: this program cannot");
+            tracing::warn!(%beacon, next, "this market's seeds are published by others: this program cannot");
         }
         let (inbox, messages) = mpsc::unbounded_channel();
         let (clock, link) = (ChainClock::default(), Link::default());

@@ -566,33 +566,38 @@ async fn a_seed_is_published_in_its_time_or_never() {
     let time = beacon.time_of(point).await.unwrap();
     assert_eq!(time, point >> 24);
     // The second block after this one makes the seed, and the third one can store it.
-    assert_eq!(beacon.keep(point).await.unwrap(), None);
+    assert_eq!(beacon.publication(point).await.unwrap(), None);
     let early = BlockBeacon::keepCall { id: point };
     let error = sender.call(devnet.beacon, &early).await.unwrap_err();
     let revert = error.revert().unwrap();
     assert_eq!(revert.name, "TooEarly");
     assert!(revert.meaning.contains("not built yet"), "{revert}");
     mine(1).await;
-    assert_eq!(beacon.keep(point).await.unwrap(), None);
+    assert_eq!(beacon.publication(point).await.unwrap(), None);
     mine(1).await;
-    let keep = beacon.keep(point).await.unwrap().unwrap();
+    let keep = beacon.publication(point).await.unwrap().unwrap();
     assert_eq!(beacon.seed(point).await.unwrap(), None);
-    sender.call(beacon.address(), &keep).await.unwrap();
+    assert_eq!(keep.to, beacon.address());
+    sender.send("keep", keep.into()).await.unwrap();
     let seed = beacon.seed(point).await.unwrap().unwrap();
     let number = devnet.provider.get_block_number().await.unwrap() - 1;
     let block = devnet.provider.get_block_by_number(number.into()).await;
     assert_eq!(seed, block.unwrap().unwrap().header.hash);
-    assert_eq!(beacon.keep(point).await.unwrap(), None, "it is there");
+    assert_eq!(
+        beacon.publication(point).await.unwrap(),
+        None,
+        "it is there"
+    );
 
     // Another one is forgotten.
     let point = contract.point().call().await.unwrap();
     mine(256 + 1).await;
     assert!(
-        beacon.keep(point).await.unwrap().is_some(),
+        beacon.publication(point).await.unwrap().is_some(),
         "the last block"
     );
     mine(1).await;
-    assert_eq!(beacon.keep(point).await.unwrap(), None);
+    assert_eq!(beacon.publication(point).await.unwrap(), None);
     mine(1).await;
     assert!(beacon.is_dead(point).await.unwrap());
     let late = BlockBeacon::keepCall { id: point };

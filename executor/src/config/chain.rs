@@ -6,6 +6,7 @@ use alloy::{
     primitives::{Address, B256},
     signers::local::PrivateKeySigner,
 };
+use piecework::chain::drand::Endpoints;
 use url::Url;
 
 use super::{ConfigError, DEVNET_CHAIN};
@@ -123,6 +124,9 @@ pub struct ChainConfig {
     pub policy: Policy,
     /// How the chain is followed.
     pub timing: ChainTiming,
+    /// Base URLs of drand's endpoints, for a market whose seeds are drand's; each serves `<url>/public/<round>`. Empty:
+    /// drand's own ones, if the market's beacon is of drand's chain quicknet.
+    pub drand_urls: Vec<Url>,
 }
 
 impl ChainConfig {
@@ -155,6 +159,7 @@ impl ChainConfig {
                 margin: 2,
                 from_block: 0,
             },
+            drand_urls: Vec::new(),
         }
     }
 
@@ -197,6 +202,10 @@ impl ChainConfig {
                 "chain.rpc_url",
                 format!("{} is neither http:// nor https://", self.rpc_url),
             ));
+        }
+        for url in &self.drand_urls {
+            Endpoints::check(url)
+                .map_err(|error| self.invalid("chain.beacon.urls", error.to_string()))?;
         }
         if self.market == Address::ZERO {
             return Err(self.invalid("chain.market", "must not be the zero address"));

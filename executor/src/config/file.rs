@@ -185,6 +185,7 @@ fn chain(section: ChainSection, flags: &Flags, place: &Place) -> Result<ChainCon
             margin: section.margin_seconds.unwrap_or(60),
             from_block: section.from_block.unwrap_or(0),
         },
+        drand_urls: section.beacon.urls,
     })
 }
 

@@ -37,6 +37,7 @@ pub(super) struct ChainSection {
     pub(super) margin_seconds: Option<u64>,
     pub(super) provider: ProviderSection,
     pub(super) policy: PolicySection,
+    pub(super) beacon: BeaconSection,
     #[serde(rename = "watch", deserialize_with = "no_watching")]
     _watch: (),
 }
@@ -56,6 +57,12 @@ pub(super) struct ProviderSection {
     pub(super) keystore: Option<PathBuf>,
     pub(super) password_file: Option<PathBuf>,
     pub(super) key: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct BeaconSection {
+    pub(super) urls: Vec<Url>,
 }
 
 #[derive(Debug, Default, Deserialize)]

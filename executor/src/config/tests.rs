@@ -56,6 +56,7 @@ fn every_key_of_the_example_that_is_commented_out_is_a_real_key() {
         .collect();
     let config = load(&text).unwrap();
     assert_eq!(config.runtime.as_deref(), Some("runsc"));
+    assert_eq!(config.chains[0].drand_urls.len(), 1);
 }
 
 #[test]
@@ -82,6 +83,13 @@ fn unknown_and_missing_and_impossible_keys_are_named() {
             "chain.policy.strangers_percent",
         ),
         ("keystore = ", "key = ", "chain.provider.key"),
+        ("#urls = [\"https:", "urls = [\"ftp:", "chain.beacon.urls"),
+        ("#urls = [\"https://", "urls = [\"", "urls"),
+        (
+            "#urls = [\"",
+            "urls = [\"https://a.example/?round=\", \"",
+            "must end with its path",
+        ),
     ] {
         assert!(text.contains(from), "the example has no {from}");
         let error = load(&text.replacen(from, to, 1)).unwrap_err();
@@ -247,6 +255,7 @@ fn a_file_of_the_older_form_is_answered_with_the_lines_to_change() {
     let old = example_text()
         .replace("[[chain]]", "[chain]")
         .replace("name = \"sepolia\"\n", "")
+        .replace("\n[chain.beacon]\n", "\n")
         .replace("[chain.", "[")
         .replace(
             "# A second chain",

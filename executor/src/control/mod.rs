@@ -25,7 +25,10 @@ use alloy::{
     primitives::{Address, B256},
     providers::DynProvider,
 };
-use piecework::chain::{EventAt, IMarket, beacon::Beacon};
+use piecework::chain::{
+    EventAt, IMarket,
+    beacon::{Beacon, Publication},
+};
 use tokio::{
     sync::{mpsc, watch},
     time::Instant,
@@ -83,6 +86,11 @@ pub(crate) enum Message {
     Leaf {
         key: seat::Key,
         leaf: Option<Leaf>,
+    },
+    /// The call that publishes a seed, or none if there is nothing to publish now.
+    Publication {
+        point: u64,
+        publication: Option<Publication>,
     },
 }
 
@@ -273,6 +281,9 @@ impl Control {
             Message::Tried(tried) => self.tried(tried).await?,
             Message::Worked { key, result } => self.worked(key, result).await?,
             Message::Leaf { key, leaf } => self.leaves.learn(key, leaf),
+            Message::Publication { point, publication } => {
+                self.publish_seed(point, publication).await?;
+            }
         }
         Ok(())
     }

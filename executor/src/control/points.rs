@@ -5,12 +5,11 @@ use std::{collections::HashMap, time::Duration};
 use alloy::{
     primitives::{B256, keccak256},
     providers::Provider as _,
-    sol_types::SolCall as _,
 };
-use piecework::chain::beacon::BeaconKind;
+use piecework::chain::beacon::{BeaconKind, Publication};
 use tokio::time::Instant;
 
-use super::{Control, ControlError};
+use super::{Control, ControlError, Message};
 use crate::{
     lease::{Phase, view::State},
     store::NewIntent,
@@ -54,6 +53,8 @@ struct Point {
     looked: Option<Instant>,
     looks: u32,
     turn: Option<Instant>,
+    /// Its publication is being prepared, beside the control task: drand's endpoints may be slow.
+    preparing: bool,
     published: Option<Instant>,
 }
 
@@ -127,7 +128,7 @@ impl Control {
         if known.seed.is_none() {
             known.dead = beacon.is_dead(point).await.unwrap_or(false);
             if !known.dead && publish != Publish::No {
-                self.publish_seed(point, &mut known, publish).await?;
+                self.prepare_seed(point, &mut known, publish).await;
             }
         }
         self.points.0.insert(point, known);
@@ -141,24 +142,23 @@ impl Control {
         known.is_none_or(|known| known.seed.is_none() && !known.was_looked_at(poll))
     }
 
-    async fn publish_seed(
-        &self,
-        point: u64,
-        known: &mut Point,
-        publish: Publish,
-    ) -> Result<(), ControlError> {
+    /// Prepares the publication of a seed that is due, in our turn. It comes back as [`Message::Publication`].
+    async fn prepare_seed(&self, point: u64, known: &mut Point, publish: Publish) {
         let asked = known
             .published
             .is_some_and(|at| at.elapsed() < AFTER_PUBLISHING);
-        let beacon = &self.tools.beacon;
-        let call = match beacon.keep(point).await {
-            Ok(Some(call)) if !asked => call,
-            Ok(_) => return Ok(()),
+        if asked || known.preparing {
+            return;
+        }
+        let beacon = self.tools.beacon.clone();
+        match beacon.is_due(point).await {
+            Ok(true) => {}
+            Ok(false) => return,
             Err(error) => {
                 tracing::debug!(%error, point, "cannot say whether a seed can be published");
-                return Ok(());
+                return;
             }
-        };
+        }
         if publish == Publish::InTurn {
             let place = (self.tools.provider.as_slice(), &point.to_be_bytes()[..]);
             let turn = keccak256([place.0, place.1].concat());
@@ -167,16 +167,43 @@ impl Control {
                 .turn
                 .get_or_insert_with(|| Instant::now() + TURN.saturating_mul(turn));
             if Instant::now() < *at {
-                return Ok(());
+                return;
             }
         }
+        known.preparing = true;
+        let inbox = self.tools.shop.inbox.clone();
+        let ended = self.works.token().clone();
+        self.tools.shop.spawn(async move {
+            let publication = tokio::select! {
+                () = ended.cancelled() => return,
+                publication = beacon.publication(point) => publication,
+            };
+            let publication = publication.unwrap_or_else(|error| {
+                tracing::warn!(%error, point, "cannot publish a seed now");
+                None
+            });
+            let _ = inbox.send(Message::Publication { point, publication });
+        });
+    }
+
+    /// Sends a publication that was prepared, unless another account was faster.
+    pub(super) async fn publish_seed(
+        &mut self,
+        point: u64,
+        publication: Option<Publication>,
+    ) -> Result<(), ControlError> {
+        let known = self.points.0.entry(point).or_default();
+        known.preparing = false;
+        let Some(Publication { to, data }) = publication.filter(|_| known.seed.is_none()) else {
+            return Ok(());
+        };
         known.published = Some(Instant::now());
         let now = self.tools.clock.now();
         let unique: u32 = rand::random();
         let intent = NewIntent {
             id: format!("keep/{point}/{now}-{unique:08x}"),
-            to: Some(beacon.address()),
-            data: call.abi_encode().into(),
+            to: Some(to),
+            data,
             not_after: Some(now.saturating_add(LIFE)),
             repeatable: false,
         };

@@ -18,6 +18,7 @@ mod cable;
 mod chains;
 mod chains_restart;
 mod crash;
+mod drand;
 mod gone;
 mod images;
 mod jury;

@@ -52,11 +52,14 @@ impl Scene {
 
     /// On a chain of this id.
     pub(crate) async fn on(chain_id: u64) -> Self {
+        Self::around(Net::start_on(chain_id).await).await
+    }
+
+    pub(crate) async fn around(net: Net) -> Self {
         let _ = tracing_subscriber::fmt()
             .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
             .with_test_writer()
             .try_init();
-        let net = Net::start_on(chain_id).await;
         let client = net.fund_client().await;
         let folder = tempfile::tempdir().unwrap();
         let blobs = DirStore::open(folder.path().join("client")).unwrap();
@@ -118,14 +121,17 @@ impl Scene {
     pub(crate) fn config(&self, index: usize) -> Config {
         let key = self.net.key(index);
         let url = self.net.anvil.url().parse().unwrap();
-        Config::devnet(
+        let mut config = Config::devnet(
             self.state_dir(index),
             url,
             self.net.market,
             key.address(),
             key,
             docker(),
-        )
+        );
+        let urls = self.net.drand_urls.iter();
+        config.chains[0].drand_urls = urls.map(|url| url.parse().unwrap()).collect();
+        config
     }
 
     /// This chain under a name, for the executor of account `index`, whose key is in a keystore where a raw one would

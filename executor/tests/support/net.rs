@@ -17,10 +17,10 @@ use piecework::{
         connect,
         deploy::{
             DEV_BLOCKS, DEV_MARGIN, MarketDeployment, deploy_block_beacon, deploy_dev_token,
-            deploy_market, mint,
+            deploy_drand_beacon, deploy_market, mint,
         },
     },
-    devnet::{Anvil, AnvilOptions, find_anvil},
+    devnet::{Anvil, AnvilOptions, DrandSigner, find_anvil},
 };
 
 /// Makes jobs different that are alike and of one second.
@@ -35,6 +35,8 @@ pub(crate) struct Net {
     pub(crate) provider: DynProvider,
     pub(crate) token: Address,
     pub(crate) market: Address,
+    /// Where its drand is served, if its seeds come from one.
+    pub(crate) drand_urls: Vec<String>,
 }
 
 impl Net {
@@ -44,6 +46,11 @@ impl Net {
 
     /// On a chain of this id. Any but anvil's usual one makes a block each second, as real chains do.
     pub(crate) async fn start_on(chain_id: u64) -> Self {
+        Self::start_with(chain_id, None).await
+    }
+
+    /// With seeds of this signer's rounds, or of blocks.
+    pub(crate) async fn start_with(chain_id: u64, drand: Option<&DrandSigner>) -> Self {
         let usual = chain_id == 31_337;
         let program = find_anvil(Path::new(env!("CARGO_MANIFEST_DIR"))).unwrap();
         let anvil = Anvil::start(&AnvilOptions {
@@ -60,7 +67,10 @@ impl Net {
         let (provider, _) = connect(&ChainOptions::new(anvil.url())).await.unwrap();
         let deployer = Sender::new(provider.clone(), anvil.chain_id(), anvil.key(0).unwrap());
         let (token, _) = deploy_dev_token(&deployer).await.unwrap();
-        let beacon = deploy_block_beacon(&deployer, DEV_BLOCKS, DEV_MARGIN).await;
+        let beacon = match drand {
+            Some(drand) => deploy_drand_beacon(&deployer, drand.beacon()).await,
+            None => deploy_block_beacon(&deployer, DEV_BLOCKS, DEV_MARGIN).await,
+        };
         let (beacon, _) = beacon.unwrap();
         let deployment = MarketDeployment {
             fee_governor: deployer.address(),
@@ -75,6 +85,10 @@ impl Net {
             provider,
             token,
             market,
+            drand_urls: drand
+                .iter()
+                .map(|drand| drand.url().unwrap().into())
+                .collect(),
         }
     }
 
@@ -134,15 +148,23 @@ impl Net {
             .timestamp
     }
 
-    /// Publishes the seed of a point, once its block is built.
+    /// Publishes the seed of a point, once its time has come.
     pub(crate) async fn publish_seed(&self, point: u64) {
         let beacon = Beacon::probe(self.provider.clone(), self.market)
             .await
+            .unwrap()
+            .with_drand(
+                &self
+                    .drand_urls
+                    .iter()
+                    .map(|url| url.parse().unwrap())
+                    .collect::<Vec<_>>(),
+            )
             .unwrap();
         while beacon.seed(point).await.unwrap().is_none() {
-            match beacon.keep(point).await.unwrap() {
+            match beacon.publication(point).await.unwrap() {
                 Some(call) => {
-                    self.sender(0).call(beacon.address(), &call).await.unwrap();
+                    self.sender(0).send("publish", call.into()).await.unwrap();
                 }
                 None => tokio::time::sleep(std::time::Duration::from_millis(100)).await,
             }

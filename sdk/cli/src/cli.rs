@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use alloy::primitives::{Address, B256};
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::amount::Amount;
 use crate::assured::{Percent, Replicas};
@@ -141,6 +141,7 @@ pub(crate) enum Command {
 Examples:
   piecework devnet
   piecework devnet --executors 1 --port 8545
+  piecework devnet --beacon drand
   piecework devnet --json | jq .market")]
 pub(crate) struct DevnetArgs {
     /// Providers, each with its own executor and capacity. An audit needs three beside the one that is audited
@@ -149,8 +150,18 @@ pub(crate) struct DevnetArgs {
     /// Port of the chain's RPC on 127.0.0.1; 0 for a free one
     #[arg(long, default_value_t = 0)]
     pub(crate) port: u16,
+    /// Where the seeds of draws come from: hashes of later blocks, or rounds of drand, which a signer plays on this machine
+    #[arg(long, value_enum, default_value_t = BeaconArg::Block)]
+    pub(crate) beacon: BeaconArg,
     #[command(flatten)]
     pub(crate) tools: ToolArgs,
+}
+
+/// Where a devnet's seeds come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum BeaconArg {
+    Block,
+    Drand,
 }
 
 /// The programs that a devnet is made of.

@@ -37,6 +37,7 @@ impl Announcement {
             token: devnet.token,
             first_block: 0,
             client_key: devnet.client.private_key.clone(),
+            drand_urls: devnet.drand_urls.clone(),
             accounts: accounts.collect(),
         };
         file.write(&path).map_err(|e| {

@@ -1,8 +1,15 @@
 //! The beacon that a market's seeds come from: reading it, and publishing a seed that nobody published yet.
 
-use alloy::primitives::{Address, B256};
-use alloy::providers::{DynProvider, Provider as _};
+use std::time::{SystemTime, UNIX_EPOCH};
 
+use alloy::network::TransactionBuilder as _;
+use alloy::primitives::{Address, B256, Bytes};
+use alloy::providers::{DynProvider, Provider as _};
+use alloy::rpc::types::TransactionRequest;
+use alloy::sol_types::SolCall as _;
+use url::Url;
+
+use super::drand::{DrandError, Endpoints, GroupKey};
 use super::{BlockBeacon, ChainError, DrandBeacon, IBeacon, IMarket};
 
 /// Blocks for which the chain remembers hashes.
@@ -15,7 +22,7 @@ const CYCLE: u64 = 1 << 24;
 pub enum BeaconKind {
     /// Block hashes, which somebody must store within 256 blocks (`BlockBeacon`).
     Block,
-    /// drand's randomness (`DrandBeacon`). Its publishers need drand's signature.
+    /// drand's randomness (`DrandBeacon`). Whoever publishes it brings drand's signature.
     Drand,
     /// A contract that this version does not know. Its seeds can be read only.
     Other,
@@ -27,10 +34,28 @@ pub struct Beacon {
     rpc: DynProvider,
     address: Address,
     kind: BeaconKind,
+    /// Where drand is asked: of a [`BeaconKind::Drand`] only.
+    drand: Option<Endpoints>,
+}
+
+/// The call that publishes a seed. Anyone may send it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Publication {
+    /// The beacon.
+    pub to: Address,
+    /// The encoded call.
+    pub data: Bytes,
+}
+
+impl From<Publication> for TransactionRequest {
+    fn from(Publication { to, data }: Publication) -> Self {
+        Self::default().with_to(to).with_input(data)
+    }
 }
 
 impl Beacon {
-    /// Asks the market for its beacon, and the beacon for its kind.
+    /// Asks the market for its beacon, and the beacon for its kind. drand is asked at its own endpoints, if the beacon is
+    /// of its chain quicknet; see [`Beacon::with_drand`].
     ///
     /// # Errors
     /// [`ChainError`].
@@ -38,16 +63,33 @@ impl Beacon {
         let address = IMarket::new(market, &rpc).beacon().call().await;
         let address = address.map_err(|error| ChainError::from_contract("beacon", error))?;
         let block = BlockBeacon::new(address, &rpc).BLOCKS().call().await;
-        let kind = if known(block.map(drop), "BLOCKS")? {
-            BeaconKind::Block
+        let (kind, drand) = if found(block, "BLOCKS")?.is_some() {
+            (BeaconKind::Block, None)
         } else {
-            let drand = DrandBeacon::new(address, &rpc).PERIOD().call().await;
-            match known(drand.map(drop), "PERIOD")? {
-                true => BeaconKind::Drand,
-                false => BeaconKind::Other,
+            let key = DrandBeacon::new(address, &rpc).publicKey().call().await;
+            match found(key, "publicKey")?.map(|key| GroupKey::from_eip2537(&key)) {
+                Some(Ok(key)) => (BeaconKind::Drand, Some(Endpoints::new(key, &[])?)),
+                Some(Err(_)) | None => (BeaconKind::Other, None),
             }
         };
-        Ok(Self { rpc, address, kind })
+        Ok(Self {
+            rpc,
+            address,
+            kind,
+            drand,
+        })
+    }
+
+    /// Asks drand at these base URLs, at which `<url>/public/<round>` is served, in turn. Changes nothing if there are
+    /// none, or the beacon is no [`BeaconKind::Drand`].
+    ///
+    /// # Errors
+    /// [`DrandError::BadUrl`], [`DrandError::Client`].
+    pub fn with_drand(mut self, urls: &[Url]) -> Result<Self, DrandError> {
+        if let Some(drand) = self.drand.as_mut().filter(|_| !urls.is_empty()) {
+            *drand = Endpoints::new(drand.key(), urls)?;
+        }
+        Ok(self)
     }
 
     /// The contract.
@@ -91,22 +133,63 @@ impl Beacon {
         dead.map_err(|error| ChainError::from_contract("isDead", error))
     }
 
-    /// The call that publishes the seed of a point, for [`Beacon::address`]. None if there is nothing to do now, or
-    /// nothing that this program can do: the seed is published, the point's block is not built or is forgotten, or the
-    /// beacon is no [`BeaconKind::Block`].
+    /// Whether this program can publish seeds at all: it knows the kind of beacon and, for a [`BeaconKind::Drand`], an
+    /// endpoint of drand.
+    pub fn can_publish(&self) -> bool {
+        match (self.kind, &self.drand) {
+            (BeaconKind::Block, _) => true,
+            (BeaconKind::Drand, Some(drand)) => !drand.urls().is_empty(),
+            (BeaconKind::Drand, None) | (BeaconKind::Other, _) => false,
+        }
+    }
+
+    /// Whether the seed of a point is not published, and its time to be published has come. Not so after drand's endpoints
+    /// failed, until they are asked again.
     ///
     /// # Errors
     /// [`ChainError`].
-    pub async fn keep(&self, point: u64) -> Result<Option<BlockBeacon::keepCall>, ChainError> {
-        if self.kind != BeaconKind::Block || self.seed(point).await?.is_some() {
+    pub async fn is_due(&self, point: u64) -> Result<bool, ChainError> {
+        if !self.can_publish() || self.seed(point).await?.is_some() {
+            return Ok(false);
+        }
+        let Some(drand) = &self.drand else {
+            return self.is_built(point).await;
+        };
+        // drand goes by everybody's clock, not by the chain's.
+        Ok(!drand.is_paused() && unix_now() > self.time_of(point).await?)
+    }
+
+    /// The call that publishes the seed of a point. For a [`BeaconKind::Drand`] it brings drand's signature, which is
+    /// fetched and checked here. None if there is nothing to do now; see [`Beacon::is_due`].
+    ///
+    /// # Errors
+    /// [`ChainError::Drand`] if no endpoint of drand has the right round; other [`ChainError`]s.
+    pub async fn publication(&self, point: u64) -> Result<Option<Publication>, ChainError> {
+        if !self.is_due(point).await? {
             return Ok(None);
         }
+        let data = match &self.drand {
+            None => BlockBeacon::keepCall { id: point }.abi_encode(),
+            Some(drand) => {
+                let signature = drand.round(point).await?.to_eip2537();
+                DrandBeacon::publishCall {
+                    round: point,
+                    signature,
+                }
+                .abi_encode()
+            }
+        };
+        let (to, data) = (self.address, data.into());
+        Ok(Some(Publication { to, data }))
+    }
+
+    /// Whether the next block of the chain remembers the hash of a point's block.
+    async fn is_built(&self, point: u64) -> Result<bool, ChainError> {
         let number = self.rpc.get_block_number().await;
         let number = number.map_err(|error| ChainError::from_rpc("eth_blockNumber", error))?;
         // The call comes into the next block at the earliest, which remembers the blocks before it.
         let age = number.saturating_add(1).wrapping_sub(point) % CYCLE;
-        let built = (1..=MEMORY).contains(&age);
-        Ok(built.then_some(BlockBeacon::keepCall { id: point }))
+        Ok((1..=MEMORY).contains(&age))
     }
 
     fn contract(&self) -> IBeacon::IBeaconInstance<&DynProvider> {
@@ -114,13 +197,23 @@ impl Beacon {
     }
 }
 
-/// Whether a contract knows a function: one that does not answers with a revert, or with nothing.
-fn known(answer: Result<(), alloy::contract::Error>, name: &str) -> Result<bool, ChainError> {
+/// A contract's answer. One that does not know the function answers with a revert, or with nothing.
+fn found<T>(
+    answer: Result<T, alloy::contract::Error>,
+    name: &str,
+) -> Result<Option<T>, ChainError> {
     match answer {
-        Ok(()) => Ok(true),
+        Ok(answer) => Ok(Some(answer)),
         Err(error) => match ChainError::from_contract(name, error) {
-            ChainError::Reverted { .. } | ChainError::Rpc { source: None, .. } => Ok(false),
+            ChainError::Reverted { .. } | ChainError::Rpc { source: None, .. } => Ok(None),
             failed => Err(failed),
         },
     }
+}
+
+/// This machine's time in Unix seconds.
+fn unix_now() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |elapsed| elapsed.as_secs())
 }

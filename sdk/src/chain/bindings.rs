@@ -54,10 +54,17 @@ sol! {
     #[sol(rpc, all_derives)]
     interface DrandBeacon {
         event Published(uint64 indexed round, bytes32 seed);
+        error BadKey();
+        error BadTimes(uint64 period, uint64 pointPeriod, uint64 margin);
+        error NotAPoint(uint64 round);
+        error MalformedSignature(uint64 round);
+        error WrongSignature(uint64 round);
+        error MissingPrecompile(address precompile);
         function GENESIS() external view returns (uint64);
         function PERIOD() external view returns (uint64);
         function POINT_PERIOD() external view returns (uint64);
         function MARGIN() external view returns (uint64);
+        function publicKey() external view returns (bytes memory);
         function publish(uint64 round, bytes calldata signature) external;
     }
 
@@ -93,6 +100,15 @@ sol! {
     /// The constructor of the devnet's beacon.
     struct BlockBeaconConstructor {
         uint16 blocks;
+        uint64 margin;
+    }
+
+    /// The constructor of the beacon of drand's rounds.
+    struct DrandBeaconConstructor {
+        bytes key;
+        uint64 genesis;
+        uint64 period;
+        uint64 pointPeriod;
         uint64 margin;
     }
 

@@ -5,11 +5,13 @@ use alloy::rpc::types::TransactionReceipt;
 use alloy::sol_types::SolValue as _;
 use serde::Deserialize;
 
-use super::bindings::{BlockBeaconConstructor, MarketConstructor};
+use super::bindings::{BlockBeaconConstructor, DrandBeaconConstructor, MarketConstructor};
+use super::drand::GroupKey;
 use super::{ChainError, DevToken, IMarket, Sender};
 
 const MARKET: &str = include_str!("../../../contracts/abi/Market.json");
 const BLOCK_BEACON: &str = include_str!("../../../contracts/abi/BlockBeacon.json");
+const DRAND_BEACON: &str = include_str!("../../../contracts/abi/DrandBeacon.json");
 const DEV_TOKEN: &str = include_str!("../../../contracts/abi/DevToken.json");
 
 #[derive(Deserialize)]
@@ -78,6 +80,9 @@ pub const DEV_BLOCKS: u16 = 2;
 /// Seconds from the block in which a point is taken to the point's nominal time, on a devnet.
 pub const DEV_MARGIN: u64 = 1;
 
+/// Seconds between the rounds of a devnet's drand. Each round is a point.
+pub const DEV_ROUND: u64 = 1;
+
 impl MarketDeployment {
     /// A market over `token` and `beacon` with the times of a chain with value, without a fee, and without an account
     /// that could set one.
@@ -130,6 +135,41 @@ pub async fn deploy_block_beacon(
     let mut code = creation_code("BlockBeacon", BLOCK_BEACON)?.to_vec();
     code.extend_from_slice(&arguments.abi_encode_params());
     sender.deploy("BlockBeacon", code.into()).await
+}
+
+/// What a beacon of drand's rounds is deployed with. All times are in seconds.
+#[derive(Debug, Clone, Copy)]
+pub struct DrandDeployment {
+    /// The group's public key.
+    pub key: GroupKey,
+    /// The Unix time of round 1.
+    pub genesis: u64,
+    /// From round to round.
+    pub period: u64,
+    /// From point to point: a multiple of `period`.
+    pub point_period: u64,
+    /// A point lies at least this far ahead when it is taken.
+    pub margin: u64,
+}
+
+/// Deploys a beacon whose seeds are drand's randomness. The chain must have the precompiles of EIP-2537.
+///
+/// # Errors
+/// See [`ChainError`].
+pub async fn deploy_drand_beacon(
+    sender: &Sender,
+    deployment: DrandDeployment,
+) -> Result<(Address, TransactionReceipt), ChainError> {
+    let arguments = DrandBeaconConstructor {
+        key: deployment.key.to_eip2537(),
+        genesis: deployment.genesis,
+        period: deployment.period,
+        pointPeriod: deployment.point_period,
+        margin: deployment.margin,
+    };
+    let mut code = creation_code("DrandBeacon", DRAND_BEACON)?.to_vec();
+    code.extend_from_slice(&arguments.abi_encode_params());
+    sender.deploy("DrandBeacon", code.into()).await
 }
 
 /// Deploys a market.

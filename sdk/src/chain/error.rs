@@ -6,6 +6,7 @@ use alloy::primitives::{Address, B256};
 use alloy::transports::{RpcError, TransportErrorKind};
 
 use super::Revert;
+use super::drand::DrandError;
 use crate::terminal::line;
 
 /// Most characters of what a node says that an error repeats.
@@ -142,6 +143,9 @@ pub enum ChainError {
         /// What is wrong.
         reason: String,
     },
+    /// drand's signature for a seed cannot be had.
+    #[error(transparent)]
+    Drand(#[from] DrandError),
 }
 
 fn sent(tx: Option<B256>) -> String {
@@ -168,6 +172,7 @@ impl ChainError {
             Self::Rpc { .. } => "chain-rpc",
             Self::ReorgTooDeep { .. } => "chain-reorg-too-deep",
             Self::Artifact { .. } => "chain-artifact",
+            Self::Drand(error) => error.code(),
         }
     }
 
@@ -183,7 +188,10 @@ impl ChainError {
     pub fn is_transient(&self) -> bool {
         matches!(
             self,
-            Self::Unreachable { .. } | Self::Rpc { .. } | Self::NotMined { .. }
+            Self::Unreachable { .. }
+                | Self::Rpc { .. }
+                | Self::NotMined { .. }
+                | Self::Drand(DrandError::Unavailable { .. })
         )
     }
 

@@ -1,6 +1,7 @@
 //! One sentence for each contract error: what became of the money, and what to do.
 
 use super::BlockBeacon::BlockBeaconErrors as Beacon;
+use super::DrandBeacon::DrandBeaconErrors as Drand;
 use super::IMarket::IMarketErrors as Market;
 use super::bindings::LibraryErrors::LibraryErrorsErrors as Library;
 
@@ -278,6 +279,35 @@ pub(super) fn of_beacon(error: &Beacon) -> (&'static str, &'static str) {
         Beacon::TooOld(_) => (
             "TooOld",
             "the point is more than a day old, so it is dead; a redundant lease gets a new point by renew, an audit of it is not held",
+        ),
+    }
+}
+
+pub(super) fn of_drand(error: &Drand) -> (&'static str, &'static str) {
+    match error {
+        Drand::BadKey(_) => (
+            "BadKey",
+            "the group's key is not a point of G2 in 256 bytes, or it is infinity; the beacon was not deployed, correct the key",
+        ),
+        Drand::BadTimes(_) => (
+            "BadTimes",
+            "the seconds between points must be a multiple of those between rounds, and no time may be 0; the beacon was not deployed, correct them",
+        ),
+        Drand::NotAPoint(_) => (
+            "NotAPoint",
+            "no draw takes its seed from this round, so no seed was stored; publish a round that the beacon's point named",
+        ),
+        Drand::MalformedSignature(_) => (
+            "MalformedSignature",
+            "the signature is not a point of G1 in 128 bytes, or the call had too little gas to check it; no seed was stored, the gas of the call is spent",
+        ),
+        Drand::WrongSignature(_) => (
+            "WrongSignature",
+            "this is not drand's signature on this round, so no seed was stored; fetch the round from another endpoint",
+        ),
+        Drand::MissingPrecompile(_) => (
+            "MissingPrecompile",
+            "the chain lacks the BLS12-381 precompiles of EIP-2537, or the call had too little gas for them; nothing was stored",
         ),
     }
 }

@@ -5,6 +5,7 @@ use alloy::sol_types::{Panic, Revert as StringRevert, SolError, SolInterface};
 use alloy::transports::{RpcError, TransportErrorKind};
 
 use super::BlockBeacon::BlockBeaconErrors;
+use super::DrandBeacon::DrandBeaconErrors;
 use super::bindings::LibraryErrors::LibraryErrorsErrors;
 use super::{IMarket, meanings};
 
@@ -67,6 +68,10 @@ pub fn decode_revert(data: &Bytes) -> Revert {
     }
     if let Ok(error) = BlockBeaconErrors::abi_decode(data) {
         let (name, meaning) = meanings::of_beacon(&error);
+        return revert(name, arguments(&error), meaning);
+    }
+    if let Ok(error) = DrandBeaconErrors::abi_decode(data) {
+        let (name, meaning) = meanings::of_drand(&error);
         return revert(name, arguments(&error), meaning);
     }
     if let Ok(error) = LibraryErrorsErrors::abi_decode(data) {

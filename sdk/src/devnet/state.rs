@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use alloy::primitives::Address;
 use serde::{Deserialize, Serialize};
+use url::Url;
 
 /// What `piecework devnet` writes while it runs. It holds keys that everyone knows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +26,9 @@ pub struct DevnetFile {
     pub first_block: u64,
     /// The account that clients use when nothing else is configured: 64 hex digits.
     pub client_key: String,
+    /// Where its drand is served, if its seeds come from one.
+    #[serde(default)]
+    pub drand_urls: Vec<Url>,
     /// All accounts, for people to look at.
     #[serde(default)]
     pub accounts: Vec<DevnetAccount>,

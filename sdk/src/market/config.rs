@@ -94,6 +94,9 @@ pub struct MarketConfig {
     /// The key that asks providers for results that are not final, where the client's own cannot sign such requests: a
     /// wallet that signs transactions only, or a contract. The specs of posted jobs name it. None: the client's key.
     pub fetch_key: Option<PrivateKeySigner>,
+    /// Base URLs of drand's endpoints, for a market whose seeds are drand's; each serves `<url>/public/<round>`. Empty:
+    /// drand's own ones, if the market's beacon is of drand's chain quicknet.
+    pub drand_urls: Vec<Url>,
     /// Whether providers' results may be fetched from private addresses. Always so on anvil's chain.
     pub allow_private: bool,
 }
@@ -112,6 +115,7 @@ impl MarketConfig {
             serve_url: None,
             docker_host: None,
             fetch_key: None,
+            drand_urls: Vec::new(),
             allow_private: false,
         }
     }
@@ -143,6 +147,7 @@ impl MarketConfig {
     /// | `PIECEWORK_SERVE`, `PIECEWORK_SERVE_URL` | where blobs are served, and its public URL |
     /// | `PIECEWORK_ALLOW_PRIVATE` | `1`: fetch results from private addresses too |
     /// | `PIECEWORK_FETCH_KEY` | a key for fetching results, where the client's own cannot sign requests |
+    /// | `PIECEWORK_DRAND_URLS` | drand's endpoints, with commas between them |
     /// | `DOCKER_HOST` | the container engine |
     ///
     /// When neither `PIECEWORK_RPC_URL` nor `PIECEWORK_MARKET` is set, the running devnet's file
@@ -179,6 +184,7 @@ impl MarketConfig {
                     chain_id: Some(devnet.chain_id),
                     first_block: devnet.first_block,
                     key: KeySource::Signer(keys::parse_key(&devnet.client_key)?),
+                    drand_urls: devnet.drand_urls,
                     ..config
                 }
             }
@@ -253,6 +259,12 @@ impl MarketConfig {
         if let Some(key) = get("PIECEWORK_FETCH_KEY") {
             config.fetch_key = Some(keys::parse_key(&key)?);
         }
+        if let Some(text) = get("PIECEWORK_DRAND_URLS") {
+            let urls = text.split(',').map(str::trim);
+            config.drand_urls = urls
+                .map(|url| parse("PIECEWORK_DRAND_URLS", url))
+                .collect::<Result<_, _>>()?;
+        }
         config.docker_host = get("DOCKER_HOST");
         Ok(config)
     }
@@ -296,6 +308,7 @@ mod tests {
             token: Address::repeat_byte(2),
             first_block: 3,
             client_key: KEY.to_owned(),
+            drand_urls: Vec::new(),
             accounts: Vec::new(),
         }
     }
@@ -339,6 +352,14 @@ mod tests {
             (
                 vec![RPC, MARKET, ("PIECEWORK_ALLOW_PRIVATE", "yes")],
                 "PIECEWORK_ALLOW_PRIVATE",
+            ),
+            (
+                vec![
+                    RPC,
+                    MARKET,
+                    ("PIECEWORK_DRAND_URLS", "https://a.example,here"),
+                ],
+                "PIECEWORK_DRAND_URLS",
             ),
             (vec![RPC, MARKET, keystore], "PIECEWORK_PASSWORD_FILE"),
             (vec![RPC, MARKET, keystore, key], "PIECEWORK_PRIVATE_KEY"),

@@ -181,7 +181,10 @@ impl Market {
     /// # Errors
     /// [`Error::Chain`].
     pub async fn beacon(&self) -> Result<&Beacon, Error> {
-        let probe = || Beacon::probe(self.inner.provider.clone(), self.address());
+        let probe = async || {
+            let beacon = Beacon::probe(self.inner.provider.clone(), self.address()).await?;
+            Ok::<_, ChainError>(beacon.with_drand(&self.inner.config.drand_urls)?)
+        };
         Ok(self.inner.beacon.get_or_try_init(probe).await?)
     }
 

@@ -58,17 +58,19 @@ impl Run {
 
     // ------------------------------------------------------------------ seeds
 
-    /// Publishes the seed of a point, if nobody has and it can be published now. Returns the receipt of that.
+    /// Publishes the seed of a point, if nobody has and it can be published now: a block's hash, or drand's signature,
+    /// which is fetched and checked first. Returns the receipt of that.
     ///
     /// # Errors
     /// [`Error::NoKey`], [`Error::Chain`].
     pub async fn publish_seed(&self, point: u64) -> Result<Option<TransactionReceipt>, Error> {
         let beacon = self.market().beacon().await?;
-        let Some(keep) = beacon.keep(point).await? else {
+        let Some(publication) = beacon.publication(point).await? else {
             return Ok(None);
         };
         let sender = self.market().sender()?;
-        Ok(Some(sender.call(beacon.address(), &keep).await?))
+        let sent = sender.send("publish a seed", publication.into()).await;
+        Ok(Some(sent?))
     }
 
     async fn publish_seed_if_due(&self, point: u64) -> Result<(), Error> {

@@ -18,8 +18,8 @@ use alloy::sol_types::SolCall;
 use piecework::blobs::{DirStore, blob_router};
 use piecework::chain::IMarket::Opening;
 use piecework::chain::deploy::{
-    DEV_BLOCKS, DEV_MARGIN, MarketDeployment, deploy_block_beacon, deploy_dev_token, deploy_market,
-    mint,
+    DEV_BLOCKS, DEV_MARGIN, DrandDeployment, MarketDeployment, deploy_block_beacon,
+    deploy_dev_token, deploy_drand_beacon, deploy_market, mint,
 };
 use piecework::chain::{ChainError, ChainOptions, IMarket, Sender, connect};
 use piecework::devnet::{Anvil, AnvilOptions};
@@ -48,13 +48,20 @@ impl Devnet {
     }
 
     pub async fn start_with(options: AnvilOptions) -> Self {
+        Self::start_on(options, None).await
+    }
+
+    /// With seeds of drand's rounds, if there is such a beacon.
+    pub async fn start_on(options: AnvilOptions, drand: Option<DrandDeployment>) -> Self {
         let anvil = Anvil::start(&options).unwrap();
         let (provider, chain_id) = connect(&ChainOptions::new(anvil.url())).await.unwrap();
         let deployer = Sender::new(provider.clone(), chain_id, anvil.key(0).unwrap());
         let (token, _) = deploy_dev_token(&deployer).await.unwrap();
-        let (beacon, _) = deploy_block_beacon(&deployer, DEV_BLOCKS, DEV_MARGIN)
-            .await
-            .unwrap();
+        let beacon = match drand {
+            Some(drand) => deploy_drand_beacon(&deployer, drand).await,
+            None => deploy_block_beacon(&deployer, DEV_BLOCKS, DEV_MARGIN).await,
+        };
+        let (beacon, _) = beacon.unwrap();
         let deployment = MarketDeployment {
             code: market_code(),
             ..MarketDeployment::devnet(token, beacon)

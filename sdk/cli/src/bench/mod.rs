@@ -19,7 +19,7 @@ use piecework::{Job, Market, MarketConfig};
 use serde_json::json;
 use tokio::process::Command;
 
-use crate::cli::BenchArgs;
+use crate::cli::{BeaconArg, BenchArgs};
 use crate::devnet::{Devnet, shapes};
 use crate::fail::{Failure, exit};
 use crate::output::{Output, say};
@@ -40,7 +40,7 @@ pub(crate) async fn run(output: Output, args: BenchArgs) -> Result<(), Failure> 
     };
     let shapes = shapes(1);
     let devnet = tokio::select! {
-        devnet = Devnet::start(&shapes, 0, &args.tools) => devnet?,
+        devnet = Devnet::start(&shapes, 0, BeaconArg::Block, &args.tools) => devnet?,
         () = interrupt.wait() => return Err(interrupted()),
     };
     let measured = tokio::select! {

@@ -14,7 +14,7 @@ pub(crate) async fn run(output: Output, args: DevnetArgs) -> Result<(), Failure>
     let mut interrupt = Interrupt::listen()?;
     let shapes = shapes(args.executors);
     let mut devnet = tokio::select! {
-        devnet = Devnet::start(&shapes, args.port, &args.tools) => devnet?,
+        devnet = Devnet::start(&shapes, args.port, args.beacon, &args.tools) => devnet?,
         () = interrupt.wait() => return Err(Failure::new("cli-interrupted", "interrupted").exit(exit::INTERRUPTED)),
     };
     let result = serve(output, &mut devnet, &mut interrupt).await;
@@ -76,8 +76,10 @@ fn accounts(devnet: &Description) -> String {
             endpoint.into(),
         ]);
     }
+    let drand = devnet.drand_urls.iter();
+    let drand: String = drand.map(|url| format!("drand   {url}\n")).collect();
     format!(
-        "rpc     {}\nmarket  {}\nbeacon  {}\ntoken   {}\n\n{}",
+        "rpc     {}\nmarket  {}\nbeacon  {}\n{drand}token   {}\n\n{}",
         devnet.rpc_url,
         devnet.market,
         devnet.beacon,

@@ -18,7 +18,7 @@ use alloy::primitives::Address;
 use piecework::{Market, MarketConfig};
 use piecework_render::Scene;
 
-use crate::cli::DemoArgs;
+use crate::cli::{BeaconArg, DemoArgs};
 use crate::devnet::{Devnet, Shape, shapes};
 use crate::fail::{Failure, exit};
 use crate::output::{Output, say};
@@ -54,7 +54,7 @@ pub(crate) async fn run(output: Output, args: DemoArgs) -> Result<(), Failure> {
         })
         .collect();
     let devnet = tokio::select! {
-        devnet = Devnet::start(&shapes, 0, &args.tools) => devnet?,
+        devnet = Devnet::start(&shapes, 0, BeaconArg::Block, &args.tools) => devnet?,
         () = interrupt.wait() => return Err(interrupted()),
     };
     let told = tokio::select! {

@@ -9,16 +9,17 @@ use alloy::primitives::{Address, B256, Bytes, U256};
 use alloy::providers::DynProvider;
 use alloy::signers::local::PrivateKeySigner;
 use piecework::chain::deploy::{
-    DEV_BLOCKS, DEV_MARGIN, MarketDeployment, deploy_block_beacon, deploy_dev_token, deploy_market,
-    mint,
+    DEV_BLOCKS, DEV_MARGIN, DEV_ROUND, MarketDeployment, deploy_block_beacon, deploy_dev_token,
+    deploy_drand_beacon, deploy_market, mint,
 };
 use piecework::chain::{ChainOptions, IERC20, IMarket, Sender, connect};
-use piecework::devnet::{Anvil, AnvilOptions};
+use piecework::devnet::{Anvil, AnvilOptions, DrandOptions, DrandSigner};
 use piecework_executor::Executor;
 use serde::Serialize;
 use tempfile::TempDir;
+use url::Url;
 
-use crate::cli::ToolArgs;
+use crate::cli::{BeaconArg, ToolArgs};
 use crate::fail::Failure;
 use crate::output::say;
 pub(crate) use parties::{Account, Provider, Shape, shapes};
@@ -40,6 +41,8 @@ pub(crate) struct Description {
     pub(crate) market: Address,
     /// Where its seeds come from.
     pub(crate) beacon: Address,
+    /// Where its drand is served, if its seeds come from one.
+    pub(crate) drand_urls: Vec<Url>,
     pub(crate) token: Address,
     pub(crate) fee_recipient: Address,
     pub(crate) client: Account,
@@ -66,6 +69,8 @@ pub(crate) struct Devnet {
     pub(crate) started: Instant,
     executors: Vec<Executor>,
     state: TempDir,
+    /// Plays drand. It ends when it is dropped.
+    _drand: Option<DrandSigner>,
     // Dropped last of all: executors finish while the chain still runs.
     anvil: Anvil,
 }
@@ -75,6 +80,7 @@ impl Devnet {
     pub(crate) async fn start(
         shapes: &[Shape],
         port: u16,
+        beacon: BeaconArg,
         tools: &ToolArgs,
     ) -> Result<Self, Failure> {
         let started = Instant::now();
@@ -90,7 +96,15 @@ impl Devnet {
 
         let deployer = sender(&keys.deployer);
         let (token, _) = deploy_dev_token(&deployer).await?;
-        let (beacon, _) = deploy_block_beacon(&deployer, DEV_BLOCKS, DEV_MARGIN).await?;
+        let drand = match beacon {
+            BeaconArg::Block => None,
+            BeaconArg::Drand => Some(start_drand().await?),
+        };
+        let drand_urls: Vec<Url> = drand.iter().map(|(_, url)| url.clone()).collect();
+        let (beacon, _) = match &drand {
+            None => deploy_block_beacon(&deployer, DEV_BLOCKS, DEV_MARGIN).await?,
+            Some((signer, _)) => deploy_drand_beacon(&deployer, signer.beacon()).await?,
+        };
         let deployment = MarketDeployment {
             fee_governor: keys.deployer.address(),
             fee_recipient: keys.fee_recipient,
@@ -102,6 +116,9 @@ impl Devnet {
         say!("chain      {} (chain id {CHAIN_ID})", anvil.url());
         say!("token      {token}");
         say!("beacon     {beacon}");
+        for url in &drand_urls {
+            say!("drand      {url}");
+        }
         say!("market     {market}");
 
         mint(&deployer, token, keys.client.address(), CLIENT_TOKENS).await?;
@@ -130,6 +147,7 @@ impl Devnet {
             chain_id: CHAIN_ID,
             market,
             beacon,
+            drand_urls,
             token,
             fee_recipient: keys.fee_recipient,
             client: Account::of("client", &keys.client),
@@ -143,6 +161,7 @@ impl Devnet {
             started,
             executors: Vec::new(),
             state,
+            _drand: drand.map(|(signer, _)| signer),
             anvil,
         };
         for (shape, (owner, operator)) in shapes.iter().zip(&keys.providers) {
@@ -191,6 +210,9 @@ impl Devnet {
             docker.to_owned(),
         );
         shape.apply(&mut config);
+        for chain in &mut config.chains {
+            chain.drand_urls.clone_from(&self.description.drand_urls);
+        }
         let executor = Executor::start(config).await?;
         let endpoint = executor.blob_url().to_string();
         let status_url = executor
@@ -269,6 +291,18 @@ impl Devnet {
             )
         })
     }
+}
+
+/// A signer that plays drand, and its URL.
+async fn start_drand() -> Result<(DrandSigner, Url), Failure> {
+    let failed = |error: &dyn std::fmt::Display| {
+        let what = format!("cannot start the signer that plays drand: {error}");
+        Failure::new("devnet-drand", what)
+    };
+    let signer = DrandSigner::start(&DrandOptions::now(DEV_ROUND)).await;
+    let signer = signer.map_err(|error| failed(&error))?;
+    let url = signer.url().map_err(|error| failed(&error))?;
+    Ok((signer, url))
 }
 
 async fn start_anvil(

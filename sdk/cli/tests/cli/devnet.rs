@@ -1,6 +1,6 @@
 //! `piecework devnet` from its start to its end.
 
-use crate::harness::Devnet;
+use crate::harness::{Devnet, Image};
 
 #[test]
 fn one_ctrl_c_stops_all_of_it() {
@@ -27,6 +27,33 @@ fn one_ctrl_c_stops_all_of_it() {
     assert!(
         std::net::TcpStream::connect(&address).is_err(),
         "anvil still runs"
+    );
+}
+
+#[test]
+fn a_devnet_on_drand_settles_a_redundant_job() {
+    let devnet = Devnet::start_with(3, &["--beacon", "drand"]);
+    let image = Image::build("drand");
+    let url = devnet.text("/drand_urls/0");
+    let file = devnet.home.path().join("state/piecework/devnet.json");
+    let file: serde_json::Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+    assert_eq!(file["drand_urls"], serde_json::json!([url]));
+    let address = url.trim_start_matches("http://").split('/').next().unwrap();
+    assert!(std::net::TcpStream::connect(address).is_ok());
+
+    let ran = devnet.run(&["run", &image.0, "--redundant", "3/2", "--", "--help"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(
+        ran.stdout.starts_with("Paints one tile of one picture.\n"),
+        "{}",
+        ran.stdout
+    );
+    let (code, said) = devnet.interrupt();
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains(&format!("drand      {url}")), "{said}");
+    assert!(
+        std::net::TcpStream::connect(address).is_err(),
+        "the signer still runs"
     );
 }
 

@@ -89,10 +89,16 @@ pub(crate) struct Devnet {
 
 impl Devnet {
     pub(crate) fn start(executors: u32) -> Self {
+        Self::start_with(executors, &[])
+    }
+
+    /// With further options.
+    pub(crate) fn start_with(executors: u32, options: &[&str]) -> Self {
         let home = tempfile::tempdir().unwrap();
         let log = std::fs::File::create(home.path().join("devnet.log")).unwrap();
         let mut child = piecework(home.path())
             .args(["devnet", "--json", "--executors", &executors.to_string()])
+            .args(options)
             .stdout(Stdio::piped())
             .stderr(log)
             .spawn()
