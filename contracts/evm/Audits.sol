@@ -98,7 +98,7 @@ abstract contract Audits is Seats {
     ) private view returns (AuditSlot) {
         _requirePhase(IMarket.Phase.Undecided, jobId, first, lease);
         _requireInTime(audit.due());
-        audit = AuditSlots.opened(SECOND_JURY, audit.task(), _notBefore(audit.point()), audit.point());
+        audit = audit.second(SECOND_JURY, _notBefore(audit.point()));
         _requireJury(jobId, first, lease, audit, round, jury);
         return audit;
     }
@@ -284,7 +284,7 @@ abstract contract Audits is Seats {
         (bytes32 jobId, uint32 first) = (round.jobId, round.first);
         uint64 point = round.kind == FIRST_JURY ? _newPointIfAny() : 0;
         uint40 nominal = point == 0 ? 0 : _timeIfKnown(point);
-        audit = audit.undecided(opened, nominal + _RETRY_WINDOW, point);
+        audit = audit.retried(opened, nominal + _RETRY_WINDOW, point);
         if (nominal == 0) return _settleContested(job, jobId, first, lease, audit);
         _leases[jobId][first] = lease.to(IMarket.Phase.Undecided);
         _audits[jobId][first] = audit;

@@ -8,7 +8,7 @@ import {Records} from "./Records.sol";
 import {Redundant} from "./Redundant.sol";
 
 /// @title The market's second part: all that providers are drawn for, redundant leases and audits
-/// @notice Its code runs in the market's storage only (`Market._drawn`): its functions are those of `IMarket` with the
+/// @notice Its code runs in the market's storage only (`Market.fallback`): its functions are those of `IMarket` with the
 /// same signature. Called itself it knows no jobs and has no money. It calls no contract but the beacon.
 contract Drawn is Endings, Redundant, Audits {
     constructor(bytes32 domain, address beacon, IMarket.Times memory times, bool devnet)

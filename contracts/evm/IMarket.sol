@@ -240,7 +240,8 @@ interface IMarket {
     /// @param point the beacon's point that draws the jury
     /// @param seats jurors
     /// @param commits how many of them committed
-    /// @param opened how many of those votes were opened; of an undecided lease, how many the first jury opened
+    /// @param opened how many of those votes were opened
+    /// @param undecided how many votes the first jury opened, if it found no verdict
     struct AuditState {
         uint8 jury;
         uint32 task;
@@ -250,6 +251,7 @@ interface IMarket {
         uint8 seats;
         uint8 commits;
         uint8 opened;
+        uint8 undecided;
     }
 
     /// @notice State of a provider, as `providerOf` returns it.

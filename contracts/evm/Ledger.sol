@@ -10,7 +10,7 @@ import {Checkpoints} from "@openzeppelin/contracts/utils/structs/Checkpoints.sol
 /// @notice Balances, stakes, bonds, burns. No token moves here (`Vault` has that border), and nothing else
 /// writes an amount.
 /// @dev `stake - free` of a provider is the sum of the bonds of its unfinished leases and seats: `_lockForLease`,
-/// `_lockForJury`, `_unlock`, `_earn` and `_reward` move `free` alone; `_slash` takes from locked stake alone.
+/// `_lockForJury`, `_unlock` and `_reward` move `free` alone; `_slash` takes from locked stake alone.
 abstract contract Ledger is MarketStorage {
     using Checkpoints for Checkpoints.Trace208;
 

@@ -171,7 +171,7 @@ abstract contract Records is Ledger {
     }
 
     /// @dev Settles a lease on which no jury agreed. What was reserved for jurors burns a tenth of a bond for each vote that
-    /// the last one opened. Each of them lost as much at least: otherwise a client could burn jurors' bonds for nothing, with
+    /// a jury without verdict opened; of two juries the one with more votes counts. Each vote lost as much at least: otherwise a client could burn jurors' bonds for nothing, with
     /// a spec on which honest machines differ.
     function _settleContested(
         IMarket.Job calldata job,
@@ -181,7 +181,7 @@ abstract contract Records is Ledger {
         AuditSlot audit
     ) internal {
         uint96 burned = JobRules.amountOf(
-            audit.openings() * uint256(JobRules.tenthOf(JobRules.jurorBondOf(job.price)))
+            audit.undecided() * uint256(JobRules.tenthOf(JobRules.jurorBondOf(job.price)))
         );
         _settle(job, jobId, first, lease, IMarket.Grade.Contested, 0, burned);
     }

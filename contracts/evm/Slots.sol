@@ -16,7 +16,8 @@ type JobSlot is uint256;
 /// 240 opened (8).
 type LeaseSlot is uint256;
 
-/// @dev bits 0 jury (8), 8 seats (8), 16 commits (8), 24 opened (8), 32 task (32), 64 since (40), 104 due (40), 144 point (64).
+/// @dev bits 0 jury (8), 8 seats (8), 16 commits (8), 24 opened (8), 32 task (32), 64 since (40), 104 due (40), 144 point (64),
+/// 208 undecided (8).
 type AuditSlot is uint256;
 
 /// @dev bits 0 earned (96), 96 free stake (96), 192 completed (32).
@@ -282,13 +283,23 @@ library AuditSlots {
         );
     }
 
-    /// @notice A jury that opened `votes` found no verdict: a second one over the same task can be opened until `due_`.
-    function undecided(AuditSlot slot, uint256 votes, uint256 due_, uint64 point_)
+    /// @notice A jury that opened `votes` found no verdict: a second one over the same task can be opened until `due_`. What
+    /// counts for the lease's end is the larger number of votes of the two.
+    function retried(AuditSlot slot, uint256 votes, uint256 due_, uint64 point_)
         internal
         pure
         returns (AuditSlot)
     {
-        return withDue(plusOpened(opened(jury(slot), task(slot), 0, point_), votes), due_);
+        if (votes < undecided(slot)) votes = undecided(slot);
+        return withDue(
+            AuditSlot.wrap(AuditSlot.unwrap(opened(jury(slot), task(slot), 0, point_)) | votes << 208), due_
+        );
+    }
+
+    /// @notice The second jury, whose time to commit counts from `time`.
+    function second(AuditSlot slot, uint8 jury_, uint256 time) internal pure returns (AuditSlot) {
+        AuditSlot next = opened(jury_, task(slot), time, point(slot));
+        return AuditSlot.wrap(AuditSlot.unwrap(next) | uint256(undecided(slot)) << 208);
     }
 
     /// @notice The audit with one more juror.
@@ -354,6 +365,11 @@ library AuditSlots {
     /// @notice The beacon's point that draws the jury.
     function point(AuditSlot slot) internal pure returns (uint64) {
         return uint64(AuditSlot.unwrap(slot) >> 144);
+    }
+
+    /// @notice How many votes a jury without verdict opened.
+    function undecided(AuditSlot slot) internal pure returns (uint8) {
+        return uint8(AuditSlot.unwrap(slot) >> 208);
     }
 }
 

@@ -50,7 +50,8 @@ abstract contract Views is Seats {
             point: audit.point(),
             seats: audit.seats(),
             commits: audit.commits(),
-            opened: audit.openings()
+            opened: audit.openings(),
+            undecided: audit.undecided()
         });
     }
 

@@ -165,6 +165,29 @@ contract SpecsAttack is AttackBase {
         assertBooks(0);
     }
 
+    /// Tries: the same, and a friend alone on the second jury, so that no vote of it counts.
+    /// Fails: of the two juries the one with more votes counts.
+    /// Costs: the attackers 2.4 f, the three jurors as much.
+    function test_specThatDiffersByMachine_friendOnTheSecondJury_savesNothing() public {
+        IMarket.Job memory made = oneAudited();
+        made.terms.client = eve;
+        made.price.minPrice = made.price.maxPrice = 0;
+        made.price.juryFee = 3 * UNIT;
+        start(made);
+        submitted(mallory, LIE);
+        toss(true);
+        crewJudges(1, "one", "two", "three");
+        tossAgain();
+        vote(2, crew[3], "four");
+        vm.warp(time() + 30 days);
+        judge(2, seats(naming(crew[3])));
+        assertGrade(jobId, 0, IMarket.Grade.Contested);
+        assertGain(eve, minus(3 * 24 * UNIT / 10));
+        assertGain(crew[3], 0);
+        assertBurned((3 + 3) * 24 * UNIT / 10);
+        assertBooks(0);
+    }
+
     /// Tries: the same in a redundant job, where version 1 returned every unit to the client.
     /// Fails: a lease without quorum burns a tenth of its whole price, and no seat loses more than a tenth of its share.
     /// Costs: the client 2.4 tokens, the seats 0.4 each.

@@ -77,7 +77,7 @@ struct Lease {
     uint64 auditSince;
     uint64 due;
     uint64 auditPoint;
-    uint256 opened;
+    uint256 undecided;
 }
 
 /// @param plot the lie on which its people agreed; 0 if they are honest

@@ -250,10 +250,8 @@ library Checks {
         _equal(state.since, lease.auditSince, "since of an audit");
         _equal(state.due, lease.due, "due");
         _equal(state.point, lease.auditPoint, "point of an audit");
-        // The first jury is gone, but for the number of its votes.
-        bool undecided = lease.phase == IMarket.Phase.Undecided;
-        if (undecided) _equal(state.opened, lease.opened, "votes of the first jury");
-        _seats(w, job.key(l, lease.jury), state.seats, state.commits, undecided ? 0 : state.opened);
+        _equal(state.undecided, lease.undecided, "votes without a verdict");
+        _seats(w, job.key(l, lease.jury), state.seats, state.commits, state.opened);
     }
 
     function _seats(World storage w, bytes32 key, uint256 seats, uint256 commits, uint256 opened)

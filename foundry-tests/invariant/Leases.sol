@@ -102,7 +102,7 @@ library Leases {
         Lease storage lease = b.jobs[j].leases[l];
         (lease.phase, lease.grade) = (IMarket.Phase.Settled, grade);
         uint256 gross = b.pay(j, l, lease.holder);
-        if (grade == IMarket.Grade.Contested) jury = _burnPot(b, j, lease.opened);
+        if (grade == IMarket.Grade.Contested) jury = _burnPot(b, j, lease.undecided);
         b.release(j, lease.count, gross + jury);
     }
 
@@ -265,7 +265,10 @@ library Leases {
         Seat[] storage seats = b.seats[k];
         uint256 winner = winnerOf(seats, Law.JURY_QUORUM);
         verdict = winner == 0 ? IMarket.Verdict.NoVerdict : _verdictOf(seats, winner - 1, leaf);
-        lease.opened = countOf(b, k, IMarket.Seat.Opened);
+        if (verdict == IMarket.Verdict.NoVerdict) {
+            uint256 opened = countOf(b, k, IMarket.Seat.Opened);
+            if (opened > lease.undecided) lease.undecided = opened;
+        }
         uint256 votes = winner == 0 ? 0 : votesFor(seats, winner - 1);
         uint256 juryPay = _closeJury(b, j, k, winner, verdict);
         if (verdict == IMarket.Verdict.Acquitted) {

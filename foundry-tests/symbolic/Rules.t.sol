@@ -187,6 +187,7 @@ contract RulesProof is Symbolic {
             vm.assume(_multiplies(count, reserve));
             vm.assume(_multiplies(count, seats));
             vm.assume(_productsRise(seats, type(uint128).max, count));
+            vm.assume(_productsRise(reserve, type(uint128).max, count));
             assert(JobRules.escrowOf(job, count) >= count * seats + jury);
         }
     }

@@ -157,13 +157,23 @@ contract SlotsProof is Symbolic {
         assert(AuditSlot.unwrap(slot) >> 208 == 0);
     }
 
-    /// Property: after a first jury the task stays, and how many votes it opened; its jurors are forgotten.
-    function check_auditSlotUndecided(uint256 word, uint8 votes, uint40 due, uint64 point) external pure {
+    /// Property: after a jury without verdict the task stays, and how many votes the larger one opened; its jurors are forgotten.
+    function check_auditSlotRetried(uint256 word, uint8 votes, uint40 due, uint64 point) external pure {
         AuditSlot slot = AuditSlot.wrap(word);
-        AuditSlot undecided = slot.undecided(votes, due, point);
-        assert(undecided.jury() == slot.jury() && undecided.task() == slot.task());
-        assert(undecided.due() == due && undecided.point() == point && undecided.since() == 0);
-        assert(undecided.seats() == 0 && undecided.commits() == 0 && undecided.openings() == votes);
+        AuditSlot next = slot.retried(votes, due, point);
+        assert(next.jury() == slot.jury() && next.task() == slot.task());
+        assert(next.due() == due && next.point() == point && next.since() == 0);
+        assert(next.seats() == 0 && next.commits() == 0 && next.openings() == 0);
+        assert(next.undecided() == (votes < slot.undecided() ? slot.undecided() : votes));
+    }
+
+    /// Property: the second jury is of the same task and point, and keeps how many votes the first one opened.
+    function check_auditSlotSecond(uint256 word, uint8 jury, uint40 time) external pure {
+        AuditSlot slot = AuditSlot.wrap(word);
+        AuditSlot next = slot.second(jury, time);
+        assert(next.jury() == jury && next.task() == slot.task() && next.point() == slot.point());
+        assert(next.since() == time && next.due() == 0 && next.undecided() == slot.undecided());
+        assert(next.seats() == 0 && next.commits() == 0 && next.openings() == 0);
     }
 
     /// Property: jurors, commitments, openings and times change in their own fields.

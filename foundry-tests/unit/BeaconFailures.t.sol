@@ -35,10 +35,11 @@ contract BeaconFailuresTest is Base {
     }
 
     /// Manners in which `point` gives no id.
-    function _withoutPoint() private pure returns (OddBeacon.Manner[6] memory) {
+    function _withoutPoint() private pure returns (OddBeacon.Manner[7] memory) {
         return [
             OddBeacon.Manner.Reverts,
             OddBeacon.Manner.RevertsWithWord,
+            OddBeacon.Manner.Zero, // no point has this id
             OddBeacon.Manner.Empty,
             OddBeacon.Manner.Short,
             OddBeacon.Manner.AllOnes,
@@ -69,7 +70,7 @@ contract BeaconFailuresTest is Base {
 
     function test_submit_beaconFails_reverts() public {
         claim(job, alice, 4);
-        OddBeacon.Manner[6] memory manners = _withoutPoint();
+        OddBeacon.Manner[7] memory manners = _withoutPoint();
         for (uint256 i; i < manners.length; ++i) {
             odd.behave(manners[i]);
             assertFalse(_trySubmit());
@@ -114,7 +115,7 @@ contract BeaconFailuresTest is Base {
 
     function test_post_beaconFails_revertsWhereItIsNeeded() public {
         uint256 before = market.balanceOf(client);
-        OddBeacon.Manner[6] memory manners = _withoutPoint();
+        OddBeacon.Manner[7] memory manners = _withoutPoint();
         for (uint256 i; i < manners.length; ++i) {
             odd.behave(manners[i]);
             job = redundantJob(3, 2);

@@ -176,7 +176,7 @@ contract RenewTest is RedundantBase {
         bytes[4] memory codes = [
             bytes(hex"5f5f5260205ff3"), // 0
             hex"5f195f52601f5ff3", // 31 bytes
-            hex"600160401b5f5260205ff3", // 2^64
+            hex"6001600160401b015f5260205ff3", // 2^64 + 1
             hex"5f5ffd" // reverts
         ];
         for (uint256 i; i < 4; ++i) {

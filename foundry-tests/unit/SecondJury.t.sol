@@ -53,7 +53,8 @@ contract SecondJuryTest is AuditBase {
         assertEq(lease(0).since, since);
         assertEq(lease(0).point, first);
         assertNotEq(point, first);
-        assertAudit(1, 0, time() + 60 + RETRY, point, 0, 0, 3);
+        assertAudit(1, 0, time() + 60 + RETRY, point, 0, 0, 0);
+        assertEq(audit().undecided, 3);
     }
 
     function test_second_isOpenedByItsFirstJuror() public {
@@ -281,7 +282,7 @@ contract SecondJuryTest is AuditBase {
         vm.warp(commitBy() + 1);
         expectEnds(erin, IMarket.SeatEnd.Released, 0, 0);
         expectJudged(IMarket.Verdict.NoVerdict, 0, 0);
-        expectContested(0);
+        expectContested(3); // of the first jury
         judge(panel(named(erin)));
         assertContested();
         assertUntouched(erin);

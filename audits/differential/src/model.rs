@@ -376,6 +376,7 @@ fn read(model: &Model, call: &IMarketCalls) -> Result<Vec<u8>, Error> {
                 seats: audit.seats,
                 commits: audit.commits,
                 opened: audit.opened,
+                undecided: audit.undecided,
             })
         }
         C::seatOf(c) => {

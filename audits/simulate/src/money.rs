@@ -547,7 +547,7 @@ fn griefs_table(gas: &Gas) -> anyhow::Result<String> {
             tenths,
         ),
         line("(a) the same, both juries", tenths.min(pot), both),
-        line("(a) if the pot returned whole, as at first", 0.0, both),
+        line("(a) if the reserve returned whole, as at first", 0.0, both),
         line(
             "(a) if it burned what both juries' votes lost",
             both.min(pot),

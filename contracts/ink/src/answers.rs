@@ -102,7 +102,15 @@ pub fn result((root, count, grade): (Bytes32, u32, Grade)) -> Answer {
 /// Of `auditOf`.
 pub fn audit(of: &AuditState) -> Answer {
     values(&(
-        of.jury, of.task, of.since, of.due, of.point, of.seats, of.commits, of.opened,
+        of.jury,
+        of.task,
+        of.since,
+        of.due,
+        of.point,
+        of.seats,
+        of.commits,
+        of.opened,
+        of.undecided,
     ))
 }
 

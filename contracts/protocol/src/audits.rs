@@ -143,7 +143,8 @@ impl<S: Store, H: Host> Market<S, H> {
         }
         let since = self.time_of(point)?.max(self.host.now());
         let due_jury = if jury == FIRST_JURY { FIRST_JURY } else { SECOND_JURY };
-        let audit = AuditState { jury: due_jury, task, since, point, ..AuditState::default() };
+        let undecided = audit.undecided;
+        let audit = AuditState { jury: due_jury, task, since, point, undecided, ..AuditState::default() };
         let case = Case { at, lease, audit };
         require_jury(&case, round, jury)?;
         Ok(case)
@@ -326,9 +327,10 @@ impl<S: Store, H: Host> Market<S, H> {
                 let unanimous = decision.votes == JURY && leaf != ZERO;
                 self.convict(case, jury_pay, at.job.assurance.refund && unanimous)
             }
-            (_, None) => self.settle_contested(at, case.lease, opened),
+            (_, None) => self.settle_contested(at, case.lease, opened.max(audit.undecided)),
             (_, Some((point, due))) => {
-                let undecided = AuditState { jury, task, due, point, opened, ..AuditState::default() };
+                let undecided =
+                    AuditState { jury, task, due, point, undecided: opened, ..AuditState::default() };
                 self.keep(at, case.lease.in_phase(Phase::Undecided));
                 self.store.set_audit(&job_id, first, undecided);
                 self.tell_point(at, point);

@@ -168,8 +168,8 @@ impl<S: Store, H: Host> Market<S, H> {
             let lease = self.lease(&at);
             match self.grade_due(&at, &lease)? {
                 Some(Grade::Contested) => {
-                    let opened = self.store.audit(&at.job_id, at.first).opened;
-                    self.settle_contested(&at, lease, opened)?;
+                    let votes = self.store.audit(&at.job_id, at.first).undecided;
+                    self.settle_contested(&at, lease, votes)?;
                 }
                 Some(grade) => self.settle_lease(&at, lease, grade, 0, 0)?,
                 None => {}

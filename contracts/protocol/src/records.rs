@@ -171,16 +171,11 @@ impl<S: Store, H: Host> Market<S, H> {
         Ok(())
     }
 
-    /// Settles a lease on which no jury agreed. What was reserved for jurors burns a tenth of a bond for each vote that the
-    /// last one opened. Each of them lost as much at least: otherwise a client could burn jurors' bonds for nothing, with a
-    /// spec on which honest machines differ.
-    pub(crate) fn settle_contested(
-        &mut self,
-        at: &At<'_>,
-        lease: LeaseSlot,
-        opened: u8,
-    ) -> Result<(), Error> {
-        let burned = times(tenth_of(juror_bond_of(&at.job.price)?)?, opened)?;
+    /// Settles a lease on which no jury agreed. What was reserved for jurors burns a tenth of a bond for each of the `votes`
+    /// that a jury without verdict opened; of two juries the one with more votes counts. Each vote lost as much at least:
+    /// otherwise a client could burn jurors' bonds for nothing, with a spec on which honest machines differ.
+    pub(crate) fn settle_contested(&mut self, at: &At<'_>, lease: LeaseSlot, votes: u8) -> Result<(), Error> {
+        let burned = times(tenth_of(juror_bond_of(&at.job.price)?)?, votes)?;
         self.settle_lease(at, lease, Grade::Contested, 0, burned)
     }
 

@@ -299,6 +299,8 @@ pub struct AuditState {
     pub commits: u8,
     /// How many of those votes were opened.
     pub opened: u8,
+    /// How many votes the first jury opened, if it found no verdict.
+    pub undecided: u8,
 }
 
 /// State of a provider (`providerOf`).

@@ -25,7 +25,7 @@ fn a_drawn_jury_acquits_an_honest_provider_and_that_is_told() {
     ]);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     for line in [
-        "Audits: a cheat loses 3.72 times what it saves",
+        "Audits: a cheat loses 3.40 times what it saves",
         "Results are audited with a chance of 100 %; 5.29 PLAY in escrow.",
         "a jury audits the lease at task 0: it runs task 0 again",
         "the jury found nothing wrong with task 0",

@@ -95,8 +95,8 @@ fn a_job_is_priced_and_refused_without_being_posted() {
     let text = devnet.run(&["run", IMAGE, "--audit-rate", "40", "--dry-run"]);
     for part in [
         "it would be posted",
-        "a cheat loses 1.49 times what it saves",
-        "1.22 times at 20 %. That is little",
+        "a cheat loses 1.36 times what it saves",
+        "0.93 times at 20 %. That is little",
     ] {
         assert!(text.stdout.contains(part), "{part}: {}", text.stdout);
     }

@@ -130,6 +130,7 @@ impl Reader<'_> {
                     seats: state.seats,
                     commits: state.commits,
                     opened: state.opened,
+                    undecided: state.undecided,
                 };
                 Ok(vec![(key, Value::Audit(audit))])
             }
