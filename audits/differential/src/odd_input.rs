@@ -179,6 +179,8 @@ impl World {
             IMarket::feeCall {}.into(),
             IMarket::timesCall {}.into(),
             IMarket::tokenCall {}.into(),
+            IMarket::beaconCall {}.into(),
+            IMarket::isDevnetCall {}.into(),
         ];
         let views = if self.chance(50) {
             of_accounts

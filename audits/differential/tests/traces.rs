@@ -57,7 +57,7 @@ fn rounds_end_alike() {
     // The claim was of round 1, and each lateness begins another.
     for round in 2..=u16::MAX {
         world.pass(3, 1);
-        let provider = holders[usize::from((round + 1) % 2)];
+        let provider = holders[usize::from(1 - round % 2)];
         let call = IMarket::takeoverCall {
             job: job.clone(),
             provider: provider.into(),

@@ -278,7 +278,8 @@ impl Target for Chain {
     }
     fn token(&self) -> Address {
         self.token
-    }    fn has_gas(&self) -> bool {
+    }
+    fn has_gas(&self) -> bool {
         self.counts_gas
     }
     fn send(

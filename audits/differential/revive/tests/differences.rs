@@ -27,7 +27,8 @@ const CALL_BACK: [Address; 2] = [Address::repeat_byte(0x78), Address::repeat_byt
 /// A beacon that answers 1 to every question if it has more than a million gas, and otherwise fails.
 const HUNGRY: Address = Address::repeat_byte(0x77);
 const HUNGRY_CODE: [u8; 21] = [
-    0x62, 0x0f, 0x42, 0x40, 0x5a, 0x11, 0x60, 0x0c, 0x57, // jumpi(enough, gt(gas(), 1_000_000))
+    0x62, 0x0f, 0x42, 0x40, 0x5a, 0x11, 0x60, 0x0c,
+    0x57, // jumpi(enough, gt(gas(), 1_000_000))
     0x5f, 0x5f, 0xfd, // revert(0, 0)
     0x5b, 0x60, 0x01, 0x5f, 0x52, 0x60, 0x20, 0x5f, 0xf3, // enough: return(1)
 ];
@@ -126,7 +127,9 @@ fn calldata_of_more_than_128_kib_is_not_taken_by_pallet_revive() {
 
 #[test]
 fn one_transaction_does_less_in_pallet_revive() {
-    let balance: Bytes = IMarket::balanceOfCall { account: HUNGRY }.abi_encode().into();
+    let balance: Bytes = IMarket::balanceOfCall { account: HUNGRY }
+        .abi_encode()
+        .into();
     let mut revm = deploy(&Revm(solidity()));
     for mut there in on_polkadot() {
         // A PolkaVM contract is loaded once more for each call of its own.
@@ -239,6 +242,53 @@ fn ink_asks_a_verifier_whatever_gas_is_left() {
             .outcome
             .is_err_and(|data| data.starts_with(&IMarket::NotEnoughGas::SELECTOR));
         assert_eq!(refused, target.has_gas(), "{}", target.name());
+    }
+}
+
+/// A job whose client's word has a bit too many: what only hashes it, or has nothing to look up, takes it in Solidity.
+#[test]
+fn ink_refuses_dirty_words_that_solidity_does_not_read() {
+    let Some(ink) = InRevive::ink() else {
+        return;
+    };
+    let (revm, revive) = (Revm(solidity()), InRevive::solidity());
+    let venues: [&dyn Venue; 3] = [&revm, &revive, &ink];
+    let job = free_job(HUNGRY, block().time);
+    let finalize = |firsts| IMarket::finalizeCall {
+        job: job.clone(),
+        firsts,
+    };
+    let price = IMarket::priceAtCall {
+        job: job.clone(),
+        time: 0,
+    };
+    let cases = [
+        (
+            IMarket::hashJobCall { job: job.clone() }.abi_encode(),
+            Ok(()),
+        ),
+        (price.abi_encode(), Ok(())),
+        (finalize(Vec::new()).abi_encode(), Ok(())),
+        // To end a lease it looks the job up.
+        (
+            finalize(vec![0]).abi_encode(),
+            Err(IMarket::JobUnknown::SELECTOR.to_vec()),
+        ),
+    ];
+    for venue in venues {
+        let mut target = deploy(venue);
+        for (clean, by_solidity) in &cases {
+            let mut dirty = clean.clone();
+            dirty[4] = 1;
+            let said = target.view(dirty, &block()).expect("an answer");
+            let said = said.map(drop).map_err(|data| data[..data.len().min(4)].to_vec());
+            let expected = if target.has_gas() {
+                by_solidity.clone()
+            } else {
+                Err(Vec::new())
+            };
+            assert_eq!(said, expected, "{}: {clean:02x?}", target.name());
+        }
     }
 }
 

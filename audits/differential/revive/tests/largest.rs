@@ -34,17 +34,15 @@ fn everywhere(providers: &[[u8; 20]]) -> World {
     let stake = IMarket::stakeCall {
         amount: PURSE.into(),
     };
-    let people = providers
-        .iter()
-        .map(|provider| (*provider, stake.clone().into()));
-    for (account, call) in people.chain([(CLIENT, deposit.into())]) {
-        let purse = U256::from(PURSE);
-        world
-            .sides
-            .give(account, purse, purse, &block)
-            .expect("alike");
-        makes(&mut world, account, call);
+    let purse = U256::from(PURSE);
+    for account in providers.iter().chain([&CLIENT]) {
+        let given = world.sides.give(*account, purse, purse, &block);
+        given.expect("alike");
     }
+    for provider in providers {
+        makes(&mut world, *provider, stake.clone());
+    }
+    makes(&mut world, CLIENT, deposit);
     pass(&mut world, 150);
     world
 }
@@ -152,7 +150,7 @@ fn openings(
 /// The jury of a lease of the most tasks decides in one transaction, which brings all votes and the accused's leaf.
 #[test]
 fn a_jury_judges_the_largest_lease_in_one_transaction() {
-    let [accused, jurors @ ..] = [1, 2, 3, 4].map(|number| [0xb0 + number; 20]);
+    let [accused, jurors @ ..] = [1, 2, 3, 4].map(|number| [0x80 + number; 20]);
     let mut world = everywhere(&[accused, jurors[0], jurors[1], jurors[2]]);
     let job = job(MAX_LEASE, MAX_LEASE, 1, world.block.time);
     let digests: Vec<[u8; 32]> = (0..MAX_LEASE)
@@ -215,7 +213,7 @@ fn a_jury_judges_the_largest_lease_in_one_transaction() {
 #[test]
 fn a_round_of_the_most_seats_settles_in_one_transaction() {
     let numbers = 1..=MAX_REPLICAS;
-    let providers: Vec<[u8; 20]> = numbers.map(|number| [0xb0 + number; 20]).collect();
+    let providers: Vec<[u8; 20]> = numbers.map(|number| [0x80 + number; 20]).collect();
     let mut world = everywhere(&providers);
     for (nonce, apart) in [(0, true), (1, false)] {
         let mut job = job(1, 1, MAX_REPLICAS, world.block.time);
@@ -270,7 +268,7 @@ const LEASES: u32 = 100;
 /// Leases whose providers are late, each of which loses a part of its bond by it.
 #[test]
 fn a_hundred_leases_close_in_one_transaction() {
-    let provider = [0xb0; 20];
+    let provider = [0x80; 20];
     let mut world = everywhere(&[provider]);
     let job = job(LEASES, 1, 1, world.block.time);
     makes(&mut world, CLIENT, post(&job));
@@ -293,7 +291,7 @@ fn a_hundred_leases_close_in_one_transaction() {
 /// The beacon is asked for the seed of each.
 #[test]
 fn a_hundred_leases_are_finalized_in_one_transaction() {
-    let provider = [0xb0; 20];
+    let provider = [0x80; 20];
     let mut world = everywhere(&[provider]);
     let mut job = job(LEASES, 1, 1, world.block.time);
     job.assurance.auditBps = 1;
@@ -318,7 +316,7 @@ fn a_hundred_leases_are_finalized_in_one_transaction() {
 /// ink! contract's memory, too.
 #[test]
 fn the_longest_specs_are_posted_in_one_transaction() {
-    let mut world = everywhere(&[[0xb0; 20]]);
+    let mut world = everywhere(&[[0x80; 20]]);
     let spec = vec![7; MAX_SPEC];
     let calls = (0..7).map(|nonce| {
         let mut job = job(1, 1, 1, world.block.time);
