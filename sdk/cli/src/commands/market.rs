@@ -1,6 +1,7 @@
 //! `piecework market`: deploying one, and comparing a deployed one with its code.
 
-use std::path::Path;
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
 
 use alloy::primitives::{Address, B256, U256, utils::format_ether};
 use alloy::rpc::types::TransactionReceipt;
@@ -37,7 +38,7 @@ pub(crate) async fn run(
 struct Deployed {
     deployment: Deployment,
     /// Where it is described; nowhere after a dry run.
-    file: Option<std::path::PathBuf>,
+    file: Option<PathBuf>,
     contracts: Vec<Contract>,
     /// What is on chain; nothing after a dry run.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -231,8 +232,11 @@ async fn show(globals: &Globals, output: Output, salt: B256) -> Result<(), Failu
     // The form is checked, and the rest is compared below: what contradicts itself is to be told, too.
     let file = globals.deployment.as_deref();
     let recorded = file.map(Deployment::parse).transpose()?;
-    let chain_id = recorded.as_ref().map(|recorded| recorded.chain_id);
-    let node = node(globals, chain_id).await?;
+    if let Some(recorded) = &recorded {
+        agree("--market", globals.market, recorded.market)?;
+        agree("--chain-id", globals.chain_id, recorded.chain_id)?;
+    }
+    let node = node(globals, recorded.as_ref().map(|recorded| recorded.chain_id)).await?;
     let deployment = match recorded {
         Some(recorded) => recorded,
         None => {
@@ -244,11 +248,6 @@ async fn show(globals: &Globals, output: Output, salt: B256) -> Result<(), Failu
             read_market(&node.rpc, node.chain_id, market, salt).await?
         }
     };
-    if let Some(market) = globals.market.filter(|market| *market != deployment.market) {
-        let described = deployment.market;
-        let what = format!("--market is {market}, but the deployment file describes {described}");
-        return Err(Failure::new("cli-two-markets", what).next("Give one of them."));
-    }
     let examination = examine(&node.rpc, &deployment).await?;
     let differences = examination.differences.clone();
     let text = describe(&deployment, Some(&examination));
@@ -264,6 +263,22 @@ async fn show(globals: &Globals, output: Output, salt: B256) -> Result<(), Failu
     Err(Failure::new("deployment-differs", lines.join("\n"))
         .money("Nothing was sent.")
         .next("Put no money into a market that is not what its file says. If only hashes of the market's code differ, another version of piecework deployed it: look with that version."))
+}
+
+/// Refuses an option that says something else than the deployment file.
+fn agree<T: PartialEq + Display>(
+    option: &str,
+    given: Option<T>,
+    described: T,
+) -> Result<(), Failure> {
+    match given.filter(|given| *given != described) {
+        None => Ok(()),
+        Some(given) => Err(Failure::new(
+            "cli-other-deployment",
+            format!("{option} is {given}, but the deployment file says {described}"),
+        )
+        .next("Give one of them.")),
+    }
 }
 
 /// A deployment as rows.
