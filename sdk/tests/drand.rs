@@ -74,9 +74,12 @@ async fn served(signer: &Url, round: u64) -> Value {
     serde_json::from_slice(&answer.unwrap().bytes().await.unwrap()).unwrap()
 }
 
+/// Why an endpoint's answer does not count, for a round.
+type Reason = Box<dyn Fn(u64) -> EndpointError>;
+
 /// Endpoints that do not serve the round they are asked for, each in its own way, and what is said of them.
-async fn liars(signer: &Url) -> Vec<(Url, Arc<AtomicUsize>, Box<dyn Fn(u64) -> EndpointError>)> {
-    let mut liars: Vec<(_, Box<dyn Fn(u64) -> EndpointError>)> = Vec::new();
+async fn liars(signer: &Url) -> Vec<(Url, Arc<AtomicUsize>, Reason)> {
+    let mut liars: Vec<(_, Reason)> = Vec::new();
     let from = signer.clone();
     let other = move |round: u64| {
         let from = from.clone();
@@ -310,12 +313,15 @@ async fn a_waiting_client_publishes_what_drand_signs_and_nothing_while_it_is_gon
         run.upkeep().await.unwrap();
         tokio::time::sleep(Duration::from_millis(300)).await;
     }
-    // It was tried: the endpoints are paused.
-    assert!(
-        run.publish_seed(point)
-            .await
-            .is_ok_and(|sent| sent.is_none())
-    );
+    // It was tried. Between two pauses the reason is told.
+    let error = loop {
+        match run.publish_seed(point).await {
+            Ok(None) => tokio::time::sleep(Duration::from_millis(200)).await,
+            Ok(Some(receipt)) => panic!("{receipt:?}"),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error.code(), "drand-unavailable", "{error}");
     assert_eq!(
         (sent().await, beacon.seed(point).await.unwrap()),
         (before, None)

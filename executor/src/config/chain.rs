@@ -6,6 +6,7 @@ use alloy::{
     primitives::{Address, B256},
     signers::local::PrivateKeySigner,
 };
+use piecework::chain::drand::Endpoints;
 use url::Url;
 
 use super::{ConfigError, DEVNET_CHAIN};
@@ -203,12 +204,8 @@ impl ChainConfig {
             ));
         }
         for url in &self.drand_urls {
-            if !matches!(url.scheme(), "http" | "https") {
-                return Err(self.invalid(
-                    "chain.beacon.urls",
-                    format!("{url} is neither http:// nor https://"),
-                ));
-            }
+            Endpoints::check(url)
+                .map_err(|error| self.invalid("chain.beacon.urls", error.to_string()))?;
         }
         if self.market == Address::ZERO {
             return Err(self.invalid("chain.market", "must not be the zero address"));

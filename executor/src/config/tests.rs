@@ -85,6 +85,11 @@ fn unknown_and_missing_and_impossible_keys_are_named() {
         ("keystore = ", "key = ", "chain.provider.key"),
         ("#urls = [\"https:", "urls = [\"ftp:", "chain.beacon.urls"),
         ("#urls = [\"https://", "urls = [\"", "urls"),
+        (
+            "#urls = [\"",
+            "urls = [\"https://a.example/?round=\", \"",
+            "must end with its path",
+        ),
     ] {
         assert!(text.contains(from), "the example has no {from}");
         let error = load(&text.replacen(from, to, 1)).unwrap_err();
@@ -250,6 +255,7 @@ fn a_file_of_the_older_form_is_answered_with_the_lines_to_change() {
     let old = example_text()
         .replace("[[chain]]", "[chain]")
         .replace("name = \"sepolia\"\n", "")
+        .replace("\n[chain.beacon]\n", "\n")
         .replace("[chain.", "[")
         .replace(
             "# A second chain",

@@ -172,8 +172,13 @@ impl Control {
         }
         known.preparing = true;
         let inbox = self.tools.shop.inbox.clone();
+        let ended = self.works.token().clone();
         self.tools.shop.spawn(async move {
-            let publication = beacon.publication(point).await.unwrap_or_else(|error| {
+            let publication = tokio::select! {
+                () = ended.cancelled() => return,
+                publication = beacon.publication(point) => publication,
+            };
+            let publication = publication.unwrap_or_else(|error| {
                 tracing::warn!(%error, point, "cannot publish a seed now");
                 None
             });

@@ -163,7 +163,7 @@ pub(crate) struct DevnetArgs {
     /// Port of the chain's RPC on 127.0.0.1; 0 for a free one
     #[arg(long, default_value_t = 0)]
     pub(crate) port: u16,
-    /// Where the seeds of draws come from
+    /// Where the seeds of draws come from: hashes of later blocks, or rounds of drand, which a signer plays on this machine
     #[arg(long, value_enum, default_value_t = BeaconArg::Block)]
     pub(crate) beacon: BeaconArg,
     #[command(flatten)]
@@ -173,9 +173,7 @@ pub(crate) struct DevnetArgs {
 /// Where a devnet's seeds come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum BeaconArg {
-    /// Hashes of later blocks
     Block,
-    /// Rounds of drand, which a signer with a well-known key plays on this machine
     Drand,
 }
 

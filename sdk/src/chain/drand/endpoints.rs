@@ -154,7 +154,7 @@ impl Endpoints {
                 .collect::<Result<_, _>>()?,
             (urls, _) => urls.to_vec(),
         };
-        urls.iter().try_for_each(check_url)?;
+        urls.iter().try_for_each(Self::check)?;
         let http = reqwest::Client::builder()
             .timeout(PATIENCE)
             .redirect(reqwest::redirect::Policy::none())
@@ -172,6 +172,23 @@ impl Endpoints {
             state,
         });
         Ok(Self { inner })
+    }
+
+    /// Checks that a URL can be the base URL of an endpoint.
+    ///
+    /// # Errors
+    /// [`DrandError::BadUrl`].
+    pub fn check(url: &Url) -> Result<(), DrandError> {
+        if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
+            return Err(bad_url(url.as_str(), "it is neither http:// nor https://"));
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err(bad_url(
+                url.as_str(),
+                "the path of a round is added to it, so it must end with its path",
+            ));
+        }
+        Ok(())
     }
 
     /// The group's key.
@@ -272,19 +289,6 @@ impl Endpoints {
         let state = self.inner.state.lock();
         with(&mut state.unwrap_or_else(PoisonError::into_inner))
     }
-}
-
-fn check_url(url: &Url) -> Result<(), DrandError> {
-    if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
-        return Err(bad_url(url.as_str(), "it is neither http:// nor https://"));
-    }
-    if url.query().is_some() || url.fragment().is_some() {
-        return Err(bad_url(
-            url.as_str(),
-            "the path of a round is added to it, so it must end with its path",
-        ));
-    }
-    Ok(())
 }
 
 fn bad_url(url: &str, reason: impl std::fmt::Display) -> DrandError {
