@@ -170,7 +170,36 @@ async fn drand_market_has_the_same_addresses_on_each_chain() {
     let salted = other.plan(&salted).await.unwrap().deployment;
     let addresses = |one: &Deployment| [one.market, one.drawn, one.beacon.address()];
     assert_eq!(addresses(&elsewhere), addresses(&deployment));
-    assert!(addresses(&salted) != addresses(&deployment));
+    let both = addresses(&salted).into_iter().zip(addresses(&deployment));
+    assert!(both.into_iter().all(|(salted, plain)| salted != plain));
+}
+
+#[tokio::test]
+async fn a_market_that_is_not_as_planned_is_not_accepted() {
+    let chain = Chain::prague().await;
+    let (other, _) = chain.deploy(&devnet(&chain)).await;
+    let code = chain.rpc.get_code_at(other.market).await.unwrap();
+    let plan = chain.plan(&chain.terms(drand())).await.unwrap();
+    let planned = plan.deployment.market;
+    chain.rpc.anvil_set_code(planned, code).await.unwrap();
+    let error = plan.execute(&chain.sender, |_, _| ()).await;
+    // The market of its address is made nowhere else: here the transaction fails.
+    assert_eq!(error.unwrap_err().code(), "chain-reverted");
+    let plan = chain.plan(&chain.terms(drand())).await.unwrap();
+    let error = plan.execute(&chain.sender, |_, _| ()).await.unwrap_err();
+    let DeploymentError::Differs { differences, .. } = &error else {
+        panic!("{error}")
+    };
+    let names: Vec<_> = differences
+        .iter()
+        .map(|difference| difference.what)
+        .collect();
+    let part = "code of the market's part Drawn";
+    assert_eq!(names, ["beacon", "times", "devnet", part], "{error}");
+    assert!(
+        error.to_string().contains("do not use this market"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -197,6 +226,14 @@ async fn a_second_deployment_sends_nothing() {
     let plan = chain.plan(&Terms { fee, ..terms }).await.unwrap();
     let gas: Vec<_> = plan.steps.iter().map(|step| step.gas.is_some()).collect();
     assert_eq!(gas, [false, true]);
+    let beacon = BeaconChoice::At(first.beacon.address());
+    let salt = B256::repeat_byte(1);
+    let terms = Terms {
+        salt,
+        ..chain.terms(beacon)
+    };
+    let (other, _) = chain.deploy(&terms).await;
+    assert!(other.market != first.market && other.beacon == first.beacon);
 }
 
 #[tokio::test]
@@ -205,6 +242,20 @@ async fn a_chain_without_eip_2537_is_refused() {
     let error = chain.refused(&chain.terms(drand())).await;
     assert_eq!(error.code(), "deployment-missing-precompile");
     assert!(error.to_string().contains("docs/CHAINS.md"), "{error}");
+
+    // An imitation of the addition that knows its one answer is not enough, nor one of the pairing that always says the same.
+    let [add, pairing] = [0x0b, 0x0f].map(Address::with_last_byte);
+    let zeros = bytes!("60806000f3");
+    chain.rpc.anvil_set_code(add, zeros).await.unwrap();
+    let [zero, one] = [bytes!("60206000f3"), bytes!("600160005260206000f3")];
+    for code in [Bytes::new(), zero, one] {
+        chain.rpc.anvil_set_code(pairing, code).await.unwrap();
+        let error = chain.refused(&chain.terms(drand())).await;
+        assert!(
+            matches!(error, DeploymentError::MissingPrecompile { precompile, .. } if precompile == pairing),
+            "{error}"
+        );
+    }
 }
 
 #[tokio::test]

@@ -85,7 +85,10 @@ fn a_market_is_deployed_once_and_shown() {
         assert!(ran.stderr.contains(said), "{said}: {}", ran.stderr);
     }
     let made = ran.json();
-    assert_eq!(made["deployment"]["market"], planned["deployment"]["market"]);
+    assert_eq!(
+        made["deployment"]["market"],
+        planned["deployment"]["market"]
+    );
     assert_eq!(made["examination"]["differences"], json!([]));
     let names: Vec<_> = made["contracts"].as_array().unwrap().iter().collect();
     assert_eq!(names.len(), 2);
@@ -103,7 +106,11 @@ fn a_market_is_deployed_once_and_shown() {
     let (_, name, text) = chain.deploy(&["--salt", &salt]).failure();
     assert_eq!(name, "deployment-file-taken", "{text}");
     let planned = chain.deploy(&["--salt", &salt, "--dry-run", "--out", "other.json"]);
-    assert!(planned.json()["contracts"].to_string().contains("\"existed\":false"));
+    assert!(
+        planned.json()["contracts"]
+            .to_string()
+            .contains("\"existed\":false")
+    );
 
     let shown = chain.run(&["show", "--deployment", "deployment.json"]);
     assert_eq!(shown.code, 0, "{}", shown.stderr);
@@ -120,19 +127,28 @@ fn a_market_is_deployed_once_and_shown() {
     assert_eq!(shown.json()["differences"].as_array().unwrap().len(), 2);
     let error = shown.error();
     assert_eq!(error["code"], "deployment-differs");
-    assert!(error["message"].as_str().unwrap().contains("times"), "{error}");
+    assert!(
+        error["message"].as_str().unwrap().contains("times"),
+        "{error}"
+    );
 
     // Other commands find the market through the file, and refuse one that was changed.
     let balance = |file: &str| {
         let mut command = piecework(chain.home.path());
         let args = ["wallet", "balance", "--account", market, "--json"];
-        command
-            .args(args)
-            .args(["--deployment", &chain.path(file), "--rpc-url", chain.anvil.url()]);
+        command.args(args).args([
+            "--deployment",
+            &chain.path(file),
+            "--rpc-url",
+            chain.anvil.url(),
+        ]);
         Ran::from(command.output().unwrap())
     };
     assert_eq!(balance("deployment.json").json()["balance"], "0");
-    assert_eq!(balance("changed.json").failure().1, "deployment-contradiction");
+    assert_eq!(
+        balance("changed.json").failure().1,
+        "deployment-contradiction"
+    );
 }
 
 #[test]
@@ -152,7 +168,10 @@ fn what_cannot_be_sound_is_refused() {
     assert!(text.contains("jury_tyme"), "{text}");
     std::fs::write(&times, "jury_time = 7200\n").unwrap();
     let times = chain.deploy(&args).json()["deployment"]["times"].clone();
-    assert_eq!((&times["jury_time"], &times["lease_step"]), (&json!(7_200), &json!(60)));
+    assert_eq!(
+        (&times["jury_time"], &times["lease_step"]),
+        (&json!(7_200), &json!(60))
+    );
     let file = std::fs::read_to_string(chain.path("deployment.json")).unwrap();
     assert!(file.contains("\"devnet\": true"), "{file}");
 }
@@ -164,7 +183,12 @@ fn the_foundry_script_makes_the_same_addresses() {
     let forge = |broadcast: &[&str]| {
         let ran = Command::new("forge")
             .args(["script", "foundry-tests/scripts/Deploy.s.sol", "--json"])
-            .args(["--rpc-url", chain.anvil.url(), "--private-key", &chain.key()])
+            .args([
+                "--rpc-url",
+                chain.anvil.url(),
+                "--private-key",
+                &chain.key(),
+            ])
             .args(broadcast)
             // Its own sources alone: the code comes from contracts/abi.
             .env("FOUNDRY_PROFILE", "plain")
