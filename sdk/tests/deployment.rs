@@ -138,15 +138,12 @@ async fn drand_market_has_the_same_addresses_on_each_chain() {
     // The largest init code that a chain takes (EIP-3860).
     assert!(plan.steps.iter().all(|step| step.init_code.len() <= 49_152));
     let planned = plan.deployment.clone();
-    let mut gas = Vec::new();
     let (deployment, found) = plan
         .execute(&chain.sender, |step, receipt| {
             assert!(receipt.gas_used <= step.gas.unwrap());
-            gas.push((step.name, receipt.gas_used));
         })
         .await
         .unwrap();
-    println!("{gas:?}");
     assert_eq!(found.differences, []);
     assert_eq!(deployment.market, planned.market);
     assert_eq!(

@@ -48,6 +48,7 @@ pub struct Deployment {
 /// A beacon, and what it was deployed with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+#[allow(clippy::large_enum_variant, reason = "a program has one of them")]
 pub enum BeaconRecord {
     /// `DrandBeacon`.
     Drand {

@@ -41,6 +41,7 @@ pub struct Terms {
 
 /// Where a market's seeds are to come from.
 #[derive(Debug, Clone, Copy)]
+#[allow(clippy::large_enum_variant, reason = "a program has one of them")]
 pub enum BeaconChoice {
     /// A `DrandBeacon`, which is deployed too.
     Drand(DrandDeployment),
