@@ -358,5 +358,8 @@ fn a_deployment_file_replaces_id_market_and_first_block() {
     assert!(said.contains("contradicts itself"), "{said}");
     let lost = text.replace(keys, "deployment = \"/nowhere/deployment.json\"\n");
     let said = load(&lost).unwrap_err().to_string();
-    assert!(said.contains("chain.deployment") && said.contains("/nowhere"), "{said}");
+    assert!(
+        said.contains("chain.deployment") && said.contains("/nowhere"),
+        "{said}"
+    );
 }
