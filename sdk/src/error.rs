@@ -6,6 +6,7 @@ use alloy::primitives::{Address, B256};
 
 use crate::blobs::BlobError;
 use crate::chain::ChainError;
+use crate::chain::deployment::DeploymentError;
 use crate::chain::keys::KeyError;
 use crate::digest::Digest;
 use crate::image::ImageError;
@@ -19,6 +20,9 @@ pub enum Error {
     /// The chain, its node, or a contract.
     #[error(transparent)]
     Chain(#[from] ChainError),
+    /// A deployment, or the file that describes it.
+    #[error(transparent)]
+    Deployment(#[from] DeploymentError),
     /// A key or keystore.
     #[error(transparent)]
     Key(#[from] KeyError),
@@ -234,6 +238,7 @@ impl Error {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Chain(error) => error.code(),
+            Self::Deployment(error) => error.code(),
             Self::Key(error) => error.code(),
             Self::Blob(error) => error.code(),
             Self::Spec(error) => error.code(),

@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, path::Path, time::Duration};
 
 use alloy::signers::local::PrivateKeySigner;
+use piecework::chain::deployment::Deployment;
 
 use super::{
     Capacity, ChainConfig, ChainTiming, Config, ConfigError, Flags, OperatorKey, Password, Policy,
@@ -121,6 +122,26 @@ struct Place {
 }
 
 impl Place {
+    /// Refuses a key that says something else than the deployment file.
+    fn agree<T: PartialEq + std::fmt::Display>(
+        &self,
+        key: &'static str,
+        given: Option<T>,
+        deployed: T,
+    ) -> Result<(), ConfigError> {
+        match given.filter(|given| *given != deployed) {
+            None => Ok(()),
+            Some(given) => Err(ConfigError::Invalid {
+                key,
+                chain: Some(self.chain.clone()),
+                why: format!(
+                    "is {given}, but the deployment file says {deployed}: which market is meant cannot be told. Nothing was \
+                     started; remove one of the two"
+                ),
+            }),
+        }
+    }
+
     fn need(&self, key: &'static str, flag: &str) -> ConfigError {
         ConfigError::Missing {
             key,
@@ -133,8 +154,31 @@ impl Place {
     }
 }
 
+/// The deployment that the chain's table or the flags name.
+fn deployment(
+    section: &ChainSection,
+    flags: &Flags,
+    place: &Place,
+) -> Result<Option<Deployment>, ConfigError> {
+    let file = flags.deployment.as_ref().or(section.deployment.as_ref());
+    let read = file.map(|file| Deployment::read(file)).transpose();
+    read.map_err(|error| ConfigError::Invalid {
+        key: "chain.deployment",
+        chain: Some(place.chain.clone()),
+        why: error.to_string(),
+    })
+}
+
 fn chain(section: ChainSection, flags: &Flags, place: &Place) -> Result<ChainConfig, ConfigError> {
     let operator = operator(&section, flags, place)?;
+    let deployment = deployment(&section, flags, place)?;
+    let chain_id = flags.chain_id.or(section.id);
+    let market = flags.market.or(section.market);
+    if let Some(deployment) = &deployment {
+        place.agree("chain.id", chain_id, deployment.chain_id)?;
+        place.agree("chain.market", market, deployment.market)?;
+    }
+    let deployment = deployment.as_ref();
     let policy = section.policy;
     let min_price = flags
         .min_price
@@ -152,13 +196,11 @@ fn chain(section: ChainSection, flags: &Flags, place: &Place) -> Result<ChainCon
             .clone()
             .or(section.rpc_url)
             .ok_or(place.need("chain.rpc_url", "--rpc-url"))?,
-        chain_id: flags
-            .chain_id
-            .or(section.id)
+        chain_id: chain_id
+            .or(deployment.map(|deployment| deployment.chain_id))
             .ok_or(place.need("chain.id", "--chain-id"))?,
-        market: flags
-            .market
-            .or(section.market)
+        market: market
+            .or(deployment.map(|deployment| deployment.market))
             .ok_or(place.need("chain.market", "--market"))?,
         provider: flags
             .provider
@@ -183,7 +225,10 @@ fn chain(section: ChainSection, flags: &Flags, place: &Place) -> Result<ChainCon
             max_fee_per_gas: u128::from(section.max_fee_gwei.unwrap_or(200))
                 .saturating_mul(1_000_000_000),
             margin: section.margin_seconds.unwrap_or(60),
-            from_block: section.from_block.unwrap_or(0),
+            from_block: section
+                .from_block
+                .or(deployment.map(|deployment| deployment.block))
+                .unwrap_or(0),
         },
         drand_urls: section.beacon.urls,
     })

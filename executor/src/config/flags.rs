@@ -19,6 +19,9 @@ pub struct Flags {
     /// JSON-RPC endpoint of the chain
     #[arg(long, env = "PIECEWORK_RPC_URL", value_name = "URL")]
     pub rpc_url: Option<Url>,
+    /// File that describes the market's deployment: its address, chain and first block
+    #[arg(long, env = "PIECEWORK_DEPLOYMENT", value_name = "FILE")]
+    pub deployment: Option<PathBuf>,
     /// Chain id that the endpoint must have
     #[arg(long, env = "PIECEWORK_CHAIN_ID", value_name = "ID")]
     pub chain_id: Option<u64>,
@@ -66,6 +69,10 @@ impl Flags {
     pub(super) fn of_one_chain(&self) -> Option<&'static str> {
         [
             ("--rpc-url (PIECEWORK_RPC_URL)", self.rpc_url.is_some()),
+            (
+                "--deployment (PIECEWORK_DEPLOYMENT)",
+                self.deployment.is_some(),
+            ),
             ("--chain-id (PIECEWORK_CHAIN_ID)", self.chain_id.is_some()),
             ("--market (PIECEWORK_MARKET)", self.market.is_some()),
             ("--provider (PIECEWORK_PROVIDER)", self.provider.is_some()),

@@ -296,3 +296,70 @@ fn a_table_of_the_watch_mode_is_refused_and_said_to_be_removed() {
         }
     }
 }
+
+/// A deployment file of a market whose code this version does not know.
+fn deployment(dir: &std::path::Path) -> (PathBuf, Address) {
+    use piecework::chain::deployment::{create2, drawn_of};
+    let zero = alloy::primitives::B256::ZERO;
+    let market = create2(zero, zero);
+    let file = serde_json::json!({
+        "version": 1, "chain_id": 11_155_111, "block": 77, "market": market, "drawn": drawn_of(market),
+        "token": market, "beacon": { "kind": "other", "address": market },
+        "fee": { "governor": Address::ZERO, "recipient": Address::ZERO, "bps": 0 },
+        "times": { "stake_age": 1, "lease_step": 1, "jury_step": 1, "jury_time": 1, "reveal_window": 1,
+                   "respond_window": 1, "retry_window": 1, "least_audit_window": 1, "least_run_window": 1 },
+        "devnet": false, "salt": zero, "code": { "creation_code_hash": zero, "init_code_hash": zero },
+    });
+    let path = dir.join("deployment.json");
+    std::fs::write(&path, file.to_string()).unwrap();
+    (path, market)
+}
+
+#[test]
+fn a_deployment_file_replaces_id_market_and_first_block() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, market) = deployment(dir.path());
+    let keys = "id = 11155111\nmarket = \"0x5FbDB2315678afecb367f032d93F642f64180aa3\"\n";
+    let key = format!("deployment = {:?}\n", path.display().to_string());
+    let text = example_text();
+    let text: String = text
+        .lines()
+        .filter(|line| !line.starts_with("from_block"))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    assert!(text.contains(keys));
+    let config = load(&text.replace(keys, &key)).unwrap();
+    let chain = &config.chains[0];
+    assert_eq!(
+        (chain.chain_id, chain.market, chain.timing.from_block),
+        (11_155_111, market, 77)
+    );
+
+    // Keys beside it must say the same; the first block may be another one.
+    let same = format!("{key}id = 11155111\nmarket = \"{market}\"\nfrom_block = 70\n");
+    let config = load(&text.replace(keys, &same)).unwrap();
+    assert_eq!(config.chains[0].timing.from_block, 70);
+    for (more, named) in [
+        ("id = 1\n".to_owned(), "chain.id"),
+        (keys.to_owned(), "chain.market"),
+    ] {
+        let error = load(&text.replace(keys, &format!("{key}{more}"))).unwrap_err();
+        let said = error.to_string();
+        assert!(said.starts_with(&format!("`{named}` of chain")), "{said}");
+        assert!(said.contains("the deployment file says"), "{said}");
+    }
+
+    let other = piecework::chain::deployment::drawn_of(Address::ZERO);
+    let mut file: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    file["drawn"] = serde_json::json!(other);
+    std::fs::write(&path, file.to_string()).unwrap();
+    let said = load(&text.replace(keys, &key)).unwrap_err().to_string();
+    assert!(said.contains("contradicts itself"), "{said}");
+    let lost = text.replace(keys, "deployment = \"/nowhere/deployment.json\"\n");
+    let said = load(&lost).unwrap_err().to_string();
+    assert!(
+        said.contains("chain.deployment") && said.contains("/nowhere"),
+        "{said}"
+    );
+}

@@ -1,6 +1,7 @@
 //! The command line: every command and every flag.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use alloy::primitives::{Address, B256};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -58,6 +59,15 @@ pub(crate) struct Globals {
         help_heading = "Global options"
     )]
     pub(crate) market: Option<Address>,
+    /// File that describes the market's deployment, as `piecework market deploy` writes it: its address, chain and first block
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "PIECEWORK_DEPLOYMENT",
+        help_heading = "Global options"
+    )]
+    pub(crate) deployment: Option<PathBuf>,
     /// Refuse any other chain than this
     #[arg(
         long,
@@ -122,6 +132,9 @@ pub(crate) enum Command {
     /// Stake and operators of a provider
     #[command(subcommand)]
     Provider(ProviderCommand),
+    /// Deploy a market at addresses that follow from its terms, and compare a deployed one with its code
+    #[command(subcommand)]
+    Market(MarketCommand),
     /// Render a picture on a devnet where one provider cheats, and account for every unit
     Demo(DemoArgs),
     /// Measure a lease's overhead against a bare `docker run`
@@ -453,6 +466,96 @@ pub(crate) enum ProviderCommand {
         #[arg(long)]
         revoke: bool,
     },
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum MarketCommand {
+    /// Deploy a beacon and a market, check them, and write the file that describes them
+    ///
+    /// The addresses follow from the terms and the salt alone: they are the same on every chain. What is there already is
+    /// used, so it is harmless to deploy again. None of the terms can be changed afterwards, except the fee by its governor.
+    #[command(after_help = "\
+Examples:
+  piecework market deploy --token 0xA0b8… --rpc-url https://… --keystore ./deployer.json --dry-run
+  piecework market deploy --token 0xA0b8… --governor 0x5f… --fee-recipient 0x5f… --fee-bps 100 --rpc-url https://… --keystore ./deployer.json
+  piecework market deploy --token 0xA0b8… --beacon block --trust-block-builders --times times.toml --rpc-url https://…
+
+times.toml names times in seconds, and those that it does not name keep their values:
+  jury_time = 7200
+  least_run_window = 900")]
+    Deploy(DeployArgs),
+    /// Compare a market with the file that describes it and with the code of this program; each difference is told
+    ///
+    /// Without a deployment file (--deployment), the market at --market is asked for its terms. With differences, the exit code is 1.
+    #[command(after_help = "\
+Examples:
+  piecework market show --deployment deployment.json --rpc-url https://…
+  piecework market show --market 0x5f… --rpc-url https://… --json")]
+    Show {
+        /// The salt that the market was deployed with, where no deployment file says it
+        #[arg(long, value_name = "BYTES32", default_value_t = B256::ZERO, hide_default_value = true)]
+        salt: B256,
+    },
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct DeployArgs {
+    /// The ERC-20 token in which jobs are paid and providers stake
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) token: Address,
+    /// Where seeds come from: `drand` (rounds of drand's chain quicknet), `block` (hashes of later blocks), or the address of a beacon
+    #[arg(long, value_name = "drand|block|ADDRESS", default_value = "drand")]
+    pub(crate) beacon: Seeds,
+    /// Who may change the fee for later jobs; without one, the fee is fixed permanently
+    #[arg(long, value_name = "ADDRESS", default_value_t = Address::ZERO, hide_default_value = true)]
+    pub(crate) governor: Address,
+    /// Who receives the fee
+    #[arg(long, value_name = "ADDRESS", default_value_t = Address::ZERO, hide_default_value = true)]
+    pub(crate) fee_recipient: Address,
+    /// The fee on what providers earn, in basis points; at most 500
+    #[arg(long, value_name = "BPS", default_value_t = 0)]
+    pub(crate) fee_bps: u16,
+    /// TOML file with times of the market in seconds; without it, those of a market on a chain with value
+    #[arg(long, value_name = "FILE")]
+    pub(crate) times: Option<PathBuf>,
+    /// Allow times that are shorter than is sane; the market says so permanently
+    #[arg(long)]
+    pub(crate) devnet: bool,
+    /// Take block hashes for seeds: the users of this market trust the chain's block builders not to choose them
+    #[arg(long)]
+    pub(crate) trust_block_builders: bool,
+    /// Another salt gives other addresses
+    #[arg(long, value_name = "BYTES32", default_value_t = B256::ZERO, hide_default_value = true)]
+    pub(crate) salt: B256,
+    /// Where the deployment is described; another deployment's file is not overwritten
+    #[arg(long, value_name = "FILE", default_value = "deployment.json")]
+    pub(crate) out: PathBuf,
+    /// Check everything, and say what would be deployed at which cost; send nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+/// Where the seeds of a market come from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Seeds {
+    Drand,
+    Block,
+    At(Address),
+}
+
+impl FromStr for Seeds {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "drand" => Ok(Self::Drand),
+            "block" => Ok(Self::Block),
+            text => match text.parse() {
+                Ok(address) => Ok(Self::At(address)),
+                Err(_) => Err("neither `drand`, nor `block`, nor an address".to_owned()),
+            },
+        }
+    }
 }
 
 #[derive(Clone, Debug, Args)]

@@ -1,6 +1,7 @@
 //! Errors of the libraries as the command shows them. Their texts say what happened to the money.
 
 use piecework::chain::ChainError;
+use piecework::chain::deployment::DeploymentError;
 use piecework::chain::keys::KeyError;
 use piecework::devnet::AnvilError;
 
@@ -9,6 +10,12 @@ use crate::fail::Failure;
 
 impl From<ChainError> for Failure {
     fn from(error: ChainError) -> Self {
+        Self::new(error.code(), &error)
+    }
+}
+
+impl From<DeploymentError> for Failure {
+    fn from(error: DeploymentError) -> Self {
         Self::new(error.code(), &error)
     }
 }

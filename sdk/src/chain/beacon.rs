@@ -62,15 +62,9 @@ impl Beacon {
     pub async fn probe(rpc: DynProvider, market: Address) -> Result<Self, ChainError> {
         let address = IMarket::new(market, &rpc).beacon().call().await;
         let address = address.map_err(|error| ChainError::from_contract("beacon", error))?;
-        let block = BlockBeacon::new(address, &rpc).BLOCKS().call().await;
-        let (kind, drand) = if found(block, "BLOCKS")?.is_some() {
-            (BeaconKind::Block, None)
-        } else {
-            let key = DrandBeacon::new(address, &rpc).publicKey().call().await;
-            match found(key, "publicKey")?.map(|key| GroupKey::from_eip2537(&key)) {
-                Some(Ok(key)) => (BeaconKind::Drand, Some(Endpoints::new(key, &[])?)),
-                Some(Err(_)) | None => (BeaconKind::Other, None),
-            }
+        let (kind, drand) = match read_kind(&rpc, address).await? {
+            (BeaconKind::Drand, Some(key)) => (BeaconKind::Drand, Some(Endpoints::new(key, &[])?)),
+            (kind, _) => (kind, None),
         };
         Ok(Self {
             rpc,
@@ -195,6 +189,29 @@ impl Beacon {
     fn contract(&self) -> IBeacon::IBeaconInstance<&DynProvider> {
         IBeacon::new(self.address, &self.rpc)
     }
+}
+
+/// The kind of the beacon at an address, by the functions that it has.
+pub(super) async fn kind_of(rpc: &DynProvider, address: Address) -> Result<BeaconKind, ChainError> {
+    Ok(read_kind(rpc, address).await?.0)
+}
+
+/// The same with the key of a [`BeaconKind::Drand`].
+async fn read_kind(
+    rpc: &DynProvider,
+    address: Address,
+) -> Result<(BeaconKind, Option<GroupKey>), ChainError> {
+    let block = BlockBeacon::new(address, rpc).BLOCKS().call().await;
+    if found(block, "BLOCKS")?.is_some() {
+        return Ok((BeaconKind::Block, None));
+    }
+    let key = DrandBeacon::new(address, rpc).publicKey().call().await;
+    Ok(
+        match found(key, "publicKey")?.map(|key| GroupKey::from_eip2537(&key)) {
+            Some(Ok(key)) => (BeaconKind::Drand, Some(key)),
+            Some(Err(_)) | None => (BeaconKind::Other, None),
+        },
+    )
 }
 
 /// A contract's answer. One that does not know the function answers with a revert, or with nothing.

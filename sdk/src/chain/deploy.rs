@@ -1,12 +1,12 @@
-//! Deployment of the token, the beacon and the market for development networks, from the artifacts that are compiled in.
+//! The contracts that are compiled in, and their deployment on development networks. Chains with value: [`super::deployment`].
 
 use alloy::primitives::{Address, Bytes, U256};
 use alloy::rpc::types::TransactionReceipt;
 use alloy::sol_types::SolValue as _;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::bindings::{BlockBeaconConstructor, DrandBeaconConstructor, MarketConstructor};
-use super::drand::GroupKey;
+use super::drand::{BadKey, GroupKey};
 use super::{ChainError, DevToken, IMarket, Sender};
 
 const MARKET: &str = include_str!("../../../contracts/abi/Market.json");
@@ -25,6 +25,19 @@ fn creation_code(name: &'static str, json: &str) -> Result<Bytes, ChainError> {
         reason: error.to_string(),
     })?;
     Ok(artifact.bytecode)
+}
+
+/// The init code of a contract: its creation code, followed by the constructor's encoded arguments.
+fn init_code(code: &Bytes, arguments: &[u8]) -> Bytes {
+    [code, arguments].concat().into()
+}
+
+/// The creation code of the Solidity market, without arguments.
+///
+/// # Errors
+/// [`ChainError::Artifact`].
+pub fn market_code() -> Result<Bytes, ChainError> {
+    creation_code("Market", MARKET)
 }
 
 /// What a market is deployed with.
@@ -107,6 +120,27 @@ impl MarketDeployment {
             ..Self::new(token, beacon)
         }
     }
+
+    /// The code that deploys it: the creation code with the constructor's arguments.
+    ///
+    /// # Errors
+    /// [`ChainError::Artifact`].
+    pub fn init_code(&self) -> Result<Bytes, ChainError> {
+        let arguments = MarketConstructor {
+            token: self.token,
+            beacon: self.beacon,
+            feeGovernor: self.fee_governor,
+            feeRecipient: self.fee_recipient,
+            feeBps: self.fee_bps,
+            times: self.times.clone(),
+            devnet: self.devnet,
+        };
+        let code = match &self.code {
+            Some(code) => code.clone(),
+            None => market_code()?,
+        };
+        Ok(init_code(&code, &arguments.abi_encode_params()))
+    }
 }
 
 /// Deploys the play-money token, which anyone may mint.
@@ -121,6 +155,31 @@ pub async fn deploy_dev_token(
         .await
 }
 
+/// What a beacon of block hashes is deployed with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BlockDeployment {
+    /// Blocks from the one in which a point is taken to the one whose hash is the seed, at least 2.
+    pub blocks: u16,
+    /// Seconds from the block in which a point is taken to the point's nominal time.
+    pub margin: u64,
+}
+
+impl BlockDeployment {
+    /// The code that deploys it: the creation code with the constructor's arguments.
+    ///
+    /// # Errors
+    /// [`ChainError::Artifact`].
+    pub fn init_code(&self) -> Result<Bytes, ChainError> {
+        let arguments = BlockBeaconConstructor {
+            blocks: self.blocks,
+            margin: self.margin,
+        };
+        let code = creation_code("BlockBeacon", BLOCK_BEACON)?;
+        Ok(init_code(&code, &arguments.abi_encode_params()))
+    }
+}
+
 /// Deploys a beacon whose seeds are block hashes: `blocks` (at least 2) after a point is taken comes the block whose hash
 /// is the seed, and `margin` seconds after it lies the point's nominal time.
 ///
@@ -131,16 +190,15 @@ pub async fn deploy_block_beacon(
     blocks: u16,
     margin: u64,
 ) -> Result<(Address, TransactionReceipt), ChainError> {
-    let arguments = BlockBeaconConstructor { blocks, margin };
-    let mut code = creation_code("BlockBeacon", BLOCK_BEACON)?.to_vec();
-    code.extend_from_slice(&arguments.abi_encode_params());
-    sender.deploy("BlockBeacon", code.into()).await
+    let code = BlockDeployment { blocks, margin }.init_code()?;
+    sender.deploy("BlockBeacon", code).await
 }
 
 /// What a beacon of drand's rounds is deployed with. All times are in seconds.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct DrandDeployment {
-    /// The group's public key.
+    /// The group's public key. In files it is written as drand serves it: compressed, in hexadecimal digits.
     pub key: GroupKey,
     /// The Unix time of round 1.
     pub genesis: u64,
@@ -152,6 +210,38 @@ pub struct DrandDeployment {
     pub margin: u64,
 }
 
+impl DrandDeployment {
+    /// The beacon of drand's chain quicknet with the protocol's constants: a point each minute, a minute ahead at least.
+    ///
+    /// # Errors
+    /// Never: the key that is compiled in is one.
+    pub fn quicknet() -> Result<Self, BadKey> {
+        Ok(Self {
+            key: GroupKey::quicknet()?,
+            genesis: 1_692_803_367,
+            period: 3,
+            point_period: 60,
+            margin: 60,
+        })
+    }
+
+    /// The code that deploys it: the creation code with the constructor's arguments.
+    ///
+    /// # Errors
+    /// [`ChainError::Artifact`].
+    pub fn init_code(&self) -> Result<Bytes, ChainError> {
+        let arguments = DrandBeaconConstructor {
+            key: self.key.to_eip2537(),
+            genesis: self.genesis,
+            period: self.period,
+            pointPeriod: self.point_period,
+            margin: self.margin,
+        };
+        let code = creation_code("DrandBeacon", DRAND_BEACON)?;
+        Ok(init_code(&code, &arguments.abi_encode_params()))
+    }
+}
+
 /// Deploys a beacon whose seeds are drand's randomness. The chain must have the precompiles of EIP-2537.
 ///
 /// # Errors
@@ -160,16 +250,7 @@ pub async fn deploy_drand_beacon(
     sender: &Sender,
     deployment: DrandDeployment,
 ) -> Result<(Address, TransactionReceipt), ChainError> {
-    let arguments = DrandBeaconConstructor {
-        key: deployment.key.to_eip2537(),
-        genesis: deployment.genesis,
-        period: deployment.period,
-        pointPeriod: deployment.point_period,
-        margin: deployment.margin,
-    };
-    let mut code = creation_code("DrandBeacon", DRAND_BEACON)?.to_vec();
-    code.extend_from_slice(&arguments.abi_encode_params());
-    sender.deploy("DrandBeacon", code.into()).await
+    sender.deploy("DrandBeacon", deployment.init_code()?).await
 }
 
 /// Deploys a market.
@@ -180,22 +261,7 @@ pub async fn deploy_market(
     sender: &Sender,
     deployment: MarketDeployment,
 ) -> Result<(Address, TransactionReceipt), ChainError> {
-    let arguments = MarketConstructor {
-        token: deployment.token,
-        beacon: deployment.beacon,
-        feeGovernor: deployment.fee_governor,
-        feeRecipient: deployment.fee_recipient,
-        feeBps: deployment.fee_bps,
-        times: deployment.times,
-        devnet: deployment.devnet,
-    };
-    let code = match deployment.code {
-        Some(code) => code,
-        None => creation_code("Market", MARKET)?,
-    };
-    let mut code = code.to_vec();
-    code.extend_from_slice(&arguments.abi_encode_params());
-    sender.deploy("Market", code.into()).await
+    sender.deploy("Market", deployment.init_code()?).await
 }
 
 /// Mints play money to `to`.

@@ -10,6 +10,7 @@ pub mod beacon;
 mod bindings;
 mod connect;
 pub mod deploy;
+pub mod deployment;
 pub mod drand;
 mod error;
 pub mod events;

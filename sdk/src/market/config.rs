@@ -1,7 +1,7 @@
 //! Where the market is and who the client is.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use alloy::network::EthereumWallet;
@@ -11,6 +11,7 @@ use alloy::signers::local::PrivateKeySigner;
 use url::Url;
 
 use crate::Error;
+use crate::chain::deployment::Deployment;
 use crate::chain::{Sender, keys};
 use crate::devnet::DevnetFile;
 
@@ -120,6 +121,22 @@ impl MarketConfig {
         }
     }
 
+    /// The market that a deployment file describes, with its chain and its first block; otherwise as [`MarketConfig::new`].
+    ///
+    /// # Errors
+    /// [`Error::Deployment`] for a file that is none, or that contradicts itself.
+    pub fn from_deployment(
+        file: impl AsRef<Path>,
+        rpc_url: impl Into<String>,
+    ) -> Result<Self, Error> {
+        let deployment = Deployment::read(file.as_ref())?;
+        Ok(Self {
+            chain_id: Some(deployment.chain_id),
+            first_block: deployment.block,
+            ..Self::new(rpc_url, deployment.market)
+        })
+    }
+
     /// Sets the client's key.
     pub fn signer(mut self, signer: PrivateKeySigner) -> Self {
         self.key = KeySource::Signer(signer);
@@ -138,7 +155,8 @@ impl MarketConfig {
     /// | variable | meaning |
     /// | --- | --- |
     /// | `PIECEWORK_RPC_URL` | the node (required unless a devnet runs) |
-    /// | `PIECEWORK_MARKET` | the market's address (likewise) |
+    /// | `PIECEWORK_DEPLOYMENT` | the file that describes the market's deployment: its address, chain and first block (likewise) |
+    /// | `PIECEWORK_MARKET` | the market's address, where there is no such file |
     /// | `PIECEWORK_CHAIN_ID` | refuse any other chain |
     /// | `PIECEWORK_FIRST_BLOCK` | a block not after the market's deployment |
     /// | `PIECEWORK_KEYSTORE`, `PIECEWORK_PASSWORD_FILE` | the client's key |
@@ -150,12 +168,12 @@ impl MarketConfig {
     /// | `PIECEWORK_DRAND_URLS` | drand's endpoints, with commas between them |
     /// | `DOCKER_HOST` | the container engine |
     ///
-    /// When neither `PIECEWORK_RPC_URL` nor `PIECEWORK_MARKET` is set, the running devnet's file
+    /// When neither a node nor a market is named, the running devnet's file
     /// gives node, market, chain and key (which `PIECEWORK_KEYSTORE` or `PIECEWORK_PRIVATE_KEY`
     /// still replaces).
     ///
     /// # Errors
-    /// [`Error::Config`] naming the variable; [`Error::Key`] for a malformed key.
+    /// [`Error::Config`] naming the variable; [`Error::Key`] for a malformed key; [`Error::Deployment`].
     pub fn from_env() -> Result<Self, Error> {
         let devnet = match DevnetFile::path() {
             Some(path) => DevnetFile::read(&path)
@@ -174,10 +192,21 @@ impl MarketConfig {
         devnet: Option<DevnetFile>,
     ) -> Result<Self, Error> {
         let get = |name: &str| get(name).filter(|value| !value.is_empty());
-        let mut config = match (get("PIECEWORK_RPC_URL"), get("PIECEWORK_MARKET"), devnet) {
-            (Some(rpc_url), Some(market), _) => {
-                Self::new(rpc_url, parse("PIECEWORK_MARKET", &market)?)
+        let chain_id = get("PIECEWORK_CHAIN_ID").map(|text| parse("PIECEWORK_CHAIN_ID", &text));
+        let chain_id: Option<u64> = chain_id.transpose()?;
+        let named = match (get("PIECEWORK_DEPLOYMENT"), get("PIECEWORK_MARKET")) {
+            (Some(file), market) => {
+                let config = Self::from_deployment(file, "")?;
+                let market = market.map(|text| parse("PIECEWORK_MARKET", &text));
+                contradiction("PIECEWORK_MARKET", market.transpose()?, Some(config.market))?;
+                contradiction("PIECEWORK_CHAIN_ID", chain_id, config.chain_id)?;
+                Some(config)
             }
+            (None, Some(market)) => Some(Self::new("", parse("PIECEWORK_MARKET", &market)?)),
+            (None, None) => None,
+        };
+        let mut config = match (get("PIECEWORK_RPC_URL"), named, devnet) {
+            (Some(rpc_url), Some(config), _) => Self { rpc_url, ..config },
             (None, None, Some(devnet)) => {
                 let config = Self::new(devnet.rpc_url, devnet.market);
                 Self {
@@ -197,19 +226,17 @@ impl MarketConfig {
             (Some(_), None, _) => {
                 return Err(Error::config(
                     "PIECEWORK_MARKET",
-                    "is not set, but PIECEWORK_RPC_URL is",
+                    "is not set, nor is PIECEWORK_DEPLOYMENT, but PIECEWORK_RPC_URL is",
                 ));
             }
             (None, Some(_), _) => {
                 return Err(Error::config(
                     "PIECEWORK_RPC_URL",
-                    "is not set, but PIECEWORK_MARKET is",
+                    "is not set, but PIECEWORK_MARKET or PIECEWORK_DEPLOYMENT is",
                 ));
             }
         };
-        if let Some(text) = get("PIECEWORK_CHAIN_ID") {
-            config.chain_id = Some(parse("PIECEWORK_CHAIN_ID", &text)?);
-        }
+        config.chain_id = chain_id.or(config.chain_id);
         if let Some(text) = get("PIECEWORK_FIRST_BLOCK") {
             config.first_block = parse("PIECEWORK_FIRST_BLOCK", &text)?;
         }
@@ -267,6 +294,23 @@ impl MarketConfig {
         }
         config.docker_host = get("DOCKER_HOST");
         Ok(config)
+    }
+}
+
+/// Refuses a setting that says something else than the deployment file.
+fn contradiction<T: PartialEq + std::fmt::Display>(
+    setting: &str,
+    given: Option<T>,
+    deployed: Option<T>,
+) -> Result<(), Error> {
+    match (given, deployed) {
+        (Some(given), Some(deployed)) if given != deployed => Err(Error::config(
+            setting,
+            format!(
+                "is {given}, but the deployment file says {deployed}. Nothing was sent; unset one of them"
+            ),
+        )),
+        _ => Ok(()),
     }
 }
 

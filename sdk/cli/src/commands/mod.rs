@@ -4,6 +4,7 @@ mod devnet;
 mod explain;
 mod job;
 mod map;
+mod market;
 mod post;
 mod predict;
 mod provider;
@@ -33,6 +34,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Predict(command) => predict::run(globals, output, command).await,
         Command::Wallet(command) => wallet::run(globals, output, command).await,
         Command::Provider(command) => provider::run(globals, output, command).await,
+        Command::Market(command) => market::run(globals, output, command).await,
         Command::Demo(args) => crate::demo::run(output, args).await,
         Command::Bench(args) => crate::bench::run(output, args).await,
         Command::Completions { shell } => completions(output, shell),

@@ -2,6 +2,8 @@
 
 use crate::harness::{Ran, piecework};
 
+const NOBODY: &str = "0x0000000000000000000000000000000000000001";
+
 fn help(args: &[&str]) -> String {
     let home = tempfile::tempdir().unwrap();
     let ran: Ran = piecework(home.path())
@@ -17,7 +19,7 @@ fn help(args: &[&str]) -> String {
 
 #[test]
 fn every_help_is_as_it_was_reviewed() {
-    let commands: [&[&str]; 28] = [
+    let commands: [&[&str]; 31] = [
         &[],
         &["devnet"],
         &["run"],
@@ -43,6 +45,9 @@ fn every_help_is_as_it_was_reviewed() {
         &["provider", "unstake"],
         &["provider", "status"],
         &["provider", "operator"],
+        &["market"],
+        &["market", "deploy"],
+        &["market", "show"],
         &["demo"],
         &["bench"],
         &["completions"],
@@ -94,6 +99,10 @@ fn wrong_usage_is_2() {
         &["run", "a", "--redundant", "3"],
         &["run", "a", "--audit-rate", "5", "--unaudited"],
         &["run", "a", "--redundant", "3/2", "--unaudited"],
+        &["market", "deploy"],
+        &["market", "deploy", "--token", "0x00"],
+        &["market", "deploy", "--token", NOBODY, "--beacon", "dice"],
+        &["market", "deploy", "--token", NOBODY, "--salt", "1"],
         &["predict", "seat", "0x00", "--lease", "0", "--jury", "3"],
     ] {
         let ran: Ran = piecework(home.path()).args(args).output().unwrap().into();

@@ -14,6 +14,7 @@ mod harness;
 mod hello;
 mod help;
 mod jobs;
+mod market;
 mod money;
 mod predict;
 mod refusals;

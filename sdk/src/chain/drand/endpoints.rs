@@ -19,11 +19,6 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// The longest such pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// The public key of drand's chain quicknet, compressed.
-const QUICKNET_KEY: [u8; 96] = alloy::primitives::hex!(
-    "83cf0f2896adee7eb8b5f01fcad3912212c437e0073e911fb90022d3e760183c8c4b450b6a0a6c3ac6a5776a2d106451"
-    "0d1fec758c921cc22b0e17e63aaf4bcb5ed66304de9cf809bd274ca73bab4af5a6e9c76a4bc09e76eae8991ef5ece45a"
-);
 /// Where quicknet is served. The path is the hash of the chain: these endpoints serve several.
 const QUICKNET: [&str; 4] = [
     "https://api.drand.sh/52db9ba70e0cc0f6eaf7803dd07447a1f5477735fd3f661792ba94600c84e971",
@@ -151,7 +146,7 @@ impl Endpoints {
     /// # Errors
     /// [`DrandError::BadUrl`], [`DrandError::Client`].
     pub fn new(key: GroupKey, urls: &[Url]) -> Result<Self, DrandError> {
-        let is_quicknet = GroupKey::from_compressed(&QUICKNET_KEY).is_ok_and(|known| known == key);
+        let is_quicknet = GroupKey::quicknet().is_ok_and(|known| known == key);
         let urls = match (urls, is_quicknet) {
             ([], true) => QUICKNET
                 .iter()

@@ -3,10 +3,16 @@
 use alloy::primitives::{B256, Bytes};
 use blst::min_sig::{PublicKey, Signature};
 use blst::{BLST_ERROR, BLST_ERROR::BLST_SUCCESS};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 /// The domain separation tag of the scheme.
 pub const DST: &[u8] = b"BLS_SIG_BLS12381G1_XMD:SHA-256_SSWU_RO_NUL_";
+/// The public key of drand's chain quicknet, compressed.
+const QUICKNET_KEY: [u8; 96] = alloy::primitives::hex!(
+    "83cf0f2896adee7eb8b5f01fcad3912212c437e0073e911fb90022d3e760183c8c4b450b6a0a6c3ac6a5776a2d106451"
+    "0d1fec758c921cc22b0e17e63aaf4bcb5ed66304de9cf809bd274ca73bab4af5a6e9c76a4bc09e76eae8991ef5ece45a"
+);
 /// Bytes of a compressed point of G1.
 const COMPRESSED: usize = 48;
 /// Bytes of a coordinate.
@@ -24,7 +30,7 @@ pub fn message(round: u64) -> B256 {
 /// The bytes are not a group's public key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the beacon's public key is not a point of G2 in the 256 bytes of EIP-2537, or it is infinity"
+    "the public key is not a point of G2 in the 96 bytes of drand or the 256 bytes of EIP-2537, or it is infinity"
 )]
 pub struct BadKey;
 
@@ -58,8 +64,17 @@ pub enum BadSignature {
 }
 
 /// The public key of a drand group.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy, Serialize, Deserialize)]
+#[serde(into = "Bytes", try_from = "Bytes")]
 pub struct GroupKey(PublicKey);
+
+impl std::fmt::Debug for GroupKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("GroupKey")
+            .field(&Bytes::from(*self))
+            .finish()
+    }
+}
 
 impl PartialEq for GroupKey {
     fn eq(&self, other: &Self) -> bool {
@@ -101,6 +116,14 @@ impl GroupKey {
         Self::checked(PublicKey::uncompress(bytes))
     }
 
+    /// The key of drand's chain quicknet.
+    ///
+    /// # Errors
+    /// Never: what is compiled in is a key.
+    pub fn quicknet() -> Result<Self, BadKey> {
+        Self::from_compressed(&QUICKNET_KEY)
+    }
+
     fn checked(key: Result<PublicKey, BLST_ERROR>) -> Result<Self, BadKey> {
         let key = key.map_err(|_| BadKey)?;
         key.validate().map_err(|_| BadKey)?;
@@ -137,6 +160,20 @@ impl GroupKey {
             BLST_SUCCESS => Ok(RoundSignature(point)),
             _ => Err(BadSignature::Wrong { round }),
         }
+    }
+}
+
+impl From<GroupKey> for Bytes {
+    fn from(key: GroupKey) -> Self {
+        key.0.compress().into()
+    }
+}
+
+impl TryFrom<Bytes> for GroupKey {
+    type Error = BadKey;
+
+    fn try_from(compressed: Bytes) -> Result<Self, BadKey> {
+        Self::from_compressed(&compressed)
     }
 }
 
