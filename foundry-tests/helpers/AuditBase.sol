@@ -202,17 +202,14 @@ abstract contract AuditBase is SeatsBase {
     /// The lease is settled after a jury without verdict that opened so many votes.
     function expectContested(uint256 opened) internal {
         uint256 burned = opened * TENTH;
+        uint256 refunded = 4.6 ether - burned;
+        IMarket.Grade grade = IMarket.Grade.Contested;
         vm.expectEmit(address(market));
-        // forge-lint: disable-next-line(unsafe-typecast)
+        // forge-lint: disable-start(unsafe-typecast)
         emit IMarket.Settled(
-            jobId,
-            0,
-            IMarket.Grade.Contested,
-            uint128(PAY),
-            uint128(GROSS - PAY),
-            uint128(burned),
-            uint128(4.6 ether - burned)
+            jobId, 0, grade, uint128(PAY), uint128(GROSS - PAY), uint128(burned), uint128(refunded)
         );
+        // forge-lint: disable-end(unsafe-typecast)
     }
 
     function expectVoided(uint256 burned, uint256 refunded) internal {

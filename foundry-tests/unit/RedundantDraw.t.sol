@@ -77,7 +77,7 @@ contract RedundantDrawTest is RedundantBase {
 
     function test_draw_stepIsAtLeastAMinute() public {
         IMarket.Job memory made = redundantJob(3, 2);
-        made.timing.runWindow = 243;
+        made.timing.runWindow = 239;
         postThis(made);
         publish(_point(), _seedFor(2));
         _assertDrawnFrom(0, _nominal() + 120);

@@ -281,7 +281,9 @@ fn ink_refuses_dirty_words_that_solidity_does_not_read() {
             let mut dirty = clean.clone();
             dirty[4] = 1;
             let said = target.view(dirty, &block()).expect("an answer");
-            let said = said.map(drop).map_err(|data| data[..data.len().min(4)].to_vec());
+            let said = said
+                .map(drop)
+                .map_err(|data| data[..data.len().min(4)].to_vec());
             let expected = if target.has_gas() {
                 by_solidity.clone()
             } else {
