@@ -59,10 +59,10 @@ abstract contract Draw is Records {
         address provider,
         uint32 number
     ) internal view returns (uint64) {
-        bytes32 seed = _seedOf(lease.point()); // first: a point of 0 has no time
+        // The seed first: a point of 0 has no time.
+        uint256 ticket = _hash(_seedOf(lease.point()), LEASE, jobId, first, lease.round(), 0, provider);
         uint256 nominal = IBeacon(_BEACON).timeOf(lease.point());
         uint256 start = Math.max(Math.max(job.timing.opensAt, nominal), lease.origin());
-        uint256 ticket = _hash(seed, LEASE, jobId, first, lease.round(), 0, provider);
         (uint256 total, uint256 weight) = _weightsOf(_jobs[jobId], number);
         uint256 step = Math.max(_LEASE_STEP, job.timing.runWindow / 4);
         return _drawnFrom(ticket, total, weight * job.assurance.replicas, start, step, LEASE_STEPS);

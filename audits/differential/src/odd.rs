@@ -133,6 +133,28 @@ pub fn odd_tokens_are_refused_the_same(code: &Code) {
     }
 }
 
+/// Where nobody has stake, a job that needs draws is refused (`NoStakeToDraw`); panics if not.
+pub fn nobody_to_draw_is_refused_the_same(code: &Code) {
+    let deployed = deploy(code, &arguments(), TokenKind::Honest).expect("they differ");
+    let mut sides = deployed.expect("a market");
+    let (client, block) = ([9; 20], sides.model.host.block);
+    let mut audited = free_job(client.into(), block.time);
+    audited.assurance.auditBps = 1;
+    (audited.price.bond, audited.price.juryFee) = (1, 1);
+    audited.timing.auditWindow = 1;
+    let mut redundant = free_job(client.into(), block.time);
+    (redundant.assurance.replicas, redundant.assurance.quorum) = (3, 2);
+    for job in [audited, redundant] {
+        let post = IMarket::postCall {
+            job,
+            spec: Vec::new().into(),
+        };
+        let done = sides.step(client, &Call::One(post.into()), &block, false);
+        assert!(!done.expect("they differ"));
+    }
+    assert_eq!(sides.tally.errors.get("NoStakeToDraw"), Some(&2));
+}
+
 /// A lease has 65,535 rounds, and the last one takes nobody (`TooManyRounds`); panics if not. That takes so many calls.
 pub fn rounds_end_the_same(code: &Code) {
     let mut world = World::new(1, code).expect("a market");

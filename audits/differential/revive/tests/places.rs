@@ -22,6 +22,11 @@ fn odd_tokens_are_refused_the_same() {
     odd::odd_tokens_are_refused_the_same(&everywhere());
 }
 
+#[test]
+fn nobody_to_draw_is_refused_the_same() {
+    odd::nobody_to_draw_is_refused_the_same(&everywhere());
+}
+
 /// 65,535 takeovers on each side take minutes: in depth only.
 #[test]
 fn rounds_end_the_same() {
