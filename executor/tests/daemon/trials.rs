@@ -82,7 +82,7 @@ async fn a_new_spec_waits_while_bonded_work_needs_the_machine_and_is_taken_after
     let known = scene.spec(&["nap", "10"], 1);
     let first = scene.post_audited(&known).await;
     scene.settled(first, 1).await;
-    let new = scene.post_audited(&scene.spec(&["nap", "9000"], 2)).await;
+    let new = scene.post_audited(&scene.spec(&["nap", "12000"], 2)).await;
     let label = format!("piecework.job={new:x}");
     eventually("the trial runs", || async {
         !containers(&label).is_empty()
@@ -95,7 +95,7 @@ async fn a_new_spec_waits_while_bonded_work_needs_the_machine_and_is_taken_after
     .await;
     assert_eq!(scene.first_claim(new).await, None);
     let given_up = eventually("it is given up", || async { containers(&label).is_empty() });
-    let in_time = tokio::time::timeout(Duration::from_secs(7), given_up).await;
+    let in_time = tokio::time::timeout(Duration::from_secs(10), given_up).await;
     assert!(in_time.is_ok(), "the trial goes on");
     scene.settled(second, 1).await;
     scene.settled(new, 1).await;
