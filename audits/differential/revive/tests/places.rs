@@ -27,7 +27,7 @@ fn nobody_to_draw_is_refused_the_same() {
     odd::nobody_to_draw_is_refused_the_same(&everywhere());
 }
 
-/// 65,535 takeovers on each side take minutes: in depth only.
+/// 65,534 takeovers on each side take minutes: in depth only.
 #[test]
 fn rounds_end_the_same() {
     if setting("PIECEWORK_DEPTH") > 1 {
