@@ -118,7 +118,8 @@ async fn reader(
     Ok(None)
 }
 
-/// Whether the client of the job that is named, or the key that its spec names, signed this request, for us and for now.
+/// Whether the request is signed by the job's client, or by the fetch key that the job's spec names, for this provider's
+/// node, and has not expired.
 async fn is_of_client(shop: &Shop, signed: &FetchHeaders) -> Result<bool, StoreError> {
     let Some(row) = shop.store.job(signed.job_id).await? else {
         return Ok(false);

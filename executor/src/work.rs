@@ -37,7 +37,7 @@ use crate::{
 
 /// First wait after a failure of ours; it doubles up to a minute.
 const RETRY: Duration = Duration::from_secs(1);
-/// How often a machine is looked at that has to be idle.
+/// The pause between two looks at whether the machine is idle.
 const IDLE_PAUSE: Duration = Duration::from_millis(250);
 
 /// Why a lease's work does not go on. Never the job's doing.

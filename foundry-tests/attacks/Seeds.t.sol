@@ -202,7 +202,7 @@ contract SeedsAttack is AttackBase {
         assertGain(client, minus(PRICE + 3 * JURY_FEE));
     }
 
-    /// Tries: the provider's address is ground against a known seed, so that it is drawn for every seat.
+    /// Tries: the attacker tries out addresses against a known seed until one is drawn for every seat.
     /// Fails: only stake that stood a day before `post` is drawn.
     /// Costs: gas.
     function test_addressGroundAgainstTheSeed_isNeverDrawn() public {

@@ -26,7 +26,7 @@ abstract contract RedundantBase is SeatsBase {
         awaken(0);
     }
 
-    /// Publishes the lease's point; then it is late enough for everybody to be drawn.
+    /// Publishes the seed of the lease's point, and waits until everybody is drawn.
     function awaken(uint32 first) internal {
         uint64 point =
             lease(first).phase == IMarket.Phase.None ? market.jobOf(jobId).point : lease(first).point;

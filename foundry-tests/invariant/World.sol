@@ -10,7 +10,7 @@ import {IMarket} from "piecework/IMarket.sol";
 
 /// The market, its people, its jobs, and chance. Acts work on it; `book` says what must come of them.
 /// @param wild whether the present act is one that nobody in their senses would do
-/// @param by who calls in the present act
+/// @param by the caller of the present act
 /// @param may whether the market must take that call; otherwise it must refuse it
 /// @param job the job in hand
 /// @param lease the lease in hand

@@ -126,7 +126,7 @@ contract ProvidersTest is Base {
         claim(job, alice, 3);
     }
 
-    /// The quarter rounds up: `4 * (free - bond) >= total` for every remainder.
+    /// A lock leaves a quarter of the stake free, rounded up: `4 * (free - bond) >= total`, whatever `total % 4` is.
     function test_lock_everyRemainder_keepsAQuarter() public {
         IMarket.Job memory job = _jobWithBond(1);
         job.terms.tasks = 200;

@@ -7,10 +7,9 @@
     clippy::print_stdout
 )]
 
-use piecework_differential::bindings::{IMarket, free_job};
 use piecework_differential::code::{Code, setting};
+use piecework_differential::odd::rounds_end_the_same;
 use piecework_differential::replay::hunt_and_keep;
-use piecework_differential::world::World;
 
 /// Steps of a trace.
 const STEPS: u64 = 1_000;
@@ -30,41 +29,10 @@ fn the_two_answer_alike() {
     );
 }
 
-/// A lease has 65,535 rounds. So many takeovers take some 10 seconds: in depth only.
+/// 65,534 takeovers take some 10 seconds: in depth only.
 #[test]
 fn rounds_end_alike() {
-    if setting("PIECEWORK_DEPTH") == 1 {
-        return;
+    if setting("PIECEWORK_DEPTH") > 1 {
+        rounds_end_the_same(&Code::in_revm());
     }
-    let mut world = World::new(1, &Code::in_revm()).expect("a market");
-    let client = world.people[2].address;
-    let now = world.block.time;
-    let mut job = free_job(client.into(), now);
-    (job.timing.closesAt, job.timing.runWindow) = (now + 1_000_000, 2);
-    let post = IMarket::postCall {
-        job: job.clone(),
-        spec: Vec::new().into(),
-    };
-    assert!(world.make(client, post.into()).expect("alike"));
-    let holders = [world.people[0].address, world.people[1].address];
-    let claim = IMarket::claimCall {
-        job: job.clone(),
-        provider: holders[0].into(),
-        least: 1,
-        most: 1,
-    };
-    assert!(world.make(holders[0], claim.into()).expect("alike"));
-    // The claim was of round 1, and each lateness begins another.
-    for round in 2..=u16::MAX {
-        world.pass(3, 1);
-        let provider = holders[usize::from(1 - round % 2)];
-        let call = IMarket::takeoverCall {
-            job: job.clone(),
-            provider: provider.into(),
-            first: 0,
-        };
-        let taken = world.make(provider, call.into()).expect("alike");
-        assert_eq!(taken, round != u16::MAX, "round {round}");
-    }
-    assert_eq!(world.sides.tally.errors.get("TooManyRounds"), Some(&1));
 }

@@ -56,7 +56,7 @@ fn files(root: &Path) -> anyhow::Result<Vec<(PathBuf, String)>> {
     Ok(files)
 }
 
-/// A file whose blocks are written anew.
+/// The file with the text of `blocks` in place of what stands between their marks.
 fn filled(path: PathBuf, blocks: &[(&str, String)]) -> anyhow::Result<(PathBuf, String)> {
     let old =
         fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;

@@ -15,7 +15,7 @@ use crate::{
     store::NewIntent,
 };
 
-/// How often a point is looked at whose seed is not known.
+/// The pause between two looks at a point whose seed is not known.
 const PAUSE: Duration = Duration::from_millis(250);
 /// So many looks later the pause is twice as long, and so on up to [`LONGEST_PAUSE`].
 const LOOKS: u32 = 20;
@@ -59,7 +59,7 @@ struct Point {
 }
 
 impl Point {
-    /// Whether it was looked at just now, by a chain that is looked at so often.
+    /// Whether the last look at this point is too recent for another one, where the chain is polled every `poll`.
     fn was_looked_at(&self, poll: Duration) -> bool {
         let longer = self.looks / LOOKS;
         let pause = poll.max(PAUSE).saturating_mul(longer.saturating_add(1));

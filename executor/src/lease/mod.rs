@@ -51,7 +51,7 @@ pub(crate) enum Phase {
     Audited,
     /// The jury has committed: our list of digests is everybody's.
     Answering,
-    /// Nothing is to be waited for: we have the audit judged, and bring the leaf.
+    /// The votes can be opened now: we call `judge`, and bring the leaf.
     Judging,
     Finalizing,
     Leaving,

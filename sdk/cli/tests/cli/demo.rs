@@ -159,7 +159,7 @@ fn interrupted_among_cheats_and_juries_it_leaves_nothing_behind() {
         .spawn()
         .unwrap();
     let mut said = BufReader::new(child.stderr.take().unwrap()).lines();
-    // It is not drawn for every seat, but it takes the second job.
+    // The draw may give mallory no seat of the first job. It always takes the second job.
     let acts = ["mallory committed", "mallory took tasks"];
     assert!(said.any(|line| {
         let line = line.unwrap();
