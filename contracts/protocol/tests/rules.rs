@@ -39,7 +39,8 @@ proptest! {
         ramp in 0..=MAX_WINDOW,
         (early, late) in (0..2 * MAX_WINDOW, 0..2 * MAX_WINDOW),
     ) {
-        prop_assume!(price.max_price <= MAX_AMOUNT);
+        let Price { min_price, max_price, .. } = price;
+        let price = Price { min_price: min_price.min(MAX_AMOUNT), max_price: max_price.min(MAX_AMOUNT), ..price };
         let timing = Timing { opens_at, ramp, ..Timing::default() };
         let at = |time: u64| price_at(&price, &timing, opens_at + time).unwrap();
         let (early, late) = (early.min(late), early.max(late));
@@ -54,7 +55,7 @@ proptest! {
     #[test]
     fn an_escrow_covers_every_lease(
         price in price(),
-        replicas in any::<u8>(),
+        replicas in 1..=MAX_REPLICAS,
         min_lease in 1..=50_u32,
         more in 0..=50_u32,
         (fee_bps, part) in (0..=MAX_FEE_BPS, 0..=1_000_u128),
