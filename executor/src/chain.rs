@@ -59,7 +59,8 @@ pub(crate) async fn reach(
     config: &ChainConfig,
     signer: &PrivateKeySigner,
 ) -> Result<Reached, Error> {
-    let options = ChainOptions::new(config.rpc_url.as_str()).chain_id(config.chain_id);
+    let urls: Vec<&str> = config.rpc_urls.iter().map(Url::as_str).collect();
+    let options = ChainOptions::new(urls.join(",")).chain_id(config.chain_id);
     let (rpc, chain_id) = connect(&options).await?;
     check_market(&rpc, chain_id, config.market).await?;
     let market = IMarket::new(config.market, &rpc);

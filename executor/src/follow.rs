@@ -15,7 +15,7 @@ use piecework::chain::{BlockRecord, ChainError, EventAt, Follower, Head, Message
 use tokio::{sync::mpsc, time::Instant};
 
 use crate::{
-    clock::ChainClock,
+    clock::{ChainClock, local_now},
     config::ChainTiming,
     control::{Message, posted, stored},
     store::{Block, Store, StoreError},
@@ -25,6 +25,8 @@ use crate::{
 const IDLE_CLOCK: Duration = Duration::from_millis(500);
 /// A chain without a new block for so long has stalled, or its node has.
 const STALLED: Duration = Duration::from_secs(300);
+/// A block's time is at most so many seconds later than this machine's clock.
+const MAX_FUTURE: u64 = 60;
 /// An answer takes no longer: an endpoint that was tried again has failed by then, or it is back.
 const AFTER_RETRY: Duration = Duration::from_secs(25);
 
@@ -178,10 +180,24 @@ impl Follow {
             .filter_map(|event| stored(event, head.timestamp))
             .collect();
         let touched = self.store.set_head(block, rows, jobs).await?;
-        self.clock.observe(head.timestamp);
+        self.observe(head.timestamp);
         self.link.has_block(self.on_demand);
         let _ = self.inbox.send(Message::Head { block, touched });
         Ok(())
+    }
+
+    /// Takes a block's time in. Blocks of the future are none of a public chain: by such a time every window would be over.
+    fn observe(&self, time: u64) {
+        let latest = local_now().saturating_add(MAX_FUTURE);
+        if self.on_demand || time <= latest {
+            self.clock.observe(time);
+        } else {
+            let ahead = time.saturating_sub(local_now());
+            tracing::warn!(
+                ahead,
+                "a block is of the future, by this machine's clock: its time is not believed"
+            );
+        }
     }
 
     async fn check_chain(&self) -> Result<(), FollowError> {
@@ -197,7 +213,7 @@ impl Follow {
     /// The time that the next block would have, where blocks come on demand.
     async fn see_time(&self, head: Option<Head>) {
         if let Some(head) = head {
-            self.clock.observe(head.timestamp);
+            self.observe(head.timestamp);
         }
         if self.on_demand
             && let Ok(Some(block)) = self

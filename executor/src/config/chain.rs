@@ -110,8 +110,9 @@ pub struct ChainConfig {
     /// What the owner calls it, in logs, status and metrics; its state is kept under this name. Up to 32 lowercase
     /// letters, digits and dashes.
     pub name: String,
-    /// JSON-RPC endpoint of the chain.
-    pub rpc_url: Url,
+    /// JSON-RPC endpoints of the chain, the preferred one first. With several, one that fails, lags or hides events is
+    /// made up for by the others.
+    pub rpc_urls: Vec<Url>,
     /// Chain id that the endpoint must have.
     pub chain_id: u64,
     /// Address of the market contract.
@@ -135,7 +136,7 @@ impl ChainConfig {
     pub fn devnet(rpc_url: Url, market: Address, provider: Address, key: PrivateKeySigner) -> Self {
         Self {
             name: "devnet".to_owned(),
-            rpc_url,
+            rpc_urls: vec![rpc_url],
             chain_id: DEVNET_CHAIN,
             market,
             provider,
@@ -197,11 +198,14 @@ impl ChainConfig {
             ));
         }
         zero("chain.policy.max_leases", self.policy.max_leases.into())?;
-        if !matches!(self.rpc_url.scheme(), "http" | "https") {
-            return Err(self.invalid(
-                "chain.rpc_url",
-                format!("{} is neither http:// nor https://", self.rpc_url),
-            ));
+        if self.rpc_urls.is_empty() {
+            return Err(self.invalid("chain.rpc_urls", "must name an endpoint"));
+        }
+        for url in &self.rpc_urls {
+            if !matches!(url.scheme(), "http" | "https") || url.as_str().contains(',') {
+                let why = format!("{url} is neither http:// nor https://, or has a comma");
+                return Err(self.invalid("chain.rpc_url", why));
+            }
         }
         for url in &self.drand_urls {
             Endpoints::check(url)

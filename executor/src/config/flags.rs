@@ -16,9 +16,14 @@ pub struct Flags {
     /// Directory of all state
     #[arg(long, env = "PIECEWORK_STATE_DIR", value_name = "DIR")]
     pub state_dir: Option<PathBuf>,
-    /// JSON-RPC endpoint of the chain
-    #[arg(long, env = "PIECEWORK_RPC_URL", value_name = "URL")]
-    pub rpc_url: Option<Url>,
+    /// JSON-RPC endpoint of the chain; several are separated by commas, the preferred one first
+    #[arg(
+        long,
+        env = "PIECEWORK_RPC_URL",
+        value_name = "URL",
+        value_delimiter = ','
+    )]
+    pub rpc_url: Option<Vec<Url>>,
     /// File that describes the market's deployment: its address, chain and first block
     #[arg(long, env = "PIECEWORK_DEPLOYMENT", value_name = "FILE")]
     pub deployment: Option<PathBuf>,

@@ -53,8 +53,9 @@ impl Store {
         .await
     }
 
-    /// The chain ends at `head`, which holds `events`: those of other blocks at its height go, and,
-    /// when it is not above the last head, everything after it. Returns the jobs that are touched.
+    /// The chain ends at `head`, which holds `events`; blocks between the last head and it hold none. Events of other
+    /// blocks at its height or between go, and, when it is not above the last head, everything after it. Returns the jobs
+    /// that are touched.
     pub(crate) async fn set_head(
         &self,
         head: Block,
@@ -66,8 +67,7 @@ impl Store {
                 .prepare_cached("SELECT number FROM blocks ORDER BY number DESC LIMIT 1")?
                 .query_row([], |row| number(row, "number"))
                 .optional()?;
-            let rewound = last.is_some_and(|last| head.number <= last);
-            let mut touched = orphans(tx, head, rewound)?;
+            let mut touched = orphans(tx, head, last)?;
             touched.extend(insert_all(tx, &events, &jobs)?);
             tx.prepare_cached("DELETE FROM blocks WHERE number >= ?1 OR number < ?2")?
                 .execute((
@@ -152,19 +152,26 @@ impl Store {
     }
 }
 
-fn orphans(tx: &Transaction<'_>, head: Block, rewound: bool) -> Result<Vec<B256>> {
-    let at = (to_sql(head.number), head.hash.as_slice(), rewound);
+/// Forgets what a chain that ends at `head` does not hold: of a lower head what is above it, of a higher one what receipts
+/// told of the blocks since the last head.
+fn orphans(tx: &Transaction<'_>, head: Block, last: Option<u64>) -> Result<Vec<B256>> {
+    let rewound = last.is_some_and(|last| head.number <= last);
+    let after = last.filter(|_| !rewound).unwrap_or(head.number);
+    let gone =
+        "(block = ?1 AND block_hash <> ?2) OR (?3 AND block > ?1) OR (block > ?4 AND block < ?1)";
+    let at = (
+        to_sql(head.number),
+        head.hash.as_slice(),
+        rewound,
+        to_sql(after),
+    );
     let touched = tx
-        .prepare_cached(
-            "SELECT DISTINCT job FROM events WHERE (block = ?1 AND block_hash <> ?2) OR (?3 AND block > ?1)",
-        )?
+        .prepare_cached(&format!("SELECT DISTINCT job FROM events WHERE {gone}"))?
         .query_map(at, |row| hash(row, "job"))?
         .collect::<rusqlite::Result<Vec<_>>>()?;
     if !touched.is_empty() {
-        tx.prepare_cached(
-            "DELETE FROM events WHERE (block = ?1 AND block_hash <> ?2) OR (?3 AND block > ?1)",
-        )?
-        .execute(at)?;
+        tx.prepare_cached(&format!("DELETE FROM events WHERE {gone}"))?
+            .execute(at)?;
     }
     Ok(touched)
 }

@@ -144,7 +144,7 @@ async fn a_dead_chain_delays_nothing_of_the_other_and_goes_on_when_it_is_back() 
     let (here, there) = two().await;
     let cable = Cable::to(&there).await;
     let mut config = both(&here, &there);
-    config.chains[1].rpc_url = cable.url.clone();
+    config.chains[1].rpc_urls = vec![cable.url.clone()];
     let executor = Executor::start(config).await.unwrap();
     let usual = one_job(&here).await;
 
@@ -210,7 +210,7 @@ async fn an_endpoint_that_leads_to_another_chain_is_silent_and_nothing_is_forgot
     let (here, there) = two().await;
     let cable = Cable::to(&there).await;
     let mut config = both(&here, &there);
-    config.chains[1].rpc_url = cable.url.clone();
+    config.chains[1].rpc_urls = vec![cable.url.clone()];
     let executor = Executor::start(config).await.unwrap();
     let job = there.post(&there.spec(&["nap", "1500"], 2)).await;
     says(&executor, "its tasks run", |status| {
@@ -287,7 +287,7 @@ async fn what_is_wrong_with_one_of_two_chains_is_told_with_its_name_and_nothing_
         "{text}"
     );
     let (code, text) =
-        error(|config| config.chains[1].rpc_url = config.chains[0].rpc_url.clone()).await;
+        error(|config| config.chains[1].rpc_urls = config.chains[0].rpc_urls.clone()).await;
     assert_eq!(code, "chain-wrong-chain");
     assert!(
         text.contains("serves chain 31337, but chain 31338 is configured"),
@@ -296,7 +296,7 @@ async fn what_is_wrong_with_one_of_two_chains_is_told_with_its_name_and_nothing_
     // Of two that do not answer the first is named: then there is nothing to do here.
     let (code, text) = error(|config| {
         for chain in &mut config.chains {
-            chain.rpc_url = "http://127.0.0.1:1".parse().unwrap();
+            chain.rpc_urls = vec!["http://127.0.0.1:1".parse().unwrap()];
         }
     })
     .await;

@@ -66,7 +66,8 @@ async fn a_wrong_chain_a_missing_market_and_a_dead_endpoint_each_say_so() {
         "chain-no-market"
     );
     assert_eq!(
-        code(|config| config.chains[0].rpc_url = "http://127.0.0.1:1".parse().unwrap()).await,
+        code(|config| config.chains[0].rpc_urls = vec!["http://127.0.0.1:1".parse().unwrap()])
+            .await,
         "chain-unreachable"
     );
     assert_eq!(

@@ -106,7 +106,7 @@ async fn a_chain_that_is_silent_in_the_middle_of_a_lease_is_waited_for() {
     let provider = scene.net.stake(2).await;
     let cable = Cable::to(&scene).await;
     let mut config = scene.config(2);
-    config.chains[0].rpc_url = cable.url.clone();
+    config.chains[0].rpc_urls = vec![cable.url.clone()];
     config.chains[0].policy.try_seconds = 0;
     let executor = Executor::start(config).await.unwrap();
     let job = scene.post(&scene.spec(&["nap", "1000"], 2)).await;

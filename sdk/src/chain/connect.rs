@@ -6,16 +6,19 @@ use alloy::primitives::Address;
 use alloy::providers::{DynProvider, Provider, ProviderBuilder};
 use alloy::rpc::client::RpcClient;
 use alloy::transports::http::{Http, reqwest};
+use futures::future::join_all;
 use url::Url;
 
+use super::rpc::Endpoints;
 use super::{ChainError, IMarket};
 
 /// How to reach the chain.
 #[derive(Debug, Clone)]
 pub struct ChainOptions {
-    /// Address of the node's JSON-RPC: http or https.
+    /// Address of the node's JSON-RPC, http or https; or several of them, separated by commas, the preferred one first.
+    /// With several, one that fails, lags or hides events is made up for by the others.
     pub rpc_url: String,
-    /// The chain that the node must serve; none accepts any.
+    /// The chain that the nodes must serve; none accepts any.
     pub chain_id: Option<u64>,
     /// How long to wait for a TCP connection.
     pub connect_timeout: Duration,
@@ -39,53 +42,104 @@ impl ChainOptions {
         self.chain_id = Some(chain_id);
         self
     }
+
+    fn http(&self, url: &str) -> Result<(String, Http<reqwest::Client>), ChainError> {
+        let bad = |reason: String| ChainError::BadUrl {
+            url: url.to_owned(),
+            reason,
+        };
+        let parsed = Url::parse(url).map_err(|error| bad(error.to_string()))?;
+        if !matches!(parsed.scheme(), "http" | "https") {
+            return Err(bad(format!("the scheme is {:?}", parsed.scheme())));
+        }
+        let client = reqwest::Client::builder()
+            .connect_timeout(self.connect_timeout)
+            .timeout(self.timeout)
+            .build()
+            .map_err(|error| bad(error.to_string()))?;
+        Ok((
+            without_credentials(&parsed),
+            Http::with_client(client, parsed),
+        ))
+    }
+
+    /// The chain that a node serves.
+    async fn chain_of(&self, shown: &str, http: Http<reqwest::Client>) -> Result<u64, ChainError> {
+        let client = RpcClient::new(http, false);
+        let provider: DynProvider = ProviderBuilder::default().connect_client(client).erased();
+        let patience = self.connect_timeout * 2;
+        let actual = match tokio::time::timeout(patience, provider.get_chain_id()).await {
+            Ok(answer) => {
+                answer.map_err(|error| ChainError::from_rpc("eth_chainId", error).at(shown))?
+            }
+            Err(_) => {
+                let reason = format!("no answer within {} s", patience.as_secs());
+                let url = shown.to_owned();
+                return Err(ChainError::Unreachable { url, reason });
+            }
+        };
+        match self.chain_id {
+            Some(expected) if expected != actual => Err(ChainError::WrongChain {
+                url: shown.to_owned(),
+                expected,
+                actual,
+            }),
+            _ => Ok(actual),
+        }
+    }
 }
 
-/// Connects and asks the node for its chain id, so that a dead or a wrong node shows at once.
-/// Returns the provider, which fills in nothing by itself, and the chain id.
+/// Connects and asks each node for its chain id, so that a dead or a wrong one shows at once. Of several nodes one must
+/// answer, and all that answer must serve the same chain. Returns the provider, which fills in nothing by itself, and the
+/// chain id.
 ///
 /// # Errors
 /// [`ChainError::BadUrl`], [`ChainError::Unreachable`], [`ChainError::WrongChain`].
 pub async fn connect(options: &ChainOptions) -> Result<(DynProvider, u64), ChainError> {
-    let bad = |reason: String| ChainError::BadUrl {
-        url: options.rpc_url.clone(),
-        reason,
-    };
-    let url = Url::parse(&options.rpc_url).map_err(|error| bad(error.to_string()))?;
-    if !matches!(url.scheme(), "http" | "https") {
-        return Err(bad(format!("the scheme is {:?}", url.scheme())));
-    }
-    let shown = without_credentials(&url);
-    let http = reqwest::Client::builder()
-        .connect_timeout(options.connect_timeout)
-        .timeout(options.timeout)
-        .build()
-        .map_err(|error| bad(error.to_string()))?;
-    let client = RpcClient::new(Http::with_client(http, url), false);
-    let provider = ProviderBuilder::default().connect_client(client).erased();
-    let first_answer = tokio::time::timeout(options.connect_timeout * 2, provider.get_chain_id());
-    let actual = match first_answer.await {
-        Ok(answer) => {
-            answer.map_err(|error| ChainError::from_rpc("eth_chainId", error).at(&shown))?
+    let urls = options.rpc_url.split(',').map(str::trim);
+    let nodes: Vec<_> = urls
+        .map(|url| options.http(url))
+        .collect::<Result<_, _>>()?;
+    let looks = nodes
+        .iter()
+        .map(|(shown, http)| options.chain_of(shown, http.clone()));
+    let (mut chain, mut unreachable) = (None, None);
+    for ((shown, _), look) in nodes.iter().zip(join_all(looks).await) {
+        match look {
+            Ok(actual) => {
+                let expected = *chain.get_or_insert(actual);
+                if expected != actual {
+                    let url = shown.clone();
+                    return Err(ChainError::WrongChain {
+                        url,
+                        expected,
+                        actual,
+                    });
+                }
+            }
+            Err(error @ ChainError::Unreachable { .. }) => {
+                if nodes.len() > 1 {
+                    tracing::warn!(%error, "one of several nodes does not answer; the others are used meanwhile");
+                }
+                unreachable.get_or_insert(error);
+            }
+            Err(error) => return Err(error),
         }
-        Err(_) => {
-            let reason = format!(
-                "no answer within {} s",
-                (options.connect_timeout * 2).as_secs()
-            );
-            return Err(ChainError::Unreachable { url: shown, reason });
-        }
-    };
-    if let Some(expected) = options.chain_id
-        && expected != actual
-    {
-        return Err(ChainError::WrongChain {
-            url: shown,
-            expected,
-            actual,
-        });
     }
-    Ok((provider, actual))
+    match (chain, unreachable) {
+        (Some(chain), _) => {
+            let client = RpcClient::new(Endpoints::new(nodes), false);
+            Ok((
+                ProviderBuilder::default().connect_client(client).erased(),
+                chain,
+            ))
+        }
+        (None, Some(error)) => Err(error),
+        (None, None) => Err(ChainError::BadUrl {
+            url: options.rpc_url.clone(),
+            reason: "it is empty".to_owned(),
+        }),
+    }
 }
 
 /// Makes sure that a market lives at `market`; returns its token.

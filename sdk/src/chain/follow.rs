@@ -3,25 +3,25 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use alloy::consensus::BlockHeader as _;
 use alloy::eips::BlockNumberOrTag;
-use alloy::network::Ethereum;
-use alloy::network::primitives::HeaderResponse as _;
 use alloy::primitives::{Address, B256};
-use alloy::providers::{
-    BlockLogs, CanonicalEvent, DynProvider, Provider, WatchCanonicalLogsFromStream,
-};
-use alloy::rpc::types::Filter;
-use alloy::transports::{RpcError, TransportErrorKind};
+use alloy::providers::{DynProvider, Provider};
+use alloy::rpc::types::{Filter, Header, Log};
+use alloy::transports::TransportError;
 use backon::BackoffBuilder as _;
-use futures::StreamExt as _;
+use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
+use super::logs::{Ranges, logs_of};
 use super::{ChainError, EventAt, UnreadableLog};
 
 /// Blocks that are remembered, and so the deepest reorg that is followed.
 const REMEMBERED: usize = 256;
+/// Blocks so deep are read in ranges: below, each is read by itself, since it may still be reorganized away.
+const DEEP: u64 = 64;
+/// Blocks of a range that are asked for at the same time.
+const AT_ONCE: usize = 8;
 /// The chain of a devnet's anvil.
 const ANVIL_CHAIN: u64 = 31337;
 
@@ -68,12 +68,12 @@ pub struct BlockRecord {
     pub events: Vec<EventAt>,
 }
 
-/// Follows one market: reads every block from a start on, in order, without gaps.
+/// Follows one market: reads its events from a start on, in order, without gaps.
 ///
-/// It stands on alloy's canonical log stream, which it recreates with back-off on any error. Its own
-/// memory of recent blocks outlives these streams (and, given back through
-/// [`Follower::resume`], the process), so that a reorg is found even when it happened while nobody
-/// looked, or when it left the chain no longer than before.
+/// Far behind the chain's head it reads ranges of blocks; near the head it reads each block's header, and the block's logs
+/// only if the header's bloom filter names the market. Its memory of recent blocks (given back through
+/// [`Follower::resume`], it outlives the process) finds a reorg even when it happened while nobody looked, or when it left
+/// the chain no longer than before. A node that is merely behind is no reorg: it is waited for.
 pub struct Follower {
     provider: DynProvider,
     chain_id: u64,
@@ -81,14 +81,14 @@ pub struct Follower {
     poll_interval: Duration,
     /// First block that is not read yet when nothing is remembered.
     start: u64,
+    /// Blocks that were read, oldest first; those between them hold nothing of the market.
     recent: VecDeque<BlockRecord>,
     out: VecDeque<Message>,
-    stream: Option<WatchCanonicalLogsFromStream<Ethereum>>,
+    ranges: Ranges,
+    /// The node was asked for its chain since it failed last.
+    checked: bool,
     backoff: Option<backon::ExponentialBackoff>,
-    retry_at: Option<Instant>,
-    next_check: Instant,
-    /// Blocks were forgotten and the new head is not told yet.
-    rewound: bool,
+    next_look: Instant,
 }
 
 impl std::fmt::Debug for Follower {
@@ -118,11 +118,10 @@ impl Follower {
             start,
             recent: VecDeque::new(),
             out: VecDeque::new(),
-            stream: None,
+            ranges: Ranges::default(),
+            checked: false,
             backoff: None,
-            retry_at: None,
-            next_check: Instant::now(),
-            rewound: false,
+            next_look: Instant::now(),
         }
     }
 
@@ -164,14 +163,16 @@ impl Follower {
             if let Some(message) = self.out.pop_front() {
                 return Ok(message);
             }
-            if let Some(at) = self.retry_at {
-                tokio::time::sleep_until(at).await;
-                self.retry_at = None;
-            }
+            tokio::time::sleep_until(self.next_look).await;
             match self.advance().await {
                 Ok(()) => self.backoff = None,
                 Err(Fault::TooDeep { oldest }) => return Err(ChainError::ReorgTooDeep { oldest }),
                 Err(Fault::Node(error)) => self.fall_back(super::error::innermost(&error)),
+                Err(Fault::Behind { number }) => {
+                    self.fall_back(format!(
+                        "it does not know block {number}, which was there before"
+                    ));
+                }
                 Err(Fault::WrongChain { actual }) => self.fall_back(format!(
                     "it serves chain {actual}, not chain {}",
                     self.chain_id
@@ -196,88 +197,129 @@ impl Follower {
         }
     }
 
-    /// One step: open a stream if there is none, then take its next block, or look whether the
-    /// last block read still stands.
+    /// One step: look at the newest block, and read what lies between the last block read and it, or a part of that.
+    /// Nothing is remembered before a step's last answer is there.
     async fn advance(&mut self) -> Result<(), Fault> {
-        if self.stream.is_none() {
+        if !self.checked {
             // Else another chain's blocks would pass for a reorg that left nothing standing.
-            let actual = self.provider.get_chain_id().await.map_err(Fault::Node)?;
+            let actual = self.provider.get_chain_id().await?;
             if actual != self.chain_id {
                 return Err(Fault::WrongChain { actual });
             }
-            self.rewind().await?;
-            let filter = Filter::new().address(self.market);
-            let from = self
-                .recent
-                .back()
-                .map_or(self.start, |record| record.head.number.saturating_add(1));
-            self.stream = Some(
-                self.provider
-                    .watch_canonical_logs_from(from, &filter)
-                    .block_tag(BlockNumberOrTag::Latest)
-                    .poll_interval(self.poll_interval)
-                    .max_reorg_depth(REMEMBERED)
-                    .into_stream(),
-            );
-            self.next_check = Instant::now() + self.poll_interval;
-            if !self.out.is_empty() {
-                return Ok(());
-            }
+            self.checked = true;
         }
-        let Some(stream) = self.stream.as_mut() else {
-            return Ok(());
+        let newest = self
+            .provider
+            .get_block_by_number(BlockNumberOrTag::Latest)
+            .await?;
+        let Some(newest) = newest.map(|block| block.header) else {
+            return Err(Fault::Behind {
+                number: self.next_number(),
+            });
         };
-        tokio::select! {
-            biased;
-            item = stream.next() => match item {
-                Some(Ok(CanonicalEvent::Added(block))) => self.added(block),
-                Some(Ok(CanonicalEvent::Removed(block))) => {
-                    let hash = block.header().hash();
-                    if self.recent.back().is_some_and(|record| record.head.hash == hash) {
-                        self.remove_last();
-                        self.tell_head();
-                    } else {
-                        self.stream = None;
-                    }
+        let from = self.next_number();
+        match self.head() {
+            Some(head) if newest.number <= head.number => {
+                let known = self
+                    .recent
+                    .iter()
+                    .rev()
+                    .find(|record| record.head.number <= newest.number);
+                // A block below the last one is what a node that lags shows.
+                let stands = known.is_none_or(|record| {
+                    record.head.number < newest.number || record.head.hash == newest.hash
+                });
+                if !stands {
+                    return self.rewind().await;
                 }
-                Some(Err(error)) => {
-                    self.stream = None;
-                    return Err(Fault::Node(error));
-                }
-                None => self.stream = None,
-            },
-            // The stream looks at heights only: it does not see a reorg until the new chain is longer.
-            () = tokio::time::sleep_until(self.next_check) => {
-                self.next_check = Instant::now() + self.poll_interval;
+                self.wait();
+            }
+            _ if newest.number < from => self.wait(),
+            _ if newest.number == from && self.follows(&newest) => {
+                self.block(newest).await?;
+                self.wait();
+            }
+            _ if newest.number.saturating_sub(from) >= DEEP => {
                 if let Some(head) = self.head()
-                    && canonical_hash(&self.provider, head.number).await? != Some(head.hash)
+                    && canonical_hash(&self.provider, head.number).await? != head.hash
                 {
-                    self.stream = None;
+                    return self.rewind().await;
                 }
+                self.range(from, newest.number - DEEP).await?;
+            }
+            _ => {
+                let header = header(&self.provider, from).await?;
+                if !self.follows(&header) {
+                    return self.rewind().await;
+                }
+                self.block(header).await?;
             }
         }
         Ok(())
     }
 
-    /// Takes one new block in, if it fits on the last one.
-    fn added(&mut self, block: BlockLogs<Ethereum>) {
-        let header = block.header();
+    fn next_number(&self) -> u64 {
+        self.head()
+            .map_or(self.start, |head| head.number.saturating_add(1))
+    }
+
+    /// Whether a block stands on the last one that was read.
+    fn follows(&self, header: &Header) -> bool {
+        self.head()
+            .is_none_or(|head| head.hash == header.parent_hash)
+    }
+
+    fn wait(&mut self) {
+        self.next_look = Instant::now() + self.poll_interval;
+    }
+
+    /// Reads one block.
+    async fn block(&mut self, header: Header) -> Result<(), Fault> {
+        let logs = logs_of(&self.provider, self.market, &header).await?;
         let head = Head {
-            number: header.number(),
-            hash: header.hash(),
-            timestamp: header.timestamp(),
+            number: header.number,
+            hash: header.hash,
+            timestamp: header.timestamp,
         };
-        // A new stream knows nothing of the block below its first: only we can see that it changed.
-        let parent_changed = self.recent.back().is_some_and(|record| {
-            record.head.number.checked_add(1) != Some(head.number)
-                || record.head.hash != header.parent_hash()
-        });
-        if parent_changed {
-            self.stream = None;
-            return;
+        self.add(head, &logs);
+        Ok(())
+    }
+
+    /// Reads a range of blocks, or as much of it as the node allows.
+    async fn range(&mut self, from: u64, to: u64) -> Result<(), Fault> {
+        let filter = Filter::new().address(self.market);
+        let (logs, to) = self.ranges.read(&self.provider, &filter, from, to).await?;
+        let blocks: Vec<&[Log]> = logs
+            .chunk_by(|one, next| one.block_number == next.block_number)
+            .collect();
+        let mut heads = Vec::new();
+        for logs in &blocks {
+            heads.push(head_of(self.provider.clone(), Told::of(logs)).boxed());
         }
+        let heads: Vec<Head> = futures::stream::iter(heads)
+            .buffered(AT_ONCE)
+            .try_collect()
+            .await?;
+        let end = header(&self.provider, to).await?;
+        for (head, logs) in heads.into_iter().zip(blocks) {
+            self.add(head, logs);
+        }
+        if self.head().is_none_or(|head| head.number < end.number) {
+            self.add(
+                Head {
+                    number: end.number,
+                    hash: end.hash,
+                    timestamp: end.timestamp,
+                },
+                &[],
+            );
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, head: Head, logs: &[Log]) {
         let mut events = Vec::new();
-        for log in &block.logs {
+        for log in logs {
             match EventAt::decode(log, self.market) {
                 Ok(event) => {
                     self.out.push_back(Message::Added(event.clone()));
@@ -293,23 +335,31 @@ impl Follower {
         self.out.push_back(Message::Head(head));
     }
 
-    /// Forgets remembered blocks, newest first, until one of them is canonical.
+    /// Forgets remembered blocks, newest first, until one of them is canonical; then all of that is told at once.
     async fn rewind(&mut self) -> Result<(), Fault> {
-        while let Some(head) = self.head() {
-            if canonical_hash(&self.provider, head.number).await? == Some(head.hash) {
+        let mut gone = 0;
+        for record in self.recent.iter().rev() {
+            let head = record.head;
+            if canonical_hash(&self.provider, head.number).await? == head.hash {
                 break;
             }
-            if self.recent.len() == 1 && head.number > self.start {
+            gone += 1;
+            if gone == self.recent.len() && head.number > self.start {
                 return Err(Fault::TooDeep {
                     oldest: head.number,
                 });
             }
+        }
+        for _ in 0..gone {
             self.remove_last();
-            self.rewound = true;
         }
-        if std::mem::take(&mut self.rewound) {
-            self.tell_head();
+        if gone == 0 {
+            // The node contradicts itself: it is between two branches, or several nodes answer by turns.
+            return Err(Fault::Behind {
+                number: self.next_number(),
+            });
         }
+        self.out.extend(self.head().map(Message::Head));
         Ok(())
     }
 
@@ -320,12 +370,8 @@ impl Follower {
         }
     }
 
-    fn tell_head(&mut self) {
-        self.out.extend(self.head().map(Message::Head));
-    }
-
     fn fall_back(&mut self, reason: String) {
-        self.stream = None;
+        self.checked = false;
         let backoff = self.backoff.get_or_insert_with(|| {
             backon::ExponentialBuilder::default()
                 .with_min_delay(Duration::from_millis(200))
@@ -335,20 +381,84 @@ impl Follower {
                 .build()
         });
         let retry_in = backoff.next().unwrap_or(Duration::from_secs(15));
-        self.retry_at = Some(Instant::now() + retry_in);
+        self.next_look = Instant::now() + retry_in;
         self.out.push_back(Message::Down { reason, retry_in });
     }
 }
 
-async fn canonical_hash(provider: &DynProvider, number: u64) -> Result<Option<B256>, Fault> {
+async fn header(provider: &DynProvider, number: u64) -> Result<Header, Fault> {
     let block = provider
         .get_block_by_number(BlockNumberOrTag::Number(number))
-        .await;
-    Ok(block.map_err(Fault::Node)?.map(|block| block.header.hash))
+        .await?;
+    block
+        .map(|block| block.header)
+        .ok_or(Fault::Behind { number })
+}
+
+/// A node that does not know a block yet, or any more, says nothing about which one is canonical.
+async fn canonical_hash(provider: &DynProvider, number: u64) -> Result<B256, Fault> {
+    Ok(header(provider, number).await?.hash)
+}
+
+/// What logs tell of their block.
+#[derive(Clone, Copy, Default)]
+struct Told {
+    number: u64,
+    hash: B256,
+    /// Nodes of this age tell it.
+    timestamp: Option<u64>,
+}
+
+impl Told {
+    fn of(logs: &[Log]) -> Self {
+        logs.first().map_or_else(Self::default, |log| Self {
+            number: log.block_number.unwrap_or_default(),
+            hash: log.block_hash.unwrap_or_default(),
+            timestamp: log.block_timestamp,
+        })
+    }
+}
+
+async fn head_of(provider: DynProvider, told: Told) -> Result<Head, Fault> {
+    let Told {
+        number,
+        hash,
+        timestamp,
+    } = told;
+    if let Some(timestamp) = timestamp {
+        return Ok(Head {
+            number,
+            hash,
+            timestamp,
+        });
+    }
+    let header = header(&provider, number).await?;
+    if header.hash != hash {
+        return Err(Fault::Behind { number });
+    }
+    Ok(Head {
+        number,
+        hash,
+        timestamp: header.timestamp,
+    })
 }
 
 enum Fault {
-    Node(RpcError<TransportErrorKind>),
-    WrongChain { actual: u64 },
-    TooDeep { oldest: u64 },
+    Node(TransportError),
+    /// A block is not there that was there, or that the node has named itself.
+    Behind {
+        number: u64,
+    },
+    WrongChain {
+        actual: u64,
+    },
+    TooDeep {
+        oldest: u64,
+    },
+}
+
+impl From<TransportError> for Fault {
+    fn from(error: TransportError) -> Self {
+        Self::Node(error)
+    }
 }

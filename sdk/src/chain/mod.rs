@@ -16,8 +16,10 @@ mod error;
 pub mod events;
 mod follow;
 pub mod keys;
+mod logs;
 mod meanings;
 mod revert;
+mod rpc;
 mod send;
 
 pub use bindings::{BlockBeacon, DevToken, DrandBeacon, IBeacon, IERC20, IERC5267, IMarket};
@@ -25,5 +27,6 @@ pub use connect::{ChainOptions, check_market, connect};
 pub use error::ChainError;
 pub use events::{EventAt, MarketEvent, UnreadableLog};
 pub use follow::{BlockRecord, Follower, Head, Message};
+pub use logs::read_logs;
 pub use revert::{Revert, decode_error, decode_revert};
 pub use send::{SendOptions, Sender};

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use alloy::primitives::B256;
-use alloy::providers::Provider;
 use alloy::rpc::types::{Filter, TransactionReceipt};
 use futures::StreamExt as _;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -18,7 +17,7 @@ use super::serve::BlobServer;
 use super::view::{JobView, LeaseView, Tally};
 use super::{Assurance, Market, Progress};
 use crate::Error;
-use crate::chain::{ChainError, EventAt, IMarket, MarketEvent};
+use crate::chain::{ChainError, EventAt, IMarket, MarketEvent, read_logs};
 use crate::digest::Digest;
 use crate::rules;
 use crate::rules::draw;
@@ -153,12 +152,7 @@ impl Run {
             .address(self.market().address())
             .topic1(self.id())
             .from_block(self.posted_block());
-        let logs = self
-            .market()
-            .provider()
-            .get_logs(&filter)
-            .await
-            .map_err(|error| ChainError::from_rpc("eth_getLogs", error))?;
+        let logs = read_logs(self.market().provider(), &filter).await?;
         let mut events = Vec::new();
         for log in &logs {
             match EventAt::decode(log, self.market().address()) {

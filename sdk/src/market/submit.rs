@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use alloy::primitives::{B256, keccak256};
-use alloy::providers::Provider;
 use alloy::rpc::types::{Filter, TransactionReceipt};
 use alloy::sol_types::SolEvent as _;
 
@@ -14,7 +13,7 @@ use super::serve::BlobServer;
 use super::{Job, Market, Quote};
 use crate::Error;
 use crate::blobs::publish_directory;
-use crate::chain::{ChainError, EventAt, IMarket, MarketEvent};
+use crate::chain::{ChainError, EventAt, IMarket, MarketEvent, read_logs};
 use crate::digest::Digest;
 use crate::image::{self, ImageLimits};
 use crate::rules::convert;
@@ -103,12 +102,7 @@ impl Market {
             .event_signature(IMarket::Posted::SIGNATURE_HASH)
             .topic1(job_id)
             .from_block(self.inner.config.first_block);
-        let logs = self
-            .inner
-            .provider
-            .get_logs(&filter)
-            .await
-            .map_err(|error| ChainError::from_rpc("eth_getLogs", error))?;
+        let logs = read_logs(&self.inner.provider, &filter).await?;
         let bad = |problem: String| Error::BadPosting { job_id, problem };
         let Some(log) = logs.first() else {
             return Err(Error::JobNotFound {

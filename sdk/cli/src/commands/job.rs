@@ -3,11 +3,10 @@
 use std::path::Path;
 
 use alloy::primitives::{Address, B256};
-use alloy::providers::Provider as _;
 use alloy::rpc::types::Filter;
 use alloy::sol_types::SolEvent as _;
 use piecework::chain::IMarket::{Grade, Phase, SeatEnd};
-use piecework::chain::{ChainError, IMarket};
+use piecework::chain::{IMarket, read_logs};
 use piecework::market::{AuditView, JobView, LeaseView, Outlook, SeatView};
 use piecework::{Market, Run};
 use serde_json::{Value, json};
@@ -75,11 +74,7 @@ async fn posted_by(market: &Market, client: Address) -> Result<Vec<B256>, Failur
         .event_signature(IMarket::Posted::SIGNATURE_HASH)
         .topic2(client)
         .from_block(0);
-    let logs = market
-        .provider()
-        .get_logs(&filter)
-        .await
-        .map_err(|e| ChainError::from_rpc("eth_getLogs", e))?;
+    let logs = read_logs(market.provider(), &filter).await?;
     Ok(logs
         .iter()
         .filter_map(|log| log.topics().get(1).copied())
