@@ -83,6 +83,35 @@ impl Range {
 }
 
 impl Words {
+    /// How nodes and vendors refuse a wide range of blocks.
+    pub const RANGES: &[Self] = &[
+        Self::AlchemyRange,
+        Self::AlchemySize,
+        Self::InfuraRange,
+        Self::InfuraResults,
+        Self::QuickNodeRange,
+        Self::AnkrRange,
+        Self::DrpcRange,
+        Self::PublicNodeRange,
+        Self::EthermintRange,
+        Self::RethRange,
+        Self::RethResults,
+        Self::RequestTimedOut,
+        Self::DrpcTimeout,
+        Self::GatewayTimeout,
+    ];
+    /// What is answered although the node has taken a transaction.
+    pub const LOST: &[Self] = &[
+        Self::RequestTimedOut,
+        Self::DrpcTimeout,
+        Self::GatewayTimeout,
+        Self::AlreadyKnown,
+        Self::KnownTransaction,
+        Self::NonceTooLow,
+        Self::InternalError,
+        Self::HeaderNotFound,
+    ];
+
     /// Returns the error's code in JSON-RPC.
     pub fn code(self) -> i64 {
         match self {

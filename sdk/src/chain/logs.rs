@@ -246,7 +246,7 @@ fn is_refusal(error: &TransportError) -> bool {
         RpcError::ErrorResp(_) => true,
         RpcError::Transport(kind) => {
             let status = kind.as_http_error().map(|error| error.status);
-            status.is_some_and(|status| matches!(status, 400 | 413 | 422))
+            status.is_some_and(|status| matches!(status, 400 | 408 | 413 | 422 | 504))
         }
         _ => false,
     }

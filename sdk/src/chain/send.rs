@@ -239,24 +239,34 @@ impl Sender {
                     reason: error.to_string(),
                 })?;
         let hash = *envelope.tx_hash();
-        match self
+        let sent = self
             .provider
             .send_raw_transaction(&envelope.encoded_2718())
-            .await
-        {
-            Ok(_) => Ok(hash),
-            Err(RpcError::ErrorResp(payload)) if payload.message.contains("already known") => {
-                Ok(hash)
-            }
-            Err(RpcError::ErrorResp(payload)) => {
-                Err(self.sort(action, RpcError::ErrorResp(payload)))
-            }
-            Err(error) if first => {
-                tracing::warn!(%error, %hash, action, "the answer to a broadcast was lost; waiting for the transaction");
-                Ok(hash)
-            }
-            Err(error) => Err(self.sort(action, error)),
+            .await;
+        let Err(error) = sent else {
+            return Ok(hash);
+        };
+        let refused = error.is_error_resp();
+        if refused && !self.is_there(hash).await {
+            return Err(self.sort(action, error));
         }
+        if first || refused {
+            tracing::warn!(%error, %hash, action, "the answer to a broadcast was an error; waiting for the transaction all the same");
+            return Ok(hash);
+        }
+        Err(self.sort(action, error))
+    }
+
+    /// Whether a transaction is with the node although its answer to the broadcast was an error: with several nodes behind
+    /// one address, "nonce too low" or "internal error" may be the second answer to what was taken at first.
+    async fn is_there(&self, hash: B256) -> bool {
+        for _ in 0..LOOKS {
+            if let Ok(Some(_)) = self.provider.get_transaction_by_hash(hash).await {
+                return true;
+            }
+            tokio::time::sleep(self.options.poll_interval.min(LONGEST_LOOK)).await;
+        }
+        false
     }
 
     /// The receipt of whichever attempt was mined. A node that fails is asked again later.
@@ -321,6 +331,11 @@ impl Sender {
         ChainError::from_rpc(action, error)
     }
 }
+
+/// How often a transaction is looked for before "refused" is believed.
+const LOOKS: u32 = 3;
+/// Longest pause between these looks.
+const LONGEST_LOOK: Duration = Duration::from_millis(500);
 
 /// Nodes take a replacement only if both fees rise by at least a tenth.
 fn raise_fees(request: &mut TransactionRequest) {

@@ -8,8 +8,6 @@ use tokio::time::Instant;
 const FIRST_REST: Duration = Duration::from_millis(500);
 /// Longest rest after a failure.
 const LONGEST_REST: Duration = Duration::from_secs(30);
-/// An endpoint so many blocks behind the highest head is not asked while another one is nearer.
-const LAG: u64 = 3;
 
 /// How an endpoint has done so far.
 #[derive(Debug, Clone, Default)]
@@ -58,15 +56,18 @@ impl Health {
     }
 }
 
-/// The order in which endpoints are asked: those at the chain's head first, then those that lag, then those that rest,
-/// last those that are distrusted. Among equals the owner's order counts.
+/// The order in which endpoints are asked: those nearest to the chain's head first, for the others do not know its last
+/// blocks; then those that rest, last those that are distrusted. Among equals the owner's order counts.
 pub(super) fn order(endpoints: &[Health], now: Instant) -> Vec<usize> {
-    let best = endpoints.iter().map(|health| health.head).max();
-    let near = best.unwrap_or(0).saturating_sub(LAG);
+    let best = endpoints
+        .iter()
+        .map(|health| health.head)
+        .max()
+        .unwrap_or(0);
     let mut places: Vec<(usize, &Health)> = endpoints.iter().enumerate().collect();
     places.sort_by_key(|(place, health)| {
         let rest = health.rest_left(now);
-        (health.distrusted, rest, health.head < near, *place)
+        (health.distrusted, rest, best - health.head, *place)
     });
     places.into_iter().map(|(place, _)| place).collect()
 }
@@ -85,7 +86,7 @@ mod tests {
                 health.shows(head);
             }
         }
-        assert_eq!(order(&all, now), [1, 2, 3, 0]);
+        assert_eq!(order(&all, now), [1, 3, 2, 0]);
         if let Some(health) = all.get_mut(1) {
             health.rests(now, None);
         }

@@ -72,6 +72,7 @@ impl Endpoint {
                 ResponsePayload::Success(_) => None,
             },
             Ok(ResponsePacket::Batch(_)) => None,
+            Err(RpcError::Transport(kind)) if is_refusal(kind) => return answer,
             Err(error) => {
                 self.rests(error);
                 return answer;
@@ -269,6 +270,12 @@ impl Service<RequestPacket> for Endpoints {
         let endpoints = self.clone();
         Box::pin(async move { endpoints.make(request).await })
     }
+}
+
+/// Whether the endpoint is well, and does not want what was asked for.
+fn is_refusal(kind: &TransportErrorKind) -> bool {
+    let status = kind.as_http_error().map(|error| error.status);
+    status.is_some_and(|status| matches!(status, 400 | 413 | 422))
 }
 
 enum Kind {
