@@ -52,6 +52,7 @@ pub struct Limit {
     /// The seconds in the header `Retry-After`. Without them, the answer has no such header.
     pub retry_after: Option<u64>,
     /// 1 refuses each call, 2 refuses each second one, and so on. 0 is read as 1.
+    /// A limit with the key `*` counts the calls of all its methods together.
     /// Counting begins again with [`Proxy::set`](crate::Proxy::set).
     pub every: u64,
 }

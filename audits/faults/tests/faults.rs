@@ -200,6 +200,9 @@ async fn each_vendor_refuses_in_its_own_words() {
         );
         assert_eq!(words.code(), code);
     }
+    world.lie(|faults| faults.max_range = Some((100, Words::QuickNodeRange)));
+    let (_, short) = world.refusal("eth_getLogs", json!([all_blocks()])).await;
+    assert_eq!(short, "eth_getLogs is limited to a 100 range");
     assert_eq!(
         Words::QuickNodeRange.message(),
         "eth_getLogs is limited to a 10,000 range"
