@@ -23,6 +23,7 @@ mod gone;
 mod images;
 mod jury;
 mod jury_trouble;
+mod nodes;
 mod ordinary;
 mod redundant;
 mod refusals;

@@ -127,26 +127,23 @@ pub(super) async fn logs_of(
     let filter = Filter::new().address(market).at_block_hash(header.hash);
     let (logs, first) = ask(provider, &filter, None).await?;
     let logs = fitting(logs, market, header, bloom)?;
-    let other = match second(provider, &filter, first).await {
-        Some(other) => other,
-        // There is one endpoint. Its receipts come from another index than its logs.
-        None if logs.is_empty() && bloom.is_some_and(|bloom| chance(bloom) < RARE) => {
-            of_receipts(provider, header, market)
-                .await
-                .unwrap_or_default()
-        }
-        None => return Ok(logs),
-    };
-    let other = fitting(other, market, header, bloom)?;
-    if other.len() > logs.len() {
-        let hidden = other.len() - logs.len();
+    let mut others = second(provider, &filter, first).await.unwrap_or_default();
+    if logs.is_empty() && others.is_empty() && bloom.is_some_and(|bloom| chance(bloom) < RARE) {
+        // Receipts come from another index than logs.
+        others = of_receipts(provider, header, market)
+            .await
+            .unwrap_or_default();
+    }
+    let others = fitting(others, market, header, bloom)?;
+    if others.len() > logs.len() {
+        let hidden = others.len() - logs.len();
         tracing::warn!(
             block = header.number,
             hidden,
             "a node hides logs of the market; they were found elsewhere"
         );
     }
-    Ok(union(logs, other))
+    Ok(union(logs, others))
 }
 
 /// One endpoint's logs, and which one it was.
