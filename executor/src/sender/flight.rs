@@ -266,6 +266,10 @@ impl Inner {
             return Ok(false);
         };
         let (id, pressure) = (flight.id(), &flight.pressure);
+        // An old attempt that this process has not shown to the node is shown before it is raised.
+        if !self.memory().broadcast.contains_key(id) {
+            return Ok(false);
+        }
         let refused = self.memory().refused.get(id).map(|(refusal, _)| *refusal);
         // More cannot be paid by an account that cannot pay this.
         if refused == Some(Refusal::Funds) {

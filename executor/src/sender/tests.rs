@@ -16,6 +16,9 @@ use tempfile::TempDir;
 use super::*;
 use crate::{config::ChainConfig, testkit_net::Net};
 
+mod environment;
+mod liar;
+
 struct Bench {
     net: Net,
     dir: TempDir,
@@ -35,6 +38,15 @@ impl Bench {
 
     /// A sender as after a start; the one before must be dropped.
     fn sender(&self) -> (Sender, mpsc::UnboundedReceiver<Outcome>) {
+        self.sender_on(self.net.provider.clone(), |timing| timing)
+    }
+
+    /// The same with another provider, and other times.
+    fn sender_on(
+        &self,
+        provider: DynProvider,
+        change: impl FnOnce(ChainTiming) -> ChainTiming,
+    ) -> (Sender, mpsc::UnboundedReceiver<Outcome>) {
         let url = self.net.anvil.url().parse().unwrap();
         let config = ChainConfig::devnet(url, self.net.market, Address::ZERO, self.signer.clone());
         let lock = crate::store::Lock::take(self.dir.path()).unwrap();
@@ -44,15 +56,14 @@ impl Bench {
             confirmations: 3,
             ..config.timing
         };
-        let (provider, signer) = (self.net.provider.clone(), self.signer.clone());
         Sender::new(
             provider,
-            signer,
+            self.signer.clone(),
             31_337,
             self.net.market,
             store,
             ChainClock::default(),
-            timing,
+            change(timing),
         )
     }
 
