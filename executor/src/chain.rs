@@ -416,6 +416,8 @@ impl Service {
             data: call.abi_encode().into(),
             not_after: None,
             repeatable: true,
+            deadline: None,
+            at_stake: 0,
         };
         tracing::info!(%url, "publishing the endpoint in the provider's profile");
         sender.send(intent).await?;

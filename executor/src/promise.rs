@@ -326,8 +326,10 @@ mod tests {
             data: Vec::new().into(),
             not_after: None,
             repeatable: false,
+            deadline: None,
+            at_stake: 0,
         };
-        store.put_intent(intent).await.unwrap();
+        store.put_intent(intent, 0).await.unwrap();
     }
 
     #[tokio::test]

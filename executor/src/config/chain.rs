@@ -98,6 +98,8 @@ pub struct ChainTiming {
     pub bump_after: Duration,
     /// Most that is paid for a unit of gas, in wei.
     pub max_fee_per_gas: u128,
+    /// The same for a transaction that saves stake, when less than half of its time is left.
+    pub urgent_max_fee_per_gas: u128,
     /// Distance from a deadline, in seconds, at which an act is not begun any more.
     pub margin: u64,
     /// First block that is read when the store is new.
@@ -157,6 +159,7 @@ impl ChainConfig {
                 confirmations: 2,
                 bump_after: Duration::from_secs(5),
                 max_fee_per_gas: 500_000_000_000,
+                urgent_max_fee_per_gas: 10_000_000_000_000,
                 margin: 2,
                 from_block: 0,
             },
@@ -225,6 +228,12 @@ impl ChainConfig {
         }
         if self.timing.poll < Duration::from_millis(10) {
             return Err(self.invalid("chain.poll_millis", "must be at least 10"));
+        }
+        if self.timing.urgent_max_fee_per_gas < self.timing.max_fee_per_gas {
+            return Err(self.invalid(
+                "chain.urgent_max_fee_gwei",
+                "must not be less than chain.max_fee_gwei",
+            ));
         }
         if self.timing.confirmations > 1_024 {
             return Err(self.invalid("chain.confirmations", "must be at most 1024"));

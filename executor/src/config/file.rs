@@ -14,6 +14,10 @@ use super::{
 
 /// A configuration file of more bytes than this is a mistake.
 const MAX_FILE: u64 = 64 * 1024;
+/// Wei.
+const GWEI: u128 = 1_000_000_000;
+/// What saves a bond may cost so many times as much, if the file says nothing else.
+const URGENT: u128 = 20;
 
 pub(super) fn read(path: &Path) -> Result<File, ConfigError> {
     let failed = |source| ConfigError::Read {
@@ -180,6 +184,7 @@ fn chain(section: ChainSection, flags: &Flags, place: &Place) -> Result<ChainCon
     }
     let deployment = deployment.as_ref();
     let policy = section.policy;
+    let max_fee_gwei = section.max_fee_gwei.unwrap_or(200);
     let min_price = flags
         .min_price
         .or(policy.min_price.map(|amount| amount.0))
@@ -230,8 +235,11 @@ fn chain(section: ChainSection, flags: &Flags, place: &Place) -> Result<ChainCon
             poll: Duration::from_millis(section.poll_millis.unwrap_or(1_000)),
             confirmations: section.confirmations.unwrap_or(32),
             bump_after: Duration::from_secs(section.bump_after_seconds.unwrap_or(60)),
-            max_fee_per_gas: u128::from(section.max_fee_gwei.unwrap_or(200))
-                .saturating_mul(1_000_000_000),
+            max_fee_per_gas: u128::from(max_fee_gwei).saturating_mul(GWEI),
+            urgent_max_fee_per_gas: section.urgent_max_fee_gwei.map_or_else(
+                || u128::from(max_fee_gwei).saturating_mul(GWEI * URGENT),
+                |gwei| u128::from(gwei).saturating_mul(GWEI),
+            ),
             margin: section.margin_seconds.unwrap_or(60),
             from_block: section
                 .from_block

@@ -24,7 +24,7 @@ pub use chain::{ChainConfig, ChainTiming, OperatorKey, Password, Policy};
 pub use flags::Flags;
 
 /// Chain id of local development chains, where a raw key is accepted.
-const DEVNET_CHAIN: u64 = 31_337;
+pub(crate) const DEVNET_CHAIN: u64 = 31_337;
 
 /// Why a configuration cannot be used.
 #[derive(Debug, thiserror::Error)]

@@ -36,6 +36,7 @@ pub(super) struct ChainSection {
     pub(super) confirmations: Option<u64>,
     pub(super) bump_after_seconds: Option<u64>,
     pub(super) max_fee_gwei: Option<u64>,
+    pub(super) urgent_max_fee_gwei: Option<u64>,
     pub(super) margin_seconds: Option<u64>,
     pub(super) provider: ProviderSection,
     pub(super) policy: PolicySection,

@@ -60,6 +60,25 @@ fn every_key_of_the_example_that_is_commented_out_is_a_real_key() {
 }
 
 #[test]
+fn what_saves_a_bond_may_cost_twenty_times_as_much() {
+    let caps = |line: &str| {
+        let timing = load(&example_text().replace("#max_fee_gwei = 200", line))
+            .unwrap()
+            .chains[0]
+            .timing
+            .clone();
+        let gwei = |wei| wei / 1_000_000_000u128;
+        (
+            gwei(timing.max_fee_per_gas),
+            gwei(timing.urgent_max_fee_per_gas),
+        )
+    };
+    assert_eq!(caps(""), (200, 4_000));
+    assert_eq!(caps("max_fee_gwei = 3"), (3, 60));
+    assert_eq!(caps("max_fee_gwei = 3\nurgent_max_fee_gwei = 5"), (3, 5));
+}
+
+#[test]
 fn unknown_and_missing_and_impossible_keys_are_named() {
     let text = example_text();
     for (from, to, named) in [
@@ -77,6 +96,11 @@ fn unknown_and_missing_and_impossible_keys_are_named() {
         ("id = 11155111", "id = 0", "chain.id"),
         ("rpc_url = \"https", "rpc_url = \"ftp", "chain.rpc_url"),
         ("tasks = 4", "tasks = 0", "capacity.tasks"),
+        (
+            "#urgent_max_fee_gwei = 4000",
+            "urgent_max_fee_gwei = 199",
+            "chain.urgent_max_fee_gwei",
+        ),
         (
             "#strangers_percent = 25",
             "strangers_percent = 101",

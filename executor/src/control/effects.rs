@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::{Control, ControlError, Held};
 use crate::{
     clock::local_now,
+    evaluate::bond,
     lease::{Effect, End, Key, Lease, Phase, Roots},
     seat::{self, Work},
     store::{IntentState, NewIntent, StoreError},
@@ -33,7 +34,8 @@ impl Control {
             Effect::Submit { roots, attempt } => self.submit(key, roots, attempt).await?,
             Effect::Leave { attempt } => {
                 let provider = self.tools.provider;
-                self.call("leave".to_owned(), key, attempt, |job| {
+                let by = self.leave_by(key);
+                self.call("leave".to_owned(), key, attempt, by, |job| {
                     IMarket::leaveCall {
                         job,
                         first: key.first,
@@ -45,7 +47,7 @@ impl Control {
                 .await?;
             }
             Effect::Finalize { attempt } => {
-                self.call("finalize".to_owned(), key, attempt, |job| {
+                self.call("finalize".to_owned(), key, attempt, None, |job| {
                     IMarket::finalizeCall {
                         job,
                         firsts: vec![key.first],
@@ -55,7 +57,7 @@ impl Control {
                 .await?;
             }
             Effect::Expire { attempt } => {
-                self.call("expire".to_owned(), key, attempt, |job| {
+                self.call("expire".to_owned(), key, attempt, None, |job| {
                     IMarket::expireCall {
                         job,
                         first: key.first,
@@ -132,8 +134,9 @@ impl Control {
             }
             Err(error) => return Err(error.into()),
         }
+        let by = (held.lease.deadline(), self.bond_of_lease(key, count));
         let provider = self.tools.provider;
-        self.call("submit".to_owned(), key, attempt, |job| {
+        self.call("submit".to_owned(), key, attempt, Some(by), |job| {
             IMarket::submitCall {
                 job,
                 first: key.first,
@@ -155,7 +158,10 @@ impl Control {
             kind: jury,
         };
         match self.end_round(seats, None).await? {
-            Some(data) => self.call(what, key, attempt, |_| data).await,
+            Some(data) => {
+                let by = self.leaf_by(key, jury);
+                self.call(what, key, attempt, by, |_| data).await
+            }
             None => {
                 let id = intent_id(&what, key, attempt);
                 let why = "the jury, or our leaf, could not be read";
@@ -164,11 +170,38 @@ impl Control {
         }
     }
 
+    /// Until when leaving a lease saves what, and what that is at most.
+    fn leave_by(&self, key: Key) -> Option<(u64, u128)> {
+        let lease = &self.leases.get(&key)?.lease;
+        let (free_until, now) = (lease.free_until(), self.tools.clock.now());
+        let by = match now <= free_until {
+            true => free_until,
+            false => lease.deadline(),
+        };
+        Some((by, self.bond_of_lease(key, lease.count)))
+    }
+
+    /// Until when a jury that found our leaf missing must have it, and what is lost without it.
+    fn leaf_by(&self, key: Key, jury: u8) -> Option<(u64, u128)> {
+        let view = &self.jobs.get(&key.job)?.view;
+        let by = view.seats.jury((key.first, key.round, jury))?.leaf_by?;
+        let count = self.leases.get(&key)?.lease.count;
+        Some((by, self.bond_of_lease(key, count)))
+    }
+
+    /// The stake that a lease locks.
+    fn bond_of_lease(&self, key: Key, count: u32) -> u128 {
+        let entry = self.jobs.get(&key.job);
+        entry.map_or(0, |entry| bond(&entry.job, count))
+    }
+
+    /// Sends the call of a lease. `by`: the last second in which it helps, and what is lost at most when it is later.
     async fn call(
         &mut self,
         what: String,
         key: Key,
         attempt: u32,
+        by: Option<(u64, u128)>,
         data: impl FnOnce(IMarket::Job) -> Vec<u8>,
     ) -> Result<(), ControlError> {
         let Some(entry) = self.jobs.get(&key.job) else {
@@ -181,6 +214,8 @@ impl Control {
             data: data(entry.job.clone()).into(),
             not_after: None,
             repeatable: true,
+            deadline: by.map(|(deadline, _)| deadline),
+            at_stake: by.map_or(0, |(_, at_stake)| at_stake),
         };
         match self.send_once(intent).await? {
             None => Ok(()),

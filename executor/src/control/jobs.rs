@@ -307,6 +307,8 @@ impl Control {
             data: data.into(),
             not_after: Some(now.saturating_add(CLAIM_LIFE)),
             repeatable: false,
+            deadline: None,
+            at_stake: 0,
         };
         self.claims.insert(intent.id.clone(), claim);
         self.tools.sender.send(intent).await?;

@@ -307,12 +307,6 @@ impl Control {
                 self.take_in(&receipt, events, claim).await?;
                 self.came_to_nothing(&known).await
             }
-            Outcome::Orphaned { block_hash } => {
-                for job in self.tools.store.remove_block(block_hash).await? {
-                    self.refresh(job).await?;
-                }
-                Ok(())
-            }
             Outcome::Refused { id, revert } => self.not_sent(&id, &revert.to_string()).await,
             Outcome::Reverted { id } => self.not_sent(&id, "it reverted in its block").await,
             Outcome::GivenUp { id, why } => self.not_sent(&id, &why).await,

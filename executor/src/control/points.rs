@@ -206,6 +206,8 @@ impl Control {
             data,
             not_after: Some(now.saturating_add(LIFE)),
             repeatable: false,
+            deadline: None,
+            at_stake: 0,
         };
         tracing::info!(point, "publishing a seed");
         self.tools.sender.send(intent).await?;

@@ -376,12 +376,17 @@ impl Control {
         let Some(data) = data else {
             return Box::pin(self.step_seat(key, Event::Waits(act))).await;
         };
+        let now = self.tools.clock.now();
+        let held = self.seats.get(&key);
+        let by = held.and_then(|held| held.seat.act_by(act, now, held.bond));
         let intent = NewIntent {
             id: id.clone(),
             to: None,
             data: data.into(),
             not_after: None,
             repeatable: true,
+            deadline: by.map(|(deadline, _)| deadline),
+            at_stake: by.map_or(0, |(_, at_stake)| at_stake),
         };
         match self.send_once(intent).await? {
             None => Ok(()),

@@ -306,6 +306,18 @@ impl Seat {
         )
     }
 
+    /// Last second in which an act helps, and what is lost at most when it is later, of a seat with this bond.
+    pub(crate) fn act_by(&self, act: Act, time: u64, bond: u128) -> Option<(u64, u128)> {
+        match (act, self.round.stage(time)) {
+            // A seat that is not taken has no bond to lose.
+            (Act::Commit, _) if self.mine == Mine::Absent => Some((self.round.commit_by, 0)),
+            (Act::Commit, _) => Some((self.round.commit_by, bond)),
+            (Act::Leave, _) if self.round.begun => Some((self.round.commit_by, bond)),
+            (Act::Open, Stage::Reveal { until, .. }) => Some((until, bond)),
+            (Act::Open | Act::Settle | Act::Leave, _) => None,
+        }
+    }
+
     /// What `event` changes, and what is to be done.
     pub(crate) fn step(mut self, event: Event, now: Now) -> (Self, Vec<Effect>) {
         let mut effects = Vec::new();

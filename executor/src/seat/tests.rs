@@ -130,6 +130,25 @@ fn the_ordinary_life() {
 }
 
 #[test]
+fn an_act_has_the_deadline_and_the_stake_of_its_stage() {
+    let by = |mine, round, act, time| {
+        let (seat, _) = steps(seat(), &[(chain(mine, round), 10_000)]);
+        seat.act_by(act, time, 50)
+    };
+    let joined = by(Mine::Joined, round(0, 0), Act::Commit, 10_000);
+    assert_eq!(joined, Some((COMMIT_BY, 50)));
+    let absent = by(Mine::Absent, round(0, 0), Act::Commit, 10_000);
+    assert_eq!(absent, Some((COMMIT_BY, 0)));
+    let open = by(Mine::Committed, full(10_060, 0), Act::Open, 10_063);
+    assert_eq!(open, Some((10_060 + WINDOW, 50)));
+    let leave = by(Mine::Joined, round(0, 0), Act::Leave, 10_000);
+    assert_eq!(leave, Some((COMMIT_BY, 50)));
+    // A round that has not begun asks for nothing, and anyone may settle.
+    assert_eq!(by(Mine::Joined, waiting(), Act::Leave, 10_000), None);
+    assert_eq!(by(Mine::Opened, full(10_060, 3), Act::Settle, 10_090), None);
+}
+
+#[test]
 fn with_a_seat_missing_openings_wait_for_the_time_of_commitments() {
     let committed = [
         (chain(Mine::Joined, round(0, 0)), 10_000),

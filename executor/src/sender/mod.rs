@@ -1,16 +1,21 @@
 //! The durable sender: what was written down is sent, once, whatever happens in between.
 //!
-//! An intent is stored first; then its call is simulated (a revert ends it, no nonce is lost);
-//! then it takes the next nonce, is signed and stored; only then it is broadcast. What waits too
-//! long is sent again with the same nonce and 12.5 % higher fees, and whichever attempt is mined
-//! counts. A mined attempt stays under watch until its block is final: reorganized away, it is
-//! broadcast again.
+//! An intent is stored first; then its call is simulated (a revert ends it, no nonce is lost); then it takes the next
+//! nonce, is signed and stored; only then it is broadcast. An attempt that waits too long is sent again with the same
+//! nonce and 12.5 % higher fees, and whichever attempt is mined counts. The nearer its deadline, the less an attempt
+//! waits, and what saves stake may cost more. A mined attempt stays under watch, for a while even after its block is
+//! final. If its block is reorganized away, it is broadcast again.
+//!
+//! Which fees and which nonce are right is decided in `fees` and `nonce`, and what a node's refusal means in `refusal`.
+//! These decisions are pure.
 
 mod fees;
 mod flight;
+mod nonce;
+mod refusal;
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -19,23 +24,38 @@ use alloy::{
     consensus::SignableTransaction as _,
     eips::{BlockId, BlockNumberOrTag, Encodable2718 as _},
     network::TransactionBuilder as _,
-    primitives::{Address, B256},
+    primitives::{Address, B256, Bytes},
     providers::{DynProvider, Provider as _},
     rpc::types::{TransactionReceipt, TransactionRequest},
     signers::{SignerSync as _, local::PrivateKeySigner},
     transports::TransportError,
 };
 use piecework::chain::{Revert, decode_error};
-use tokio::sync::{Notify, mpsc};
+use tokio::{
+    sync::{Notify, mpsc},
+    time::Instant,
+};
 
+use self::{
+    fees::{Fees, Pressure},
+    flight::Flight,
+    nonce::{Looks, Patience},
+    refusal::Refusal,
+};
 use crate::{
     clock::{ChainClock, local_now},
-    config::ChainTiming,
+    config::{ChainTiming, DEVNET_CHAIN},
     store::{Attempt, Intent, IntentState, NewIntent, Store, StoreError},
 };
 
 /// Transactions in flight above which nothing is begun that can wait.
 const MAX_IN_FLIGHT: usize = 8;
+/// Blocks for which a final transaction is watched: a reorganization may be deeper than thought.
+const WATCHED: u64 = 256;
+/// Polls between two looks at final transactions, when nothing else is on its way.
+const WATCH_POLLS: u32 = 10;
+/// Local time for which no pending count is believed, after one left a nonce that nobody has.
+const DISTRUST: Duration = Duration::from_hours(1);
 
 /// What happened to an intent.
 #[derive(Debug)]
@@ -51,8 +71,6 @@ pub(crate) enum Outcome {
     Reverted { id: String },
     /// Given up without a result, for another reason.
     GivenUp { id: String, why: String },
-    /// Its block was reorganized away; it is on its way again.
-    Orphaned { block_hash: B256 },
 }
 
 /// Why a pass over the open intents stopped; the next one goes on.
@@ -83,6 +101,7 @@ struct Inner {
     store: Store,
     clock: ChainClock,
     timing: ChainTiming,
+    patience: Patience,
     wake: Notify,
     outcomes: mpsc::UnboundedSender<Outcome>,
     /// What is only worth remembering while the process lives.
@@ -93,12 +112,45 @@ struct Inner {
 struct Memory {
     /// Head at which mined intents were last looked at.
     checked: Option<B256>,
+    /// When final transactions were last looked at.
+    watched: Option<Instant>,
     /// When each intent was last broadcast.
-    broadcast: HashMap<String, tokio::time::Instant>,
-    /// How often in a row an intent's nonce was found used by none of its attempts.
-    conflicts: HashMap<String, u32>,
+    broadcast: HashMap<String, Instant>,
+    /// Looks in a row at which an intent's transaction was nowhere, and could not be mined any more.
+    conflicts: HashMap<String, Looks>,
+    /// What the node refused, and its words.
+    refused: HashMap<String, (Refusal, String)>,
+    /// What would have to pay more than it may, in words.
+    capped: HashMap<String, String>,
+    /// Since when nonces below ours are missing.
+    gaps: HashMap<u64, Instant>,
+    /// Since when the pending count is above what we know.
+    above: Option<Instant>,
+    /// When a missing nonce was filled last.
+    filled: Option<Instant>,
     /// Why sending does not work at the moment.
     trouble: Option<String>,
+}
+
+impl Memory {
+    /// Forgets what is of a transaction on its way.
+    fn forget(&mut self, id: &str) {
+        self.broadcast.remove(id);
+        self.conflicts.remove(id);
+        self.refused.remove(id);
+        self.capped.remove(id);
+    }
+
+    /// The first of these intents that cannot be sent, in words.
+    fn trouble_of<'a>(&self, mut ids: impl Iterator<Item = &'a String>) -> Option<String> {
+        ids.find_map(|id| {
+            // The cap explains a refusal better than the node does.
+            self.capped.get(id).cloned().or_else(|| {
+                let (_, words) = self.refused.get(id)?;
+                Some(format!("{id}: the node refused it: {words}"))
+            })
+        })
+    }
 }
 
 impl Sender {
@@ -119,6 +171,7 @@ impl Sender {
             market,
             store,
             clock,
+            patience: Patience::of(timing.poll, chain_id == DEVNET_CHAIN),
             timing,
             wake: Notify::new(),
             outcomes,
@@ -129,7 +182,12 @@ impl Sender {
 
     /// Writes an intent down and wakes the loop; `false` if the id was used before.
     pub(crate) async fn send(&self, intent: NewIntent) -> Result<bool, StoreError> {
-        let new = self.0.store.put_intent(intent).await?;
+        let asked = match self.0.clock.now() {
+            // No block was seen yet.
+            0 => local_now(),
+            now => now,
+        };
+        let new = self.0.store.put_intent(intent, asked).await?;
         self.0.wake.notify_one();
         Ok(new)
     }
@@ -162,8 +220,9 @@ impl Sender {
         let inner = &self.0;
         // Without the node: room that is held for a claim is wanted elsewhere when its time is over.
         inner.give_up_late().await?;
-        let open = inner.store.open_intents().await?;
-        if open.is_empty() {
+        let mut open = inner.store.open_intents().await?;
+        let over = inner.store.recently_final(WATCHED).await?;
+        if open.is_empty() && (over.is_empty() || !inner.is_time_to_watch()) {
             inner.memory().trouble = None;
             return Ok(());
         }
@@ -172,24 +231,57 @@ impl Sender {
             return Ok(());
         };
         let (number, hash) = (head.header.number, head.header.hash);
+        let now = match inner.clock.now() {
+            0 => head.header.timestamp,
+            now => now,
+        };
         let moved = inner.memory().checked != Some(hash);
-        // Read before the receipts: a nonce that is used although no receipt is found is another's.
-        let used = inner
-            .provider
-            .get_transaction_count(inner.signer.address())
-            .await?;
-
-        let mut in_flight = 0;
-        for intent in open.iter().filter(|intent| intent.nonce.is_some()) {
-            in_flight += usize::from(intent.state == IntentState::Sent);
-            if moved || intent.state == IntentState::Sent {
-                inner.follow(intent, number, used).await?;
+        // Read before the receipts: a nonce that is used although no receipt is found may be another's.
+        let signers = open.iter().chain(&over).filter_map(|intent| intent.signer);
+        let used = inner.counts(signers.collect()).await?;
+        let count = |signer: Option<Address>| {
+            let signer = signer.unwrap_or(inner.signer.address());
+            used.get(&signer).copied().unwrap_or_default()
+        };
+        let mut reopened = false;
+        for intent in &over {
+            let is_recent = intent
+                .mined
+                .is_some_and(|(block, ..)| block.saturating_add(WATCHED) >= number);
+            if is_recent
+                && intent
+                    .nonce
+                    .is_some_and(|nonce| count(intent.signer) <= nonce)
+            {
+                inner.send_again(intent).await?;
+                reopened = true;
             }
         }
+        if reopened {
+            open = inner.store.open_intents().await?;
+        }
+
+        let mut flights = Vec::new();
+        for intent in open.iter().filter(|intent| intent.nonce.is_some()) {
+            flights.push(inner.flight(intent.clone(), now).await?);
+        }
+        let line = inner.line_up(&mut flights);
+        let mut in_flight = 0;
+        for flight in &flights {
+            let intent = &flight.intent;
+            let is_sent = intent.state == IntentState::Sent;
+            in_flight += usize::from(is_sent);
+            if moved || is_sent {
+                inner.follow(flight, number, count(intent.signer)).await?;
+            }
+        }
+        let own = count(None);
+        inner.find_gaps(own).await?;
+        let patience = line.map_or(inner.patience.gap, |line| inner.patience.gap.min(line));
         let mut trouble = None;
         for intent in open.iter().filter(|intent| intent.nonce.is_none()) {
             if intent.new.repeatable || in_flight < MAX_IN_FLIGHT {
-                match inner.begin(intent, number).await {
+                match inner.begin(intent, number, own, now, patience).await {
                     Ok(begun) => in_flight += usize::from(begun),
                     // The node answers, but not to this one: it must not hold up the others.
                     Err(SendError::Rpc(error)) if error.is_error_resp() => {
@@ -199,8 +291,12 @@ impl Sender {
                 }
             }
         }
+        inner.fill_gaps(patience).await?;
         let mut memory = inner.memory();
         memory.checked = Some(hash);
+        let trouble = memory
+            .trouble_of(open.iter().map(|intent| &intent.new.id))
+            .or(trouble);
         if trouble.is_some() && memory.trouble != trouble {
             tracing::warn!(trouble, "a transaction cannot be sent; it is tried again");
         }
@@ -230,6 +326,131 @@ impl Inner {
         }
     }
 
+    /// Whether final transactions are to be looked at again, when nothing else is on its way.
+    fn is_time_to_watch(&self) -> bool {
+        let pause = self.timing.poll.saturating_mul(WATCH_POLLS);
+        let mut memory = self.memory();
+        let is_time = memory.watched.is_none_or(|at| at.elapsed() >= pause);
+        if is_time {
+            memory.watched = Some(Instant::now());
+        }
+        is_time
+    }
+
+    /// How many nonces each of these accounts, and ours, has used.
+    async fn counts(
+        &self,
+        mut signers: HashSet<Address>,
+    ) -> Result<HashMap<Address, u64>, SendError> {
+        signers.insert(self.signer.address());
+        let mut counts = HashMap::new();
+        for signer in signers {
+            let count = self.provider.get_transaction_count(signer).await?;
+            counts.insert(signer, count);
+        }
+        Ok(counts)
+    }
+
+    /// Puts the pressure of urgent transactions on those with lower nonces of ours. Returns how long a missing nonce may
+    /// hold the line up, if something in it is urgent.
+    fn line_up(&self, flights: &mut [Flight]) -> Option<Duration> {
+        let mut behind: Option<Pressure> = None;
+        let own = Some(self.signer.address());
+        // By their nonces, the highest first.
+        for flight in flights.iter_mut().rev() {
+            // What is in a block waits for nothing.
+            if flight.intent.signer != own || flight.intent.state != IntentState::Sent {
+                continue;
+            }
+            let pressure = behind.map_or(flight.pressure, |behind| {
+                behind.on_predecessor(flight.pressure)
+            });
+            flight.pressure = pressure;
+            behind = Some(pressure);
+        }
+        behind
+            .filter(|line| line.is_urgent)
+            .map(|line| line.patience)
+    }
+
+    /// Notes which nonces below ours nobody has.
+    async fn find_gaps(&self, used: u64) -> Result<(), SendError> {
+        let open = self.store.open_nonces(self.signer.address()).await?;
+        let missing = nonce::missing(used, &open);
+        let mut memory = self.memory();
+        memory.gaps.retain(|nonce, _| missing.contains(nonce));
+        for nonce in missing {
+            memory.gaps.entry(nonce).or_insert_with(Instant::now);
+        }
+        Ok(())
+    }
+
+    /// The lowest nonce that has been missing for so long, which is then somebody's.
+    fn take_gap(&self, patience: Duration) -> Option<u64> {
+        let mut memory = self.memory();
+        let ripe = memory
+            .gaps
+            .iter()
+            .filter(|(_, since)| since.elapsed() >= patience)
+            .map(|(nonce, _)| *nonce)
+            .min()?;
+        memory.gaps.remove(&ripe);
+        memory.filled = Some(Instant::now());
+        Some(ripe)
+    }
+
+    /// Fills nonces that nobody has with transfers of nothing to ourselves: nothing above them is mined before.
+    async fn fill_gaps(&self, patience: Duration) -> Result<(), SendError> {
+        while let Some(nonce) = self.take_gap(patience) {
+            tracing::warn!(
+                nonce,
+                "a nonce below ours is nobody's; filling it with a transfer of nothing"
+            );
+            let unique: u64 = rand::random();
+            let new = NewIntent {
+                id: format!("fill/{nonce}/{unique:016x}"),
+                to: Some(self.signer.address()),
+                data: Bytes::new(),
+                not_after: None,
+                repeatable: false,
+                deadline: None,
+                at_stake: 0,
+            };
+            let gas = self.estimate(&new).await?;
+            let fees = self.market_fees().await?;
+            let fees = fees.capped(self.timing.max_fee_per_gas);
+            let attempt = self.sign(&new, nonce, gas, fees)?;
+            let id = new.id.clone();
+            self.store.put_intent(new, self.clock.now()).await?;
+            self.store.put_attempt(id.clone(), attempt.clone()).await?;
+            self.show(&id, &attempt).await?;
+        }
+        Ok(())
+    }
+
+    /// The nonce of the next transaction.
+    async fn next_nonce(&self, used: u64, patience: Duration) -> Result<u64, SendError> {
+        if let Some(nonce) = self.take_gap(patience) {
+            return Ok(nonce);
+        }
+        let address = self.signer.address();
+        let own = nonce::own_next(used, &self.store.open_nonces(address).await?);
+        let pending = self
+            .provider
+            .get_transaction_count(address)
+            .pending()
+            .await?;
+        let mut memory = self.memory();
+        if pending <= own {
+            memory.above = None;
+            return Ok(own);
+        }
+        let above = memory.above.get_or_insert_with(Instant::now).elapsed();
+        let was_wrong = memory.filled.is_some_and(|at| at.elapsed() < DISTRUST);
+        let believed = !was_wrong && nonce::is_believed(pending, own, above, self.patience);
+        Ok(if believed { pending } else { own })
+    }
+
     /// Ends intents that were never sent, and whose time is over.
     async fn give_up_late(&self) -> Result<(), StoreError> {
         let now = self.clock.now();
@@ -255,7 +476,14 @@ impl Inner {
     }
 
     /// Simulates, signs, stores and broadcasts a new intent. `true` if it is in flight now.
-    async fn begin(&self, intent: &Intent, head: u64) -> Result<bool, SendError> {
+    async fn begin(
+        &self,
+        intent: &Intent,
+        head: u64,
+        used: u64,
+        now: u64,
+        patience: Duration,
+    ) -> Result<bool, SendError> {
         let id = intent.new.id.clone();
         let gas = match self.estimate(&intent.new).await {
             Ok(gas) => gas,
@@ -280,29 +508,22 @@ impl Inner {
                 return Ok(false);
             }
         };
-        let fees = self.market_fees().await?;
-        let pending = self
-            .provider
-            .get_transaction_count(self.signer.address())
-            .pending()
-            .await?;
-        let open = self
-            .store
-            .highest_open_nonce()
-            .await?
-            .map_or(0, |nonce| nonce.saturating_add(1));
-        let attempt = self.sign(&intent.new, pending.max(open), gas, fees)?;
+        let pressure = Pressure::of(&self.timing, &intent.new, intent.asked, now);
+        let fees = self.market_fees().await?.capped(pressure.cap);
+        let nonce = self.next_nonce(used, patience).await?;
+        let attempt = self.sign(&intent.new, nonce, gas, fees)?;
         self.store.put_attempt(id.clone(), attempt).await?;
-        let Some(sent) = self.store.intent(id).await? else {
+        let Some(sent) = self.store.intent(id.clone()).await? else {
             return Ok(false);
         };
-        self.broadcast(&sent).await?;
+        let flight = self.flight(sent, now).await?;
+        self.broadcast(&flight).await?;
         // Chains that mine on demand (development) answer almost at once.
         if self.timing.poll < Duration::from_millis(200) {
             for _ in 0..5 {
-                self.follow(&sent, head, 0).await?;
-                let now = self.store.intent(sent.new.id.clone()).await?;
-                if now.is_none_or(|intent| intent.state != IntentState::Sent) {
+                self.follow(&flight, head, 0).await?;
+                let sent = self.store.intent(id.clone()).await?;
+                if sent.is_none_or(|intent| intent.state != IntentState::Sent) {
                     break;
                 }
                 tokio::time::sleep(Duration::from_millis(4)).await;
@@ -330,7 +551,7 @@ impl Inner {
         call: &NewIntent,
         nonce: u64,
         gas: u64,
-        fees: fees::Fees,
+        fees: Fees,
     ) -> Result<Attempt, SendError> {
         let request = TransactionRequest::default()
             .with_chain_id(self.chain_id)
@@ -347,6 +568,7 @@ impl Inner {
         let signed = unsigned.into_signed(signature);
         Ok(Attempt {
             hash: *signed.hash(),
+            signer: self.signer.address(),
             nonce,
             raw: signed.encoded_2718(),
             max_fee: fees.max,

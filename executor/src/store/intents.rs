@@ -42,14 +42,22 @@ pub(crate) struct NewIntent {
     pub(crate) not_after: Option<u64>,
     /// Whether doing it twice does no harm (the second one reverts).
     pub(crate) repeatable: bool,
+    /// Last second of chain time in which it must be mined, if it matters.
+    pub(crate) deadline: Option<u64>,
+    /// The most that is lost when it is mined later, in the token's smallest unit; 0 for nothing.
+    pub(crate) at_stake: u128,
 }
 
 /// An intent as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Intent {
     pub(crate) new: NewIntent,
+    /// Chain time at which it was written down.
+    pub(crate) asked: u64,
     pub(crate) state: IntentState,
     pub(crate) nonce: Option<u64>,
+    /// The account that the nonce belongs to.
+    pub(crate) signer: Option<Address>,
     pub(crate) error: Option<String>,
     /// Number and hash of the block that holds it, and the attempt that was mined.
     pub(crate) mined: Option<(u64, B256, B256)>,
@@ -59,6 +67,8 @@ pub(crate) struct Intent {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Attempt {
     pub(crate) hash: B256,
+    /// The account that signed it, and pays for it.
+    pub(crate) signer: Address,
     pub(crate) nonce: u64,
     pub(crate) raw: Vec<u8>,
     pub(crate) max_fee: u128,
@@ -68,13 +78,13 @@ pub(crate) struct Attempt {
 }
 
 impl Store {
-    /// Writes an intent down; `false` if its id was used before.
-    pub(crate) async fn put_intent(&self, intent: NewIntent) -> Result<bool> {
+    /// Writes an intent down, at chain time `asked`; `false` if its id was used before.
+    pub(crate) async fn put_intent(&self, intent: NewIntent, asked: u64) -> Result<bool> {
         self.call(move |tx| {
             let changed = tx
                 .prepare_cached(
-                    "INSERT OR IGNORE INTO intents (id, target, data, not_after, repeatable, state)
-                     VALUES (?1, ?2, ?3, ?4, ?5, 'queued')",
+                    "INSERT OR IGNORE INTO intents (id, target, data, not_after, repeatable, deadline, at_stake, asked, state)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'queued')",
                 )?
                 .execute((
                     &intent.id,
@@ -82,6 +92,9 @@ impl Store {
                     intent.data.as_ref(),
                     intent.not_after.map(to_sql),
                     intent.repeatable,
+                    intent.deadline.map(to_sql),
+                    intent.at_stake.to_string(),
+                    to_sql(asked),
                 ))?;
             Ok(changed > 0)
         })
@@ -112,6 +125,20 @@ impl Store {
         .await
     }
 
+    /// Intents that are over, and whose block is at most so many blocks below the highest one of all intents.
+    pub(crate) async fn recently_final(&self, blocks: u64) -> Result<Vec<Intent>> {
+        self.call(move |tx| {
+            Ok(tx
+                .prepare_cached(
+                    "SELECT * FROM intents WHERE final = 1 AND nonce IS NOT NULL
+                     AND block >= (SELECT max(block) FROM intents) - ?1 ORDER BY nonce, seq",
+                )?
+                .query_map([to_sql(blocks)], intent)?
+                .collect::<rusqlite::Result<Vec<_>>>()?)
+        })
+        .await
+    }
+
     /// The attempts of an intent, newest last.
     pub(crate) async fn attempts(&self, id: String) -> Result<Vec<Attempt>> {
         self.call(move |tx| {
@@ -120,6 +147,7 @@ impl Store {
                 .query_map([id], |row| {
                     Ok(Attempt {
                         hash: hash(row, "hash")?,
+                        signer: Address::from(row.get::<_, [u8; 20]>("signer")?),
                         nonce: number(row, "nonce")?,
                         raw: row.get("raw")?,
                         max_fee: number(row, "max_fee")?,
@@ -143,15 +171,15 @@ impl Store {
         .await
     }
 
-    /// The highest nonce of transactions that may still be mined.
-    pub(crate) async fn highest_open_nonce(&self) -> Result<Option<u64>> {
-        self.call(|tx| {
-            let highest: Option<i64> = tx.query_row(
-                "SELECT max(nonce) FROM intents WHERE final = 0",
-                [],
-                |row| row.get(0),
-            )?;
-            highest.map(super::from_sql).transpose()
+    /// The nonces of an account that intents have which are not over.
+    pub(crate) async fn open_nonces(&self, signer: Address) -> Result<Vec<u64>> {
+        self.call(move |tx| {
+            Ok(tx
+                .prepare_cached(
+                    "SELECT nonce FROM intents WHERE final = 0 AND nonce IS NOT NULL AND signer = ?1 ORDER BY nonce",
+                )?
+                .query_map([signer.as_slice()], |row| number(row, "nonce"))?
+                .collect::<rusqlite::Result<Vec<_>>>()?)
         })
         .await
     }
@@ -159,18 +187,24 @@ impl Store {
     /// Stores a signed transaction; after this, and not before, it may be broadcast.
     pub(crate) async fn put_attempt(&self, id: String, attempt: Attempt) -> Result<()> {
         self.call(move |tx| {
-            tx.prepare_cached("INSERT INTO attempts VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?
-                .execute((
-                    attempt.hash.as_slice(),
-                    &id,
-                    to_sql(attempt.nonce),
-                    &attempt.raw,
-                    to_sql(attempt.max_fee),
-                    to_sql(attempt.tip),
-                    to_sql(attempt.signed),
-                ))?;
-            tx.prepare_cached("UPDATE intents SET state = 'sent', nonce = ?2 WHERE id = ?1")?
-                .execute((&id, to_sql(attempt.nonce)))?;
+            tx.prepare_cached(
+                "INSERT INTO attempts VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+                 ON CONFLICT (hash) DO NOTHING",
+            )?
+            .execute((
+                attempt.hash.as_slice(),
+                &id,
+                attempt.signer.as_slice(),
+                to_sql(attempt.nonce),
+                &attempt.raw,
+                to_sql(attempt.max_fee),
+                to_sql(attempt.tip),
+                to_sql(attempt.signed),
+            ))?;
+            tx.prepare_cached(
+                "UPDATE intents SET state = 'sent', nonce = ?2, signer = ?3 WHERE id = ?1",
+            )?
+            .execute((&id, to_sql(attempt.nonce), attempt.signer.as_slice()))?;
             Ok(())
         })
         .await
@@ -216,6 +250,9 @@ fn intent(row: &Row<'_>) -> rusqlite::Result<Intent> {
     let not_after: Option<i64> = row.get("not_after")?;
     let data: Vec<u8> = row.get("data")?;
     let to: Option<[u8; 20]> = row.get("target")?;
+    let signer: Option<[u8; 20]> = row.get("signer")?;
+    let deadline: Option<i64> = row.get("deadline")?;
+    let at_stake: String = row.get("at_stake")?;
     let mined = match (
         block,
         maybe_hash(row, "block_hash")?,
@@ -231,7 +268,10 @@ fn intent(row: &Row<'_>) -> rusqlite::Result<Intent> {
             data: Bytes::from(data),
             not_after: not_after.map(i64::cast_unsigned),
             repeatable: row.get("repeatable")?,
+            deadline: deadline.map(i64::cast_unsigned),
+            at_stake: at_stake.parse().unwrap_or(u128::MAX),
         },
+        asked: number(row, "asked")?,
         state: match state.as_str() {
             "queued" => IntentState::Queued,
             "sent" => IntentState::Sent,
@@ -239,6 +279,7 @@ fn intent(row: &Row<'_>) -> rusqlite::Result<Intent> {
             _ => IntentState::Failed,
         },
         nonce: nonce.map(i64::cast_unsigned),
+        signer: signer.map(Address::from),
         error: row.get("error")?,
         mined,
     })

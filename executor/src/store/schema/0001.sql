@@ -72,19 +72,29 @@ CREATE TABLE intents (
     data       BLOB    NOT NULL,
     not_after  INTEGER,
     repeatable INTEGER NOT NULL,
+    -- Last second in which it must be mined, and what is lost when it is later: a decimal number.
+    deadline   INTEGER,
+    at_stake   TEXT    NOT NULL,
+    -- Chain time at which it was written down.
+    asked      INTEGER NOT NULL,
     state      TEXT    NOT NULL CHECK (state IN ('queued', 'sent', 'mined', 'failed')),
     nonce      INTEGER,
+    -- The account that the nonce belongs to.
+    signer     BLOB CHECK (length(signer) = 20),
     error      TEXT,
     block      INTEGER,
     block_hash BLOB,
     tx         BLOB,
     final      INTEGER NOT NULL DEFAULT 0
 ) STRICT;
+CREATE INDEX intents_open ON intents (nonce) WHERE final = 0;
+CREATE INDEX intents_by_block ON intents (block);
 
 -- Signed transactions, stored before they are broadcast.
 CREATE TABLE attempts (
     hash     BLOB    PRIMARY KEY CHECK (length(hash) = 32),
     intent   TEXT    NOT NULL REFERENCES intents (id),
+    signer   BLOB    NOT NULL CHECK (length(signer) = 20),
     nonce    INTEGER NOT NULL,
     raw      BLOB    NOT NULL,
     max_fee  INTEGER NOT NULL,
