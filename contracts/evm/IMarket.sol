@@ -608,8 +608,8 @@ interface IMarket {
     /// @param amount tokens, not zero, at most what no bond locks
     function unstake(address to, uint128 amount) external;
 
-    /// @notice Allows (or stops) `operator` to act for the caller as a provider. An operator can never move stake or
-    /// earnings.
+    /// @notice Allows (or stops) `operator` to act for the caller as a provider. An operator can never take
+    /// stake or earnings out. It locks stake, and its wrong results have locked stake burned.
     /// @param operator the key of one machine's executor
     /// @param allowed whether it may act
     function setOperator(address operator, bool allowed) external;

@@ -3,7 +3,8 @@
 //! ```no_run
 //! use piecework::{Job, Market};
 //!
-//! # async fn render(amount: u128) -> Result<(), piecework::Error> {
+//! # async fn render() -> Result<(), piecework::Error> {
+//! let amount = 1_000_000_000_000_000_000; // the most that one task may cost: one token of 18 decimals
 //! let market = Market::from_env().await?;
 //! let job = Job::image("render:v1").input("./scene").tasks(48).max_price(amount);
 //! let run = market.submit(job).await?;
@@ -12,6 +13,12 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! Amounts are in the smallest unit of the market's token, which has `10^decimals` of them: `market.token().decimals`.
+//! [`Job::max_price`] is for one task. If the job is redundant, each of a task's seats is paid that price.
+//!
+//! `render:v1` is an image of the local container engine. The repository's README says how to make it, and starts a
+//! devnet on which this program runs as it stands.
 
 pub mod blobs;
 pub mod chain;

@@ -57,7 +57,7 @@ impl<S: Store, H: Host> Market<S, H> {
         self.push(to, amount)
     }
 
-    /// `setOperator`: allows `operator` to act for the caller, or stops it. It can never move stake or earnings.
+    /// `setOperator`: allows `operator` to act for the caller, or stops it. It never takes stake out, but it can lose it.
     ///
     /// # Errors
     /// `ZeroAddress`.

@@ -40,7 +40,7 @@ fn the_example_is_a_valid_configuration() {
     let chain = &config.chains[0];
     assert_eq!((config.chains.len(), chain.chain_id), (1, 11_155_111));
     assert!(matches!(chain.operator, OperatorKey::Keystore { .. }));
-    assert_eq!(chain.policy.min_price, 1_000_000_000_000_000_000_000);
+    assert_eq!(chain.policy.min_price, 500_000_000_000_000_000);
     assert!(!chain.policy.allow_private_sources);
 }
 
@@ -89,7 +89,7 @@ fn unknown_and_missing_and_impossible_keys_are_named() {
         ),
         ("state_dir", "#state_dir", "state_dir"),
         (
-            "min_price = \"1000000000000000000000\"",
+            "min_price = \"500000000000000000\"",
             "min_price = -1",
             "min_price",
         ),

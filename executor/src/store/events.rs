@@ -97,20 +97,6 @@ impl Store {
         self.call(move |tx| insert_all(tx, &events, &[])).await
     }
 
-    /// Forgets a block that was reorganized away. Returns the jobs that are touched.
-    pub(crate) async fn remove_block(&self, block_hash: B256) -> Result<Vec<B256>> {
-        self.call(move |tx| {
-            let touched = tx
-                .prepare_cached("SELECT DISTINCT job FROM events WHERE block_hash = ?1")?
-                .query_map([block_hash.as_slice()], |row| hash(row, "job"))?
-                .collect::<rusqlite::Result<Vec<_>>>()?;
-            tx.prepare_cached("DELETE FROM events WHERE block_hash = ?1")?
-                .execute([block_hash.as_slice()])?;
-            Ok(touched)
-        })
-        .await
-    }
-
     /// All events of a job, in the chain's order.
     pub(crate) async fn events_of(&self, job: B256) -> Result<Vec<StoredEvent>> {
         self.call(move |tx| {

@@ -3,10 +3,6 @@
 //! WAL and `synchronous=FULL`: what a call returned from is on disk. A second process on the same state
 //! directory, a database of another chain or market, and one made by a newer program are refused.
 
-#[expect(
-    dead_code,
-    reason = "`remove_block` has no caller any more: only the follower removes events"
-)]
 mod events;
 mod intents;
 mod journal;

@@ -455,7 +455,12 @@ pub(crate) enum ProviderCommand {
         #[arg(long, value_name = "ADDRESS")]
         provider: Option<Address>,
     },
-    /// Allow (or stop) a key to take leases for you; it can never move your money
+    /// Allow (or stop) a machine's key to work for you; a stolen one can get your stake burned
+    ///
+    /// An operator key claims, leaves and submits leases, and sits on juries. It cannot withdraw, unstake, post jobs,
+    /// allow other keys or change your profile. But whoever steals it can lock your stake and submit wrong results: a
+    /// conviction burns the bond. Leases can cost three quarters of your stake in this way, and juries the rest. The
+    /// thief receives none of it. Revoke a stolen key at once. What it has locked stays locked until those leases end.
     #[command(
         after_help = "Example:\n  piecework provider operator 0xAb…\n  piecework provider operator 0xAb… --revoke"
     )]

@@ -40,8 +40,8 @@ pub(super) enum Source {
 
 /// A job to be: what to run, how often, and for how much. Build it, then `market.submit(job)`.
 ///
-/// Only the image and the price are required. Amounts are units of the market's token, for each
-/// task; times are seconds.
+/// Only the image and the price are required. Amounts are for one task, in the smallest unit of the market's token: one
+/// token of 18 decimals is `10^18`. Times are seconds.
 #[derive(Debug, Clone)]
 pub struct Job {
     pub(super) source: Source,
@@ -224,7 +224,8 @@ impl Job {
         self
     }
 
-    /// Most units paid for one task.
+    /// The highest price of one task, in the token's smallest unit: one token of 18 decimals is `10^18`. A redundant job pays
+    /// it to each seat.
     pub fn max_price(mut self, units: u128) -> Self {
         self.max_price = Some(units);
         self
