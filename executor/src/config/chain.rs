@@ -202,7 +202,7 @@ impl ChainConfig {
         }
         zero("chain.policy.max_leases", self.policy.max_leases.into())?;
         if self.rpc_urls.is_empty() {
-            return Err(self.invalid("chain.rpc_urls", "must name an endpoint"));
+            return Err(self.invalid("chain.rpc_url", "must name an endpoint"));
         }
         for url in &self.rpc_urls {
             if !matches!(url.scheme(), "http" | "https") || url.as_str().contains(',') {

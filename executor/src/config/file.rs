@@ -196,18 +196,12 @@ fn chain(section: ChainSection, flags: &Flags, place: &Place) -> Result<ChainCon
             hint: "its table of the file: a short word of your own, under which its state is kept"
                 .to_owned(),
         })?,
-        rpc_urls: match (&flags.rpc_url, section.rpc_url, section.rpc_urls) {
-            (Some(urls), ..) => urls.clone(),
-            (None, Some(url), None) => vec![url],
-            (None, None, Some(urls)) => urls,
-            (None, Some(_), Some(_)) => {
-                return Err(ConfigError::Invalid {
-                    key: "chain.rpc_urls",
-                    chain: Some(place.chain.clone()),
-                    why: "stands beside rpc_url: name all endpoints in rpc_urls".to_owned(),
-                });
-            }
-            (None, None, None) => return Err(place.need("chain.rpc_url", "--rpc-url")),
+        rpc_urls: match (&flags.rpc_url, section.rpc_url) {
+            (Some(urls), _) => urls.clone(),
+            (None, Some(first)) => std::iter::once(first)
+                .chain(section.more_rpc_urls)
+                .collect(),
+            (None, None) => return Err(place.need("chain.rpc_url", "--rpc-url")),
         },
         chain_id: chain_id
             .or(deployment.map(|deployment| deployment.chain_id))

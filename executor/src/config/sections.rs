@@ -27,7 +27,8 @@ pub(super) struct File {
 pub(super) struct ChainSection {
     pub(super) name: Option<String>,
     pub(super) rpc_url: Option<Url>,
-    pub(super) rpc_urls: Option<Vec<Url>>,
+    #[serde(default)]
+    pub(super) more_rpc_urls: Vec<Url>,
     pub(super) deployment: Option<PathBuf>,
     pub(super) id: Option<u64>,
     pub(super) market: Option<Address>,

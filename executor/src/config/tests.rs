@@ -57,6 +57,7 @@ fn every_key_of_the_example_that_is_commented_out_is_a_real_key() {
     let config = load(&text).unwrap();
     assert_eq!(config.runtime.as_deref(), Some("runsc"));
     assert_eq!(config.chains[0].drand_urls.len(), 1);
+    assert_eq!(config.chains[0].rpc_urls.len(), 2);
 }
 
 #[test]
