@@ -92,9 +92,23 @@ impl Store {
         .await
     }
 
-    /// Events from a receipt, ahead of the follower. Returns the jobs that are touched.
-    pub(crate) async fn add_events(&self, events: Vec<StoredEvent>) -> Result<Vec<B256>> {
-        self.call(move |tx| insert_all(tx, &events, &[])).await
+    /// Events from a receipt, ahead of the follower; those of a block in whose place the follower has read another one are
+    /// left out. Returns the jobs that are touched.
+    pub(crate) async fn add_events(&self, mut events: Vec<StoredEvent>) -> Result<Vec<B256>> {
+        self.call(move |tx| {
+            let mut known = tx.prepare_cached("SELECT hash FROM blocks WHERE number = ?1")?;
+            let mut stale = Vec::new();
+            for event in &events {
+                let at = known
+                    .query_row([to_sql(event.block.number)], |row| hash(row, "hash"))
+                    .optional()?;
+                stale.push(at.is_some_and(|hash| hash != event.block.hash));
+            }
+            let mut stale = stale.into_iter();
+            events.retain(|_| !stale.next().unwrap_or(false));
+            insert_all(tx, &events, &[])
+        })
+        .await
     }
 
     /// All events of a job, in the chain's order.

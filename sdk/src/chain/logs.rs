@@ -7,12 +7,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use alloy::eips::BlockId;
 use alloy::primitives::{Address, Bloom, BloomInput};
 use alloy::providers::{DynProvider, Provider as _};
 use alloy::rpc::types::{Filter, Header, Log};
-use alloy::transports::{RpcError, TransportError, TransportErrorKind};
+use alloy::transports::{RpcError, TransportError};
 
 use super::ChainError;
 use super::rpc::Opinion;
@@ -21,6 +22,10 @@ use super::rpc::Opinion;
 const FIRST_WIDTH: u64 = 2_000;
 /// Most blocks of a range.
 const MAX_WIDTH: u64 = 100_000;
+/// How long a second opinion is waited for.
+const SECOND: Duration = Duration::from_secs(3);
+/// Full ranges after which one is tried that is wider than what was refused.
+const TRY_WIDER: u32 = 32;
 /// A bloom filter that would name a contract that is not there in fewer than one of so many blocks says enough
 /// for looking again.
 const RARE: f64 = 0.01;
@@ -55,6 +60,8 @@ pub async fn read_logs(provider: &DynProvider, filter: &Filter) -> Result<Vec<Lo
 pub(super) struct Ranges {
     width: u64,
     most: u64,
+    /// Full ranges since the last refusal.
+    full: u32,
 }
 
 impl Default for Ranges {
@@ -62,6 +69,7 @@ impl Default for Ranges {
         Self {
             width: FIRST_WIDTH,
             most: MAX_WIDTH,
+            full: 0,
         }
     }
 }
@@ -80,10 +88,10 @@ impl Ranges {
             let part = filter.clone().from_block(from).to_block(end);
             match ask(provider, &part, None).await {
                 Ok((logs, first)) => {
-                    let mut logs = within(logs, from, end)?;
+                    let mut logs = within(logs, from, end);
                     // What one endpoint hides, another one tells.
                     if let Some(other) = second(provider, &part, first).await {
-                        logs = union(logs, within(other, from, end)?);
+                        logs = union(logs, within(other, from, end));
                     }
                     self.grow(end - from + 1);
                     return Ok((logs, end));
@@ -103,6 +111,11 @@ impl Ranges {
 
     fn grow(&mut self, read: u64) {
         if read == self.width {
+            self.full += 1;
+            if self.full.is_multiple_of(TRY_WIDER) {
+                // The refusal may have had another cause, which is over.
+                self.most = self.most.saturating_mul(2).min(MAX_WIDTH);
+            }
             self.width = self.width.saturating_mul(2).min(self.most);
         }
     }
@@ -110,6 +123,7 @@ impl Ranges {
     fn shrink(&mut self, refused: u64) {
         self.width = (refused / 2).max(1);
         self.most = (refused - 1).max(1);
+        self.full = 0;
     }
 }
 
@@ -126,7 +140,7 @@ pub(super) async fn logs_of(
     }
     let filter = Filter::new().address(market).at_block_hash(header.hash);
     let (logs, first) = ask(provider, &filter, None).await?;
-    let logs = fitting(logs, market, header, bloom)?;
+    let logs = fitting(logs, market, header, bloom);
     let mut others = second(provider, &filter, first).await.unwrap_or_default();
     if logs.is_empty() && others.is_empty() && bloom.is_some_and(|bloom| chance(bloom) < RARE) {
         // Receipts come from another index than logs.
@@ -134,7 +148,7 @@ pub(super) async fn logs_of(
             .await
             .unwrap_or_default();
     }
-    let others = fitting(others, market, header, bloom)?;
+    let others = fitting(others, market, header, bloom);
     if others.len() > logs.len() {
         let hidden = others.len() - logs.len();
         tracing::warn!(
@@ -168,7 +182,8 @@ async fn ask(
 /// What another endpoint says, if there is one and it answers.
 async fn second(provider: &DynProvider, filter: &Filter, first: Option<usize>) -> Option<Vec<Log>> {
     let first = first?;
-    match ask(provider, filter, Some(first)).await {
+    let asked = ask(provider, filter, Some(first));
+    match tokio::time::timeout(SECOND, asked).await.ok()? {
         Ok((logs, by)) if by.is_some_and(|by| by != first) => Some(logs),
         _ => None,
     }
@@ -197,38 +212,39 @@ fn union(one: Vec<Log>, other: Vec<Log>) -> Vec<Log> {
     logs.into_values().collect()
 }
 
-/// Refuses logs that were not asked for.
-fn within(mut logs: Vec<Log>, from: u64, to: u64) -> Result<Vec<Log>, TransportError> {
-    let fits = |log: &Log| {
-        log.block_number
-            .is_some_and(|number| (from..=to).contains(&number))
-            && !log.removed
-    };
-    if !logs.iter().all(fits) {
-        return Err(TransportErrorKind::custom_str(
-            "the node answers with logs of other blocks",
-        ));
-    }
+/// The logs that were asked for, in their order. Others are of no block that counts.
+fn within(mut logs: Vec<Log>, from: u64, to: u64) -> Vec<Log> {
+    let told = logs.len();
+    logs.retain(|log| {
+        !log.removed
+            && log
+                .block_number
+                .is_some_and(|number| (from..=to).contains(&number))
+    });
+    warn_of(told - logs.len());
     logs.sort_by_key(|log| (log.block_number, log.log_index));
-    Ok(logs)
+    logs
 }
 
-/// Refuses logs that cannot be of this block.
-fn fitting(
-    logs: Vec<Log>,
-    market: Address,
-    header: &Header,
-    bloom: Option<Bloom>,
-) -> Result<Vec<Log>, TransportError> {
-    let in_bloom = |log: &Log| bloom.is_none_or(|bloom| bloom.contains_log(&log.inner));
-    let fits =
-        |log: &Log| log.block_hash == Some(header.hash) && log.address() == market && in_bloom(log);
-    if !logs.iter().all(fits) {
-        return Err(TransportErrorKind::custom_str(
-            "the node answers with logs that are not of the block",
-        ));
-    }
+/// The logs that this block can hold, in their order.
+fn fitting(mut logs: Vec<Log>, market: Address, header: &Header, bloom: Option<Bloom>) -> Vec<Log> {
+    let told = logs.len();
+    logs.retain(|log| {
+        log.block_hash == Some(header.hash)
+            && log.address() == market
+            && bloom.is_none_or(|bloom| bloom.contains_log(&log.inner))
+    });
+    warn_of(told - logs.len());
     within(logs, header.number, header.number)
+}
+
+fn warn_of(strange: usize) {
+    if strange > 0 {
+        tracing::warn!(
+            strange,
+            "a node answers with logs of other blocks; they are not believed"
+        );
+    }
 }
 
 /// How likely a filter with so many bits names a contract that is not there: three bits of 2,048 must be set.
@@ -266,8 +282,6 @@ pub(super) fn is_too_wide(words: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use alloy::primitives::B256;
 
     use super::*;
@@ -291,6 +305,19 @@ mod tests {
             ranges.shrink(ranges.width.max(2));
         }
         assert_eq!(ranges.width, 1);
+    }
+
+    #[test]
+    fn a_refusal_of_a_bad_minute_does_not_narrow_ranges_for_ever() {
+        let mut ranges = Ranges::default();
+        for _ in 0..12 {
+            ranges.shrink(ranges.width.max(2));
+        }
+        assert_eq!((ranges.width, ranges.most), (1, 1));
+        for _ in 0..TRY_WIDER * 20 {
+            ranges.grow(ranges.width);
+        }
+        assert_eq!(ranges.width, MAX_WIDTH);
     }
 
     #[test]
@@ -335,34 +362,36 @@ mod tests {
             ..Log::default()
         };
         assert_eq!(
-            fitting(vec![log.clone()], market, &header, Some(bloom))
-                .unwrap()
-                .len(),
+            fitting(vec![log.clone()], market, &header, Some(bloom)).len(),
             1
         );
         let strange = Log {
             block_hash: Some(B256::repeat_byte(8)),
             ..log.clone()
         };
-        fitting(vec![strange], market, &header, Some(bloom)).unwrap_err();
-        fitting(
-            vec![log.clone()],
-            Address::repeat_byte(8),
-            &header,
-            Some(bloom),
-        )
-        .unwrap_err();
-        fitting(vec![log.clone()], market, &header, Some(Bloom::default())).unwrap_err();
-        fitting(
-            vec![Log {
-                removed: true,
-                ..log.clone()
-            }],
-            market,
-            &header,
-            Some(bloom),
-        )
-        .unwrap_err();
+        assert!(fitting(vec![strange], market, &header, Some(bloom)).is_empty());
+        assert!(
+            fitting(
+                vec![log.clone()],
+                Address::repeat_byte(8),
+                &header,
+                Some(bloom),
+            )
+            .is_empty()
+        );
+        assert!(fitting(vec![log.clone()], market, &header, Some(Bloom::default())).is_empty());
+        assert!(
+            fitting(
+                vec![Log {
+                    removed: true,
+                    ..log.clone()
+                }],
+                market,
+                &header,
+                Some(bloom),
+            )
+            .is_empty()
+        );
         // Nothing is there twice.
         let later = Log {
             log_index: Some(1),

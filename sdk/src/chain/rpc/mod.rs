@@ -26,9 +26,8 @@ use alloy::{
         layers::{RateLimitRetryPolicy, RetryPolicy as _},
     },
 };
-use futures::future::join_all;
 use serde_json::Value;
-use tokio::time::Instant;
+use tokio::{sync::mpsc, time::Instant};
 use tower::Service;
 
 use super::logs::is_too_wide;
@@ -183,10 +182,20 @@ impl Endpoints {
 
     /// A signed transaction goes to all. It is taken when one endpoint takes it.
     async fn send(&self, request: RequestPacket) -> Result<ResponsePacket, TransportError> {
-        let answers = join_all(self.0.iter().map(|one| one.ask(request.clone()))).await;
+        let (told, mut answers) = mpsc::unbounded_channel();
+        for place in 0..self.0.len() {
+            let (endpoints, request, told) = (self.clone(), request.clone(), told.clone());
+            // One that takes its time is not waited for, and still gets it.
+            tokio::spawn(async move {
+                if let Some(endpoint) = endpoints.0.get(place) {
+                    let _ = told.send(endpoint.ask(request).await);
+                }
+            });
+        }
+        drop(told);
         let mut refused = None;
         let mut failed = None;
-        for answer in answers {
+        while let Some(answer) = answers.recv().await {
             match answer {
                 Ok(ResponsePacket::Single(response)) if response.is_error() => {
                     refused.get_or_insert(ResponsePacket::Single(response));
