@@ -318,7 +318,7 @@ impl Cheat {
     }
 }
 
-/// What a refusal means: the time has not come, or never will. Other errors stay errors.
+/// What a refusal means: the time has not come, or never will. Errors that are no refusals stay errors.
 fn answer(error: Error) -> Result<Answer, Error> {
     let revert = match &error {
         Error::Chain(error) => error.revert(),
@@ -334,7 +334,11 @@ fn answer(error: Error) -> Result<Answer, Error> {
             | IMarketErrors::NoSuchLease(_),
         ) => Ok(Answer::Later),
         Some(_) => Ok(Answer::Never),
-        None => Err(error),
+        None => match error {
+            // Another one's act came first in its block: the call costs more gas then than was estimated.
+            Error::Chain(ChainError::Reverted { tx: Some(_), .. }) => Ok(Answer::Later),
+            error => Err(error),
+        },
     }
 }
 
