@@ -11,7 +11,9 @@ use alloy::{
     primitives::Address,
     providers::{DynProvider, Provider as _},
 };
-use piecework::chain::{BlockRecord, ChainError, EventAt, Follower, Head, Message as Chain};
+use piecework::chain::{
+    BlockRecord, ChainError, EventAt, Follower, Head, MAX_FUTURE, Message as Chain,
+};
 use tokio::{sync::mpsc, time::Instant};
 
 use crate::{
@@ -25,8 +27,6 @@ use crate::{
 const IDLE_CLOCK: Duration = Duration::from_millis(500);
 /// A chain without a new block for so long has stalled, or its node has.
 const STALLED: Duration = Duration::from_secs(300);
-/// A block's time is at most so many seconds later than this machine's clock.
-const MAX_FUTURE: u64 = 60;
 /// An answer takes no longer: an endpoint that was tried again has failed by then, or it is back.
 const AFTER_RETRY: Duration = Duration::from_secs(25);
 
@@ -107,7 +107,12 @@ impl Follow {
     /// Follows until the store fails, or a reorganization is deeper than what is remembered.
     pub(crate) async fn run(&self) -> Result<Infallible, FollowError> {
         self.check_chain().await?;
-        let target = self.rpc.get_block_number().await?;
+        // A block's number comes with its time: one of the future is told by no honest endpoint.
+        let newest = self
+            .rpc
+            .get_block_by_number(BlockNumberOrTag::Latest)
+            .await?;
+        let target = newest.map_or(0, |block| block.header.number);
         let records: Vec<BlockRecord> =
             self.store.blocks().await?.into_iter().map(record).collect();
         let mut follower = Follower::resume(
@@ -188,8 +193,7 @@ impl Follow {
 
     /// Takes a block's time in. Blocks of the future are none of a public chain: by such a time every window would be over.
     fn observe(&self, time: u64) {
-        let latest = local_now().saturating_add(MAX_FUTURE);
-        if self.on_demand || time <= latest {
+        if self.on_demand || is_believed(time, local_now()) {
             self.clock.observe(time);
         } else {
             let ahead = time.saturating_sub(local_now());
@@ -226,6 +230,11 @@ impl Follow {
     }
 }
 
+/// Whether a block can have this time, by this machine's clock.
+fn is_believed(time: u64, local: u64) -> bool {
+    time <= local.saturating_add(MAX_FUTURE)
+}
+
 fn record(block: Block) -> BlockRecord {
     // Events are left out: the store itself drops what is above a lower head.
     let head = Head {
@@ -244,6 +253,20 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+
+    #[test]
+    fn a_block_of_the_future_moves_no_deadline() {
+        let local = 1_800_000_000;
+        for (time, believed) in [
+            (0, true),
+            (local, true),
+            (local + MAX_FUTURE, true),
+            (local + MAX_FUTURE + 1, false),
+            (u64::MAX, false),
+        ] {
+            assert_eq!(is_believed(time, local), believed, "{time}");
+        }
+    }
 
     #[tokio::test(start_paused = true)]
     async fn a_link_says_what_is_wrong_until_it_is_not() {

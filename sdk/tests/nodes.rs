@@ -383,3 +383,114 @@ async fn nodes_of_different_chains_are_refused_and_one_of_several_may_be_dead() 
         .unwrap_err();
     assert!(matches!(error, ChainError::Unreachable { .. }), "{error}");
 }
+
+#[tokio::test]
+async fn an_error_of_one_endpoint_is_made_up_for_by_another_and_a_contracts_refusal_is_none() {
+    let nodes = Nodes::start(2).await;
+    let provider = nodes.provider().await;
+    assert_eq!(provider.get_chain_id().await.unwrap(), 31337);
+    let lost_answers = BTreeMap::from([("*".to_owned(), Words::InternalError)]);
+    nodes.proxies[0].set(Faults {
+        lost_answers,
+        ..Faults::default()
+    });
+    let account = nodes.devnet.sender(1).address();
+    let count = provider.get_transaction_count(account).await.unwrap();
+    let truth = nodes.devnet.provider.get_transaction_count(account).await;
+    assert_eq!(count, truth.unwrap());
+    assert!(provider.get_block_number().await.unwrap() > 0);
+    let mut reader = nodes.reader().await;
+    nodes.deposit([1]).await;
+    reader.read(&[1]).await;
+
+    // Nobody is asked twice whether a contract refuses.
+    nodes.proxies[0].set(Faults::default());
+    nodes.proxies[1].forget_calls();
+    let sender = Sender::new(provider, 31337, nodes.devnet.anvil.key(1).unwrap());
+    let call = piecework::chain::IMarket::withdrawCall {
+        to: account,
+        amount: u128::MAX >> 32,
+    };
+    let error = sender.call(nodes.devnet.market, &call).await.unwrap_err();
+    assert_eq!(error.code(), "chain-reverted");
+    let asked: u64 = nodes
+        .proxies
+        .iter()
+        .map(|proxy| proxy.calls("eth_estimateGas"))
+        .sum();
+    assert_eq!(asked, 1);
+}
+
+#[tokio::test]
+async fn an_endpoint_that_hangs_holds_no_transaction_up() {
+    let nodes = Nodes::start(2).await;
+    let slow = BTreeMap::from([("eth_sendRawTransaction".to_owned(), Duration::from_secs(60))]);
+    nodes.proxies[0].set(Faults {
+        slow,
+        ..Faults::default()
+    });
+    let key = nodes.devnet.anvil.key(1).unwrap();
+    let sender = Sender::new(nodes.provider().await, 31337, key);
+    let call = piecework::chain::IMarket::setOperatorCall {
+        operator: alloy::primitives::Address::repeat_byte(3),
+        allowed: true,
+    };
+    // An answer may take 20 s: a sender that waits for all needs them.
+    let sending = sender.call(nodes.devnet.market, &call);
+    let receipt = tokio::time::timeout(Duration::from_secs(15), sending).await;
+    assert!(receipt.unwrap().unwrap().status());
+}
+
+#[tokio::test]
+async fn an_endpoint_of_another_chain_that_was_silent_at_the_start_is_not_believed_later() {
+    let one = Devnet::start().await;
+    let other = Devnet::start_with(piecework::devnet::AnvilOptions {
+        chain_id: 31338,
+        ..Default::default()
+    })
+    .await;
+    other.provider.anvil_mine(Some(500), None).await.unwrap();
+    let wrong = Proxy::start(other.anvil.url()).await.unwrap();
+    wrong.set(Faults {
+        down: true,
+        ..Faults::default()
+    });
+    let urls = format!("{},{}", wrong.url(), one.anvil.url());
+    let (provider, chain) = connect(&ChainOptions::new(urls)).await.unwrap();
+    assert_eq!(chain, 31337);
+    wrong.set(Faults::default());
+    let truth = one.provider.get_block_number().await.unwrap();
+    for _ in 0..5 {
+        let newest = provider
+            .get_block_by_number(alloy::eips::BlockNumberOrTag::Latest)
+            .await;
+        assert_eq!(newest.unwrap().unwrap().header.number, truth);
+        assert_eq!(provider.get_chain_id().await.unwrap(), 31337);
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+    assert!(wrong.calls("eth_chainId") > 1, "it was looked at again");
+}
+
+#[tokio::test]
+async fn receipts_that_are_not_there_at_first_are_asked_for_again() {
+    let nodes = Nodes::start(1).await;
+    let node = &nodes.proxies[0];
+    let mut reader = nodes.reader().await;
+    nodes.deposit([1]).await;
+    reader.read(&[1]).await;
+    let method = "eth_getBlockReceipts";
+    node.set(Faults {
+        hidden_logs: true,
+        lost_answers: BTreeMap::from([(method.to_owned(), Words::InternalError)]),
+        ..Faults::default()
+    });
+    node.forget_calls();
+    nodes.deposit([2]).await;
+    let well = async {
+        while node.calls(method) == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        node.change(|faults| faults.lost_answers.clear());
+    };
+    tokio::join!(reader.read(&[1, 2]), well);
+}

@@ -27,10 +27,11 @@ async fn the_newest_block_is_older() {
     for (behind, head) in [(0, "0x3"), (2, "0x1"), (99, "0x0")] {
         world.lie(|faults| faults.behind = behind);
         assert_eq!(world.ask("eth_blockNumber", json!([])).await, head);
-        for tag in ["latest", "pending", "safe"]
-            .iter()
-            .skip(usize::from(behind == 0) * 3)
-        {
+        // An honest anvil's safe and pending blocks are other ones.
+        if behind == 0 {
+            continue;
+        }
+        for tag in ["latest", "pending", "safe"] {
             let block = world.ask("eth_getBlockByNumber", json!([tag, false])).await;
             assert_eq!(block["number"], head, "{tag}");
         }

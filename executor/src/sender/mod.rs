@@ -116,7 +116,7 @@ struct Memory {
     watched: Option<Instant>,
     /// When each intent was last broadcast.
     broadcast: HashMap<String, Instant>,
-    /// Looks in a row at which an intent's transaction was nowhere, and could not be mined any more.
+    /// For each intent whose nonce is used: the looks in a row that found its transaction in no block.
     conflicts: HashMap<String, Looks>,
     /// What the node refused, and its words.
     refused: HashMap<String, (Refusal, String)>,
@@ -266,24 +266,28 @@ impl Sender {
             flights.push(inner.flight(intent.clone(), now).await?);
         }
         let line = inner.line_up(&mut flights);
-        let mut in_flight = 0;
+        let (mut in_flight, mut trouble) = (0, None);
         for flight in &flights {
             let intent = &flight.intent;
             let is_sent = intent.state == IntentState::Sent;
             in_flight += usize::from(is_sent);
             if moved || is_sent {
-                inner.follow(flight, number, count(intent.signer)).await?;
+                match inner.follow(flight, number, count(intent.signer)).await {
+                    // The node answers, but not to this one: it must not hold up the others.
+                    Err(SendError::Rpc(error)) if error.is_error_resp() => {
+                        trouble = Some(format!("{}: {error}", intent.new.id));
+                    }
+                    followed => followed?,
+                }
             }
         }
         let own = count(None);
         inner.find_gaps(own).await?;
         let patience = line.map_or(inner.patience.gap, |line| inner.patience.gap.min(line));
-        let mut trouble = None;
         for intent in open.iter().filter(|intent| intent.nonce.is_none()) {
             if intent.new.repeatable || in_flight < MAX_IN_FLIGHT {
                 match inner.begin(intent, number, own, now, patience).await {
                     Ok(begun) => in_flight += usize::from(begun),
-                    // The node answers, but not to this one: it must not hold up the others.
                     Err(SendError::Rpc(error)) if error.is_error_resp() => {
                         trouble = Some(format!("{}: {error}", intent.new.id));
                     }

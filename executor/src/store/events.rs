@@ -94,19 +94,20 @@ impl Store {
 
     /// Events from a receipt, ahead of the follower; those of a block in whose place the follower has read another one are
     /// left out. Returns the jobs that are touched.
-    pub(crate) async fn add_events(&self, mut events: Vec<StoredEvent>) -> Result<Vec<B256>> {
+    pub(crate) async fn add_events(&self, events: Vec<StoredEvent>) -> Result<Vec<B256>> {
         self.call(move |tx| {
-            let mut known = tx.prepare_cached("SELECT hash FROM blocks WHERE number = ?1")?;
-            let mut stale = Vec::new();
-            for event in &events {
-                let at = known
-                    .query_row([to_sql(event.block.number)], |row| hash(row, "hash"))
+            let mut read = tx.prepare_cached("SELECT hash FROM blocks WHERE number = ?1")?;
+            let mut fresh = Vec::new();
+            for event in events {
+                let number = to_sql(event.block.number);
+                let at_its_place = read
+                    .query_row([number], |row| hash(row, "hash"))
                     .optional()?;
-                stale.push(at.is_some_and(|hash| hash != event.block.hash));
+                if at_its_place.is_none_or(|hash| hash == event.block.hash) {
+                    fresh.push(event);
+                }
             }
-            let mut stale = stale.into_iter();
-            events.retain(|_| !stale.next().unwrap_or(false));
-            insert_all(tx, &events, &[])
+            insert_all(tx, &fresh, &[])
         })
         .await
     }

@@ -269,7 +269,10 @@ fn intent(row: &Row<'_>) -> rusqlite::Result<Intent> {
             not_after: not_after.map(i64::cast_unsigned),
             repeatable: row.get("repeatable")?,
             deadline: deadline.map(i64::cast_unsigned),
-            at_stake: at_stake.parse().unwrap_or(u128::MAX),
+            at_stake: at_stake.parse().map_err(|error| {
+                let kind = rusqlite::types::Type::Text;
+                rusqlite::Error::FromSqlConversionFailure(0, kind, Box::new(error))
+            })?,
         },
         asked: number(row, "asked")?,
         state: match state.as_str() {

@@ -285,9 +285,11 @@ async fn blocks_of_a_fork_replace_each_other_and_repeats_change_nothing() {
             .is_empty()
     );
     assert_eq!(store.events_of(JOB).await.unwrap().len(), 1);
-    // Another block at its height takes it away.
+    // Another block at its height takes it away, and a receipt that comes late does not bring it back.
     let other = store.set_head(block(9, 0xc), vec![], vec![]).await.unwrap();
     assert_eq!(other, vec![JOB]);
+    let late = store.add_events(vec![event(ahead, 0)]).await.unwrap();
+    assert!(late.is_empty() && store.events_of(JOB).await.unwrap().is_empty());
     // A chain that became shorter takes along what was above its new end.
     store
         .set_head(ahead, vec![event(ahead, 0)], vec![])

@@ -103,7 +103,7 @@ pub async fn connect(options: &ChainOptions) -> Result<(DynProvider, u64), Chain
     let looks = nodes
         .iter()
         .map(|(shown, http)| options.chain_of(shown, http.clone()));
-    let (mut chain, mut unreachable) = (None, None);
+    let (mut chain, mut silent) = (None, None);
     for ((shown, _), look) in nodes.iter().zip(join_all(looks).await) {
         match look {
             Ok(actual) => {
@@ -117,18 +117,18 @@ pub async fn connect(options: &ChainOptions) -> Result<(DynProvider, u64), Chain
                     });
                 }
             }
-            Err(error @ ChainError::Unreachable { .. }) => {
+            Err(error @ ChainError::WrongChain { .. }) => return Err(error),
+            Err(error) => {
                 if nodes.len() > 1 {
                     tracing::warn!(%error, "one of several nodes does not answer; the others are used meanwhile");
                 }
-                unreachable.get_or_insert(error);
+                silent.get_or_insert(error);
             }
-            Err(error) => return Err(error),
         }
     }
-    match (chain, unreachable) {
+    match (chain, silent) {
         (Some(chain), _) => {
-            let client = RpcClient::new(Endpoints::new(nodes), false);
+            let client = RpcClient::new(Endpoints::new(chain, nodes), false);
             Ok((
                 ProviderBuilder::default().connect_client(client).erased(),
                 chain,

@@ -395,7 +395,7 @@ async fn header(provider: &DynProvider, number: u64) -> Result<Header, Fault> {
         .ok_or(Fault::Behind { number })
 }
 
-/// A node that does not know a block yet, or any more, says nothing about which one is canonical.
+/// The hash of the block that the chain holds at this height. A node that has no block there gives an error: it may lag.
 async fn canonical_hash(provider: &DynProvider, number: u64) -> Result<B256, Fault> {
     Ok(header(provider, number).await?.hash)
 }
@@ -405,7 +405,7 @@ async fn canonical_hash(provider: &DynProvider, number: u64) -> Result<B256, Fau
 struct Told {
     number: u64,
     hash: B256,
-    /// Nodes of this age tell it.
+    /// Newer nodes tell it.
     timestamp: Option<u64>,
 }
 

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use alloy::eips::BlockId;
+use alloy::eips::{BlockId, BlockNumberOrTag};
 use alloy::primitives::{Address, Bloom, BloomInput};
 use alloy::providers::{DynProvider, Provider as _};
 use alloy::rpc::types::{Filter, Header, Log};
@@ -24,6 +24,10 @@ const FIRST_WIDTH: u64 = 2_000;
 const MAX_WIDTH: u64 = 100_000;
 /// How long a second opinion is waited for.
 const SECOND: Duration = Duration::from_secs(3);
+/// How often a block's receipts are asked for.
+const LOOKS: u32 = 3;
+/// The pause after a look without an answer.
+const PAUSE: Duration = Duration::from_millis(500);
 /// Full ranges after which one is tried that is wider than what was refused.
 const TRY_WIDER: u32 = 32;
 /// A bloom filter that would name a contract that is not there in fewer than one of so many blocks says enough
@@ -37,8 +41,9 @@ const RARE: f64 = 0.01;
 /// [`ChainError::Unreachable`], [`ChainError::Rpc`]: what the node says to a range of a single block.
 pub async fn read_logs(provider: &DynProvider, filter: &Filter) -> Result<Vec<Log>, ChainError> {
     let failed = |error| ChainError::from_rpc("eth_getLogs", error);
-    let newest = provider.get_block_number().await;
-    let newest = newest.map_err(|error| ChainError::from_rpc("eth_blockNumber", error))?;
+    let newest = provider.get_block_by_number(BlockNumberOrTag::Latest).await;
+    let newest = newest.map_err(|error| ChainError::from_rpc("eth_getBlockByNumber", error))?;
+    let newest = newest.map_or(0, |block| block.header.number);
     let (mut from, mut ranges, mut logs) = (
         filter.get_from_block().unwrap_or(0),
         Ranges::default(),
@@ -96,7 +101,7 @@ impl Ranges {
                     self.grow(end - from + 1);
                     return Ok((logs, end));
                 }
-                Err(error) if end > from && is_refusal(&error) => {
+                Err(error) if end > from && may_be_too_wide(&error) => {
                     self.shrink(end - from + 1);
                     tracing::debug!(%error, width = self.width, "a narrower range of blocks is asked for");
                 }
@@ -143,10 +148,7 @@ pub(super) async fn logs_of(
     let logs = fitting(logs, market, header, bloom);
     let mut others = second(provider, &filter, first).await.unwrap_or_default();
     if logs.is_empty() && others.is_empty() && bloom.is_some_and(|bloom| chance(bloom) < RARE) {
-        // Receipts come from another index than logs.
-        others = of_receipts(provider, header, market)
-            .await
-            .unwrap_or_default();
+        others = of_receipts(provider, header, market).await;
     }
     let others = fitting(others, market, header, bloom);
     if others.len() > logs.len() {
@@ -189,17 +191,27 @@ async fn second(provider: &DynProvider, filter: &Filter, first: Option<usize>) -
     }
 }
 
-async fn of_receipts(provider: &DynProvider, header: &Header, market: Address) -> Option<Vec<Log>> {
-    let receipts = provider
-        .get_block_receipts(BlockId::hash(header.hash))
-        .await
-        .ok()??;
-    let logs = receipts.iter().flat_map(|receipt| receipt.inner.logs());
-    Some(
-        logs.filter(|log| log.address() == market)
-            .cloned()
-            .collect(),
-    )
+/// The logs that the receipts of a block hold: nodes keep these apart from their logs. Nodes that lag, or are busy, are asked
+/// again; not every node knows the question.
+async fn of_receipts(provider: &DynProvider, header: &Header, market: Address) -> Vec<Log> {
+    for _ in 0..LOOKS {
+        let receipts = provider
+            .get_block_receipts(BlockId::hash(header.hash))
+            .await;
+        if let Ok(Some(receipts)) = receipts {
+            let logs = receipts.iter().flat_map(|receipt| receipt.inner.logs());
+            return logs
+                .filter(|log| log.address() == market)
+                .cloned()
+                .collect();
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    tracing::warn!(
+        block = header.number,
+        "the market may have logs in this block: no node tells any, and none tells its receipts"
+    );
+    Vec::new()
 }
 
 fn union(one: Vec<Log>, other: Vec<Log>) -> Vec<Log> {
@@ -254,7 +266,7 @@ fn chance(bloom: Bloom) -> f64 {
 }
 
 /// Whether the node answered, and said no: then a narrower range may do.
-fn is_refusal(error: &TransportError) -> bool {
+fn may_be_too_wide(error: &TransportError) -> bool {
     match error {
         RpcError::ErrorResp(_) => true,
         RpcError::Transport(kind) => {

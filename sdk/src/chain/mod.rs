@@ -29,4 +29,5 @@ pub use events::{EventAt, MarketEvent, UnreadableLog};
 pub use follow::{BlockRecord, Follower, Head, Message};
 pub use logs::read_logs;
 pub use revert::{Revert, decode_error, decode_revert};
+pub use rpc::MAX_FUTURE;
 pub use send::{SendOptions, Sender};

@@ -332,7 +332,7 @@ impl Sender {
     }
 }
 
-/// How often a transaction is looked for before "refused" is believed.
+/// How often the sender looks for a transaction that a node says it has refused.
 const LOOKS: u32 = 3;
 /// Longest pause between these looks.
 const LONGEST_LOOK: Duration = Duration::from_millis(500);

@@ -354,7 +354,7 @@ async fn a_new_key_sends_again_what_the_old_one_could_not() {
     let signed = attempts(&sender, "allow/1").await;
     assert_eq!((signed[0].nonce, signed[0].signer), (17, old.address()));
     bench.close(sender).await;
-    // The old key cannot pay any more.
+    // The old key has no coin left.
     provider.anvil_drop_all_transactions().await.unwrap();
     provider
         .anvil_set_balance(old.address(), U256::ZERO)

@@ -33,7 +33,8 @@ impl Health {
     pub(super) fn rests(&mut self, now: Instant, asked_for: Option<Duration>) {
         self.failures = self.failures.saturating_add(1);
         let doubled = FIRST_REST.saturating_mul(1 << self.failures.saturating_sub(1).min(16));
-        let rest = asked_for.unwrap_or(doubled).min(LONGEST_REST);
+        // No rest at all would be a call every few milliseconds.
+        let rest = asked_for.unwrap_or(doubled).clamp(FIRST_REST, LONGEST_REST);
         self.rests_until = Some(now + rest);
     }
 
@@ -115,6 +116,8 @@ mod tests {
         assert_eq!(health.rest_left(now), Duration::from_secs(3));
         health.rests(now, Some(Duration::from_secs(86_400)));
         assert_eq!(health.rest_left(now), LONGEST_REST);
+        health.rests(now, Some(Duration::ZERO));
+        assert_eq!(health.rest_left(now), FIRST_REST);
         health.works();
         assert_eq!(health.rest_left(now), Duration::ZERO);
     }

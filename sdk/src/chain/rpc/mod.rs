@@ -13,12 +13,17 @@
 mod health;
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use alloy::{
+    primitives::U64,
+    rpc::client::RpcClient,
     rpc::json_rpc::{RequestPacket, ResponsePacket, ResponsePayload, SerializedRequest},
     transports::{
         RpcError, TransportError, TransportErrorKind, TransportFut,
@@ -35,10 +40,12 @@ use health::{Health, order};
 
 /// A call that every endpoint has refused for its rate is made again for so long.
 const LONGEST_WAIT: Duration = Duration::from_secs(20);
+/// JSON-RPC's code for a call that a contract refused.
+const REVERTED: i64 = 3;
 /// How long the newest blocks of further endpoints are waited for once one has answered.
 const OTHERS: Duration = Duration::from_millis(500);
-/// A block's time is at most so much later than this machine's clock, in seconds.
-const MAX_FUTURE: u64 = 60;
+/// How many seconds a block's time may be later than this machine's clock. A later one is not believed.
+pub const MAX_FUTURE: u64 = 60;
 
 /// Several endpoints of one chain, as a transport. Clones share what is known of the endpoints.
 #[derive(Clone)]
@@ -47,6 +54,10 @@ pub(super) struct Endpoints(Arc<Vec<Endpoint>>);
 struct Endpoint {
     shown: String,
     http: Http<reqwest::Client>,
+    /// The chain that it must serve.
+    chain: u64,
+    /// It has said that it serves this chain.
+    checked: AtomicBool,
     health: Mutex<Health>,
 }
 
@@ -55,8 +66,29 @@ impl Endpoint {
         self.health.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Refuses an endpoint of another chain: one that was silent at the start shows it only later.
+    async fn check(&self) -> Result<(), TransportError> {
+        if self.checked.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let client = RpcClient::new(self.http.clone(), false);
+        let chain: U64 = client.request("eth_chainId", ()).await?;
+        if chain.to::<u64>() != self.chain {
+            self.health().distrust();
+            let why = format!("it serves chain {chain}, not chain {}", self.chain);
+            tracing::warn!(endpoint = self.shown, why, "an endpoint is not used");
+            return Err(TransportErrorKind::custom_str(&why));
+        }
+        self.checked.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
     /// Asks it once, and learns from the answer.
     async fn ask(&self, request: RequestPacket) -> Result<ResponsePacket, TransportError> {
+        if let Err(error) = self.check().await {
+            self.rests(&error);
+            return Err(error);
+        }
         let mut http = self.http.clone();
         let answer = http.call(request).await;
         let trouble = match &answer {
@@ -115,11 +147,13 @@ pub(super) struct Opinion {
 }
 
 impl Endpoints {
-    /// Endpoints in the order in which their owner prefers them, each with its name for messages.
-    pub(super) fn new(endpoints: Vec<(String, Http<reqwest::Client>)>) -> Self {
+    /// Endpoints of a chain in the order in which their owner prefers them, each with its name for messages.
+    pub(super) fn new(chain: u64, endpoints: Vec<(String, Http<reqwest::Client>)>) -> Self {
         let endpoints = endpoints.into_iter().map(|(shown, http)| Endpoint {
             shown,
             http,
+            chain,
+            checked: AtomicBool::new(false),
             health: Mutex::default(),
         });
         Self(Arc::new(endpoints.collect()))
@@ -142,7 +176,8 @@ impl Endpoints {
         }
     }
 
-    /// One endpoint after the other until one answers; those that limit their rate are waited for.
+    /// One endpoint after the other until one answers; those that limit their rate are waited for. An error counts as an
+    /// answer only if no endpoint has a better one, but for a contract's refusal, which is the same everywhere.
     async fn read(&self, request: RequestPacket) -> Result<ResponsePacket, TransportError> {
         let opinion = match &request {
             RequestPacket::Single(single) => single.meta().extensions().get::<Opinion>().cloned(),
@@ -154,12 +189,15 @@ impl Endpoints {
             if let Some(other_than) = opinion.as_ref().and_then(|opinion| opinion.other_than) {
                 order.sort_by_key(|place| *place == other_than);
             }
-            let mut last = None;
+            let (mut refused, mut last) = (None, None);
             for place in order {
                 let Some(endpoint) = self.0.get(place) else {
                     continue;
                 };
                 match endpoint.ask(request.clone()).await {
+                    Ok(answer) if is_its_own_error(&answer) => {
+                        refused.get_or_insert(answer);
+                    }
                     Ok(answer) => {
                         if let Some(opinion) = &opinion {
                             let _ = opinion.by.set(place);
@@ -168,6 +206,9 @@ impl Endpoints {
                     }
                     Err(error) => last = Some(error),
                 }
+            }
+            if let Some(answer) = refused {
+                return Ok(answer);
             }
             let error = last.unwrap_or_else(nobody);
             let now = Instant::now();
@@ -207,7 +248,8 @@ impl Endpoints {
         refused.map_or_else(|| Err(failed.unwrap_or_else(nobody)), Ok)
     }
 
-    /// The highest newest block of all that answer, but for those from the future.
+    /// Asks all endpoints for their newest block, and answers with the highest of these blocks. A block of the future
+    /// counts less than any other.
     async fn newest(&self, request: RequestPacket) -> Result<ResponsePacket, TransportError> {
         if self.0.len() == 1 {
             return self.read(request).await;
@@ -223,7 +265,7 @@ impl Endpoints {
                 match newest(&answer) {
                     Newest::Block(number) => {
                         endpoint.health().shows(number);
-                        Ok((number, answer))
+                        Ok((Some(number), answer))
                     }
                     Newest::Future => {
                         tracing::warn!(
@@ -231,10 +273,9 @@ impl Endpoints {
                             "its newest block is of the future"
                         );
                         endpoint.health().distrust();
-                        // Below what any other one shows.
-                        Ok((0, answer))
+                        Ok((None, answer))
                     }
-                    Newest::Unreadable => Ok((0, answer)),
+                    Newest::Unreadable => Ok((None, answer)),
                 }
             }
         };
@@ -242,7 +283,7 @@ impl Endpoints {
         let asked = asked.filter(|(_, one)| one.health().rest_left(now).is_zero());
         let mut asked: futures::stream::FuturesUnordered<_> =
             asked.map(|(place, _)| ask(place)).collect();
-        let (mut best, mut failed) = (None::<(u64, ResponsePacket)>, None);
+        let (mut best, mut failed) = (None::<(Option<u64>, ResponsePacket)>, None);
         let mut until = now + LONGEST_WAIT;
         loop {
             let next = futures::StreamExt::next(&mut asked);
@@ -251,7 +292,10 @@ impl Endpoints {
                     if best.as_ref().is_none_or(|(highest, _)| number > *highest) {
                         best = Some((number, answer));
                     }
-                    until = until.min(Instant::now() + OTHERS);
+                    // An endpoint's error hurries nobody.
+                    if number.is_some() {
+                        until = until.min(Instant::now() + OTHERS);
+                    }
                 }
                 Ok(Some(Err(error))) => failed = Some(error),
                 Ok(None) | Err(_) => break,
@@ -281,6 +325,19 @@ impl Service<RequestPacket> for Endpoints {
     }
 }
 
+/// Whether an answer is an error that another endpoint may not have. A contract's refusal is none.
+fn is_its_own_error(answer: &ResponsePacket) -> bool {
+    match answer {
+        ResponsePacket::Single(response) => match &response.payload {
+            ResponsePayload::Failure(error) => {
+                error.code != REVERTED && error.as_revert_data().is_none()
+            }
+            ResponsePayload::Success(_) => false,
+        },
+        ResponsePacket::Batch(_) => false,
+    }
+}
+
 /// Whether the endpoint is well, and does not want what was asked for.
 fn is_refusal(kind: &TransportErrorKind) -> bool {
     let status = kind.as_http_error().map(|error| error.status);
@@ -303,7 +360,6 @@ fn kind(request: &SerializedRequest) -> Kind {
     };
     match request.method() {
         "eth_sendRawTransaction" => Kind::Send,
-        "eth_blockNumber" => Kind::Newest,
         "eth_getBlockByNumber" if first().is_some_and(|tag| tag == "latest") => Kind::Newest,
         _ => Kind::Read,
     }
@@ -332,7 +388,7 @@ fn newest(answer: &ResponsePacket) -> Newest {
     if time.is_some_and(|time| time > local.saturating_add(MAX_FUTURE)) {
         return Newest::Future;
     }
-    match quantity(value.get("number").unwrap_or(&value)) {
+    match value.get("number").and_then(quantity) {
         Some(number) => Newest::Block(number),
         None => Newest::Unreadable,
     }
