@@ -10,7 +10,7 @@ use alloy::{providers::DynProvider, signers::local::PrivateKeySigner, sol_types:
 use piecework::{
     blobs::{DirStore, HttpClient},
     chain::{
-        ChainError, ChainOptions, IMarket,
+        ChainError, ChainOptions, Contract, IMarket,
         beacon::{Beacon, BeaconKind},
         check_market, connect, keys,
     },
@@ -63,15 +63,18 @@ pub(crate) async fn reach(
     let options = ChainOptions::new(urls.join(",")).chain_id(config.chain_id);
     let (rpc, chain_id) = connect(&options).await?;
     check_market(&rpc, chain_id, config.market).await?;
-    let market = IMarket::new(config.market, &rpc);
+    let market = Contract::new(config.market, &rpc);
     let (provider, operator) = (config.provider, signer.address());
     if operator != provider {
-        let allowed = market.isOperator(provider, operator).call().await;
+        let allowed = market
+            .ask(IMarket::isOperatorCall { provider, operator })
+            .call()
+            .await;
         if !allowed.map_err(|error| ChainError::from_contract("isOperator", error))? {
             return Err(Error::NotOperator { provider, operator });
         }
     }
-    let times = market.times().call().await;
+    let times = market.ask(IMarket::timesCall {}).call().await;
     let times = times.map_err(|error| ChainError::from_contract("times", error))?;
     let beacon = Beacon::probe(rpc.clone(), config.market).await?;
     let beacon = beacon
@@ -310,8 +313,13 @@ impl Service {
             clock.clone(),
             config.timing.clone(),
         );
-        let market = IMarket::new(config.market, &rpc);
-        let profile = market.profileOf(config.provider).call().await;
+        let market = Contract::new(config.market, &rpc);
+        let profile = market
+            .ask(IMarket::profileOfCall {
+                provider: config.provider,
+            })
+            .call()
+            .await;
         let profile = profile.map_err(|error| ChainError::from_contract("profileOf", error))?;
         self.node_id.set(profile.nodeId);
         if self.signer.address() == config.provider {

@@ -1,7 +1,7 @@
 //! What is missing before an executor can earn anything.
 
 use alloy::{providers::Provider as _, signers::local::PrivateKeySigner};
-use piecework::chain::{ChainError, IMarket};
+use piecework::chain::{ChainError, Contract, IMarket};
 
 use crate::{
     ChainConfig, Config, Error,
@@ -97,8 +97,13 @@ async fn look(
         format!("{operator} may act for {}", config.provider),
     ));
 
-    let market = IMarket::new(config.market, &rpc);
-    let state = market.providerOf(config.provider).call().await;
+    let market = Contract::new(config.market, &rpc);
+    let state = market
+        .ask(IMarket::providerOfCall {
+            provider: config.provider,
+        })
+        .call()
+        .await;
     let state = state.map_err(|error| ChainError::from_contract("providerOf", error))?;
     findings.push(if state.stake == 0 {
         let text = format!(
@@ -124,7 +129,12 @@ async fn look(
         format!("{operator} has {gas} wei for gas"),
     ));
 
-    let profile = market.profileOf(config.provider).call().await;
+    let profile = market
+        .ask(IMarket::profileOfCall {
+            provider: config.provider,
+        })
+        .call()
+        .await;
     let profile = profile.map_err(|error| ChainError::from_contract("profileOf", error))?;
     findings.push(match &machine.serve_url {
         None => finding("endpoint", config.is_devnet(), "serve.url is not set: others cannot reach the outputs"),

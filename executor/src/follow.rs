@@ -14,13 +14,14 @@ use alloy::{
 use piecework::chain::{
     BlockRecord, ChainError, EventAt, Follower, Head, MAX_FUTURE, Message as Chain,
 };
+use piecework_core::view::Block;
 use tokio::{sync::mpsc, time::Instant};
 
 use crate::{
     clock::{ChainClock, local_now},
     config::ChainTiming,
     control::{Message, posted, stored},
-    store::{Block, Store, StoreError},
+    store::{Store, StoreError},
 };
 
 /// How often a chain that mines only on demand is asked for its time.

@@ -10,13 +10,13 @@ use std::{
 
 use alloy::{primitives::B256, sol_types::SolValue as _};
 use piecework::{chain::IMarket, spec::JobSpec};
+use piecework_core::view::JobView;
 use tokio::time::Instant;
 
 use crate::{
     capacity::{Capacity, Reservation},
     control::{Wish, wished},
-    lease::{self, view::JobView},
-    seat,
+    lease, seat,
     store::{Intent, IntentState, Store, StoreError},
 };
 

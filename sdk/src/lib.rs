@@ -23,15 +23,13 @@
 pub mod blobs;
 pub mod chain;
 pub mod devnet;
-pub mod digest;
 mod error;
 #[cfg(feature = "ethers")]
 pub mod ethers;
 pub mod image;
 pub mod market;
-pub mod rules;
-pub mod spec;
 mod terminal;
 
 pub use error::Error;
 pub use market::{Done, Job, Market, MarketConfig, Progress, Run};
+pub use piecework_core::{digest, rules, spec};

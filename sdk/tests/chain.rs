@@ -19,8 +19,8 @@ use alloy::rpc::types::anvil::ReorgOptions;
 use common::Devnet;
 use piecework::chain::beacon::{Beacon, BeaconKind};
 use piecework::chain::{
-    BlockBeacon, BlockRecord, ChainError, ChainOptions, EventAt, Follower, IBeacon, IMarket,
-    MarketEvent, Message, SendOptions, check_market, connect, keys,
+    BlockBeacon, BlockRecord, ChainError, ChainOptions, Contract, EventAt, Follower, IBeacon,
+    IMarket, MarketEvent, Message, SendOptions, check_market, connect, keys,
 };
 use piecework::devnet::{Anvil, AnvilError, AnvilOptions};
 use tokio::io::copy_bidirectional;
@@ -556,13 +556,13 @@ async fn a_seed_is_published_in_its_time_or_never() {
         (beacon.kind(), beacon.address()),
         (BeaconKind::Block, devnet.beacon)
     );
-    let contract = IBeacon::new(devnet.beacon, &devnet.provider);
+    let contract = Contract::new(devnet.beacon, &devnet.provider);
     let sender = devnet.sender(1);
     let mine = async |blocks: u64| {
         let done = devnet.provider.anvil_mine(Some(blocks), None).await;
         done.unwrap();
     };
-    let point = contract.point().call().await.unwrap();
+    let point = contract.ask(IBeacon::pointCall {}).call().await.unwrap();
     let time = beacon.time_of(point).await.unwrap();
     assert_eq!(time, point >> 24);
     // The second block after this one makes the seed, and the third one can store it.
@@ -590,7 +590,7 @@ async fn a_seed_is_published_in_its_time_or_never() {
     );
 
     // Another one is forgotten.
-    let point = contract.point().call().await.unwrap();
+    let point = contract.ask(IBeacon::pointCall {}).call().await.unwrap();
     mine(256 + 1).await;
     assert!(
         beacon.publication(point).await.unwrap().is_some(),

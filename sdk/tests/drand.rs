@@ -19,9 +19,9 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::routing::get;
 use common::{Devnet, Provider, job, ticking};
-use piecework::chain::IBeacon;
 use piecework::chain::beacon::{Beacon, BeaconKind};
 use piecework::chain::drand::{BadSignature, DrandError, EndpointError, PATIENCE};
+use piecework::chain::{Contract, IBeacon, IMarket};
 use piecework::devnet::{DrandOptions, DrandSigner};
 use serde_json::{Value, json};
 use url::Url;
@@ -42,8 +42,8 @@ async fn beacon(devnet: &Devnet, urls: &[Url]) -> Beacon {
 
 /// A point that is taken now.
 async fn point(devnet: &Devnet) -> u64 {
-    let contract = IBeacon::new(devnet.beacon, &devnet.provider);
-    contract.point().call().await.unwrap()
+    let contract = Contract::new(devnet.beacon, &devnet.provider);
+    contract.ask(IBeacon::pointCall {}).call().await.unwrap()
 }
 
 async fn until_due(beacon: &Beacon, point: u64) {
@@ -298,7 +298,12 @@ async fn a_waiting_client_publishes_what_drand_signs_and_nothing_while_it_is_gon
     signer.stop().await;
     let beacon = client.beacon().await.unwrap();
     let contract = client.contract();
-    let point = contract.jobOf(run.id()).call().await.unwrap().point;
+    let point = contract
+        .ask(IMarket::jobOfCall { jobId: run.id() })
+        .call()
+        .await
+        .unwrap()
+        .point;
     let account = client.account().unwrap();
     let sent = async || {
         devnet

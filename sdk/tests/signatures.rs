@@ -50,7 +50,13 @@ async fn a_client_without_gas_posts_and_cancels_by_signature() {
     let relayer = devnet.market(3).await;
 
     let signed = client.sign(job(4).max_lease(2)).await.unwrap();
-    let expected = client.contract().hashJob(signed.job.clone()).call().await;
+    let expected = client
+        .contract()
+        .ask(IMarket::hashJobCall {
+            job: signed.job.clone(),
+        })
+        .call()
+        .await;
     assert_eq!(client.job_id(&signed.job), expected.unwrap());
 
     // It travels as JSON.

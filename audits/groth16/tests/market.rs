@@ -231,7 +231,10 @@ async fn a_real_proof_settles_a_lease() {
     let result = scene
         .net
         .contract()
-        .resultRoot(scene.job_id, 0)
+        .ask(IMarket::resultRootCall {
+            jobId: scene.job_id,
+            first: 0,
+        })
         .call()
         .await
         .unwrap();
@@ -241,7 +244,9 @@ async fn a_real_proof_settles_a_lease() {
     let earned = scene
         .net
         .contract()
-        .balanceOf(scene.provider.address())
+        .ask(IMarket::balanceOfCall {
+            account: scene.provider.address(),
+        })
         .call()
         .await
         .unwrap();
@@ -271,7 +276,10 @@ async fn a_real_proof_settles_a_lease() {
     let phase = scene
         .net
         .contract()
-        .leaseOf(scene.job_id, 4)
+        .ask(IMarket::leaseOfCall {
+            jobId: scene.job_id,
+            first: 4,
+        })
         .call()
         .await
         .unwrap()

@@ -12,13 +12,14 @@ use alloy::{
 };
 use futures::future::join_all;
 use piecework::chain::{IMarket, decode_error};
+use piecework_core::view::seat::Over;
 use tokio::time::Instant;
 
 use super::{Claim, Control, ControlError, JobEntry, Wish, jobs::Readiness, points::Publish};
 use crate::{
     evaluate::{self, Place},
     lease,
-    seat::{End, Key, Mine, Work, view::Over},
+    seat::{End, Key, Mine, Work},
 };
 
 /// Leases of one job that are looked at together, from the first on: all providers look at the same ones,

@@ -7,12 +7,12 @@ use alloy::{
     sol_types::{SolCall as _, SolValue as _},
 };
 use piecework::{chain::IMarket, spec::JobSpec};
+use piecework_core::view::JobView;
 use tokio::time::Instant;
 
 use super::{Claim, Control, ControlError, Wish, draws::Draw, trials::Trying};
 use crate::{
     evaluate::{Decision, Means, Offer, evaluate},
-    lease::view::JobView,
     seat,
     store::{JobRow, NewIntent},
     work::Failure,

@@ -3,14 +3,12 @@
 
 use alloy::primitives::B256;
 use piecework::rules::{self, JURY};
+use piecework_core::view::{LeaseView, lease::State};
 
 use super::{Control, ControlError, JobEntry, draws::Open, points::Publish};
 use crate::{
     evaluate::{self, Place},
-    lease::{
-        self,
-        view::{LeaseView, State},
-    },
+    lease::{self},
     seat::{Key, Work},
 };
 

@@ -4,16 +4,14 @@ use std::sync::Arc;
 
 use alloy::primitives::B256;
 use piecework::{rules::draw, spec::Resources};
+use piecework_core::view::{JobView, LeaseView, lease::State};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{Claim, Control, ControlError, JobEntry, Tools, Wish, stake::Stake, trials::Trials};
 use crate::{
     capacity::Reservation,
-    lease::{
-        Audit, End, Event, Key, Lease, Phase, Roots, Seen,
-        view::{JobView, LeaseView, State},
-    },
+    lease::{Audit, End, Event, Key, Lease, Phase, Roots, Seen},
     promise::{longest, owes},
     seat::{self, Vote},
     status::{LeaseStatus, SkippedJob},

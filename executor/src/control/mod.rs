@@ -28,7 +28,9 @@ use alloy::{
 use piecework::chain::{
     EventAt, IMarket,
     beacon::{Beacon, Publication},
+    decode_event,
 };
+use piecework_core::view::{Block, StoredEvent};
 use tokio::{
     sync::{mpsc, watch},
     time::Instant,
@@ -45,7 +47,7 @@ use crate::{
     promise::Promised,
     seat::{self, Vote},
     sender::{Outcome, Sender},
-    store::{Block, JobRow, Store, StoreError, StoredEvent},
+    store::{JobRow, Store, StoreError},
     trial::Tried,
     work::{Failure, Workshop},
 };
@@ -302,7 +304,7 @@ impl Control {
                 let events: Vec<EventAt> = receipt
                     .logs()
                     .iter()
-                    .filter_map(|log| EventAt::decode(log, self.tools.market).ok())
+                    .filter_map(|log| decode_event(log, self.tools.market).ok())
                     .collect();
                 self.take_in(&receipt, events, claim).await?;
                 self.came_to_nothing(&known).await

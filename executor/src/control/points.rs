@@ -7,13 +7,11 @@ use alloy::{
     providers::Provider as _,
 };
 use piecework::chain::beacon::{BeaconKind, Publication};
+use piecework_core::view::lease::State;
 use tokio::time::Instant;
 
 use super::{Control, ControlError, Message};
-use crate::{
-    lease::{Phase, view::State},
-    store::NewIntent,
-};
+use crate::{lease::Phase, store::NewIntent};
 
 /// The pause between two looks at a point whose seed is not known.
 const PAUSE: Duration = Duration::from_millis(250);

@@ -2,13 +2,14 @@
 
 use alloy::{primitives::B256, sol_types::SolCall as _};
 use piecework::{chain::IMarket, rules};
+use piecework_core::view::JobView;
 use tokio_util::sync::CancellationToken;
 
 use super::{Control, ControlError};
 use crate::{
     capacity::Reservation,
     clock::local_now,
-    lease::{self, view::JobView},
+    lease,
     seat::{
         Act, Effect, End, Event, Key, Mine, Round, Seat, Vote, Work,
         commitment::{commitment, salt},

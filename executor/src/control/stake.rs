@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use alloy::primitives::{Address, B256};
-use piecework::chain::IMarket;
+use piecework::chain::{Contract, IMarket};
 
 use super::{Control, ControlError};
 use crate::evaluate::bond;
@@ -28,9 +28,13 @@ impl Control {
         if !self.stake.stale && self.stake.known {
             return Ok(());
         }
-        let market = IMarket::new(self.tools.market, &self.tools.rpc);
+        let market = Contract::new(self.tools.market, &self.tools.rpc);
         let provider = self.tools.provider;
-        let state = match market.providerOf(provider).call().await {
+        let state = match market
+            .ask(IMarket::providerOfCall { provider })
+            .call()
+            .await
+        {
             Ok(state) => state,
             Err(error) => {
                 tracing::debug!(%error, "cannot read the stake");
@@ -39,7 +43,13 @@ impl Control {
         };
         for list in &self.tools.policy.lists {
             if !self.stake.lists.contains(list)
-                && let Ok(true) = market.isAdmitted(*list, provider).call().await
+                && let Ok(true) = market
+                    .ask(IMarket::isAdmittedCall {
+                        list: *list,
+                        provider,
+                    })
+                    .call()
+                    .await
             {
                 self.stake.lists.insert(*list);
             }

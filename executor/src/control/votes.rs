@@ -8,7 +8,7 @@ use alloy::{
 };
 use piecework::{
     blobs::fetch_bytes,
-    chain::IMarket,
+    chain::{Contract, IMarket},
     digest::{Digest, lease as digest_list, tree},
 };
 use tokio::time::Instant;
@@ -162,8 +162,12 @@ impl Control {
         if let Some(number) = self.numbers.get(&provider) {
             return Some(*number);
         }
-        let market = IMarket::new(self.tools.market, &self.tools.rpc);
-        match market.providerOf(provider).call().await {
+        let market = Contract::new(self.tools.market, &self.tools.rpc);
+        match market
+            .ask(IMarket::providerOfCall { provider })
+            .call()
+            .await
+        {
             Ok(state) if state.number > 0 => {
                 self.numbers.insert(provider, state.number);
                 Some(state.number)
@@ -233,11 +237,11 @@ impl Control {
         looked.tries = looked.tries.saturating_add(1);
         looked.at = Some(Instant::now());
         looked.working = true;
-        let market = IMarket::new(self.tools.market, self.tools.rpc.clone());
+        let market = Contract::new(self.tools.market, self.tools.rpc.clone());
         let shop = Arc::new(self.tools.shop.clone());
         let inbox = shop.inbox.clone();
         self.tools.shop.spawn(async move {
-            let profile = market.profileOf(provider).call().await;
+            let profile = market.ask(IMarket::profileOfCall { provider }).call().await;
             let leaf = match profile.map(|profile| profile.endpoint.parse::<Url>()) {
                 Ok(Ok(url)) => fetch(&shop, &url, lease.first, count, task, result).await,
                 Ok(Err(error)) => Err(format!("its endpoint is no URL: {error}")),

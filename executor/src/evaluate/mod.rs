@@ -4,11 +4,11 @@ mod seats;
 
 use alloy::primitives::{Address, B256};
 use piecework::{chain::IMarket, rules, spec::JobSpec};
+use piecework_core::view::{JobView, lease::State};
 
 use crate::{
     capacity::Capacity,
     config::{ChainTiming, Policy},
-    lease::view::{JobView, State},
 };
 
 pub(crate) use seats::{Cost, Place, juror, seat};

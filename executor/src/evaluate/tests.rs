@@ -6,13 +6,11 @@
 )]
 
 use alloy::signers::local::PrivateKeySigner;
+use piecework_core::view::LeaseView;
 use serde_json::json;
 
 use super::*;
-use crate::{
-    config::{self, ChainConfig},
-    lease::view::LeaseView,
-};
+use crate::config::{self, ChainConfig};
 
 struct Scene {
     job: IMarket::Job,

@@ -18,27 +18,10 @@
 //! the round Settled or Lost.
 
 mod row;
-pub(crate) mod view;
 
-use alloy::primitives::B256;
+pub(crate) use piecework_core::view::lease::{Key, Roots};
 
 use crate::seat::{Round, Stage};
-
-/// One round of a lease.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct Key {
-    pub(crate) job: B256,
-    pub(crate) first: u32,
-    pub(crate) round: u16,
-}
-
-/// The digests that are submitted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Roots {
-    pub(crate) root: B256,
-    /// The address of the digest list.
-    pub(crate) list: B256,
-}
 
 /// Where a round stands for us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -16,37 +16,13 @@
 
 pub(crate) mod commitment;
 mod row;
-pub(crate) mod view;
 
-use alloy::primitives::B256;
+pub(crate) use piecework_core::view::seat::{End, Key, Mine, Round, Stage, Vote};
 
-use crate::lease::{self, Now};
+use crate::lease::Now;
 
 /// Seconds until an act that came to nothing is tried again: 1, doubled so often.
 const LONGEST_PATIENCE: u32 = 5;
-
-/// A round's seats, or a jury's: of each a provider has at most one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct Key {
-    pub(crate) lease: lease::Key,
-    /// 0 for a seat of the lease, 1 for one of its first jury, 2 for one of its second.
-    pub(crate) kind: u8,
-}
-
-impl Key {
-    pub(crate) fn is_jurors(&self) -> bool {
-        self.kind != 0
-    }
-}
-
-/// What a seat votes for. Two zeros are a juror's abstention.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub(crate) struct Vote {
-    /// The result's root; of a juror the output digest.
-    pub(crate) value: B256,
-    /// The address of the digest list; of a juror the keyed digest.
-    pub(crate) proof: B256,
-}
 
 /// What a seat is to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,108 +30,6 @@ pub(crate) struct Work {
     /// The lease's first task; of a juror the audited one.
     pub(crate) first: u32,
     pub(crate) count: u32,
-}
-
-/// How a seat ended, for good.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum End {
-    Paid,
-    /// The bond, or a part of it, is gone.
-    Lost,
-    /// The bond is back, and nothing was earned.
-    Released,
-    /// It was never taken, its holder left it for nothing, or its reservation was reorganized away: it may come back.
-    Vanished,
-}
-
-/// What the chain says now of our seat.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Mine {
-    Absent,
-    Joined,
-    Committed,
-    Opened,
-    Closed(End),
-}
-
-/// What the chain says now of the seats together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Round {
-    /// Whether the round has begun, or the jury is open. Before that nobody need work, and leaving costs nothing.
-    pub(crate) begun: bool,
-    /// Whether nothing comes of it any longer for a seat that is not taken, or whose round has not begun: the job is over,
-    /// or all seats are taken.
-    pub(crate) closed: bool,
-    /// Last second in which the lease takes a new round.
-    pub(crate) closes_at: u64,
-    /// Last second to commit; of a jury that is not open the last second to open it. None there is of a round that has
-    /// not begun.
-    pub(crate) commit_by: u64,
-    pub(crate) reveal_window: u64,
-    /// Commitments without which there is no opening.
-    pub(crate) quorum: u8,
-    pub(crate) commits: u8,
-    pub(crate) opened: u8,
-    /// When the last of all seats committed.
-    pub(crate) full_at: Option<u64>,
-    /// When something was opened last.
-    pub(crate) opened_at: u64,
-    /// When our seat is given up if its round has not begun by then.
-    pub(crate) leave_at: u64,
-    /// Our place among those that committed: a later one lets others go first.
-    pub(crate) rank: u8,
-}
-
-/// What can be done with seats now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stage {
-    Commit,
-    /// Commitments can be opened since `from`, until `until`.
-    Reveal {
-        from: u64,
-        until: u64,
-    },
-    /// Nothing is to be waited for since then: anyone may settle, or judge.
-    Due {
-        since: u64,
-    },
-}
-
-impl Round {
-    pub(crate) fn stage(&self, time: u64) -> Stage {
-        let from = match self.full_at {
-            Some(at) => at,
-            None if !self.begun || time <= self.commit_by => return Stage::Commit,
-            None => self.commit_by.saturating_add(1),
-        };
-        if self.commits < self.quorum {
-            return Stage::Due { since: from };
-        }
-        // The window begins with the last second of commitments, not with the one after it.
-        let until = self
-            .full_at
-            .unwrap_or(self.commit_by)
-            .saturating_add(self.reveal_window);
-        if self.opened >= self.commits {
-            let since = self.opened_at.max(from);
-            Stage::Due { since }
-        } else if time <= until {
-            Stage::Reveal { from, until }
-        } else {
-            let since = until.saturating_add(1);
-            Stage::Due { since }
-        }
-    }
-
-    /// Whether one more opening is the last one.
-    pub(crate) fn lacks_one_opening(&self) -> bool {
-        self.opened.saturating_add(1) == self.commits
-    }
-
-    /// Whether as many opened as come before us.
-    fn is_our_turn(&self) -> bool {
-        self.opened >= self.rank
-    }
 }
 
 /// What happened.

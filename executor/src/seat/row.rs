@@ -3,23 +3,6 @@
 use super::{Act, End, Mine, Seat, Work};
 use crate::store::{SeatRow, VoteRow};
 
-impl End {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Paid => "paid",
-            Self::Lost => "lost",
-            Self::Released => "released",
-            Self::Vanished => "vanished",
-        }
-    }
-
-    pub(crate) fn parse(name: &str) -> Option<Self> {
-        [Self::Paid, Self::Lost, Self::Released, Self::Vanished]
-            .into_iter()
-            .find(|end| end.name() == name)
-    }
-}
-
 impl Seat {
     /// The word for where it stands, in the status and in the log.
     pub(crate) fn phase(&self) -> &'static str {

@@ -91,7 +91,10 @@ impl Bench {
         let operator = Address::repeat_byte(operator);
         self.net
             .contract()
-            .isOperator(self.signer.address(), operator)
+            .ask(IMarket::isOperatorCall {
+                provider: self.signer.address(),
+                operator,
+            })
             .call()
             .await
             .unwrap()

@@ -1,27 +1,10 @@
 //! The market's canonical events, the cursor, and the jobs they announce.
 
 use alloy::primitives::{B256, Bytes, LogData};
+use piecework_core::view::{Block, StoredEvent};
 use rusqlite::{OptionalExtension, Row, Transaction};
 
 use super::{Result, Store, hash, number, to_sql};
-
-/// Where an event stands on the chain.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Block {
-    pub(crate) number: u64,
-    pub(crate) hash: B256,
-    pub(crate) time: u64,
-}
-
-/// One event of the market that belongs to a job.
-#[derive(Clone, Debug)]
-pub(crate) struct StoredEvent {
-    pub(crate) block: Block,
-    pub(crate) log_index: u64,
-    pub(crate) tx: B256,
-    pub(crate) job: B256,
-    pub(crate) log: LogData,
-}
 
 /// A job as posted.
 #[derive(Clone, Debug)]

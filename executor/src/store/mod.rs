@@ -18,7 +18,7 @@ use alloy::primitives::{Address, B256};
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
-pub(crate) use events::{Block, JobRow, StoredEvent};
+pub(crate) use events::JobRow;
 pub(crate) use intents::{Attempt, Intent, IntentState, NewIntent};
 pub(crate) use leases::{LeaseRow, TaskRow};
 pub use lock::Lock;

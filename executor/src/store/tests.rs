@@ -6,6 +6,7 @@
 )]
 
 use alloy::primitives::{Bytes, LogData};
+use piecework_core::view::{Block, StoredEvent};
 
 use super::*;
 

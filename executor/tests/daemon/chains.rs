@@ -36,7 +36,13 @@ fn both(here: &Scene, there: &Scene) -> Config {
 
 async fn earned(scene: &Scene) -> u128 {
     let me = scene.net.key(ME).address();
-    scene.net.contract().balanceOf(me).call().await.unwrap()
+    scene
+        .net
+        .contract()
+        .ask(IMarket::balanceOfCall { account: me })
+        .call()
+        .await
+        .unwrap()
 }
 
 async fn says(executor: &Executor, what: &str, check: impl Fn(&Status) -> bool) {
@@ -84,7 +90,13 @@ async fn a_job_on_each_of_two_chains_is_run_settled_and_paid_by_one_executor() {
         scene.settled(job, 2).await;
         assert_eq!(scene.outputs(job).await, naps(6));
         let me = scene.net.key(ME).address();
-        let profile = scene.net.contract().profileOf(me).call().await.unwrap();
+        let profile = scene
+            .net
+            .contract()
+            .ask(IMarket::profileOfCall { provider: me })
+            .call()
+            .await
+            .unwrap();
         assert_eq!(profile.endpoint, executor.blob_url().as_str());
         // Six tasks at 100 less the fee of 2 %, and no stake is locked any more.
         assert_eq!(

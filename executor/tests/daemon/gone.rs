@@ -74,7 +74,14 @@ async fn a_round_whose_seats_are_gone_is_ended_by_those_who_want_the_next() {
     let job = posted.unwrap();
     let market = scene.net.market;
     let _mining = scene.keep_mining();
-    let point = scene.net.contract().jobOf(id).call().await.unwrap().point;
+    let point = scene
+        .net
+        .contract()
+        .ask(IMarket::jobOfCall { jobId: id })
+        .call()
+        .await
+        .unwrap()
+        .point;
     scene.net.publish_seed(point).await;
     // Two seats begin the round. They are drawn within a few steps.
     for index in [5, 6] {

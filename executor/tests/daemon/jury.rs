@@ -102,12 +102,23 @@ impl Scene {
     pub(crate) async fn funds(&self, index: usize) -> u128 {
         let account = self.net.key(index).address();
         let market = self.net.contract();
-        market.balanceOf(account).call().await.unwrap()
+        market
+            .ask(IMarket::balanceOfCall { account })
+            .call()
+            .await
+            .unwrap()
     }
 
     pub(crate) async fn phase(&self, job: B256) -> (IMarket::Phase, IMarket::Grade) {
         let market = self.net.contract();
-        let state = market.leaseOf(job, 0).call().await.unwrap();
+        let state = market
+            .ask(IMarket::leaseOfCall {
+                jobId: job,
+                first: 0,
+            })
+            .call()
+            .await
+            .unwrap();
         (state.phase, state.grade)
     }
 }

@@ -18,7 +18,15 @@ impl Scene {
     /// Publishes the seed that decides about the lease.
     async fn publish_seed_of(&self, id: B256) {
         let market = self.net.contract();
-        let point = market.leaseOf(id, 0).call().await.unwrap().point;
+        let point = market
+            .ask(IMarket::leaseOfCall {
+                jobId: id,
+                first: 0,
+            })
+            .call()
+            .await
+            .unwrap()
+            .point;
         self.net.publish_seed(point).await;
     }
 
@@ -43,7 +51,12 @@ impl Scene {
         let market = self.net.contract();
         let provider = self.net.key(index).address();
         IMarket::Opening {
-            number: market.providerOf(provider).call().await.unwrap().number,
+            number: market
+                .ask(IMarket::providerOfCall { provider })
+                .call()
+                .await
+                .unwrap()
+                .number,
             value: digest.into(),
             // No contract can tell whether it is right.
             proof: keccak256("the same keyed digest"),
@@ -123,13 +136,29 @@ async fn a_provider_brings_its_leaf_when_two_votes_agree_and_only_that_is_missin
         scene.sits(&job, index).await;
     }
     let market = scene.net.contract();
-    let task = market.auditOf(id, 0).call().await.unwrap().task;
+    let task = market
+        .ask(IMarket::auditOfCall {
+            jobId: id,
+            first: 0,
+        })
+        .call()
+        .await
+        .unwrap()
+        .task;
     let mut openings = Vec::new();
     for index in [5, 6, 7] {
         let opening = scene.vote_of(index, honest(task)).await;
         let number = opening.number;
-        let commitment =
-            market.commitmentOf(id, 0, 1, 1, number, opening.value, opening.proof, SALT);
+        let commitment = market.ask(IMarket::commitmentOfCall {
+            jobId: id,
+            first: 0,
+            round: 1,
+            kind: 1,
+            number,
+            value: opening.value,
+            proof: opening.proof,
+            salt: SALT,
+        });
         let juror = scene.net.sender(index);
         let commit = IMarket::commitVoteCall {
             job: job.clone(),

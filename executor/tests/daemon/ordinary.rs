@@ -21,7 +21,7 @@ async fn a_job_is_claimed_run_settled_and_every_output_verifies() {
         scene
             .net
             .contract()
-            .balanceOf(provider)
+            .ask(IMarket::balanceOfCall { account: provider })
             .call()
             .await
             .unwrap(),
@@ -106,7 +106,16 @@ async fn where_chance_says_no_the_lease_is_final_at_once_and_its_outputs_are_the
     let _mining = scene.keep_mining();
     scene.settled(job, 1).await;
     eventually("everybody is served", async || status(false).await == 200).await;
-    let state = scene.net.contract().leaseOf(job, 0).call().await.unwrap();
+    let state = scene
+        .net
+        .contract()
+        .ask(IMarket::leaseOfCall {
+            jobId: job,
+            first: 0,
+        })
+        .call()
+        .await
+        .unwrap();
     assert_eq!(state.grade, IMarket::Grade::Unaudited);
     assert_eq!(scene.free_stake(provider).await, PURSE);
     executor.stop().await.unwrap();

@@ -68,7 +68,7 @@ impl Scene {
         let profile = self
             .net
             .contract()
-            .profileOf(provider)
+            .ask(IMarket::profileOfCall { provider })
             .call()
             .await
             .unwrap();
@@ -95,7 +95,11 @@ impl Scene {
             };
             for index in 2..7 {
                 let provider = self.net.key(index).address();
-                let state = market.providerOf(provider).call().await.unwrap();
+                let state = market
+                    .ask(IMarket::providerOfCall { provider })
+                    .call()
+                    .await
+                    .unwrap();
                 if state.number == opened.number {
                     lists.push((provider, opened.proof));
                 }
@@ -143,7 +147,11 @@ async fn three_drawn_executors_agree_are_all_paid_and_serve_the_outputs() {
         assert_eq!(scene.free_stake(*provider).await, PURSE);
         let market = scene.net.contract();
         assert_eq!(
-            market.balanceOf(*provider).call().await.unwrap(),
+            market
+                .ask(IMarket::balanceOfCall { account: *provider })
+                .call()
+                .await
+                .unwrap(),
             PAID * 3 / 2
         );
     }
@@ -269,7 +277,12 @@ async fn a_wrong_result_is_outvoted_and_loses_its_bond() {
         .await;
     let job = posted.unwrap();
     let market = scene.net.contract();
-    let point = market.jobOf(id).call().await.unwrap().point;
+    let point = market
+        .ask(IMarket::jobOfCall { jobId: id })
+        .call()
+        .await
+        .unwrap()
+        .point;
     let mining = scene.keep_mining();
     scene.net.publish_seed(point).await;
     let (value, proof, salt) = (
@@ -277,8 +290,22 @@ async fn a_wrong_result_is_outvoted_and_loses_its_bond() {
         B256::repeat_byte(3),
         B256::repeat_byte(2),
     );
-    let number = market.providerOf(provider).call().await.unwrap().number;
-    let commitment = market.commitmentOf(id, 0, 1, 0, number, value, proof, salt);
+    let number = market
+        .ask(IMarket::providerOfCall { provider })
+        .call()
+        .await
+        .unwrap()
+        .number;
+    let commitment = market.ask(IMarket::commitmentOfCall {
+        jobId: id,
+        first: 0,
+        round: 1,
+        kind: 0,
+        number,
+        value,
+        proof,
+        salt,
+    });
     let commit = IMarket::commitCall {
         job: job.clone(),
         first: 0,

@@ -83,7 +83,10 @@ async fn a_lease_that_a_reorganization_gives_to_another_is_let_go_without_a_loss
         scene
             .net
             .contract()
-            .leaseOf(id, 0)
+            .ask(IMarket::leaseOfCall {
+                jobId: id,
+                first: 0
+            })
             .call()
             .await
             .unwrap()

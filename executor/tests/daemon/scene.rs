@@ -12,7 +12,7 @@ use alloy::{
 };
 use piecework::{
     blobs::{BlobSource, DirStore, HttpClient, HttpPolicy, blob_router, fetch_bytes},
-    chain::{EventAt, IMarket, MarketEvent, Sender, keys},
+    chain::{EventAt, IMarket, MarketEvent, Sender, decode_event, keys},
     digest::{
         Digest, lease,
         manifest::{Outcome, ResultManifest},
@@ -169,7 +169,7 @@ impl Scene {
             .from_block(0);
         let logs = self.net.provider.get_logs(&filter).await.unwrap();
         logs.iter()
-            .map(|log| EventAt::decode(log, self.net.market).unwrap())
+            .map(|log| decode_event(log, self.net.market).unwrap())
             .collect()
     }
 
@@ -192,7 +192,7 @@ impl Scene {
     pub(crate) async fn free_stake(&self, provider: Address) -> u128 {
         self.net
             .contract()
-            .providerOf(provider)
+            .ask(IMarket::providerOfCall { provider })
             .call()
             .await
             .unwrap()
@@ -246,14 +246,19 @@ impl Scene {
             let state = self
                 .net
                 .contract()
-                .leaseOf(job, submitted.first)
+                .ask(IMarket::leaseOfCall {
+                    jobId: job,
+                    first: submitted.first,
+                })
                 .call()
                 .await
                 .unwrap();
             let profile = self
                 .net
                 .contract()
-                .profileOf(submitted.provider)
+                .ask(IMarket::profileOfCall {
+                    provider: submitted.provider,
+                })
                 .call()
                 .await
                 .unwrap();

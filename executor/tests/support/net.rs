@@ -12,7 +12,7 @@ use alloy::{
 };
 use piecework::{
     chain::{
-        ChainOptions, IERC20, IMarket, Sender,
+        ChainOptions, Contract, IERC20, IMarket, Sender,
         beacon::Beacon,
         connect,
         deploy::{
@@ -214,7 +214,12 @@ impl Net {
     }
 
     pub(crate) async fn post(&self, client: &Sender, job: &IMarket::Job, spec: &[u8]) -> B256 {
-        let job_id = self.contract().hashJob(job.clone()).call().await.unwrap();
+        let job_id = self
+            .contract()
+            .ask(IMarket::hashJobCall { job: job.clone() })
+            .call()
+            .await
+            .unwrap();
         let post = IMarket::postCall {
             job: job.clone(),
             spec: Bytes::copy_from_slice(spec),
@@ -223,8 +228,8 @@ impl Net {
         job_id
     }
 
-    pub(crate) fn contract(&self) -> IMarket::IMarketInstance<DynProvider> {
-        IMarket::new(self.market, self.provider.clone())
+    pub(crate) fn contract(&self) -> Contract<DynProvider> {
+        Contract::new(self.market, self.provider.clone())
     }
 }
 

@@ -10,7 +10,7 @@ use alloy::sol_types::SolCall as _;
 use url::Url;
 
 use super::drand::{DrandError, Endpoints, GroupKey};
-use super::{BlockBeacon, ChainError, DrandBeacon, IBeacon, IMarket};
+use super::{BlockBeacon, ChainError, Contract, DrandBeacon, IBeacon, IMarket};
 
 /// Blocks for which the chain remembers hashes.
 const MEMORY: u64 = 256;
@@ -60,7 +60,10 @@ impl Beacon {
     /// # Errors
     /// [`ChainError`].
     pub async fn probe(rpc: DynProvider, market: Address) -> Result<Self, ChainError> {
-        let address = IMarket::new(market, &rpc).beacon().call().await;
+        let address = Contract::new(market, &rpc)
+            .ask(IMarket::beaconCall {})
+            .call()
+            .await;
         let address = address.map_err(|error| ChainError::from_contract("beacon", error))?;
         let (kind, drand) = match read_kind(&rpc, address).await? {
             (BeaconKind::Drand, Some(key)) => (BeaconKind::Drand, Some(Endpoints::new(key, &[])?)),
@@ -104,7 +107,11 @@ impl Beacon {
         if point == 0 {
             return Ok(None);
         }
-        let seed = self.contract().seed(point).call().await;
+        let seed = self
+            .contract()
+            .ask(IBeacon::seedCall { id: point })
+            .call()
+            .await;
         let seed = seed.map_err(|error| ChainError::from_contract("seed", error))?;
         Ok((!seed.is_zero()).then_some(seed))
     }
@@ -114,7 +121,11 @@ impl Beacon {
     /// # Errors
     /// [`ChainError`].
     pub async fn time_of(&self, point: u64) -> Result<u64, ChainError> {
-        let time = self.contract().timeOf(point).call().await;
+        let time = self
+            .contract()
+            .ask(IBeacon::timeOfCall { id: point })
+            .call()
+            .await;
         time.map_err(|error| ChainError::from_contract("timeOf", error))
     }
 
@@ -123,7 +134,11 @@ impl Beacon {
     /// # Errors
     /// [`ChainError`].
     pub async fn is_dead(&self, point: u64) -> Result<bool, ChainError> {
-        let dead = self.contract().isDead(point).call().await;
+        let dead = self
+            .contract()
+            .ask(IBeacon::isDeadCall { id: point })
+            .call()
+            .await;
         dead.map_err(|error| ChainError::from_contract("isDead", error))
     }
 
@@ -186,8 +201,8 @@ impl Beacon {
         Ok((1..=MEMORY).contains(&age))
     }
 
-    fn contract(&self) -> IBeacon::IBeaconInstance<&DynProvider> {
-        IBeacon::new(self.address, &self.rpc)
+    fn contract(&self) -> Contract<&DynProvider> {
+        Contract::new(self.address, &self.rpc)
     }
 }
 
@@ -201,11 +216,17 @@ async fn read_kind(
     rpc: &DynProvider,
     address: Address,
 ) -> Result<(BeaconKind, Option<GroupKey>), ChainError> {
-    let block = BlockBeacon::new(address, rpc).BLOCKS().call().await;
+    let block = Contract::new(address, rpc)
+        .ask(BlockBeacon::BLOCKSCall {})
+        .call()
+        .await;
     if found(block, "BLOCKS")?.is_some() {
         return Ok((BeaconKind::Block, None));
     }
-    let key = DrandBeacon::new(address, rpc).publicKey().call().await;
+    let key = Contract::new(address, rpc)
+        .ask(DrandBeacon::publicKeyCall {})
+        .call()
+        .await;
     Ok(
         match found(key, "publicKey")?.map(|key| GroupKey::from_eip2537(&key)) {
             Some(Ok(key)) => (BeaconKind::Drand, Some(key)),

@@ -10,7 +10,7 @@ use futures::future::join_all;
 use url::Url;
 
 use super::rpc::Endpoints;
-use super::{ChainError, IMarket};
+use super::{ChainError, Contract, IMarket};
 
 /// How to reach the chain.
 #[derive(Debug, Clone)]
@@ -158,8 +158,8 @@ pub async fn check_market(
     if code.is_empty() {
         return Err(ChainError::NoMarket { market, chain_id });
     }
-    IMarket::new(market, provider)
-        .token()
+    Contract::new(market, provider)
+        .ask(IMarket::tokenCall {})
         .call()
         .await
         .map_err(

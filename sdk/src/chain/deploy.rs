@@ -5,9 +5,10 @@ use alloy::rpc::types::TransactionReceipt;
 use alloy::sol_types::SolValue as _;
 use serde::{Deserialize, Serialize};
 
-use super::bindings::{BlockBeaconConstructor, DrandBeaconConstructor, MarketConstructor};
 use super::drand::{BadKey, GroupKey};
 use super::{ChainError, DevToken, IMarket, Sender};
+use piecework_core::chain::{BlockBeaconConstructor, DrandBeaconConstructor, MarketConstructor};
+pub use piecework_core::rules::{DEV_TIMES, TIMES};
 
 const MARKET: &str = include_str!("../../../contracts/abi/Market.json");
 const BLOCK_BEACON: &str = include_str!("../../../contracts/abi/BlockBeacon.json");
@@ -61,32 +62,6 @@ pub struct MarketDeployment {
     /// as the ink! contract's blob on pallet-revive. `None`: the Solidity market, which is compiled in.
     pub code: Option<Bytes>,
 }
-
-/// The times of a market on a chain with value, in seconds.
-pub const TIMES: IMarket::Times = IMarket::Times {
-    stakeAge: 86_400,
-    leaseStep: 60,
-    juryStep: 600,
-    juryTime: 3_600,
-    revealWindow: 6 * 3_600,
-    respondWindow: 86_400,
-    retryWindow: 86_400,
-    leastAuditWindow: 2 * 3_600,
-    leastRunWindow: 60,
-};
-
-/// Times for development networks: blocks come every second or on demand, stake counts at once, and nobody sleeps.
-pub const DEV_TIMES: IMarket::Times = IMarket::Times {
-    stakeAge: 0,
-    leaseStep: 1,
-    juryStep: 1,
-    juryTime: 30,
-    revealWindow: 20,
-    respondWindow: 20,
-    retryWindow: 20,
-    leastAuditWindow: 1,
-    leastRunWindow: 1,
-};
 
 /// Blocks from a point to the block whose hash is its seed, on a devnet.
 pub const DEV_BLOCKS: u16 = 2;

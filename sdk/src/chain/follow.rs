@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use super::logs::{Ranges, logs_of};
-use super::{ChainError, EventAt, UnreadableLog};
+use super::{ChainError, EventAt, UnreadableLog, decode_event};
 
 /// Blocks that are remembered, and so the deepest reorg that is followed.
 const REMEMBERED: usize = 256;
@@ -320,7 +320,7 @@ impl Follower {
     fn add(&mut self, head: Head, logs: &[Log]) {
         let mut events = Vec::new();
         for log in logs {
-            match EventAt::decode(log, self.market) {
+            match decode_event(log, self.market) {
                 Ok(event) => {
                     self.out.push_back(Message::Added(event.clone()));
                     events.push(event);

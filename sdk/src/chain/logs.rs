@@ -15,8 +15,8 @@ use alloy::providers::{DynProvider, Provider as _};
 use alloy::rpc::types::{Filter, Header, Log};
 use alloy::transports::{RpcError, TransportError};
 
-use super::ChainError;
 use super::rpc::Opinion;
+use super::{ChainError, EventAt, LogPlace, UnreadableLog};
 
 /// Blocks of a first range; it doubles while the node allows it.
 const FIRST_WIDTH: u64 = 2_000;
@@ -33,6 +33,20 @@ const TRY_WIDER: u32 = 32;
 /// A bloom filter that would name a contract that is not there in fewer than one of so many blocks says enough
 /// for looking again.
 const RARE: f64 = 0.01;
+
+/// Decodes one log of `market`, as a node tells it.
+///
+/// # Errors
+/// Those of [`EventAt::decode`].
+pub fn decode_event(log: &Log, market: Address) -> Result<EventAt, UnreadableLog> {
+    let place = LogPlace {
+        block: log.block_number,
+        block_hash: log.block_hash,
+        log_index: log.log_index,
+        tx_hash: log.transaction_hash,
+    };
+    EventAt::decode(&log.inner, place, market)
+}
 
 /// All logs of `filter` from its first block (0 if it has none) to the newest one, oldest first, in ranges that the node
 /// allows.

@@ -7,27 +7,28 @@
 //! ```
 
 pub mod beacon;
-mod bindings;
 mod connect;
+mod contract;
 pub mod deploy;
 pub mod deployment;
 pub mod drand;
 mod error;
-pub mod events;
 mod follow;
 pub mod keys;
 mod logs;
-mod meanings;
 mod revert;
 mod rpc;
 mod send;
 
-pub use bindings::{BlockBeacon, DevToken, DrandBeacon, IBeacon, IERC20, IERC5267, IMarket};
 pub use connect::{ChainOptions, check_market, connect};
+pub use contract::Contract;
 pub use error::ChainError;
-pub use events::{EventAt, MarketEvent, UnreadableLog};
 pub use follow::{BlockRecord, Follower, Head, Message};
-pub use logs::read_logs;
-pub use revert::{Revert, decode_error, decode_revert};
+pub use logs::{decode_event, read_logs};
+pub use piecework_core::chain::{
+    BlockBeacon, DevToken, DrandBeacon, EventAt, IBeacon, IERC20, IERC5267, IMarket, LogPlace,
+    MarketEvent, Revert, UnreadableLog, decode_revert, events,
+};
+pub use revert::decode_error;
 pub use rpc::MAX_FUTURE;
 pub use send::{SendOptions, Sender};

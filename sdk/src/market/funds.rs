@@ -9,7 +9,7 @@ use alloy::sol_types::{SolStruct as _, SolValue as _};
 
 use super::Market;
 use crate::Error;
-use crate::chain::{ChainError, IERC20, IMarket};
+use crate::chain::{ChainError, Contract, IERC20, IMarket};
 
 sol! {
     struct Permit {
@@ -39,12 +39,24 @@ pub struct TokenInfo {
 
 impl TokenInfo {
     pub(super) async fn read(provider: &DynProvider, address: Address) -> Result<Self, Error> {
-        let token = IERC20::new(address, provider);
+        let token = Contract::new(address, provider);
         let failed = |error| ChainError::from_contract(format!("reading token {address}"), error);
-        let decimals = token.decimals().call().await.map_err(failed)?;
+        let decimals = token
+            .ask(IERC20::decimalsCall {})
+            .call()
+            .await
+            .map_err(failed)?;
         // Name and symbol are optional in ERC-20, and strangers write them.
-        let name = token.name().call().await.unwrap_or_default();
-        let symbol = token.symbol().call().await.unwrap_or_default();
+        let name = token
+            .ask(IERC20::nameCall {})
+            .call()
+            .await
+            .unwrap_or_default();
+        let symbol = token
+            .ask(IERC20::symbolCall {})
+            .call()
+            .await
+            .unwrap_or_default();
         Ok(Self {
             address,
             name: printable(&name),
@@ -110,14 +122,14 @@ impl Market {
     pub async fn balances(&self, account: Address) -> Result<Balances, Error> {
         let provider = &self.inner.provider;
         let failed = |error| ChainError::from_contract("reading balances", error);
-        let wallet = IERC20::new(self.inner.token.address, provider)
-            .balanceOf(account)
+        let wallet = Contract::new(self.inner.token.address, provider)
+            .ask(IERC20::balanceOfCall { account })
             .call()
             .await
             .map_err(failed)?;
         let balance = self
             .contract()
-            .balanceOf(account)
+            .ask(IMarket::balanceOfCall { account })
             .call()
             .await
             .map_err(failed)?;
@@ -193,8 +205,11 @@ impl Market {
     pub(super) async fn approve(&self, amount: u128) -> Result<Vec<TransactionReceipt>, Error> {
         let sender = self.sender()?;
         let token = self.inner.token.address;
-        let allowance = IERC20::new(token, &self.inner.provider)
-            .allowance(sender.address(), self.address())
+        let allowance = Contract::new(token, &self.inner.provider)
+            .ask(IERC20::allowanceCall {
+                owner: sender.address(),
+                spender: self.address(),
+            })
             .call()
             .await
             .map_err(|error| ChainError::from_contract("reading the allowance", error))?;
@@ -218,10 +233,13 @@ impl Market {
         let Some(signer) = self.sender()?.signer() else {
             return Ok(None);
         };
-        let token = IERC20::new(self.inner.token.address, &self.inner.provider);
+        let token = Contract::new(self.inner.token.address, &self.inner.provider);
         let (Ok(nonce), Ok(domain)) = (
-            token.nonces(account).call().await,
-            token.DOMAIN_SEPARATOR().call().await,
+            token
+                .ask(IERC20::noncesCall { owner: account })
+                .call()
+                .await,
+            token.ask(IERC20::DOMAIN_SEPARATORCall {}).call().await,
         ) else {
             return Ok(None);
         };

@@ -55,7 +55,7 @@ pub use view::{AuditView, JobView, LeaseView, Money, SeatView, Tally};
 use crate::Error;
 use crate::blobs::{DirStore, HttpClient, HttpPolicy};
 use crate::chain::beacon::Beacon;
-use crate::chain::{self, ChainError, ChainOptions, IMarket, Sender};
+use crate::chain::{self, ChainError, ChainOptions, Contract, IMarket, Sender};
 use serve::BlobServer;
 
 /// A connection to one market, with the client's key and blobs. Clones share both.
@@ -170,7 +170,7 @@ impl Market {
     /// [`Error::Chain`].
     pub async fn times(&self) -> Result<&IMarket::Times, Error> {
         let read = async || {
-            let times = self.contract().times().call().await;
+            let times = self.contract().ask(IMarket::timesCall {}).call().await;
             times.map_err(|error| ChainError::from_contract("times", error))
         };
         Ok(self.inner.times.get_or_try_init(read).await?)
@@ -194,8 +194,8 @@ impl Market {
     }
 
     /// The contract's bindings, for calls that this type does not wrap.
-    pub fn contract(&self) -> IMarket::IMarketInstance<&DynProvider> {
-        IMarket::new(self.address(), &self.inner.provider)
+    pub fn contract(&self) -> Contract<&DynProvider> {
+        Contract::new(self.address(), &self.inner.provider)
     }
 
     /// The sender of the client's transactions.

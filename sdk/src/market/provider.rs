@@ -69,7 +69,11 @@ impl Market {
     /// # Errors
     /// [`Error::Chain`].
     pub async fn provider_of(&self, provider: Address) -> Result<IMarket::ProviderState, Error> {
-        let state = self.contract().providerOf(provider).call().await;
+        let state = self
+            .contract()
+            .ask(IMarket::providerOfCall { provider })
+            .call()
+            .await;
         Ok(state.map_err(|error| ChainError::from_contract("providerOf", error))?)
     }
 
@@ -91,7 +95,11 @@ impl Market {
     /// # Errors
     /// [`Error::Chain`].
     pub async fn endpoint_of(&self, provider: Address) -> Result<String, Error> {
-        let profile = self.contract().profileOf(provider).call().await;
+        let profile = self
+            .contract()
+            .ask(IMarket::profileOfCall { provider })
+            .call()
+            .await;
         Ok(profile
             .map_err(|error| ChainError::from_contract("profileOf", error))?
             .endpoint)

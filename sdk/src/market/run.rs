@@ -17,7 +17,7 @@ use super::serve::BlobServer;
 use super::view::{JobView, LeaseView, Tally};
 use super::{Assurance, Market, Progress};
 use crate::Error;
-use crate::chain::{ChainError, EventAt, IMarket, MarketEvent, read_logs};
+use crate::chain::{ChainError, EventAt, IMarket, MarketEvent, decode_event, read_logs};
 use crate::digest::Digest;
 use crate::rules;
 use crate::rules::draw;
@@ -155,7 +155,7 @@ impl Run {
         let logs = read_logs(self.market().provider(), &filter).await?;
         let mut events = Vec::new();
         for log in &logs {
-            match EventAt::decode(log, self.market().address()) {
+            match decode_event(log, self.market().address()) {
                 Ok(at) if at.event.job_id() == Some(self.id()) => events.push(at),
                 Ok(_) => {}
                 Err(error) => tracing::warn!(%error, code = error.code(), "unreadable log"),
@@ -292,7 +292,10 @@ impl Run {
         let state = self
             .market()
             .contract()
-            .leaseOf(self.id(), first)
+            .ask(IMarket::leaseOfCall {
+                jobId: self.id(),
+                first,
+            })
             .call()
             .await;
         Ok(state.map_err(|error| ChainError::from_contract("leaseOf", error))?)
@@ -302,7 +305,10 @@ impl Run {
         let state = self
             .market()
             .contract()
-            .auditOf(self.id(), first)
+            .ask(IMarket::auditOfCall {
+                jobId: self.id(),
+                first,
+            })
             .call()
             .await;
         Ok(state.map_err(|error| ChainError::from_contract("auditOf", error))?)

@@ -13,7 +13,7 @@ use super::serve::BlobServer;
 use super::{Job, Market, Quote};
 use crate::Error;
 use crate::blobs::publish_directory;
-use crate::chain::{ChainError, EventAt, IMarket, MarketEvent, read_logs};
+use crate::chain::{ChainError, EventAt, IMarket, MarketEvent, decode_event, read_logs};
 use crate::digest::Digest;
 use crate::image::{self, ImageLimits};
 use crate::rules::convert;
@@ -110,8 +110,7 @@ impl Market {
                 market: self.address(),
             });
         };
-        let posted =
-            EventAt::decode(log, self.address()).map_err(|error| bad(error.to_string()))?;
+        let posted = decode_event(log, self.address()).map_err(|error| bad(error.to_string()))?;
         let MarketEvent::Posted(event) = &posted.event else {
             return Err(bad(format!(
                 "the node returned a {} event",
@@ -168,7 +167,11 @@ impl Market {
         }
         let age = times.stakeAge;
         let time = self.now().await?.saturating_sub(age);
-        let weight = self.contract().totalWeightAt(time).call().await;
+        let weight = self
+            .contract()
+            .ask(IMarket::totalWeightAtCall { time })
+            .call()
+            .await;
         if weight.map_err(|error| ChainError::from_contract("totalWeightAt", error))? == 0 {
             let revert = Box::new(convert::revert(piecework_protocol::Error::NoStakeToDraw()));
             return Err(ChainError::Reverted { revert, tx: None }.into());
@@ -235,7 +238,7 @@ impl Market {
             .logs()
             .iter()
             .filter(|log| log.address() == self.address())
-            .filter_map(|log| EventAt::decode(log, self.address()).ok())
+            .filter_map(|log| decode_event(log, self.address()).ok())
             .find(|at| matches!(at.event, MarketEvent::Posted(_)))
             .ok_or_else(|| {
                 Error::Chain(ChainError::NotAMarket {

@@ -14,8 +14,8 @@ use super::unix_now;
 use super::view::{LeaseView, SeatView};
 use crate::Error;
 use crate::blobs::{BlobError, BlobSource, HttpSource, fetch_bytes};
-use crate::chain::ChainError;
 use crate::chain::IMarket::Phase;
+use crate::chain::{ChainError, IMarket};
 use crate::digest::{Digest, lease, tree};
 
 /// How often a list of output digests that is not there yet is asked for again, and the pause between.
@@ -187,7 +187,12 @@ impl Run {
 
     /// Where a provider serves the results of a lease, asked as the job's client if that is what this program is.
     async fn holder(&self, provider: Address, first: u32) -> Result<Holder, Error> {
-        let profile = self.market().contract().profileOf(provider).call().await;
+        let profile = self
+            .market()
+            .contract()
+            .ask(IMarket::profileOfCall { provider })
+            .call()
+            .await;
         let profile = profile.map_err(|error| ChainError::from_contract("profileOf", error))?;
         let endpoint = profile.endpoint;
         let unusable = |problem: String| Error::Endpoint { provider, problem };

@@ -281,7 +281,14 @@ impl Provider {
     /// The lease's present round, 1 for one that nobody touched.
     pub async fn round(&self, run: &Run, first: u32) -> u16 {
         let contract = self.market.contract();
-        let lease = contract.leaseOf(run.id(), first).call().await.unwrap();
+        let lease = contract
+            .ask(IMarket::leaseOfCall {
+                jobId: run.id(),
+                first,
+            })
+            .call()
+            .await
+            .unwrap();
         lease.round.max(1)
     }
 
@@ -302,7 +309,16 @@ impl Provider {
         };
         let Opening { number, salt, .. } = opening;
         let contract = self.market.contract();
-        let call = contract.commitmentOf(run.id(), first, round, kind, number, value, proof, salt);
+        let call = contract.ask(IMarket::commitmentOfCall {
+            jobId: run.id(),
+            first,
+            round,
+            kind,
+            number,
+            value,
+            proof,
+            salt,
+        });
         (round, call.call().await.unwrap(), opening)
     }
 

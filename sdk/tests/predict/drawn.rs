@@ -138,7 +138,9 @@ async fn each_is_drawn_in_the_second_that_was_foretold() {
     let posted = scene
         .market
         .contract()
-        .jobOf(scene.market.job_id(&job))
+        .ask(IMarket::jobOfCall {
+            jobId: scene.market.job_id(&job),
+        })
         .call()
         .await;
     scene.keep(posted.unwrap().point).await;
@@ -269,7 +271,9 @@ async fn a_seat_that_is_drawn_needs_a_free_bond_too() {
     let posted = scene
         .market
         .contract()
-        .jobOf(scene.market.job_id(&job))
+        .ask(IMarket::jobOfCall {
+            jobId: scene.market.job_id(&job),
+        })
         .call()
         .await;
     scene.keep(posted.unwrap().point).await;

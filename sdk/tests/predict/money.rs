@@ -232,7 +232,7 @@ async fn what_a_client_signed_is_taken_from_anyone_as_foretold() {
     let id = scene
         .market
         .contract()
-        .hashJob(job.clone())
+        .ask(IMarket::hashJobCall { job: job.clone() })
         .call()
         .await
         .unwrap();

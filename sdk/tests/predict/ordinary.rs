@@ -142,9 +142,22 @@ async fn a_lease_costs_and_brings_what_was_foretold() {
     assert_eq!((cost.count, cost.origin, cost.bond), (4, at, 20 * TOKEN));
     assert_eq!(cost.late, 2 * TOKEN);
     let contract = scene.market.contract();
-    let price = contract.priceAt(job.clone(), at).call().await.unwrap();
+    let price = contract
+        .ask(IMarket::priceAtCall {
+            job: job.clone(),
+            time: at,
+        })
+        .call()
+        .await
+        .unwrap();
     assert_eq!(cost.price, price);
-    let locked = contract.providerOf(scene.who[2]).call().await.unwrap();
+    let locked = contract
+        .ask(IMarket::providerOfCall {
+            provider: scene.who[2],
+        })
+        .call()
+        .await
+        .unwrap();
     assert_eq!(locked.stake - locked.free, cost.bond);
 
     let unstake = IMarket::unstakeCall {

@@ -8,7 +8,9 @@ use alloy::rpc::types::TransactionRequest;
 use alloy::sol_types::SolCall;
 use piecework::Market;
 use piecework::chain::deploy::{MarketDeployment, deploy_market};
-use piecework::chain::{BlockBeacon, EventAt, IERC20, IMarket, MarketEvent, Revert, decode_error};
+use piecework::chain::{
+    BlockBeacon, IERC20, IMarket, MarketEvent, Revert, decode_error, decode_event,
+};
 use piecework::market::predict::{By, Prediction};
 use piecework::market::{MarketConfig, Predictor};
 
@@ -110,7 +112,7 @@ impl Scene {
                 .logs()
                 .iter()
                 .filter(|log| log.address() == self.market.address());
-            let event = |log| EventAt::decode(log, self.market.address()).unwrap().event;
+            let event = |log| decode_event(log, self.market.address()).unwrap().event;
             return Ok(logs.map(event).collect());
         }
         let block = receipt.block_number.unwrap().into();
@@ -128,7 +130,12 @@ impl Scene {
     pub(crate) async fn point(&self, job: &IMarket::Job, first: u32) -> u64 {
         let contract = self.market.contract();
         let id = self.market.job_id(job);
-        contract.leaseOf(id, first).call().await.unwrap().point
+        contract
+            .ask(IMarket::leaseOfCall { jobId: id, first })
+            .call()
+            .await
+            .unwrap()
+            .point
     }
 
     /// What the chain does in a block of this time; then it forgets that.

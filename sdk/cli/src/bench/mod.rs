@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use alloy::providers::Provider as _;
 use alloy::rpc::types::Filter;
-use piecework::chain::{ChainError, EventAt, MarketEvent};
+use piecework::chain::{ChainError, MarketEvent, decode_event};
 use piecework::image::PublishedImage;
 use piecework::spec::Resources;
 use piecework::{Job, Market, MarketConfig};
@@ -150,7 +150,7 @@ async fn lease(market: &Market, image: &PublishedImage) -> Result<Duration, Fail
             .map_err(|e| ChainError::from_rpc("eth_getLogs", e))?;
         let seen = Instant::now();
         for log in &logs {
-            let at = EventAt::decode(log, market.address()).map_err(Failure::internal)?;
+            let at = decode_event(log, market.address()).map_err(Failure::internal)?;
             match at.event {
                 MarketEvent::Claimed(_) => _ = claimed.get_or_insert(seen),
                 MarketEvent::Submitted(_) => {

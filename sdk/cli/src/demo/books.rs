@@ -2,7 +2,7 @@
 
 use alloy::primitives::{Address, U256};
 use alloy::providers::DynProvider;
-use piecework::chain::{IERC20, IMarket};
+use piecework::chain::{Contract, IERC20, IMarket};
 use serde::Serialize;
 
 use super::flows::Flows;
@@ -64,9 +64,14 @@ impl Books {
         let failed =
             |e: alloy::contract::Error| Failure::new("chain-rpc", format!("reading balances: {e}"));
         let block = head.into();
-        let contract = IMarket::new(market, provider);
-        let token = IERC20::new(
-            contract.token().block(block).call().await.map_err(failed)?,
+        let contract = Contract::new(market, provider);
+        let token = Contract::new(
+            contract
+                .ask(IMarket::tokenCall {})
+                .block(block)
+                .call()
+                .await
+                .map_err(failed)?,
             provider,
         );
         let units = |amount: U256| u128::try_from(amount).map_err(Failure::internal);
@@ -76,20 +81,20 @@ impl Books {
             holdings.push(Holding {
                 wallet: units(
                     token
-                        .balanceOf(who)
+                        .ask(IERC20::balanceOfCall { account: who })
                         .block(block)
                         .call()
                         .await
                         .map_err(failed)?,
                 )?,
                 balance: contract
-                    .balanceOf(who)
+                    .ask(IMarket::balanceOfCall { account: who })
                     .block(block)
                     .call()
                     .await
                     .map_err(failed)?,
                 stake: contract
-                    .providerOf(who)
+                    .ask(IMarket::providerOfCall { provider: who })
                     .block(block)
                     .call()
                     .await
@@ -101,7 +106,7 @@ impl Books {
             holdings,
             market: units(
                 token
-                    .balanceOf(market)
+                    .ask(IERC20::balanceOfCall { account: market })
                     .block(block)
                     .call()
                     .await
@@ -109,7 +114,7 @@ impl Books {
             )?,
             escrow: flows.escrow,
             burned: contract
-                .burned()
+                .ask(IMarket::burnedCall {})
                 .block(block)
                 .call()
                 .await

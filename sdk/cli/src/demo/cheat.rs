@@ -230,7 +230,16 @@ impl Cheat {
             salt,
         } = *opening;
         let contract = self.market.contract();
-        let hash = contract.commitmentOf(run.id(), first, ROUND, LEASE, number, value, proof, salt);
+        let hash = contract.ask(IMarket::commitmentOfCall {
+            jobId: run.id(),
+            first,
+            round: ROUND,
+            kind: LEASE,
+            number,
+            value,
+            proof,
+            salt,
+        });
         let hash = hash.call().await;
         Ok(hash.map_err(|e| ChainError::from_contract("commitmentOf", e))?)
     }

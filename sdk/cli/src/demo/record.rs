@@ -5,7 +5,7 @@ use alloy::network::TransactionResponse as _;
 use alloy::primitives::Address;
 use alloy::providers::{DynProvider, Provider as _};
 use alloy::rpc::types::{BlockNumberOrTag, Log};
-use piecework::chain::{BlockBeacon, DevToken, EventAt, IERC20, IMarket};
+use piecework::chain::{BlockBeacon, DevToken, EventAt, IERC20, IMarket, decode_event};
 use serde::Serialize;
 
 use crate::fail::Failure;
@@ -75,7 +75,7 @@ impl Record {
                 });
                 let logs: &[Log] = receipt.inner.logs();
                 for log in logs.iter().filter(|log| log.address() == market) {
-                    let at = EventAt::decode(log, market).map_err(|e| failed("an event")(&e))?;
+                    let at = decode_event(log, market).map_err(|e| failed("an event")(&e))?;
                     record.events.push(Event { time, at });
                 }
             }

@@ -7,7 +7,7 @@ use super::error::shown;
 use super::factory::code_at;
 use super::fitness::{has_own_code, read_beacon};
 use super::{Deployment, DeploymentError, Difference, Fee, Times, create2, drawn_of};
-use crate::chain::{ChainError, IMarket, check_market};
+use crate::chain::{ChainError, Contract, IMarket, check_market};
 
 /// What was found on chain.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -176,7 +176,7 @@ async fn ask_market(
     market: Address,
 ) -> Result<Said, DeploymentError> {
     let token = check_market(rpc, chain_id, market).await?;
-    let contract = IMarket::new(market, rpc);
+    let contract = Contract::new(market, rpc);
     let failed = |error| match ChainError::from_contract("the market's views", error) {
         unreachable @ ChainError::Unreachable { .. } => unreachable,
         other => ChainError::NotAMarket {
@@ -184,27 +184,51 @@ async fn ask_market(
             reason: other.to_string(),
         },
     };
-    let fee = contract.fee().call().await.map_err(failed)?;
+    let fee = contract
+        .ask(IMarket::feeCall {})
+        .call()
+        .await
+        .map_err(failed)?;
     Ok(Said {
         token,
-        beacon: contract.beacon().call().await.map_err(failed)?,
+        beacon: contract
+            .ask(IMarket::beaconCall {})
+            .call()
+            .await
+            .map_err(failed)?,
         fee: Fee {
             governor: ask_governor(&contract, market).await?,
             recipient: fee.recipient,
             bps: fee.feeBps,
         },
-        times: contract.times().call().await.map_err(failed)?.into(),
-        devnet: contract.isDevnet().call().await.map_err(failed)?,
+        times: contract
+            .ask(IMarket::timesCall {})
+            .call()
+            .await
+            .map_err(failed)?
+            .into(),
+        devnet: contract
+            .ask(IMarket::isDevnetCall {})
+            .call()
+            .await
+            .map_err(failed)?,
     })
 }
 
 /// The governor of the fee: no view names it, but the market's refusal of anybody else does. Nothing is sent.
 async fn ask_governor(
-    contract: &IMarket::IMarketInstance<&DynProvider>,
+    contract: &Contract<&DynProvider>,
     market: Address,
 ) -> Result<Address, ChainError> {
     // The market is nobody's governor: it never calls itself.
-    let call = contract.setFee(0, market).from(market).call().await;
+    let call = contract
+        .ask(IMarket::setFeeCall {
+            feeBps: 0,
+            recipient: market,
+        })
+        .from(market)
+        .call()
+        .await;
     let error = match call {
         Ok(_) => return Ok(market),
         Err(error) => error,

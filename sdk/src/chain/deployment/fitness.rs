@@ -11,7 +11,7 @@ use super::{BeaconRecord, DeploymentError};
 use crate::chain::beacon::{BeaconKind, kind_of};
 use crate::chain::deploy::{BlockDeployment, DrandDeployment};
 use crate::chain::drand::{BadKey, GroupKey};
-use crate::chain::{BlockBeacon, ChainError, DrandBeacon, IBeacon, IERC20};
+use crate::chain::{BlockBeacon, ChainError, Contract, DrandBeacon, IBeacon, IERC20};
 
 alloy::sol! {
     /// Arbitrum's system contract.
@@ -110,7 +110,10 @@ pub(super) async fn check_token(
     if code_at(rpc, token).await?.is_empty() {
         return Err(refused("there is no contract".to_owned()));
     }
-    let decimals = IERC20::new(token, rpc).decimals().call().await;
+    let decimals = Contract::new(token, rpc)
+        .ask(IERC20::decimalsCall {})
+        .call()
+        .await;
     match decimals.map_err(|error| ChainError::from_contract("decimals()", error)) {
         Ok(_) => Ok(()),
         Err(error @ ChainError::Unreachable { .. }) => Err(error.into()),
@@ -137,14 +140,30 @@ pub(super) async fn read_beacon(
         error @ ChainError::Unreachable { .. } => error.into(),
         error => refused(error.to_string()),
     };
-    let beacon = IBeacon::new(address, rpc);
-    let point = beacon.point().call().await.map_err(failed)?;
+    let beacon = Contract::new(address, rpc);
+    let point = beacon
+        .ask(IBeacon::pointCall {})
+        .call()
+        .await
+        .map_err(failed)?;
     if point == 0 {
         return Err(refused("its point() is 0, which is none".to_owned()));
     }
-    beacon.timeOf(point).call().await.map_err(failed)?;
-    beacon.seed(point).call().await.map_err(failed)?;
-    beacon.isDead(point).call().await.map_err(failed)?;
+    beacon
+        .ask(IBeacon::timeOfCall { id: point })
+        .call()
+        .await
+        .map_err(failed)?;
+    beacon
+        .ask(IBeacon::seedCall { id: point })
+        .call()
+        .await
+        .map_err(failed)?;
+    beacon
+        .ask(IBeacon::isDeadCall { id: point })
+        .call()
+        .await
+        .map_err(failed)?;
     let record = match kind_of(rpc, address).await? {
         BeaconKind::Block => read_block(rpc, address).await.map_err(failed)?,
         BeaconKind::Drand => read_drand(rpc, address).await.map_err(failed)?,
@@ -161,10 +180,10 @@ async fn read_block(
     rpc: &DynProvider,
     address: Address,
 ) -> Result<Option<BeaconRecord>, alloy::contract::Error> {
-    let contract = BlockBeacon::new(address, rpc);
+    let contract = Contract::new(address, rpc);
     let parameters = BlockDeployment {
-        blocks: contract.BLOCKS().call().await?,
-        margin: contract.MARGIN().call().await?,
+        blocks: contract.ask(BlockBeacon::BLOCKSCall {}).call().await?,
+        margin: contract.ask(BlockBeacon::MARGINCall {}).call().await?,
     };
     Ok(BeaconRecord::block(parameters, Ok(address)).ok())
 }
@@ -173,15 +192,19 @@ async fn read_drand(
     rpc: &DynProvider,
     address: Address,
 ) -> Result<Option<BeaconRecord>, alloy::contract::Error> {
-    let contract = DrandBeacon::new(address, rpc);
-    let key: Result<_, BadKey> = GroupKey::from_eip2537(&contract.publicKey().call().await?);
+    let contract = Contract::new(address, rpc);
+    let key: Result<_, BadKey> =
+        GroupKey::from_eip2537(&contract.ask(DrandBeacon::publicKeyCall {}).call().await?);
     let Ok(key) = key else { return Ok(None) };
     let parameters = DrandDeployment {
         key,
-        genesis: contract.GENESIS().call().await?,
-        period: contract.PERIOD().call().await?,
-        point_period: contract.POINT_PERIOD().call().await?,
-        margin: contract.MARGIN().call().await?,
+        genesis: contract.ask(DrandBeacon::GENESISCall {}).call().await?,
+        period: contract.ask(DrandBeacon::PERIODCall {}).call().await?,
+        point_period: contract
+            .ask(DrandBeacon::POINT_PERIODCall {})
+            .call()
+            .await?,
+        margin: contract.ask(DrandBeacon::MARGINCall {}).call().await?,
     };
     Ok(BeaconRecord::drand(parameters, Ok(address)).ok())
 }

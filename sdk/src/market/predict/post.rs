@@ -38,7 +38,11 @@ impl Predictor {
         let times = self.market.times().await?;
         let terms = job.terms(client, keccak256(&spec), (at, chain_id), times)?;
         let contract = self.market.contract();
-        let fee = contract.fee().block(self.block.id()).call().await;
+        let fee = contract
+            .ask(IMarket::feeCall {})
+            .block(self.block.id())
+            .call()
+            .await;
         let fee = fee.map_err(|error| ChainError::from_contract("fee", error))?;
         let fee = fee.feeBps;
         let cost = |origin: u64| {

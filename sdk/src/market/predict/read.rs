@@ -17,7 +17,7 @@ use super::host::Ahead;
 use super::records::{Key, Needs, Records, Value};
 use super::{Block, rules};
 use crate::Error;
-use crate::chain::{ChainError, IBeacon, IERC5267};
+use crate::chain::{ChainError, Contract, IBeacon, IERC5267, IMarket};
 use crate::market::Market;
 use crate::rules::convert;
 
@@ -50,7 +50,10 @@ impl Reader<'_> {
         match key {
             Key::Config => self.config().await,
             Key::Totals | Key::Fee => {
-                let (fee, stake) = (contract.fee(), contract.totalStake());
+                let (fee, stake) = (
+                    contract.ask(IMarket::feeCall {}),
+                    contract.ask(IMarket::totalStakeCall {}),
+                );
                 let fee = async { ask!(self, "fee", fee) };
                 let stake = async { ask!(self, "totalStake", stake) };
                 let (fee, stake) = try_join(fee, stake).await?;
@@ -72,12 +75,21 @@ impl Reader<'_> {
             }
             Key::Balance(account) => {
                 // All that it can spend: earnings count, wherever the market keeps them.
-                let balance = ask!(self, "balanceOf", contract.balanceOf(account.into()))?;
+                let balance = ask!(
+                    self,
+                    "balanceOf",
+                    contract.ask(IMarket::balanceOfCall {
+                        account: account.into()
+                    })
+                )?;
                 Ok(vec![(key, Value::Amount(balance))])
             }
             Key::Number(provider) => self.provider(provider).await,
             Key::Operator(provider, operator) => {
-                let call = contract.isOperator(provider.into(), operator.into());
+                let call = contract.ask(IMarket::isOperatorCall {
+                    provider: provider.into(),
+                    operator: operator.into(),
+                });
                 if !ask!(self, "isOperator", call)? {
                     return Ok(vec![(key, Value::Number(0))]);
                 }
@@ -87,7 +99,10 @@ impl Reader<'_> {
                 Ok(found)
             }
             Key::Admitted(list, number) => {
-                let call = contract.isAdmitted(list.into(), self.address_of(number)?);
+                let call = contract.ask(IMarket::isAdmittedCall {
+                    list: list.into(),
+                    provider: self.address_of(number)?,
+                });
                 let admitted = ask!(self, "isAdmitted", call)?;
                 Ok(vec![(key, Value::Flag(admitted))])
             }
@@ -96,7 +111,10 @@ impl Reader<'_> {
                 Ok(vec![(key, Value::Job(slot))])
             }
             Key::Revoked(client, nonce) => {
-                let call = contract.isRevoked(client.into(), nonce);
+                let call = contract.ask(IMarket::isRevokedCall {
+                    client: client.into(),
+                    nonce,
+                });
                 Ok(vec![(key, Value::Flag(ask!(self, "isRevoked", call)?))])
             }
             Key::Lease(job_id, first) | Key::Root(job_id, first) => self.lease(job_id, first).await,
@@ -105,13 +123,13 @@ impl Reader<'_> {
                     return Err(self.lost("a seat's key"));
                 };
                 let (first, round) = (low::<4>(&first), low::<2>(&round));
-                let call = contract.seatOf(
-                    job_id.into(),
-                    u32::from_be_bytes(first),
-                    u16::from_be_bytes(round),
-                    u8::from_be_bytes(low::<1>(&kind)),
-                    self.address_of(number)?,
-                );
+                let call = contract.ask(IMarket::seatOfCall {
+                    jobId: job_id.into(),
+                    first: u32::from_be_bytes(first),
+                    round: u16::from_be_bytes(round),
+                    kind: u8::from_be_bytes(low::<1>(&kind)),
+                    provider: self.address_of(number)?,
+                });
                 let state = ask!(self, "seatOf", call)?;
                 let slot = SeatSlot {
                     state: Seat::from_number(state as u8).unwrap_or_default(),
@@ -120,7 +138,14 @@ impl Reader<'_> {
                 Ok(vec![(key, Value::Seat(slot))])
             }
             Key::Audit(job_id, first) => {
-                let state = ask!(self, "auditOf", contract.auditOf(job_id.into(), first))?;
+                let state = ask!(
+                    self,
+                    "auditOf",
+                    contract.ask(IMarket::auditOfCall {
+                        jobId: job_id.into(),
+                        first
+                    })
+                )?;
                 let audit = AuditState {
                     jury: state.jury,
                     task: state.task,
@@ -135,11 +160,18 @@ impl Reader<'_> {
                 Ok(vec![(key, Value::Audit(audit))])
             }
             Key::Weight(0, time) => {
-                let weight = ask!(self, "totalWeightAt", contract.totalWeightAt(time))?;
+                let weight = ask!(
+                    self,
+                    "totalWeightAt",
+                    contract.ask(IMarket::totalWeightAtCall { time })
+                )?;
                 Ok(vec![(key, Value::Amount(weight))])
             }
             Key::Weight(number, time) => {
-                let call = contract.weightAt(self.address_of(number)?, time);
+                let call = contract.ask(IMarket::weightAtCall {
+                    provider: self.address_of(number)?,
+                    time,
+                });
                 Ok(vec![(key, Value::Amount(ask!(self, "weightAt", call)?))])
             }
             Key::PointTime(_) | Key::Seed(_) | Key::Dead(_) => self.beacon(key).await,
@@ -159,11 +191,21 @@ impl Reader<'_> {
     /// What the beacon says of a point. One that reverts says nothing, as the market takes it.
     async fn beacon(&self, key: Key) -> Result<Found, Error> {
         let address = self.market.beacon().await?.address();
-        let contract = IBeacon::new(address, self.market.provider());
+        let contract = Contract::new(address, self.market.provider());
         let value = match key {
-            Key::PointTime(point) => Value::Time(ask!(self, "timeOf", contract.timeOf(point))?),
-            Key::Seed(point) => Value::Word(ask!(self, "seed", contract.seed(point))?.0),
-            Key::Dead(point) => Value::Flag(ask!(self, "isDead", contract.isDead(point))?),
+            Key::PointTime(point) => Value::Time(ask!(
+                self,
+                "timeOf",
+                contract.ask(IBeacon::timeOfCall { id: point })
+            )?),
+            Key::Seed(point) => {
+                Value::Word(ask!(self, "seed", contract.ask(IBeacon::seedCall { id: point }))?.0)
+            }
+            Key::Dead(point) => Value::Flag(ask!(
+                self,
+                "isDead",
+                contract.ask(IBeacon::isDeadCall { id: point })
+            )?),
             _ => return Err(self.lost("a point")),
         };
         Ok(vec![(key, value)])
@@ -171,8 +213,14 @@ impl Reader<'_> {
 
     async fn config(&self) -> Result<Found, Error> {
         let provider = self.market.provider();
-        let contract = IERC5267::new(self.market.address(), provider);
-        let domain = async { ask!(self, "eip712Domain", contract.eip712Domain()) };
+        let contract = Contract::new(self.market.address(), provider);
+        let domain = async {
+            ask!(
+                self,
+                "eip712Domain",
+                contract.ask(IERC5267::eip712DomainCall {})
+            )
+        };
         let (domain, times) = try_join(domain, self.market.times()).await?;
         let beacon = self.market.beacon().await?.address();
         let ahead = Ahead {
@@ -199,7 +247,13 @@ impl Reader<'_> {
 
     async fn provider(&self, provider: types::Address) -> Result<Found, Error> {
         let call = self.market.contract();
-        let state = ask!(self, "providerOf", call.providerOf(provider.into()))?;
+        let state = ask!(
+            self,
+            "providerOf",
+            call.ask(IMarket::providerOfCall {
+                provider: provider.into()
+            })
+        )?;
         let number = state.number;
         let mut found = vec![(Key::Number(provider), Value::Number(number))];
         if number != 0 {
@@ -227,7 +281,13 @@ impl Reader<'_> {
             return Ok(*slot);
         }
         let contract = self.market.contract();
-        let state = ask!(self, "jobOf", contract.jobOf(job_id.into()))?;
+        let state = ask!(
+            self,
+            "jobOf",
+            contract.ask(IMarket::jobOfCall {
+                jobId: job_id.into()
+            })
+        )?;
         Ok(JobSlot {
             status: JobStatus::from_number(state.status as u8).unwrap_or_default(),
             fee_bps: state.feeBps,
@@ -239,7 +299,16 @@ impl Reader<'_> {
 
     async fn lease(&self, job_id: Bytes32, first: u32) -> Result<Found, Error> {
         let contract = self.market.contract();
-        let state = async { ask!(self, "leaseOf", contract.leaseOf(job_id.into(), first)) };
+        let state = async {
+            ask!(
+                self,
+                "leaseOf",
+                contract.ask(IMarket::leaseOfCall {
+                    jobId: job_id.into(),
+                    first
+                })
+            )
+        };
         let (state, job) = try_join(state, self.job(job_id)).await?;
         let mut found = match state.provider {
             Address::ZERO => Vec::new(),

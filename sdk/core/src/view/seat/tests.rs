@@ -1,8 +1,9 @@
 #![allow(clippy::unwrap_used)]
-use alloy::primitives::LogData;
+use alloy_primitives::LogData;
 
 use super::*;
-use crate::store::Block;
+use crate::rules::TIMES;
+use crate::view::Block;
 
 fn at(time: u64) -> StoredEvent {
     StoredEvent {
@@ -73,8 +74,6 @@ fn views() -> SeatViews {
     views
 }
 
-const TIMES: IMarket::Times = piecework::chain::deploy::TIMES;
-
 fn seen(views: &SeatViews, tag: u8) -> Round {
     views.round((0, 1, 0), who(tag), &TIMES).unwrap().1
 }
@@ -141,10 +140,7 @@ fn rounds_fill_open_in_order_and_count_equal_roots_whatever_their_lists() {
     open(&mut views, 8, 7, 2, 132);
     assert_eq!(views.winner((0, 1, 0), None).unwrap().value, more.value);
     let since = 132;
-    assert_eq!(
-        seen(&views, 2).stage(133),
-        crate::seat::Stage::Due { since }
-    );
+    assert_eq!(seen(&views, 2).stage(133), Stage::Due { since });
     let (panel, _) = views.round((0, 1, 0), who(2), &TIMES).unwrap();
     assert_eq!(panel.mine(who(2), 8).0, Mine::Opened);
     assert_eq!(panel.mine(who(2), 11).0, Mine::Committed);

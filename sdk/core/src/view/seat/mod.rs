@@ -1,29 +1,33 @@
 //! What the market's events say of seats: of the rounds of redundant leases, and of juries.
 
+mod round;
+
 use std::collections::BTreeMap;
 
-use alloy::primitives::{Address, B256};
-use piecework::chain::{IMarket, MarketEvent};
-use piecework::rules::{JURY, JURY_QUORUM};
-
-use super::{End, Mine, Round, Vote};
-use crate::store::StoredEvent;
+use super::StoredEvent;
+use crate::chain::{IMarket, MarketEvent};
+use crate::rules::{JURY, JURY_QUORUM};
+use alloy_primitives::{Address, B256};
+pub use round::{End, Key, Mine, Round, Stage, Vote};
 
 /// One seat that is taken.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct SeatView {
-    pub(crate) provider: Address,
+pub struct SeatView {
+    /// Who took it.
+    pub provider: Address,
     /// The transaction that took it.
-    pub(crate) tx: B256,
+    pub tx: B256,
     /// When it was taken.
     taken_at: u64,
-    pub(crate) committed: bool,
+    /// Whether it has a commitment.
+    pub committed: bool,
 }
 
 /// The seats of a round or of a jury, in the order in which they were taken.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Panel {
-    pub(crate) seats: Vec<SeatView>,
+pub struct Panel {
+    /// The seats that are taken now.
+    pub seats: Vec<SeatView>,
     /// Providers that left their seat and did not come back, and whether that cost them anything.
     left: BTreeMap<Address, bool>,
     /// Providers that committed, in that order.
@@ -31,7 +35,7 @@ pub(crate) struct Panel {
     /// When the last of all seats committed.
     full_at: Option<u64>,
     /// What was opened, by the number of the seat's provider.
-    pub(crate) opened: BTreeMap<u32, Vote>,
+    pub opened: BTreeMap<u32, Vote>,
     opened_at: u64,
     /// Seats that ended, by the number of their provider.
     closed: BTreeMap<u32, End>,
@@ -40,22 +44,23 @@ pub(crate) struct Panel {
 }
 
 impl Panel {
-    pub(crate) fn seat_of(&self, provider: Address) -> Option<&SeatView> {
+    /// A provider's seat, if it has one.
+    pub fn seat_of(&self, provider: Address) -> Option<&SeatView> {
         self.seats.iter().find(|seat| seat.provider == provider)
     }
 
     /// Whether all of so many seats are taken.
-    pub(crate) fn is_full(&self, places: u8) -> bool {
+    pub fn is_full(&self, places: u8) -> bool {
         self.seats.len() >= usize::from(places)
     }
 
     /// Seats with a commitment, opened or not.
-    pub(crate) fn commits(&self) -> u8 {
+    pub fn commits(&self) -> u8 {
         u8::try_from(self.committed.len()).unwrap_or(u8::MAX)
     }
 
     /// What at least `quorum` of the opened votes and of `more` agree on. Abstentions agree with nobody.
-    pub(crate) fn winner(
+    pub fn winner(
         &self,
         quorum: u8,
         more: Option<Vote>,
@@ -122,7 +127,7 @@ impl Panel {
     }
 
     /// What it says of a provider's seat, and since which block.
-    pub(crate) fn mine(&self, provider: Address, number: u32) -> (Mine, u64) {
+    pub fn mine(&self, provider: Address, number: u32) -> (Mine, u64) {
         let mine = match (self.closed.get(&number), self.seat_of(provider)) {
             (Some(end), Some(_)) => Mine::Closed(*end),
             (None, Some(_)) if self.opened.contains_key(&number) => Mine::Opened,
@@ -161,7 +166,7 @@ impl Panel {
 
 /// How a round of a redundant lease ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Over {
+pub enum Over {
     /// By a quorum.
     Settled,
     /// All opened, and no quorum agreed; for good.
@@ -174,36 +179,42 @@ pub(crate) enum Over {
 
 /// A round of a redundant lease.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct RoundView {
+pub struct RoundView {
     /// When its Q-th seat was taken.
-    pub(crate) began: Option<u64>,
-    pub(crate) panel: Panel,
-    pub(crate) over: Option<Over>,
+    pub began: Option<u64>,
+    /// Its seats.
+    pub panel: Panel,
+    /// How it ended, if it did.
+    pub over: Option<Over>,
 }
 
 /// A jury.
 #[derive(Clone, Debug)]
-pub(crate) struct JuryView {
+pub struct JuryView {
     /// The task that it runs again.
-    pub(crate) task: u32,
+    pub task: u32,
     /// The point that draws it, whose seed is the key of its keyed digests.
-    pub(crate) point: u64,
+    pub point: u64,
     /// Last second of joining and committing.
-    pub(crate) commit_by: u64,
-    pub(crate) panel: Panel,
+    pub commit_by: u64,
+    /// Its seats.
+    pub panel: Panel,
     /// Last second to bring the accused's leaf, once it was missed.
-    pub(crate) leaf_by: Option<u64>,
-    pub(crate) judged: bool,
+    pub leaf_by: Option<u64>,
+    /// Whether it was judged.
+    pub judged: bool,
 }
 
 /// First task of a lease, its round, and the kind of the seats.
-pub(crate) type Place = (u32, u16, u8);
+pub type Place = (u32, u16, u8);
 
 /// All seats of a job.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct SeatViews {
-    pub(crate) replicas: u8,
-    pub(crate) quorum: u8,
+pub struct SeatViews {
+    /// Seats of a lease; one if the job is not redundant.
+    pub replicas: u8,
+    /// Results that have to agree.
+    pub quorum: u8,
     max_lease: u32,
     tasks: u32,
     run_window: u64,
@@ -213,14 +224,15 @@ pub(crate) struct SeatViews {
     /// Points of later draws, by the lease's first task.
     points: BTreeMap<u32, u64>,
     /// First task of the first redundant lease that has not opened.
-    pub(crate) next: u32,
+    pub next: u32,
     /// By first task and round.
     rounds: BTreeMap<(u32, u16), RoundView>,
     juries: BTreeMap<Place, JuryView>,
 }
 
 impl SeatViews {
-    pub(crate) fn posted(&mut self, event: &IMarket::Posted) {
+    /// The job was posted.
+    pub fn posted(&mut self, event: &IMarket::Posted) {
         let (terms, assurance) = (&event.job.terms, &event.job.assurance);
         (self.replicas, self.quorum) = (assurance.replicas, assurance.quorum);
         (self.max_lease, self.tasks) = (terms.maxLease, terms.tasks);
@@ -232,36 +244,38 @@ impl SeatViews {
         }
     }
 
-    pub(crate) fn is_redundant(&self) -> bool {
+    /// Whether several providers run each lease.
+    pub fn is_redundant(&self) -> bool {
         self.replicas > 1
     }
 
     /// The point that draws the next round of a redundant lease, or the present one; 0 if there is none.
-    pub(crate) fn point_of(&self, first: u32) -> u64 {
+    pub fn point_of(&self, first: u32) -> u64 {
         let point = self.points.get(&first);
         point.copied().unwrap_or(self.posted_point)
     }
 
     /// The last round of a lease, if it ever had one.
-    pub(crate) fn last_round(&self, first: u32) -> Option<(u16, &RoundView)> {
+    pub fn last_round(&self, first: u32) -> Option<(u16, &RoundView)> {
         let mut rounds = self.rounds.range((first, 0)..=(first, u16::MAX));
         rounds.next_back().map(|((_, round), view)| (*round, view))
     }
 
     /// A jury of a lease's round.
-    pub(crate) fn jury(&self, place: Place) -> Option<&JuryView> {
+    pub fn jury(&self, place: Place) -> Option<&JuryView> {
         self.juries.get(&place)
     }
 
     /// All seats there ever were: of which round or jury, and the panel.
-    pub(crate) fn panels(&self) -> impl Iterator<Item = (Place, &Panel)> {
+    pub fn panels(&self) -> impl Iterator<Item = (Place, &Panel)> {
         let rounds = self.rounds.iter();
         let rounds = rounds.map(|((first, round), view)| ((*first, *round, 0), &view.panel));
         let juries = self.juries.iter().map(|(key, view)| (*key, &view.panel));
         rounds.chain(juries)
     }
 
-    pub(crate) fn panel(&self, place: Place) -> Option<&Panel> {
+    /// The seats of a round, or of a jury.
+    pub fn panel(&self, place: Place) -> Option<&Panel> {
         match place {
             (first, round, 0) => self.rounds.get(&(first, round)).map(|view| &view.panel),
             _ => self.juries.get(&place).map(|view| &view.panel),
@@ -269,7 +283,7 @@ impl SeatViews {
     }
 
     /// What the chain says of the seats of a round, or of a jury, as `provider` sees it.
-    pub(crate) fn round(
+    pub fn round(
         &self,
         place: Place,
         provider: Address,
@@ -304,7 +318,7 @@ impl SeatViews {
 
     /// What the majority of the opened votes and of `more` agrees on. Two results with one root are equal, whatever
     /// their digest lists; two votes of jurors are not, unless both digests are.
-    pub(crate) fn winner(&self, place: Place, more: Option<Vote>) -> Option<Vote> {
+    pub fn winner(&self, place: Place, more: Option<Vote>) -> Option<Vote> {
         let panel = self.panel(place)?;
         match place.2 {
             0 => panel.winner(self.quorum, more, |a, b| a.value == b.value),
@@ -313,7 +327,7 @@ impl SeatViews {
     }
 
     /// A lease of a redundant job was settled, voided, refunded or freed.
-    pub(crate) fn end_round(&mut self, first: u32, at: &StoredEvent, over: Over) {
+    pub fn end_round(&mut self, first: u32, at: &StoredEvent, over: Over) {
         let last = self
             .last_round(first)
             .map_or((1, None), |(round, view)| (round, view.over));
@@ -328,12 +342,12 @@ impl SeatViews {
     }
 
     /// The leases that have not opened were given up.
-    pub(crate) fn end_tail(&mut self) {
+    pub fn end_tail(&mut self) {
         self.tasks = self.next;
     }
 
     /// The next draw of a lease has another point.
-    pub(crate) fn point_set(&mut self, first: u32, point: u64) {
+    pub fn point_set(&mut self, first: u32, point: u64) {
         self.points.insert(first, point);
     }
 
@@ -354,12 +368,7 @@ impl SeatViews {
     }
 
     /// An event about seats. `point_of` knows the point of an ordinary lease.
-    pub(crate) fn apply(
-        &mut self,
-        at: &StoredEvent,
-        event: &MarketEvent,
-        point_of: impl Fn(u32) -> u64,
-    ) {
+    pub fn apply(&mut self, at: &StoredEvent, event: &MarketEvent, point_of: impl Fn(u32) -> u64) {
         use MarketEvent as E;
         let places = self.replicas;
         match event {

@@ -5,7 +5,7 @@
 //! `ceil(log2 count)` elements whose sides are the bits of `task - first`. So one root opens to one
 //! digest for a task: with sorted pairs it could hide a second one.
 
-use alloy::primitives::{B256, keccak256};
+use alloy_primitives::{B256, keccak256};
 
 use super::Digest;
 
@@ -168,8 +168,8 @@ impl TreeError {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
     use super::*;
-    use alloy::primitives::U256;
-    use alloy::sol_types::SolValue;
+    use alloy_primitives::U256;
+    use alloy_sol_types::SolValue;
     use proptest::prelude::*;
 
     fn digests(count: u32) -> Vec<Digest> {
@@ -243,7 +243,7 @@ mod tests {
     fn the_contracts_vectors() {
         let path = concat!(
             env!("CARGO_MANIFEST_DIR"),
-            "/../contracts/abi/merkle-vectors.json"
+            "/../../contracts/abi/merkle-vectors.json"
         );
         let vectors: Vec<Vector> = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
         assert!(!vectors.is_empty());

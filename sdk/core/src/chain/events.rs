@@ -1,8 +1,7 @@
 //! The market's events, decoded strictly from logs.
 
-use alloy::primitives::{Address, B256, IntoLogData};
-use alloy::rpc::types::Log;
-use alloy::sol_types::SolEventInterface;
+use alloy_primitives::{Address, B256, IntoLogData, Log};
+use alloy_sol_types::SolEventInterface;
 use serde::{Deserialize, Serialize};
 
 use super::IMarket;
@@ -146,37 +145,50 @@ fn show(value: &Option<impl std::fmt::Display>) -> String {
         .map_or_else(|| "?".to_owned(), ToString::to_string)
 }
 
+/// Where a node says that a log stands; a pending one has no place yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LogPlace {
+    /// Number of its block.
+    pub block: Option<u64>,
+    /// Hash of its block.
+    pub block_hash: Option<B256>,
+    /// Its index among the block's logs.
+    pub log_index: Option<u64>,
+    /// The transaction that made it.
+    pub tx_hash: Option<B256>,
+}
+
 impl EventAt {
     /// Decodes one log of `market`.
     ///
     /// # Errors
     /// When the log is pending, comes from another address, is no event of the interface, or is
     /// not encoded exactly as the contract encodes it.
-    pub fn decode(log: &Log, market: Address) -> Result<Self, UnreadableLog> {
+    pub fn decode(log: &Log, place: LogPlace, market: Address) -> Result<Self, UnreadableLog> {
         let unreadable = |reason: String| UnreadableLog {
-            block: log.block_number,
-            block_hash: log.block_hash,
-            log_index: log.log_index,
+            block: place.block,
+            block_hash: place.block_hash,
+            log_index: place.log_index,
             market,
             reason,
         };
-        if log.address() != market {
-            return Err(unreadable(format!("it comes from {}", log.address())));
+        if log.address != market {
+            return Err(unreadable(format!("it comes from {}", log.address)));
         }
         let (Some(block), Some(block_hash), Some(log_index), Some(tx_hash)) = (
-            log.block_number,
-            log.block_hash,
-            log.log_index,
-            log.transaction_hash,
+            place.block,
+            place.block_hash,
+            place.log_index,
+            place.tx_hash,
         ) else {
             return Err(unreadable(
                 "the node did not say where it stands".to_owned(),
             ));
         };
-        let event = MarketEvent::decode_raw_log(log.topics(), &log.data().data)
+        let event = MarketEvent::decode_raw_log(log.topics(), &log.data.data)
             .map_err(|error| unreadable(error.to_string()))?;
         // What decodes may still carry dirty bytes or a tail; the contract writes neither.
-        if event.to_log_data() != log.inner.data {
+        if event.to_log_data() != log.data {
             return Err(unreadable(format!(
                 "{} is not encoded as the market encodes it",
                 event.name()
@@ -195,23 +207,21 @@ impl EventAt {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use alloy::primitives::{Bytes, Log as Inner, LogData};
+    use alloy_primitives::{Bytes, LogData};
 
     use super::*;
 
+    const PLACE: LogPlace = LogPlace {
+        block: Some(7),
+        block_hash: Some(B256::repeat_byte(2)),
+        log_index: Some(4),
+        tx_hash: Some(B256::repeat_byte(3)),
+    };
+
     fn log(data: LogData) -> Log {
         Log {
-            inner: Inner {
-                address: Address::repeat_byte(1),
-                data,
-            },
-            block_hash: Some(B256::repeat_byte(2)),
-            block_number: Some(7),
-            block_timestamp: None,
-            transaction_hash: Some(B256::repeat_byte(3)),
-            transaction_index: Some(0),
-            log_index: Some(4),
-            removed: false,
+            address: Address::repeat_byte(1),
+            data,
         }
     }
 
@@ -225,11 +235,16 @@ mod tests {
             refunded: 5,
         });
         let good = event.to_log_data();
-        let at = EventAt::decode(&log(good.clone()), market).unwrap();
+        let at = EventAt::decode(&log(good.clone()), PLACE, market).unwrap();
         assert_eq!((at.block, at.log_index, &at.event), (7, 4, &event));
         assert_eq!((at.event.name(), at.event.first()), ("Refunded", Some(3)));
 
-        let refuse = |log: Log, market| EventAt::decode(&log, market).unwrap_err().to_string();
+        let refuse_at = |log: Log, place, market| {
+            EventAt::decode(&log, place, market)
+                .unwrap_err()
+                .to_string()
+        };
+        let refuse = |log: Log, market| refuse_at(log, PLACE, market);
         let text = refuse(log(good.clone()), Address::repeat_byte(8));
         assert!(text.contains("log 4 of block 7"), "{text}");
         let (topics, data) = good.clone().split();
@@ -253,12 +268,10 @@ mod tests {
             log(LogData::new_unchecked(Vec::new(), Bytes::new())),
             market,
         );
-        refuse(
-            Log {
-                block_number: None,
-                ..log(good)
-            },
-            market,
-        );
+        let pending = LogPlace {
+            block: None,
+            ..PLACE
+        };
+        refuse_at(log(good), pending, market);
     }
 }

@@ -3,10 +3,10 @@
 //! contracts do. Nothing else in this library, nor in the executor, computes these.
 //!
 //! ```
-//! use piecework::chain::IMarket;
-//! use piecework::rules::{self, Cost};
+//! use piecework_core::chain::IMarket;
+//! use piecework_core::rules::{self, Cost};
 //!
-//! # fn main() -> Result<(), piecework::chain::Revert> {
+//! # fn main() -> Result<(), piecework_core::chain::Revert> {
 //! # let terms = IMarket::Terms { client: Default::default(), nonce: 0, spec: Default::default(), tasks: 10, minLease: 2,
 //! #     maxLease: 5, providers: Default::default() };
 //! # let assurance = IMarket::Assurance { replicas: 1, quorum: 1, auditBps: 5_000, refund: false,
@@ -24,10 +24,11 @@
 //! # }
 //! ```
 
-pub(crate) mod convert;
+pub mod convert;
 pub mod draw;
+mod times;
 
-use alloy::primitives::U256;
+use alloy_primitives::U256;
 use piecework_protocol::Error;
 use piecework_protocol::rules as protocol;
 use serde::Serialize;
@@ -39,6 +40,7 @@ pub use piecework_protocol::rules::{
 
 use crate::chain::{IMarket, Revert};
 use convert::revert;
+pub use times::{DEV_TIMES, TIMES};
 
 /// Tasks of which every basis point is a whole number of units.
 const FINE: u128 = 10_000;

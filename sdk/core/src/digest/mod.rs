@@ -13,7 +13,7 @@ pub mod tree;
 
 mod hex32;
 
-use alloy::primitives::B256;
+use alloy_primitives::B256;
 
 /// BLAKE3 digest of some bytes. Written as 64 lowercase hex digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]

@@ -43,7 +43,7 @@ fn canonical_form() {
         r#"{{"version":1,"image":{{"manifest":"sha256:{HEX}","platform":"linux/amd64","archive":"{HEX}"}},"tasks":48,"resources":{{"cpu_millis":1000,"memory_bytes":536870912,"disk_bytes":1048576,"timeout_seconds":60}}}}"#
     );
     assert_eq!(String::from_utf8(bytes.clone()).unwrap(), text);
-    assert_eq!(spec.hash().unwrap(), alloy::primitives::keccak256(&bytes));
+    assert_eq!(spec.hash().unwrap(), alloy_primitives::keccak256(&bytes));
     assert_eq!(hash_bytes(&bytes), spec.hash().unwrap());
     let spec = parse(&full()).unwrap();
     assert_eq!(JobSpec::parse(&spec.to_bytes().unwrap()).unwrap(), spec);

@@ -2,35 +2,54 @@
 
 use std::collections::BTreeMap;
 
-use alloy::{
-    primitives::{Address, B256},
-    sol_types::SolEventInterface as _,
-};
-use piecework::chain::{IMarket, MarketEvent};
+use alloy_primitives::{Address, B256};
+use alloy_sol_types::SolEventInterface as _;
 
-use super::Roots;
-use crate::{
-    seat::view::{Over, SeatViews},
-    store::StoredEvent,
-};
+use super::StoredEvent;
+use super::seat::{Over, SeatViews};
+use crate::chain::{IMarket, MarketEvent};
+
+/// One round of a lease.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Key {
+    /// The job.
+    pub job: B256,
+    /// The lease's first task.
+    pub first: u32,
+    /// The round, from 1.
+    pub round: u16,
+}
+
+/// The digests that are submitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Roots {
+    /// The root of the tree over them.
+    pub root: B256,
+    /// The address of the digest list.
+    pub list: B256,
+}
 
 /// A job as the chain shows it now.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct JobView {
-    pub(crate) posted: bool,
-    pub(crate) cancelled: bool,
+pub struct JobView {
+    /// Whether it was posted.
+    pub posted: bool,
+    /// Whether it was cancelled.
+    pub cancelled: bool,
     /// First task that no ordinary lease holds; the job's number of tasks when all are held or refunded.
-    pub(crate) next: u32,
-    pub(crate) run_window: u64,
+    pub next: u32,
+    /// Seconds to run a lease in.
+    pub run_window: u64,
     /// Of an ordinary job.
-    pub(crate) leases: BTreeMap<u32, LeaseView>,
+    pub leases: BTreeMap<u32, LeaseView>,
     /// The rounds of a redundant job, and juries.
-    pub(crate) seats: SeatViews,
+    pub seats: SeatViews,
 }
 
 /// Where the present round of an ordinary lease stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum State {
+pub enum State {
+    /// It is being run.
     Running,
     /// A result was submitted; the seed of the point decides whether it is audited.
     Submitted,
@@ -38,47 +57,55 @@ pub(crate) enum State {
     Audited(u8),
     /// The first jury found no verdict; the point draws a second one.
     Undecided,
+    /// It was paid.
     Settled,
     /// It was convicted.
     Void,
     /// It is free for a takeover.
     Freed,
+    /// Its client has the money back.
     Refunded,
 }
 
 /// The present round of a lease.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct LeaseView {
-    pub(crate) provider: Address,
-    pub(crate) round: u16,
-    pub(crate) count: u32,
-    pub(crate) claim_tx: B256,
-    pub(crate) state: State,
+pub struct LeaseView {
+    /// Who holds it.
+    pub provider: Address,
+    /// The round, from 1.
+    pub round: u16,
+    /// Its tasks.
+    pub count: u32,
+    /// The transaction that claimed it.
+    pub claim_tx: B256,
+    /// Where it stands.
+    pub state: State,
     /// When the state began: the round, the submission, the freeing.
-    pub(crate) at: u64,
-    /// When its result was submitted, and in which block.
-    pub(crate) submitted_at: u64,
-    pub(crate) submitted_block: u64,
+    pub at: u64,
+    /// When its result was submitted.
+    pub submitted_at: u64,
+    /// The block in which its result was submitted.
+    pub submitted_block: u64,
     /// The time on the ramp that prices its round.
-    pub(crate) origin: u64,
+    pub origin: u64,
     /// The beacon's point of its audit; 0 if there is none.
-    pub(crate) point: u64,
+    pub point: u64,
     /// What was submitted in it.
-    pub(crate) result: Option<Roots>,
+    pub result: Option<Roots>,
     /// Block of its last event.
-    pub(crate) block: u64,
+    pub block: u64,
 }
 
 impl LeaseView {
     /// The place on the ramp of a takeover at `time`, of a lease that is free since `since`.
-    pub(crate) fn origin_at(&self, since: u64, time: u64) -> u64 {
+    pub fn origin_at(&self, since: u64, time: u64) -> u64 {
         self.origin.saturating_add(time.saturating_sub(since))
     }
 }
 
 impl JobView {
     /// Folds a job's canonical events, in the chain's order.
-    pub(crate) fn fold(events: &[StoredEvent]) -> Self {
+    pub fn fold(events: &[StoredEvent]) -> Self {
         let mut view = Self::default();
         for at in events {
             let Ok(event) = MarketEvent::decode_raw_log(at.log.topics(), &at.log.data) else {
@@ -212,10 +239,7 @@ impl JobView {
 
     /// Leases that `provider` could take over, now or one day: whoever left one last is barred from it. With each
     /// the time since which it is, or will be, free: a taker ends a round that is late.
-    pub(crate) fn free_for(
-        &self,
-        provider: Address,
-    ) -> impl Iterator<Item = (u32, &LeaseView, u64)> {
+    pub fn free_for(&self, provider: Address) -> impl Iterator<Item = (u32, &LeaseView, u64)> {
         self.leases.iter().filter_map(move |(first, lease)| {
             let since = match lease.state {
                 State::Freed => lease.at,
@@ -230,10 +254,10 @@ impl JobView {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
-    use alloy::primitives::IntoLogData as _;
+    use alloy_primitives::IntoLogData as _;
 
     use super::*;
-    use crate::store::Block;
+    use crate::view::Block;
 
     fn stored(time: u64, event: MarketEvent) -> StoredEvent {
         StoredEvent {

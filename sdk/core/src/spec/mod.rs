@@ -11,7 +11,7 @@ mod unique;
 
 use std::collections::BTreeMap;
 
-use alloy::primitives::{Address, B256, keccak256};
+use alloy_primitives::{Address, B256, keccak256};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
@@ -68,7 +68,7 @@ pub struct ImageSpec {
     pub manifest: OciDigest,
     /// One of [`limits::PLATFORMS`].
     pub platform: String,
-    /// The blob that holds the image as a hybrid archive (see [`crate::image`]).
+    /// The blob that holds the image as a hybrid archive (see `piecework::image`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub archive: Option<Digest>,
     /// `repository@sha256:…` in a registry, with the same digest as `manifest`.

@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-use alloy::primitives::B256;
+use alloy_primitives::B256;
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 

@@ -1,13 +1,13 @@
 //! The bindings' types as the specification's, and back.
 
-use alloy::primitives::Bytes;
+use alloy_primitives::Bytes;
 use piecework_protocol::Error;
 use piecework_protocol::types::{Assurance, Job, Price, Terms, Times, Timing};
 
 use crate::chain::{IMarket, Revert, decode_revert};
 
 /// The specification's job.
-pub(crate) fn job(job: &IMarket::Job) -> Job {
+pub fn job(job: &IMarket::Job) -> Job {
     Job {
         terms: terms(&job.terms),
         assurance: assurance(&job.assurance),
@@ -17,7 +17,7 @@ pub(crate) fn job(job: &IMarket::Job) -> Job {
 }
 
 /// The specification's terms.
-pub(crate) fn terms(terms: &IMarket::Terms) -> Terms {
+pub fn terms(terms: &IMarket::Terms) -> Terms {
     Terms {
         client: terms.client.into_array(),
         nonce: terms.nonce,
@@ -30,7 +30,7 @@ pub(crate) fn terms(terms: &IMarket::Terms) -> Terms {
 }
 
 /// The specification's assurance.
-pub(crate) fn assurance(assurance: &IMarket::Assurance) -> Assurance {
+pub fn assurance(assurance: &IMarket::Assurance) -> Assurance {
     Assurance {
         replicas: assurance.replicas,
         quorum: assurance.quorum,
@@ -41,7 +41,7 @@ pub(crate) fn assurance(assurance: &IMarket::Assurance) -> Assurance {
 }
 
 /// The specification's prices.
-pub(crate) fn price(price: &IMarket::Price) -> Price {
+pub fn price(price: &IMarket::Price) -> Price {
     Price {
         min_price: price.minPrice,
         max_price: price.maxPrice,
@@ -51,7 +51,7 @@ pub(crate) fn price(price: &IMarket::Price) -> Price {
 }
 
 /// The specification's timing.
-pub(crate) fn timing(timing: &IMarket::Timing) -> Timing {
+pub fn timing(timing: &IMarket::Timing) -> Timing {
     Timing {
         opens_at: timing.opensAt,
         ramp: timing.ramp,
@@ -62,7 +62,7 @@ pub(crate) fn timing(timing: &IMarket::Timing) -> Timing {
 }
 
 /// The specification's times.
-pub(crate) fn times(times: &IMarket::Times) -> Times {
+pub fn times(times: &IMarket::Times) -> Times {
     Times {
         stake_age: times.stakeAge,
         lease_step: times.leaseStep,
@@ -77,7 +77,7 @@ pub(crate) fn times(times: &IMarket::Times) -> Times {
 }
 
 /// The specification's error as the chain would say it.
-pub(crate) fn revert(error: Error) -> Revert {
+pub fn revert(error: Error) -> Revert {
     let mut data = Vec::new();
     error.encode(&mut |bytes| data.extend_from_slice(bytes));
     decode_revert(&Bytes::from(data))

@@ -4,8 +4,8 @@
 //! A draw counts the stake that stood [`Draw::counted_at`]. The market tells it: `weightAt` of a provider, and
 //! `totalWeightAt`.
 
-use alloy::primitives::{Address, B256, keccak256};
-use alloy::sol_types::SolValue as _;
+use alloy_primitives::{Address, B256, keccak256};
+use alloy_sol_types::SolValue as _;
 use piecework_protocol::rules as protocol;
 
 use super::{JURY, JURY_STEPS, LEASE_STEPS};
@@ -198,7 +198,7 @@ mod tests {
 
     #[test]
     fn twice_the_stake_is_drawn_twice_as_often() {
-        let times = crate::chain::deploy::TIMES;
+        let times = crate::rules::TIMES;
         let at_once = |weight: u128| {
             let drawn = |n: &u32| {
                 let seed = keccak256(n.to_be_bytes());

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use alloy::primitives::B256;
+use alloy_primitives::B256;
 
 use super::{BlobRef, ManifestError, Tree, line};
 use crate::digest::Digest;

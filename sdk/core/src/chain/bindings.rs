@@ -5,16 +5,16 @@
     reason = "generated from the Solidity source"
 )]
 
-use alloy::sol;
+use alloy_sol_types::sol;
 
 sol!(
-    #[sol(rpc, all_derives, extra_derives(serde::Serialize, serde::Deserialize))]
-    "../contracts/evm/IMarket.sol"
+    #[sol(all_derives, extra_derives(serde::Serialize, serde::Deserialize))]
+    "../../contracts/evm/IMarket.sol"
 );
 
 sol! {
     /// The part of ERC-20 (and ERC-2612) that the market's users need.
-    #[sol(rpc, all_derives)]
+    #[sol(all_derives)]
     interface IERC20 {
         event Transfer(address indexed from, address indexed to, uint256 value);
         function name() external view returns (string memory);
@@ -29,7 +29,7 @@ sol! {
     }
 
     /// A source of public randomness, as the market asks it.
-    #[sol(rpc, all_derives)]
+    #[sol(all_derives)]
     interface IBeacon {
         function point() external view returns (uint64 id);
         function timeOf(uint64 id) external view returns (uint64 time);
@@ -38,7 +38,7 @@ sol! {
     }
 
     /// The beacon of devnets: seeds are the hashes of later blocks, and somebody must store them in time.
-    #[sol(rpc, all_derives)]
+    #[sol(all_derives)]
     interface BlockBeacon {
         event Kept(uint64 indexed id, bytes32 seed);
         error BadDelay(uint16 blocks, uint64 margin);
@@ -51,7 +51,7 @@ sol! {
     }
 
     /// The beacon of chains with value: seeds are drand's randomness.
-    #[sol(rpc, all_derives)]
+    #[sol(all_derives)]
     interface DrandBeacon {
         event Published(uint64 indexed round, bytes32 seed);
         error BadKey();
@@ -69,7 +69,7 @@ sol! {
     }
 
     /// ERC-5267: what the ids of a market's jobs are made of, beside the job.
-    #[sol(rpc, all_derives)]
+    #[sol(all_derives)]
     interface IERC5267 {
         function eip712Domain() external view returns (
             bytes1 fields, string memory name, string memory version, uint256 chainId,
@@ -78,7 +78,7 @@ sol! {
     }
 
     /// The devnet's token: anyone may mint.
-    #[sol(rpc, all_derives)]
+    #[sol(all_derives)]
     interface DevToken {
         /// Gives `value` new units to `to`. No limit, no permission: play money.
         function mint(address to, uint256 value) external;
