@@ -226,13 +226,14 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use alloy::primitives::{Address, IntoLogData as _};
+    use piecework_core::view::{Block, StoredEvent};
     use serde_json::json;
     use tempfile::TempDir;
 
     use super::*;
     use crate::{
         config,
-        store::{Block, JobRow, LeaseRow, Lock, NewIntent, SeatRow, StoredEvent, TaskRow},
+        store::{JobRow, LeaseRow, Lock, NewIntent, SeatRow, TaskRow},
     };
 
     const JOB: B256 = B256::repeat_byte(1);

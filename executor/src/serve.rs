@@ -199,11 +199,12 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
     use alloy::{primitives::Address, signers::local::PrivateKeySigner};
+    use piecework_core::view::Block;
     use tempfile::TempDir;
     use tokio::net::TcpListener;
 
     use super::*;
-    use crate::store::{Block, JobRow, Lock, TaskRow};
+    use crate::store::{JobRow, Lock, TaskRow};
 
     const NODE: B256 = B256::repeat_byte(9);
 

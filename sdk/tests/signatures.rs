@@ -13,8 +13,8 @@ use alloy::primitives::{Address, U256};
 use alloy::providers::Provider as _;
 use alloy::providers::ext::AnvilApi as _;
 use common::{Devnet, FUNDS, Provider, TOKEN, job};
-use piecework::chain::ChainError;
 use piecework::chain::IMarket::{Grade, IMarketErrors, Phase};
+use piecework::chain::{ChainError, IMarket};
 use piecework::market::{MarketConfig, SignedJob};
 use piecework::{Error, Market};
 

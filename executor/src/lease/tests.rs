@@ -5,6 +5,7 @@
     clippy::indexing_slicing
 )]
 
+use alloy::primitives::B256;
 use proptest::prelude::*;
 
 use super::*;

@@ -5,9 +5,11 @@
     clippy::indexing_slicing
 )]
 
+use alloy::primitives::B256;
 use proptest::prelude::*;
 
 use super::*;
+use crate::lease;
 
 const COMMIT_BY: u64 = 10_800;
 const WINDOW: u64 = 300;
