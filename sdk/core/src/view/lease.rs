@@ -44,6 +44,8 @@ pub struct JobView {
     pub leases: BTreeMap<u32, LeaseView>,
     /// The rounds of a redundant job, and juries.
     pub seats: SeatViews,
+    /// What the holder of an ordinary lease's round lost of its bond, by first task and round.
+    pub burned: BTreeMap<(u32, u16), u128>,
 }
 
 /// Where the present round of an ordinary lease stands.
@@ -108,12 +110,16 @@ impl JobView {
     pub fn fold(events: &[StoredEvent]) -> Self {
         let mut view = Self::default();
         for at in events {
-            let Ok(event) = MarketEvent::decode_raw_log(at.log.topics(), &at.log.data) else {
-                continue;
-            };
-            view.apply(at, event);
+            view.see(at);
         }
         view
+    }
+
+    /// Takes the next event in. One that is not of the market's interface says nothing.
+    pub fn see(&mut self, at: &StoredEvent) {
+        if let Ok(event) = MarketEvent::decode_raw_log(at.log.topics(), &at.log.data) {
+            self.apply(at, event);
+        }
     }
 
     fn apply(&mut self, at: &StoredEvent, event: MarketEvent) {
@@ -154,7 +160,13 @@ impl JobView {
             MarketEvent::Voided(event) if redundant => {
                 self.seats.end_round(event.first, at, Over::Void)
             }
-            MarketEvent::Voided(event) => self.set(event.first, at, State::Void),
+            MarketEvent::Voided(event) => {
+                self.set(event.first, at, State::Void);
+                if let Some(lease) = self.leases.get(&event.first) {
+                    let place = (event.first, lease.round);
+                    self.burned.insert(place, event.slashed);
+                }
+            }
             MarketEvent::Freed(event) if redundant => {
                 self.seats.end_round(event.first, at, Over::Freed)
             }
@@ -205,6 +217,8 @@ impl JobView {
         let Some(lease) = self.leases.get_mut(&event.first) else {
             return;
         };
+        let place = (event.first, lease.round);
+        self.burned.insert(place, event.burned);
         // A late lease is free since its deadline, whenever that is said.
         lease.at = match event.reason {
             IMarket::Reason::Late => lease.at.saturating_add(run_window),

@@ -2,7 +2,7 @@
 
 mod round;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::RangeInclusive};
 
 use super::StoredEvent;
 use crate::chain::{IMarket, MarketEvent};
@@ -19,8 +19,8 @@ pub struct SeatView {
     pub tx: B256,
     /// When it was taken.
     taken_at: u64,
-    /// Whether it has a commitment.
-    pub committed: bool,
+    /// What it committed to, if it did.
+    pub commitment: Option<B256>,
 }
 
 /// The seats of a round or of a jury, in the order in which they were taken.
@@ -28,8 +28,8 @@ pub struct SeatView {
 pub struct Panel {
     /// The seats that are taken now.
     pub seats: Vec<SeatView>,
-    /// Providers that left their seat and did not come back, and whether that cost them anything.
-    left: BTreeMap<Address, bool>,
+    /// Providers that left their seat and did not come back, and what that burned of their bonds.
+    left: BTreeMap<Address, u128>,
     /// Providers that committed, in that order.
     committed: Vec<Address>,
     /// When the last of all seats committed.
@@ -37,8 +37,8 @@ pub struct Panel {
     /// What was opened, by the number of the seat's provider.
     pub opened: BTreeMap<u32, Vote>,
     opened_at: u64,
-    /// Seats that ended, by the number of their provider.
-    closed: BTreeMap<u32, End>,
+    /// Seats that ended, and what they lost of their bonds, by the number of their provider.
+    closed: BTreeMap<u32, (End, u128)>,
     /// Block of its last event.
     block: u64,
 }
@@ -83,18 +83,24 @@ impl Panel {
             provider,
             tx: at.tx,
             taken_at: at.block.time,
-            committed: false,
+            commitment: None,
         });
     }
 
     /// A commitment on a seat that was reserved, or is taken with it.
-    fn committed(&mut self, at: &StoredEvent, provider: Address, places: u8) {
+    fn committed(
+        &mut self,
+        at: &StoredEvent,
+        provider: Address,
+        commitment: B256,
+        places: u8,
+    ) {
         self.joined(at, provider);
         let mut seats = self.seats.iter_mut();
         let Some(seat) = seats.find(|seat| seat.provider == provider) else {
             return;
         };
-        if !std::mem::replace(&mut seat.committed, true) {
+        if seat.commitment.replace(commitment).is_none() {
             self.committed.push(provider);
         }
         if self.commits() == places {
@@ -102,11 +108,11 @@ impl Panel {
         }
     }
 
-    fn left(&mut self, at: &StoredEvent, provider: Address, costs: bool) {
+    fn left(&mut self, at: &StoredEvent, provider: Address, burned: u128) {
         self.block = at.block.number;
         self.seats.retain(|seat| seat.provider != provider);
         self.committed.retain(|other| *other != provider);
-        self.left.insert(provider, costs);
+        self.left.insert(provider, burned);
     }
 
     fn open(&mut self, at: &StoredEvent, number: u32, vote: Vote) {
@@ -115,7 +121,7 @@ impl Panel {
         self.opened.insert(number, vote);
     }
 
-    fn close(&mut self, at: &StoredEvent, number: u32, end: IMarket::SeatEnd) {
+    fn close(&mut self, at: &StoredEvent, number: u32, end: IMarket::SeatEnd, burned: u128) {
         use IMarket::SeatEnd;
         let end = match end {
             SeatEnd::Paid => End::Paid,
@@ -123,20 +129,28 @@ impl Panel {
             _ => End::Lost,
         };
         self.block = at.block.number;
-        self.closed.insert(number, end);
+        self.closed.insert(number, (end, burned));
+    }
+
+    /// What a provider's seat lost of its bond, once that ended.
+    pub fn burned(&self, provider: Address, number: u32) -> Option<u128> {
+        match self.seat_of(provider) {
+            Some(_) => self.closed.get(&number).map(|(_, burned)| *burned),
+            None => self.left.get(&provider).copied(),
+        }
     }
 
     /// What it says of a provider's seat, and since which block.
     pub fn mine(&self, provider: Address, number: u32) -> (Mine, u64) {
         let mine = match (self.closed.get(&number), self.seat_of(provider)) {
-            (Some(end), Some(_)) => Mine::Closed(*end),
+            (Some((end, _)), Some(_)) => Mine::Closed(*end),
             (None, Some(_)) if self.opened.contains_key(&number) => Mine::Opened,
-            (None, Some(seat)) if seat.committed => Mine::Committed,
+            (None, Some(seat)) if seat.commitment.is_some() => Mine::Committed,
             (None, Some(_)) => Mine::Joined,
             (_, None) => match self.left.get(&provider) {
-                Some(true) => Mine::Closed(End::Lost),
                 // It may come back.
-                Some(false) => Mine::Closed(End::Vanished),
+                Some(0) => Mine::Closed(End::Vanished),
+                Some(_) => Mine::Closed(End::Lost),
                 None => Mine::Absent,
             },
         };
@@ -266,6 +280,21 @@ impl SeatViews {
         self.juries.get(&place)
     }
 
+    /// The seats of leases whose first tasks are in a range: of which round or jury, and the panel.
+    pub fn panels_of(
+        &self,
+        firsts: RangeInclusive<u32>,
+    ) -> impl Iterator<Item = (Place, &Panel)> {
+        let (from, to) = firsts.into_inner();
+        let rounds = self.rounds.range((from, 0)..=(to, u16::MAX));
+        let rounds = rounds.map(|((first, round), view)| ((*first, *round, 0), &view.panel));
+        let juries = self
+            .juries
+            .range((from, 0, 0)..=(to, u16::MAX, u8::MAX))
+            .map(|(key, view)| (*key, &view.panel));
+        rounds.chain(juries)
+    }
+
     /// All seats there ever were: of which round or jury, and the panel.
     pub fn panels(&self) -> impl Iterator<Item = (Place, &Panel)> {
         let rounds = self.rounds.iter();
@@ -379,12 +408,13 @@ impl SeatViews {
             }
             E::Committed(event) => {
                 let view = self.rounds.entry((event.first, event.round)).or_default();
-                view.panel.committed(at, event.provider, places);
+                view.panel
+                    .committed(at, event.provider, event.commitment, places);
                 self.begin_if_full(at, event.first, event.round);
             }
             E::SeatLeft(event) => {
                 if let Some(view) = self.rounds.get_mut(&(event.first, event.round)) {
-                    view.panel.left(at, event.provider, event.burned > 0);
+                    view.panel.left(at, event.provider, event.burned);
                 }
             }
             E::Opened(event) => {
@@ -398,7 +428,7 @@ impl SeatViews {
             }
             E::SeatClosed(event) => {
                 if let Some(panel) = self.panel_mut((event.first, event.round, event.kind)) {
-                    panel.close(at, event.number, event.end);
+                    panel.close(at, event.number, event.end, event.burned);
                 }
             }
             E::AuditOpened(event) => {
@@ -420,7 +450,7 @@ impl SeatViews {
             }
             E::VoteCommitted(event) => {
                 if let Some(panel) = self.panel_mut((event.first, event.round, event.jury)) {
-                    panel.committed(at, event.provider, JURY);
+                    panel.committed(at, event.provider, event.commitment, JURY);
                 }
             }
             E::LeafMissed(event) => {

@@ -1,0 +1,420 @@
+//! The machine of one chain: what happened goes in, what is to be done comes out.
+
+mod calls;
+mod duties;
+mod facts;
+mod job;
+mod offers;
+mod report;
+mod rounds;
+mod trials;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use alloy_primitives::{Address, B256};
+use piecework_core::{
+    chain::IMarket,
+    view::{
+        Block, StoredEvent,
+        lease::Key as LeaseId,
+        seat::{Key as SeatId, Vote},
+    },
+};
+
+use crate::{
+    Now,
+    capacity::Amount,
+    command::Command,
+    duty::End,
+    input::{Answer, Failure, Input, Verdict},
+    intent::{Fate, Intent, IntentId, What},
+    policy::{Policy, Timing},
+    secret::Secret,
+};
+
+use duties::Held;
+use facts::Facts;
+use job::Job;
+use trials::Trials;
+
+pub use report::{DutyStatus, Obligation};
+
+/// Blocks whose events can still be taken back. A deeper reorganization makes the executor read the chain again.
+pub const KEPT: u64 = 256;
+/// Chain time, in seconds, within which a claim must be on its way.
+const CLAIM_LIFE: u64 = 60;
+
+/// Who works, and where.
+#[derive(Clone, Debug)]
+pub struct Me {
+    /// The provider.
+    pub provider: Address,
+    /// The market.
+    pub market: Address,
+    /// The chain's id.
+    pub chain_id: u64,
+    /// The market's times.
+    pub times: IMarket::Times,
+    /// What salts are derived from.
+    pub secret: Secret,
+    /// Where the numbers begin that tell intents apart: random at each start.
+    pub unique: u64,
+}
+
+/// What the owner set.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Which work to take.
+    pub policy: Policy,
+    /// How careful to be.
+    pub timing: Timing,
+    /// The whole machine, for all chains together.
+    pub total: Amount,
+    /// Most tasks in one lease.
+    pub lease_tasks: u32,
+    /// This machine's platform, in an image's words: `linux/amd64`.
+    pub platform: &'static str,
+}
+
+/// An intent that is not settled.
+#[derive(Clone, Debug)]
+struct Pending {
+    fate: Fate,
+    /// Stake that it may lock.
+    bond: u128,
+    /// Part of the machine that its work takes.
+    amount: Amount,
+    /// How many tasks of it can run at the same time.
+    parallel: u32,
+    /// Chain time after which its work could not be in time: then it keeps no capacity.
+    until: u64,
+}
+
+/// The machine of one chain.
+#[derive(Debug)]
+pub struct Machine {
+    me: Me,
+    settings: Settings,
+    now: Now,
+    /// What other chains take of the machine.
+    elsewhere: Amount,
+    head: Option<Block>,
+    synced: bool,
+    stopping: bool,
+    disk_full: bool,
+    jobs: BTreeMap<B256, Job>,
+    duties: BTreeMap<SeatId, Held>,
+    /// What was bound, by seat and first task. A jury that is drawn again may have another task.
+    bound: BTreeMap<(SeatId, u32), Vec<Vote>>,
+    /// Duties that are over: they are not found again.
+    over: BTreeMap<SeatId, End>,
+    intents: BTreeMap<IntentId, Pending>,
+    /// Transactions, and whether this machine sent them.
+    owners: BTreeMap<B256, bool>,
+    facts: Facts,
+    trials: Trials,
+    /// Jobs with a lease or a seat of which is not known yet whether this machine took it.
+    unowned: BTreeSet<B256>,
+    /// Clients that have paid this machine.
+    paid: BTreeSet<Address>,
+    settled: u64,
+    lost: u64,
+    /// Leases with news.
+    touched: BTreeSet<(B256, Option<u32>)>,
+    /// Everything must be looked at.
+    all: bool,
+    commands: Vec<Command>,
+}
+
+impl Machine {
+    /// A machine that knows nothing yet.
+    #[must_use]
+    pub fn new(me: Me, settings: Settings) -> Self {
+        Self {
+            me,
+            settings,
+            now: Now::default(),
+            elsewhere: Amount::default(),
+            head: None,
+            synced: false,
+            stopping: false,
+            disk_full: false,
+            jobs: BTreeMap::new(),
+            duties: BTreeMap::new(),
+            bound: BTreeMap::new(),
+            over: BTreeMap::new(),
+            intents: BTreeMap::new(),
+            owners: BTreeMap::new(),
+            facts: Facts::default(),
+            trials: Trials::default(),
+            unowned: BTreeSet::new(),
+            paid: BTreeSet::new(),
+            settled: 0,
+            lost: 0,
+            touched: BTreeSet::new(),
+            all: false,
+            commands: Vec::new(),
+        }
+    }
+
+    /// Takes in what happened, and says what to do. `elsewhere` is what other chains take of the machine.
+    pub fn step(
+        &mut self,
+        now: Now,
+        elsewhere: Amount,
+        inputs: impl IntoIterator<Item = Input>,
+    ) -> Vec<Command> {
+        self.now = now;
+        self.elsewhere = elsewhere;
+        for input in inputs {
+            self.take_in(input);
+        }
+        self.react();
+        std::mem::take(&mut self.commands)
+    }
+
+    fn take_in(&mut self, input: Input) {
+        match input {
+            Input::Block { head, events } => self.block(head, events),
+            Input::Rewound { to } => self.rewind(to),
+            Input::Synced => {
+                self.synced = true;
+                self.all = true;
+            }
+            Input::Intent { id, fate } => self.fate(id, fate),
+            Input::Bound { seat, task, vote } => {
+                self.bound.entry((seat, task)).or_default().push(vote);
+            }
+            Input::Over { seat, end } => {
+                self.count(end);
+                self.over.insert(seat, end);
+            }
+            Input::Paid { client } => {
+                self.paid.insert(client);
+            }
+            Input::Tried {
+                spec,
+                task,
+                verdict,
+            } => self.tried(spec, task, verdict),
+            Input::TrialFailed { spec, failure } => self.trial_failed(spec, failure),
+            Input::Answer(answer) => self.answer(answer),
+            Input::Prepared { job, result } => self.prepared(job, result),
+            Input::TaskDone { seat } => {
+                if let Some(held) = self.duties.get_mut(&seat) {
+                    held.done = held.done.saturating_add(1).min(held.duty.tasks().count);
+                }
+            }
+            Input::Worked {
+                seat,
+                keyed,
+                result,
+            } => self.worked(seat, keyed, result),
+            Input::Served { seat, reach } => {
+                if let Some(held) = self.duties.get_mut(&seat) {
+                    held.serving = None;
+                    held.served = held.served.max(Some(reach));
+                    self.touch(seat.lease.job, Some(seat.lease.first));
+                }
+            }
+            Input::DiskFull(full) => self.disk_full = full,
+            Input::Stop => self.stopping = true,
+            Input::Tick => self.all = true,
+        }
+    }
+
+    fn block(&mut self, head: Block, events: Vec<StoredEvent>) {
+        self.head = Some(head);
+        for event in events {
+            let first = self.see(event);
+            if let Some((job, first)) = first {
+                self.touch(job, first);
+                self.facts.stake_is_stale();
+            }
+        }
+        for job in self.jobs.values_mut() {
+            job.settle(head.number);
+        }
+    }
+
+    /// Takes an event into its job. Returns the job and the lease that it is about.
+    fn see(&mut self, event: StoredEvent) -> Option<(B256, Option<u32>)> {
+        let id = event.job;
+        if !self.jobs.contains_key(&id) {
+            self.jobs.insert(id, Job::of(&event)?);
+        }
+        let job = self.jobs.get_mut(&id)?;
+        Some((id, job.see(event)))
+    }
+
+    fn rewind(&mut self, to: u64) {
+        if let Some(head) = &mut self.head {
+            head.number = head.number.min(to);
+        }
+        let mut gone = Vec::new();
+        for (id, job) in &mut self.jobs {
+            if job.rewind(to) {
+                self.touched.insert((*id, None));
+            }
+            if job.is_empty() {
+                gone.push(*id);
+            }
+        }
+        // A posting that is gone may come back with the next block. Until then its duties are absent.
+        for id in gone {
+            if !self.duties.keys().any(|seat| seat.lease.job == id) {
+                self.jobs.remove(&id);
+            }
+        }
+        self.facts.stake_is_stale();
+        self.facts.forget_seeds();
+        self.all = true;
+    }
+
+    fn fate(&mut self, id: IntentId, fate: Fate) {
+        if let Fate::Mined { tx, .. } = fate {
+            self.owners.insert(tx, true);
+        }
+        self.all = true;
+        if fate == Fate::Failed {
+            if self.intents.remove(&id).is_some() {
+                self.came_to_nothing(id.what);
+            }
+            return;
+        }
+        let until = self.now.time.saturating_add(CLAIM_LIFE);
+        let pending = self.intents.entry(id).or_insert(Pending {
+            fate,
+            bond: 0,
+            amount: Amount::default(),
+            parallel: 1,
+            until,
+        });
+        pending.fate = fate;
+    }
+
+    /// Drops intents whose block was read: what they changed is in the events by now.
+    fn settle_intents(&mut self) {
+        let head = self.head.map_or(0, |head| head.number);
+        let read: Vec<IntentId> = self
+            .intents
+            .iter()
+            .filter(|(_, pending)| matches!(pending.fate, Fate::Mined { block, .. } if block <= head))
+            .map(|(id, _)| *id)
+            .collect();
+        for id in read {
+            let Some(pending) = self.intents.remove(&id) else {
+                continue;
+            };
+            if id.what.binds() {
+                if let Fate::Mined { tx, .. } = pending.fate {
+                    self.inherit(tx, &pending);
+                }
+            } else {
+                // If it changed nothing, it is asked for again in a while.
+                self.rest(id.what);
+            }
+        }
+    }
+
+    fn touch(&mut self, job: B256, first: Option<u32>) {
+        self.touched.insert((job, first));
+    }
+
+    fn is_final(&self, block: u64) -> bool {
+        let head = self.head.map_or(0, |head| head.number);
+        head >= block.saturating_add(self.settings.timing.confirmations)
+    }
+
+    fn is_open(&self, what: What) -> bool {
+        let from = IntentId { what, unique: 0 };
+        let to = IntentId {
+            what,
+            unique: u64::MAX,
+        };
+        self.intents.range(from..=to).next().is_some()
+    }
+
+    fn unique(&mut self) -> u64 {
+        self.me.unique = self.me.unique.wrapping_add(1);
+        self.me.unique
+    }
+
+    fn send(&mut self, intent: Intent, pending: Pending) {
+        self.intents.insert(intent.id, pending);
+        self.commands.push(Command::Send(intent));
+    }
+
+    fn count(&mut self, end: End) {
+        match end {
+            End::Paid => self.settled = self.settled.saturating_add(1),
+            End::Lost => self.lost = self.lost.saturating_add(1),
+            End::Released | End::Vanished => {}
+        }
+    }
+
+    fn react(&mut self) {
+        self.discover();
+        self.settle_intents();
+        self.refresh();
+        self.mind_duties();
+        self.mind_trials();
+        let all = std::mem::take(&mut self.all);
+        let news = !self.touched.is_empty();
+        self.touched.clear();
+        if all || news {
+            self.ask_for_stake();
+            self.take_work();
+        }
+    }
+
+    fn answer(&mut self, answer: Answer) {
+        self.all = true;
+        if let Answer::Publication { point, call } = &answer
+            && let Some((to, data)) = call.clone()
+            && self.facts.seed(*point).is_none()
+        {
+            self.publish(*point, to, data);
+        }
+        if let Answer::Owner { tx, ours } = &answer {
+            self.owners.insert(*tx, *ours);
+            // Its duty is found now.
+            for job in std::mem::take(&mut self.unowned) {
+                self.touched.insert((job, None));
+            }
+        }
+        self.facts.learn(answer, self.now, self.head.map_or(0, |head| head.number));
+    }
+
+    fn worked(&mut self, seat: SeatId, keyed: Option<B256>, result: Result<Vote, Failure>) {
+        let bound = self.bound_to(seat);
+        let Some(held) = self.duties.get_mut(&seat) else {
+            return;
+        };
+        held.worked(keyed, result, bound);
+        self.touch(seat.lease.job, Some(seat.lease.first));
+        self.all = true;
+    }
+
+    /// What a duty was bound to last.
+    fn bound_to(&self, seat: SeatId) -> Option<Vote> {
+        let task = self.duties.get(&seat)?.duty.tasks().first;
+        self.bound.get(&(seat, task))?.last().copied()
+    }
+
+    fn tried(&mut self, spec: B256, task: u32, verdict: Verdict) {
+        self.trial_over(spec);
+        self.trials.learn(spec, task, verdict);
+        for job in self.jobs.values_mut() {
+            job.wake();
+        }
+        self.all = true;
+    }
+
+    /// The leases of a job with news, or all of them.
+    fn touches(&self, lease: LeaseId) -> bool {
+        self.all
+            || self.touched.contains(&(lease.job, None))
+            || self.touched.contains(&(lease.job, Some(lease.first)))
+    }
+}

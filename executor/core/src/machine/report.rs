@@ -1,0 +1,180 @@
+//! What the machine says about itself.
+
+use alloy_primitives::B256;
+use piecework_core::view::seat::{End as SeenEnd, Key as SeatId, Mine};
+
+use super::{Machine, duties::Duty};
+use crate::{
+    duty::{Act, Owed, lease::Seen, seat::Tasks},
+    take::{Answered, Blocked},
+};
+
+/// A duty that is not over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DutyStatus {
+    /// Which.
+    pub seat: SeatId,
+    /// Its tasks.
+    pub tasks: Tasks,
+    /// Where it stands, in a word.
+    pub phase: &'static str,
+    /// Tasks whose outcome is known.
+    pub done: u32,
+    /// Last second in which a result can be submitted, or committed to.
+    pub deadline: u64,
+}
+
+/// What this machine still owes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Obligation {
+    /// For which duty.
+    pub seat: SeatId,
+    /// Until when, and what is lost without it.
+    pub owed: Owed,
+}
+
+impl Machine {
+    /// The duties that are not over.
+    #[must_use]
+    pub fn duties(&self) -> Vec<DutyStatus> {
+        let (now, margin) = (self.now.time, self.settings.timing.margin);
+        let status = |(id, held): (&SeatId, &super::duties::Held)| {
+            let act = held.duty.desired(now, margin).act;
+            let deadline = match held.duty {
+                Duty::Lease(lease) => lease.deadline().unwrap_or_default(),
+                Duty::Seat(seat) => seat.round.commit_by,
+            };
+            DutyStatus {
+                seat: *id,
+                tasks: held.duty.tasks(),
+                phase: phase(&held.duty, act),
+                done: held.done,
+                deadline,
+            }
+        };
+        self.duties.iter().map(status).collect()
+    }
+
+    /// What is lost, and when, if this machine does nothing from now on; the soonest first.
+    #[must_use]
+    pub fn obligations(&self) -> Vec<Obligation> {
+        let (now, margin) = (self.now.time, self.settings.timing.margin);
+        let owed = self.duties.iter().filter_map(|(id, held)| {
+            let owed = held.duty.desired(now, margin).owed?;
+            Some(Obligation { seat: *id, owed })
+        });
+        let mut owed: Vec<Obligation> = owed.collect();
+        owed.sort_unstable_by_key(|obligation| obligation.owed.until);
+        owed
+    }
+
+    /// Whether stopping now loses work that is bonded, or may become so: duties that have to act or to run, and claims on their
+    /// way.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        let (now, margin) = (self.now.time, self.settings.timing.margin);
+        let acts = |held: &super::duties::Held| {
+            let desired = held.duty.desired(now, margin);
+            desired.work || desired.act_owed.is_some() || owes_opening(&held.duty)
+        };
+        self.duties.values().any(acts) || self.intents.keys().any(|id| id.what.binds())
+    }
+
+    /// Open jobs that are not taken, and why.
+    #[must_use]
+    pub fn answers(&self) -> Vec<Answered> {
+        let answers = self.jobs.iter().filter_map(|(id, job)| {
+            let untaken = job.view.next < job.job.terms.tasks;
+            let why = job.why.clone().filter(|_| untaken && !job.view.cancelled)?;
+            Some(Answered { job: *id, why })
+        });
+        answers.collect()
+    }
+
+    /// What keeps the whole machine from taking work.
+    #[must_use]
+    pub fn blocked(&self) -> Vec<Blocked> {
+        let mut blocked = Vec::new();
+        if !self.synced {
+            blocked.push(Blocked::Reading);
+        }
+        if self.facts.stake().is_some_and(|stake| stake.total == 0) {
+            blocked.push(Blocked::NoStake);
+        }
+        if self.disk_full {
+            blocked.push(Blocked::DiskFull);
+        }
+        if self.stopping {
+            blocked.push(Blocked::Stopping);
+        }
+        blocked
+    }
+
+    /// All stake of the provider, and the part of it that no bond locks.
+    #[must_use]
+    pub fn stake(&self) -> (u128, u128) {
+        self.facts.stake().map_or((0, 0), |stake| (stake.total, stake.free))
+    }
+
+    /// Duties that were paid, and that lost something.
+    #[must_use]
+    pub fn totals(&self) -> (u64, u64) {
+        (self.settled, self.lost)
+    }
+
+    /// The height of the newest block.
+    #[must_use]
+    pub fn head(&self) -> Option<piecework_core::view::Block> {
+        self.head
+    }
+
+    /// The job of this id, if it is known.
+    #[must_use]
+    pub fn knows(&self, job: B256) -> bool {
+        self.jobs.contains_key(&job)
+    }
+}
+
+/// A committed seat must open before its time is over.
+fn owes_opening(duty: &Duty) -> bool {
+    matches!(duty, Duty::Seat(seat) if seat.mine == Mine::Committed && seat.round.begun)
+}
+
+fn phase(duty: &Duty, act: Option<Act>) -> &'static str {
+    match duty {
+        Duty::Lease(lease) => match (lease.seen, act) {
+            (Seen::Absent, _) => "absent",
+            (Seen::Running { .. }, Some(Act::Submit(_))) => "submitting",
+            (Seen::Running { .. }, Some(Act::Leave)) => "leaving",
+            (Seen::Running { .. }, Some(Act::Expire)) => "expiring",
+            (Seen::Running { .. }, _) => "running",
+            (Seen::Submitted { .. }, Some(Act::Finalize)) => "finalizing",
+            (Seen::Submitted { .. }, _) => "submitted",
+            (Seen::Audited(_), Some(Act::Judge(_))) => "judging",
+            (Seen::Audited(audit), _) => match audit.votes.full_at {
+                Some(_) => "answering",
+                None => "audited",
+            },
+            (Seen::Settled, _) => "settled",
+            (Seen::Lost, _) => "lost",
+        },
+        Duty::Seat(seat) => match (seat.mine, act) {
+            (Mine::Absent, Some(Act::Commit(_))) => "committing",
+            (Mine::Absent, _) if seat.prospect => "running",
+            (Mine::Absent, _) => "absent",
+            (_, Some(Act::Leave)) => "leaving",
+            (_, Some(Act::Settle)) => "settling",
+            (Mine::Joined, Some(Act::Commit(_))) => "committing",
+            (Mine::Joined, _) if seat.work == crate::duty::Work::Failed => "failed",
+            (Mine::Joined, _) if seat.round.begun => "running",
+            (Mine::Joined, _) => "joined",
+            (Mine::Committed, Some(Act::Open)) => "opening",
+            (Mine::Committed, _) => "committed",
+            (Mine::Opened, _) => "opened",
+            (Mine::Closed(SeenEnd::Paid), _) => "settled",
+            (Mine::Closed(SeenEnd::Lost), _) => "lost",
+            (Mine::Closed(SeenEnd::Released), _) => "released",
+            (Mine::Closed(SeenEnd::Vanished), _) => "absent",
+        },
+    }
+}
