@@ -19,12 +19,13 @@ pub struct Bid {
     pub posted: u64,
 }
 
-/// What a bid pays for a millionth of the machine in an hour. More is better.
+/// What a bid pays for the whole machine and a second, 4,294 times as much in all so that little money is not rounded away.
+/// More is better.
 #[must_use]
 pub fn rate(bid: &Bid, total: Amount) -> u128 {
     let taken = u128::from(bid.amount.share_of(total).max(1));
     let taken = taken.saturating_mul(bid.cost.seconds.max(1).into());
-    bid.cost.pays.saturating_mul(3_600) / taken
+    bid.cost.pays.saturating_mul(1 << 32) / taken
 }
 
 /// The order in which bids are taken: places in `bids`, the best first. `held` is the share of the machine, in millionths,
