@@ -20,16 +20,13 @@
 //! `render:v1` is an image of the local container engine. The repository's README says how to make it, and starts a
 //! devnet on which this program runs as it stands.
 
-pub mod blobs;
-pub mod chain;
 pub mod devnet;
 mod error;
 #[cfg(feature = "ethers")]
 pub mod ethers;
-pub mod image;
 pub mod market;
-mod terminal;
 
 pub use error::Error;
 pub use market::{Done, Job, Market, MarketConfig, Progress, Run};
 pub use piecework_core::{digest, rules, spec};
+pub use piecework_net::{blobs, chain, image};
