@@ -10,5 +10,6 @@
 
 pub mod blobs;
 pub mod chain;
+pub mod fetch_auth;
 pub mod image;
 pub mod terminal;
