@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use piecework::spec::Resources;
+use piecework_core::spec::Resources;
 use tokio_util::sync::CancellationToken;
 
 use crate::{config, sandbox::profile::host_memory};

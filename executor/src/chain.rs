@@ -7,10 +7,11 @@ use std::{
 };
 
 use alloy::{providers::DynProvider, signers::local::PrivateKeySigner, sol_types::SolCall as _};
-use piecework::{
+use piecework_core::chain::IMarket;
+use piecework_net::{
     blobs::{DirStore, HttpClient},
     chain::{
-        ChainError, ChainOptions, Contract, IMarket,
+        ChainError, ChainOptions, Contract,
         beacon::{Beacon, BeaconKind},
         check_market, connect, keys,
     },

@@ -1,7 +1,8 @@
 //! What is missing before an executor can earn anything.
 
 use alloy::{providers::Provider as _, signers::local::PrivateKeySigner};
-use piecework::chain::{ChainError, Contract, IMarket};
+use piecework_core::chain::IMarket;
+use piecework_net::chain::{ChainError, Contract};
 
 use crate::{
     ChainConfig, Config, Error,

@@ -7,7 +7,8 @@ use std::sync::{
 };
 
 use alloy::primitives::B256;
-use piecework::{blobs::DirStore, digest::Digest};
+use piecework_core::digest::Digest;
+use piecework_net::blobs::DirStore;
 use tokio::sync::{Mutex, MutexGuard, OwnedRwLockReadGuard, RwLock};
 
 use crate::{

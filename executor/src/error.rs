@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use alloy::primitives::Address;
-use piecework::{blobs::BlobError, chain::ChainError};
+use piecework_net::{blobs::BlobError, chain::ChainError};
 
 use crate::{config::ConfigError, sandbox::SandboxError, store::StoreError};
 

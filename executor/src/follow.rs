@@ -11,10 +11,8 @@ use alloy::{
     primitives::Address,
     providers::{DynProvider, Provider as _},
 };
-use piecework::chain::{
-    BlockRecord, ChainError, EventAt, Follower, Head, MAX_FUTURE, Message as Chain,
-};
-use piecework_core::view::Block;
+use piecework_core::{chain::EventAt, view::Block};
+use piecework_net::chain::{BlockRecord, ChainError, Follower, Head, MAX_FUTURE, Message as Chain};
 use tokio::{sync::mpsc, time::Instant};
 
 use crate::{

@@ -9,8 +9,7 @@ use std::{
 };
 
 use alloy::{primitives::B256, sol_types::SolValue as _};
-use piecework::{chain::IMarket, spec::JobSpec};
-use piecework_core::view::JobView;
+use piecework_core::{chain::IMarket, spec::JobSpec, view::JobView};
 use tokio::time::Instant;
 
 use crate::{

@@ -12,12 +12,10 @@ use axum::{
     response::{IntoResponse as _, Response},
     routing::get,
 };
-use piecework::{
+use piecework_core::{chain::IMarket, digest::Digest, spec::JobSpec};
+use piecework_net::{
     blobs::{DirStore, blob_router},
-    chain::IMarket,
-    digest::Digest,
-    market::fetch_auth::{FetchHeaders, FetchRequest},
-    spec::JobSpec,
+    fetch_auth::{FetchHeaders, FetchRequest},
 };
 
 use crate::{

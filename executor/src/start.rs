@@ -4,10 +4,8 @@ use std::{collections::HashMap, net::SocketAddr, path::Path, sync::Arc, time::Du
 
 use alloy::{primitives::Address, signers::local::PrivateKeySigner};
 use futures::future::join_all;
-use piecework::{
-    blobs::{BoundedListener, DirStore, HttpClient, HttpPolicy, StoreLimits},
-    digest::Digest,
-};
+use piecework_core::digest::Digest;
+use piecework_net::blobs::{BoundedListener, DirStore, HttpClient, HttpPolicy, StoreLimits};
 use tokio::{net::TcpListener, sync::watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument as _;

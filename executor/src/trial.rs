@@ -4,11 +4,11 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use alloy::primitives::B256;
-use piecework::{
-    blobs::DirStore,
+use piecework_core::{
     digest::{Digest, manifest::Outcome},
     spec::JobSpec,
 };
+use piecework_net::blobs::DirStore;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 

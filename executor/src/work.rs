@@ -12,8 +12,7 @@ use std::{
 
 use alloy::primitives::B256;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use piecework::{
-    blobs::{BlobError, BlobSource, DirStore, HttpClient},
+use piecework_core::{
     digest::{
         Digest, lease as lease_manifest,
         manifest::{BlobRef, MAX_MANIFEST_BYTES, Outcome, ResultManifest},
@@ -21,6 +20,7 @@ use piecework::{
     },
     spec::JobSpec,
 };
+use piecework_net::blobs::{BlobError, BlobSource, DirStore, HttpClient};
 use tokio::sync::mpsc;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument as _;

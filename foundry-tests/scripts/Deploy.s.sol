@@ -90,7 +90,7 @@ contract Deploy {
         return _make("BlockBeacon", salt, abi.encode(uint16(2), uint64(devnet ? 1 : 12)));
     }
 
-    /// @dev The times of `TIMES` in sdk/src/chain/deploy.rs.
+    /// @dev The times of `TIMES` in sdk/core/src/rules/times.rs.
     function _times() private view returns (IMarket.Times memory) {
         return IMarket.Times({
             stakeAge: _seconds("STAKE_AGE", 1 days),

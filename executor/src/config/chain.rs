@@ -6,7 +6,7 @@ use alloy::{
     primitives::{Address, B256},
     signers::local::PrivateKeySigner,
 };
-use piecework::chain::drand::Endpoints;
+use piecework_net::chain::drand::Endpoints;
 use url::Url;
 
 use super::{ConfigError, DEVNET_CHAIN};

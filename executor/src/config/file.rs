@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::Path, time::Duration};
 
 use alloy::signers::local::PrivateKeySigner;
-use piecework::chain::deployment::Deployment;
+use piecework_net::chain::deployment::Deployment;
 
 use super::{
     Capacity, ChainConfig, ChainTiming, Config, ConfigError, Flags, OperatorKey, Password, Policy,

@@ -17,7 +17,7 @@ use std::{
 };
 
 use alloy::{primitives::Address, signers::local::PrivateKeySigner};
-use piecework::rules::{MAX_ENDPOINT, MAX_LEASE};
+use piecework_core::rules::{MAX_ENDPOINT, MAX_LEASE};
 use url::Url;
 
 pub use chain::{ChainConfig, ChainTiming, OperatorKey, Password, Policy};

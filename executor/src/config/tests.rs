@@ -324,7 +324,7 @@ fn a_table_of_the_watch_mode_is_refused_and_said_to_be_removed() {
 
 /// A deployment file of a market whose code this version does not know.
 fn deployment(dir: &std::path::Path) -> (PathBuf, Address) {
-    use piecework::chain::deployment::{create2, drawn_of};
+    use piecework_net::chain::deployment::{create2, drawn_of};
     let zero = alloy::primitives::B256::ZERO;
     let market = create2(zero, zero);
     let file = serde_json::json!({
@@ -374,7 +374,7 @@ fn a_deployment_file_replaces_id_market_and_first_block() {
         assert!(said.contains("the deployment file says"), "{said}");
     }
 
-    let other = piecework::chain::deployment::drawn_of(Address::ZERO);
+    let other = piecework_net::chain::deployment::drawn_of(Address::ZERO);
     let mut file: serde_json::Value =
         serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
     file["drawn"] = serde_json::json!(other);

@@ -11,8 +11,8 @@ use alloy::{
     sol_types::SolCall as _,
 };
 use futures::future::join_all;
-use piecework::chain::{IMarket, decode_error};
-use piecework_core::view::seat::Over;
+use piecework_core::{chain::IMarket, view::seat::Over};
+use piecework_net::chain::decode_error;
 use tokio::time::Instant;
 
 use super::{Claim, Control, ControlError, JobEntry, Wish, jobs::Readiness, points::Publish};

@@ -3,7 +3,7 @@
 use std::{collections::HashSet, time::Duration};
 
 use alloy::{primitives::B256, sol_types::SolCall as _};
-use piecework::chain::IMarket;
+use piecework_core::chain::IMarket;
 use tokio::time::Instant;
 
 use super::{Control, ControlError, Held};

@@ -6,8 +6,7 @@ use alloy::{
     primitives::B256,
     sol_types::{SolCall as _, SolValue as _},
 };
-use piecework::{chain::IMarket, spec::JobSpec};
-use piecework_core::view::JobView;
+use piecework_core::{chain::IMarket, spec::JobSpec, view::JobView};
 use tokio::time::Instant;
 
 use super::{Claim, Control, ControlError, Wish, draws::Draw, trials::Trying};

@@ -2,8 +2,10 @@
 //! those who are drawn come by themselves.
 
 use alloy::primitives::B256;
-use piecework::rules::{self, JURY};
-use piecework_core::view::{LeaseView, lease::State};
+use piecework_core::{
+    rules::{self, JURY},
+    view::{LeaseView, lease::State},
+};
 
 use super::{Control, ControlError, JobEntry, draws::Open, points::Publish};
 use crate::{

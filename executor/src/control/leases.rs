@@ -3,8 +3,11 @@
 use std::sync::Arc;
 
 use alloy::primitives::B256;
-use piecework::{rules::draw, spec::Resources};
-use piecework_core::view::{JobView, LeaseView, lease::State};
+use piecework_core::{
+    rules::draw,
+    spec::Resources,
+    view::{JobView, LeaseView, lease::State},
+};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 

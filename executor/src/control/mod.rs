@@ -25,12 +25,14 @@ use alloy::{
     primitives::{Address, B256},
     providers::DynProvider,
 };
-use piecework::chain::{
-    EventAt, IMarket,
+use piecework_core::{
+    chain::{EventAt, IMarket},
+    view::{Block, StoredEvent},
+};
+use piecework_net::chain::{
     beacon::{Beacon, Publication},
     decode_event,
 };
-use piecework_core::view::{Block, StoredEvent};
 use tokio::{
     sync::{mpsc, watch},
     time::Instant,
@@ -379,7 +381,7 @@ pub(crate) fn stored(at: &EventAt, time: u64) -> Option<StoredEvent> {
 pub(crate) fn posted(at: &EventAt) -> Option<JobRow> {
     use alloy::sol_types::SolValue as _;
     match &at.event {
-        piecework::chain::MarketEvent::Posted(event) => Some(JobRow {
+        piecework_core::chain::MarketEvent::Posted(event) => Some(JobRow {
             id: event.jobId,
             abi: event.job.abi_encode(),
             spec: event.spec.to_vec(),

@@ -6,8 +6,8 @@ use alloy::{
     primitives::{B256, keccak256},
     providers::Provider as _,
 };
-use piecework::chain::beacon::{BeaconKind, Publication};
 use piecework_core::view::lease::State;
+use piecework_net::chain::beacon::{BeaconKind, Publication};
 use tokio::time::Instant;
 
 use super::{Control, ControlError, Message};

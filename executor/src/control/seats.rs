@@ -1,8 +1,7 @@
 //! Seats: found in events, stepped, written down; what their state machine asks for is done here.
 
 use alloy::{primitives::B256, sol_types::SolCall as _};
-use piecework::{chain::IMarket, rules};
-use piecework_core::view::JobView;
+use piecework_core::{chain::IMarket, rules, view::JobView};
 use tokio_util::sync::CancellationToken;
 
 use super::{Control, ControlError};

@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 
 use alloy::primitives::{Address, B256};
-use piecework::chain::{Contract, IMarket};
+use piecework_core::chain::IMarket;
+use piecework_net::chain::Contract;
 
 use super::{Control, ControlError};
 use crate::evaluate::bond;

@@ -6,11 +6,11 @@ use alloy::{
     primitives::{Address, B256},
     sol_types::SolCall as _,
 };
-use piecework::{
-    blobs::fetch_bytes,
-    chain::{Contract, IMarket},
+use piecework_core::{
+    chain::IMarket,
     digest::{Digest, lease as digest_list, tree},
 };
+use piecework_net::{blobs::fetch_bytes, chain::Contract};
 use tokio::time::Instant;
 use url::Url;
 

@@ -3,8 +3,12 @@
 mod seats;
 
 use alloy::primitives::{Address, B256};
-use piecework::{chain::IMarket, rules, spec::JobSpec};
-use piecework_core::view::{JobView, lease::State};
+use piecework_core::{
+    chain::IMarket,
+    rules,
+    spec::JobSpec,
+    view::{JobView, lease::State},
+};
 
 use crate::{
     capacity::Capacity,

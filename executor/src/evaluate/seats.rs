@@ -1,7 +1,7 @@
 //! Which seats are worth taking, of redundant leases and of juries. Who else sits there is not asked:
 //! the draw decides that.
 
-use piecework::{chain::IMarket, rules, spec::JobSpec};
+use piecework_core::{chain::IMarket, rules, spec::JobSpec};
 
 use super::{Decision, Means, NOT_COVERED, Offer, each, rounds, runnable, skip, too_cheap};
 

@@ -195,7 +195,7 @@ impl Lease {
     /// Last second in which giving up costs nothing.
     pub(crate) fn free_until(&self) -> u64 {
         match self.key.round {
-            1 => piecework::rules::leave_free_by(self.run_window, self.started),
+            1 => piecework_core::rules::leave_free_by(self.run_window, self.started),
             _ => 0,
         }
     }

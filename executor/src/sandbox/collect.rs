@@ -7,10 +7,10 @@
 
 use std::io::{self, Read};
 
-use piecework::{
-    blobs::{BlobError, BlobWriter, DirStore, StagedBlob},
-    digest::manifest::{BlobRef, EntryPath, ManifestError, OutputFault, Tree, TreeBuilder},
+use piecework_core::digest::manifest::{
+    BlobRef, EntryPath, ManifestError, OutputFault, Tree, TreeBuilder,
 };
+use piecework_net::blobs::{BlobError, BlobWriter, DirStore, StagedBlob};
 use tar::{EntryType, Header, PaxExtensions};
 
 use super::{engine::EngineError, profile::INODES};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use alloy::primitives::B256;
-use piecework::spec::JobSpec;
+use piecework_core::spec::JobSpec;
 
 use super::engine::ImageDefaults;
 

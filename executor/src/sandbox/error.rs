@@ -5,8 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use piecework::blobs::BlobError;
-use piecework::digest::manifest::ManifestError;
+use piecework_core::digest::manifest::ManifestError;
+use piecework_net::blobs::BlobError;
 
 use super::{collect::CollectError, engine::EngineError, stdio::StdioError};
 

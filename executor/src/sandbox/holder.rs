@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use piecework::digest::OciDigest;
+use piecework_core::digest::OciDigest;
 use serde_json::json;
 
 use super::{

@@ -6,11 +6,13 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use piecework::{
-    blobs::{BlobSource, DirStore},
+use piecework_core::{
     digest::{Digest, OciDigest},
-    image::{ImageError, ImageLimits, VerifiedImage, verify},
     spec::{ImageSpec, JobSpec},
+};
+use piecework_net::{
+    blobs::{BlobSource, DirStore},
+    image::{ImageError, ImageLimits, VerifiedImage, verify},
 };
 use tokio::sync::OnceCell;
 

@@ -29,14 +29,14 @@ mod unused;
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use alloy::primitives::B256;
-use piecework::{
-    blobs::{BlobSource, DirStore},
+use piecework_core::{
     digest::{
         Digest,
         manifest::{Outcome, ResultManifest},
     },
     spec::JobSpec,
 };
+use piecework_net::blobs::{BlobSource, DirStore};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument as _;
 

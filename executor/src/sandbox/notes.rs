@@ -6,7 +6,7 @@ use std::{
     time::SystemTime,
 };
 
-use piecework::digest::OciDigest;
+use piecework_core::digest::OciDigest;
 use serde::{Deserialize, Serialize};
 
 use super::{SandboxError, engine::ImageFacts, images::layers};

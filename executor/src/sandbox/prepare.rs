@@ -7,13 +7,11 @@ use std::{
 };
 
 use futures::{StreamExt, TryStreamExt};
-use piecework::{
-    blobs::{BlobError, BlobSource, DirStore, fetch_any, materialize},
-    digest::{
-        Digest,
-        manifest::{MAX_MANIFEST_BYTES, Tree},
-    },
+use piecework_core::digest::{
+    Digest,
+    manifest::{MAX_MANIFEST_BYTES, Tree},
 };
+use piecework_net::blobs::{BlobError, BlobSource, DirStore, fetch_any, materialize};
 use tokio::sync::Mutex;
 
 use super::SandboxError;
@@ -173,7 +171,8 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use std::time::Duration;
 
-    use piecework::{blobs::publish_directory, digest::manifest::BlobRef};
+    use piecework_core::digest::manifest::BlobRef;
+    use piecework_net::blobs::publish_directory;
 
     use super::*;
 
@@ -189,7 +188,7 @@ mod tests {
         let mut tree = Tree::builder();
         for number in 0..8_000 {
             let path = format!("file-{number}");
-            let path = piecework::digest::manifest::EntryPath::new(path).unwrap();
+            let path = piecework_core::digest::manifest::EntryPath::new(path).unwrap();
             tree.file(path, blob, false).unwrap();
         }
         let tree = tree.finish().unwrap();

@@ -8,10 +8,8 @@ use std::{
 
 use backon::{ExponentialBuilder, Retryable};
 use futures::TryStreamExt;
-use piecework::{
-    blobs::DirStore,
-    digest::manifest::{BlobRef, Outcome, OutputFault, ResultManifest, Tree},
-};
+use piecework_core::digest::manifest::{BlobRef, Outcome, OutputFault, ResultManifest, Tree};
+use piecework_net::blobs::DirStore;
 use tokio::{runtime::Handle, task::JoinHandle, time::timeout};
 use tokio_util::{
     io::{StreamReader, SyncIoBridge},

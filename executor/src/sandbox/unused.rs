@@ -5,7 +5,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use piecework::digest::OciDigest;
+use piecework_core::digest::OciDigest;
 
 use super::{SandboxError, images::Images, notes::Note};
 

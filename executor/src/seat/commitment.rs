@@ -1,7 +1,7 @@
 //! What a seat commits to: its vote, hidden under a salt, and bound to job, lease, round, kind and provider.
 
 use alloy::primitives::B256;
-use piecework::{chain::IMarket, rules::draw::Round};
+use piecework_core::{chain::IMarket, rules::draw::Round};
 use rand::{TryRngCore as _, rand_core::OsError, rngs::OsRng};
 
 use super::Vote;

@@ -30,7 +30,8 @@ use alloy::{
     signers::{SignerSync as _, local::PrivateKeySigner},
     transports::TransportError,
 };
-use piecework::chain::{Revert, decode_error};
+use piecework_core::chain::Revert;
+use piecework_net::chain::decode_error;
 use tokio::{
     sync::{Notify, mpsc},
     time::Instant,

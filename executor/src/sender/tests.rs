@@ -10,7 +10,7 @@ use std::time::Duration;
 use alloy::{
     providers::ext::AnvilApi as _, rpc::types::anvil::ReorgOptions, sol_types::SolCall as _,
 };
-use piecework::chain::IMarket;
+use piecework_core::chain::IMarket;
 use tempfile::TempDir;
 
 use super::*;

@@ -15,7 +15,7 @@ use crate::blobs::{BlobError, DirStore, HttpSource, fetch, fetch_bytes, material
 use crate::chain::IMarket::{Grade, Phase};
 use crate::digest::Digest;
 use crate::digest::manifest::{BlobRef, MAX_MANIFEST_BYTES, Outcome, ResultManifest, Tree};
-use crate::terminal::is_harmless;
+use piecework_net::terminal::is_harmless;
 
 /// Tasks that are fetched at the same time.
 const AT_ONCE: usize = 8;

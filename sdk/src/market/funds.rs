@@ -279,7 +279,7 @@ impl Market {
 
 /// Strangers name tokens: keep what is harmless on a terminal.
 fn printable(text: &str) -> String {
-    crate::terminal::line(text, 32)
+    piecework_net::terminal::line(text, 32)
 }
 
 #[cfg(test)]

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use alloy::primitives::{Address, B256};
 use backon::{ConstantBuilder, Retryable as _};
+use piecework_net::fetch_auth::{FetchHeaders, FetchRequest, LIFE};
 use url::Url;
 
 use super::download::Basis;
-use super::fetch_auth::{FetchHeaders, FetchRequest, LIFE};
 use super::run::Run;
 use super::unix_now;
 use super::view::{LeaseView, SeatView};

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use alloy::providers::DynProvider;
 use axum::{Router, body::Bytes, extract::State, routing::post};
-use piecework::chain::{ChainOptions, connect};
+use piecework_net::chain::{ChainOptions, connect};
 use serde_json::{Value, json};
 
 /// What it lies about.

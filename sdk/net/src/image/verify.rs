@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
 
+use piecework_core::digest::OciDigest;
+
 use super::config::ConfigFile;
 use super::layer::{self, plain_size};
 use super::oci::{self, Descriptor, Image, Index, Layout, Manifest};
 use super::{ImageError, ImageLimits, MAX_DOCUMENT_BYTES};
-use crate::digest::OciDigest;
 
 /// An archive that is exactly the pinned image.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,13 +8,13 @@ use std::io::{Cursor, Read as _, Seek as _, Write as _};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use piecework_core::digest::OciDigest;
 use serde_json::{Value, json};
 use tar::{EntryType, Header};
 use tempfile::TempDir;
 
 use super::*;
 use crate::blobs::DirStore;
-use crate::digest::OciDigest;
 
 fn store() -> (TempDir, DirStore) {
     let folder = tempfile::tempdir().unwrap();

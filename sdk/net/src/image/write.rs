@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 use std::io::{self, Read, Write};
 
+use piecework_core::digest::{Digest, OciDigest};
 use tar::{EntryType, Header};
 
 use super::oci::{self, Descriptor, Image, Index, Layout, Manifest, Platform};
 use super::{ImageError, VerifiedImage};
 use crate::blobs::DirStore;
-use crate::digest::{Digest, OciDigest};
 
 /// An image whose archive is in a store.
 #[derive(Debug, Clone)]

@@ -3,11 +3,11 @@
 use std::fs::File;
 use std::io::{self, Read, Write};
 
+use piecework_core::digest::Digest;
 use tempfile::{NamedTempFile, TempPath};
 
 use super::store::sync_parent;
 use super::{BlobError, DirStore};
-use crate::digest::Digest;
 
 /// So many blobs are synced one by one; the whole disk at once has other things to write too.
 const FEW: usize = 16;

@@ -12,13 +12,13 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use futures::{StreamExt, TryStreamExt};
+use piecework_core::digest::Digest;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::redirect::Policy;
 use url::{Host, Url};
 
 use super::address::is_public;
 use super::{BlobError, BlobSource, BlobStream, DirStore};
-use crate::digest::Digest;
 
 /// How blobs may be asked for over HTTP.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -143,7 +143,7 @@ impl HttpSource {
     ///
     /// # Errors
     /// [`BlobError`]; also if it takes longer than `limit`.
-    pub(crate) async fn unverified(
+    pub async fn unverified(
         &self,
         path: &str,
         max: usize,

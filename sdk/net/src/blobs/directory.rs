@@ -7,11 +7,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use piecework_core::digest::Digest;
+use piecework_core::digest::manifest::{BlobRef, EntryKind, EntryPath, Tree, TreeBuilder};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, fstat, openat, statat};
 
 use super::{BlobError, DirStore};
-use crate::digest::Digest;
-use crate::digest::manifest::{BlobRef, EntryKind, EntryPath, Tree, TreeBuilder};
 
 /// A tree whose manifest and files are all in a store.
 #[derive(Debug, Clone)]

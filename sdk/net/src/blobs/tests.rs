@@ -11,11 +11,11 @@ use axum::body::Body;
 use axum::response::{IntoResponse, Redirect};
 use axum::routing::get;
 use bytes::Bytes;
+use piecework_core::digest::manifest::{BlobRef, EntryPath, ManifestError, Tree};
 use tempfile::TempDir;
 use url::Url;
 
 use super::*;
-use crate::digest::manifest::{BlobRef, EntryPath, ManifestError, Tree};
 
 fn store() -> (TempDir, DirStore) {
     let folder = tempfile::tempdir().unwrap();

@@ -11,8 +11,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
+use piecework_core::digest::Digest;
+
 use super::{BlobError, BlobWriter};
-use crate::digest::Digest;
 
 /// A temporary file that was not written to for so long has no writer any more.
 const ABANDONED: Duration = Duration::from_secs(24 * 3_600);

@@ -271,7 +271,7 @@ fn plain_layer<'a>(
     store: &DirStore,
     left: u64,
     max: u64,
-) -> Result<(Layer<'a>, crate::digest::OciDigest), ImageError> {
+) -> Result<(Layer<'a>, piecework_core::digest::OciDigest), ImageError> {
     let too_many = || ImageError::TooMany {
         what: "bytes in its layers",
         max,

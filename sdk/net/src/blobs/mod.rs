@@ -16,6 +16,7 @@ mod writer;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
+use piecework_core::digest::Digest;
 
 pub use directory::{PublishedTree, materialize, publish_directory};
 pub use error::BlobError;
@@ -25,8 +26,6 @@ pub use http::{HttpClient, HttpPolicy, HttpSource, blob_router};
 pub use listen::{BoundedListener, BoundedStream};
 pub use store::{DirStore, StoreLimits};
 pub use writer::{BlobWriter, StagedBlob};
-
-use crate::digest::Digest;
 
 /// A blob on its way.
 pub struct BlobStream {

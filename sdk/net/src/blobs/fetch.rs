@@ -6,10 +6,10 @@ use async_trait::async_trait;
 use backon::{ExponentialBuilder, Retryable};
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
+use piecework_core::digest::Digest;
 use tokio_util::io::ReaderStream;
 
 use super::{BlobError, BlobSink, BlobSource, BlobStream, BlobWriter, DirStore};
-use crate::digest::Digest;
 
 /// Attempts at one source, the first included, while its errors are transient.
 const ATTEMPTS: usize = 4;

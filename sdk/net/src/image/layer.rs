@@ -8,10 +8,10 @@
 use std::io::{self, Read};
 
 use flate2::read::MultiGzDecoder;
+use piecework_core::digest::OciDigest;
 use sha2::{Digest as _, Sha256};
 
 use super::ImageError;
-use crate::digest::OciDigest;
 
 /// Most bytes in a header that extends the next one (long names, attributes).
 const MAX_EXTENSION_BYTES: u64 = 1 << 20;

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use piecework_core::digest::OciDigest;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::ImageError;
-use crate::digest::OciDigest;
 
 pub(super) const LAYOUT: &str = "oci-layout";
 pub(super) const INDEX: &str = "index.json";

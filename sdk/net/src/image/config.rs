@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use piecework_core::digest::OciDigest;
+use piecework_core::spec::limits::PLATFORMS;
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::{ImageError, oci};
-use crate::digest::OciDigest;
-use crate::spec::limits::PLATFORMS;
 
 /// What is read of a config. The rest is history and labels.
 #[derive(Debug, Deserialize)]

@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{Cursor, Read};
 
+use piecework_core::digest::OciDigest;
+use piecework_core::digest::manifest::EntryPath;
 use serde_json::{Map, Value, json};
 use tar::EntryType;
 
 use super::write::{self, Layer, PublishedImage};
 use super::{ImageError, ImageLimits, verify};
 use crate::blobs::DirStore;
-use crate::digest::OciDigest;
-use crate::digest::manifest::EntryPath;
 
 /// Builds an image with one layer. The same files and settings give the same bytes, and so the same
 /// pin, on every machine.

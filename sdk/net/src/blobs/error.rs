@@ -3,8 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::digest::manifest::ManifestError;
-use crate::digest::{Digest, DigestError};
+use piecework_core::digest::manifest::ManifestError;
+use piecework_core::digest::{Digest, DigestError};
 
 /// A blob that cannot be read, kept or fetched.
 #[derive(Debug, thiserror::Error)]

@@ -10,10 +10,10 @@ use super::{ChainError, DevToken, IMarket, Sender};
 use piecework_core::chain::{BlockBeaconConstructor, DrandBeaconConstructor, MarketConstructor};
 pub use piecework_core::rules::{DEV_TIMES, TIMES};
 
-const MARKET: &str = include_str!("../../../contracts/abi/Market.json");
-const BLOCK_BEACON: &str = include_str!("../../../contracts/abi/BlockBeacon.json");
-const DRAND_BEACON: &str = include_str!("../../../contracts/abi/DrandBeacon.json");
-const DEV_TOKEN: &str = include_str!("../../../contracts/abi/DevToken.json");
+const MARKET: &str = include_str!("../../../../contracts/abi/Market.json");
+const BLOCK_BEACON: &str = include_str!("../../../../contracts/abi/BlockBeacon.json");
+const DRAND_BEACON: &str = include_str!("../../../../contracts/abi/DrandBeacon.json");
+const DEV_TOKEN: &str = include_str!("../../../../contracts/abi/DevToken.json");
 
 #[derive(Deserialize)]
 struct Artifact {

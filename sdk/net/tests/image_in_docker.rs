@@ -10,9 +10,11 @@ use std::time::SystemTime;
 use docker_api::Docker;
 use docker_api::opts::{ContainerCreateOpts, ContainerRemoveOpts, ImageRemoveOpts};
 use futures::StreamExt;
-use piecework::blobs::DirStore;
-use piecework::digest::Digest;
-use piecework::image::{ImageBuilder, ImageLimits, PublishedImage, VerifiedImage, export, verify};
+use piecework_core::digest::Digest;
+use piecework_net::blobs::DirStore;
+use piecework_net::image::{
+    ImageBuilder, ImageLimits, PublishedImage, VerifiedImage, export, verify,
+};
 
 const LIMITS: ImageLimits = ImageLimits {
     archive_bytes: 1 << 30,

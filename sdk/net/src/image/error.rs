@@ -2,9 +2,10 @@
 
 use std::io;
 
+use piecework_core::digest::OciDigest;
+use piecework_core::digest::manifest::ManifestError;
+
 use crate::blobs::BlobError;
-use crate::digest::OciDigest;
-use crate::digest::manifest::ManifestError;
 
 /// An image that cannot be exported, built or accepted.
 #[derive(Debug, thiserror::Error)]

@@ -9,7 +9,7 @@ use alloy::sol_types::SolCall;
 ///
 /// ```no_run
 /// use alloy::{primitives::Address, providers::DynProvider};
-/// use piecework::chain::{Contract, IMarket};
+/// use piecework_net::chain::{Contract, IMarket};
 ///
 /// # async fn stake(rpc: DynProvider, market: Address, provider: Address) -> Result<u128, alloy::contract::Error> {
 /// let market = Contract::new(market, &rpc);
