@@ -142,7 +142,8 @@ impl Feed {
         let _turn = self.hold().await;
         store.forget_chain().await?;
         self.synced.store(false, Ordering::SeqCst);
-        self.rereads.send_modify(|times| *times = times.wrapping_add(1));
+        self.rereads
+            .send_modify(|times| *times = times.wrapping_add(1));
         Ok(())
     }
 

@@ -145,7 +145,9 @@ impl Asker {
             _ => &self.others,
         };
         let _turn = line.acquire().await.map_err(Silence::failed)?;
-        timeout(LONGEST, self.find(question)).await.map_err(|_| Silence::Late)?
+        timeout(LONGEST, self.find(question))
+            .await
+            .map_err(|_| Silence::Late)?
     }
 
     async fn find(&self, question: Question) -> Result<Answer, Silence> {
@@ -177,7 +179,10 @@ impl Asker {
             Topic::Admitted(list) => {
                 let market = Contract::new(self.market, self.node()?.rpc);
                 let provider = self.provider;
-                let admitted = market.ask(IMarket::isAdmittedCall { list, provider }).call().await;
+                let admitted = market
+                    .ask(IMarket::isAdmittedCall { list, provider })
+                    .call()
+                    .await;
                 let admitted = admitted.map_err(Silence::failed)?;
                 Ok(Answer::Admitted { list, admitted })
             }
@@ -199,7 +204,10 @@ impl Asker {
 
     async fn state_of(&self, provider: Address) -> Result<IMarket::ProviderState, Silence> {
         let market = Contract::new(self.market, self.node()?.rpc);
-        let state = market.ask(IMarket::providerOfCall { provider }).call().await;
+        let state = market
+            .ask(IMarket::providerOfCall { provider })
+            .call()
+            .await;
         state.map_err(Silence::failed)
     }
 

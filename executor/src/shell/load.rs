@@ -87,7 +87,10 @@ impl Loading<'_> {
             inputs.push(Input::Block { head, events });
         }
         // After the block: then the machine knows what the jobs of claims take.
-        for intent in store.unread_intents(head.map_or(0, |head| head.number)).await? {
+        for intent in store
+            .unread_intents(head.map_or(0, |head| head.number))
+            .await?
+        {
             let Ok(id) = intent.new.id.parse::<IntentId>() else {
                 continue;
             };
@@ -184,7 +187,11 @@ impl Shell {
         let mut inputs = Vec::new();
         for duty in self.machine.duties() {
             let (job, tasks) = (duty.seat.lease.job, duty.tasks);
-            let known = self.tools.store.tasks(job, tasks.first, tasks.count).await?;
+            let known = self
+                .tools
+                .store
+                .tasks(job, tasks.first, tasks.count)
+                .await?;
             inputs.extend(known.iter().map(|_| Input::TaskDone { seat: duty.seat }));
         }
         Ok(inputs)
@@ -194,7 +201,9 @@ impl Shell {
 /// How long what a machine takes can be of use, should nothing be heard of its chain any more.
 pub(super) fn longest(machine: &Machine, now: Now) -> Duration {
     let duties = machine.duties();
-    let left = duties.iter().map(|duty| duty.deadline.saturating_sub(now.time));
+    let left = duties
+        .iter()
+        .map(|duty| duty.deadline.saturating_sub(now.time));
     // A duty without a deadline has `u64::MAX`.
     let left = left.filter(|left| *left < u64::from(u32::MAX)).max();
     Duration::from_secs(left.unwrap_or_default().max(LEAST_KEPT))

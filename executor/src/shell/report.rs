@@ -3,10 +3,7 @@
 use std::{collections::HashMap, sync::atomic::Ordering};
 
 use piecework_core::view::seat::Key as SeatId;
-use piecework_executor_core::{
-    machine::DutyStatus,
-    take::Blocked,
-};
+use piecework_executor_core::{machine::DutyStatus, take::Blocked};
 
 use super::Shell;
 use crate::status::{LeaseStatus, SkippedJob};
@@ -105,7 +102,11 @@ impl Shell {
                 tools.provider
             ));
         }
-        let trouble = tools.node.borrow().as_ref().and_then(|node| node.sender.trouble());
+        let trouble = tools
+            .node
+            .borrow()
+            .as_ref()
+            .and_then(|node| node.sender.trouble());
         if let Some(trouble) = trouble {
             words.push(format!("transactions cannot be sent: {trouble}"));
         }

@@ -129,10 +129,8 @@ fn rewind(tx: &Transaction<'_>, head: Block) -> Result<Option<u64>> {
         true => head.number,
         false => head.number.saturating_sub(1),
     };
-    tx.prepare_cached(
-        "DELETE FROM events WHERE block > ?1 OR (block = ?1 AND block_hash <> ?2)",
-    )?
-    .execute((to_sql(head.number), head.hash.as_slice()))?;
+    tx.prepare_cached("DELETE FROM events WHERE block > ?1 OR (block = ?1 AND block_hash <> ?2)")?
+        .execute((to_sql(head.number), head.hash.as_slice()))?;
     Ok(Some(left))
 }
 

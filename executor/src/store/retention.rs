@@ -33,7 +33,8 @@ impl Store {
     /// From `at` (Unix seconds, local clock) on, a lease's outputs are no longer owed.
     #[cfg(test)]
     pub(crate) async fn put_settled(&self, job: B256, first: u32, at: u64) -> Result<()> {
-        self.call(move |tx| insert_settled(tx, job, first, at)).await
+        self.call(move |tx| insert_settled(tx, job, first, at))
+            .await
     }
 
     /// Bytes of all published blobs; a blob of several leases counts once.

@@ -84,7 +84,9 @@ impl Store {
     /// Remembers a trial; the first one of a spec stays.
     pub(crate) async fn put_trial(&self, trial: TrialRow, now: u64) -> Result<()> {
         self.call(move |tx| {
-            let name = VERDICTS.iter().find(|(verdict, _)| *verdict == trial.verdict);
+            let name = VERDICTS
+                .iter()
+                .find(|(verdict, _)| *verdict == trial.verdict);
             let name = name.map_or("unclear", |(_, name)| name);
             tx.prepare_cached("INSERT OR IGNORE INTO trials VALUES (?1, ?2, ?3, ?4)")?
                 .execute((trial.spec.as_slice(), trial.task, name, to_sql(now)))?;

@@ -216,7 +216,10 @@ async fn the_end_of_a_duty_is_kept_and_tells_who_paid() {
         spec: vec![],
         fee_bps: 0,
     };
-    store.set_head(block(5, 5), vec![], vec![job]).await.unwrap();
+    store
+        .set_head(block(5, 5), vec![], vec![job])
+        .await
+        .unwrap();
     let over = |kind, end, lost| {
         let over = Over {
             seat: seat_of(1, kind),

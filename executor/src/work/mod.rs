@@ -145,7 +145,10 @@ impl Workshop {
         self.spawn(async move {
             let result = shop.ready(job, &spec, digest).await;
             let result = result.map(|_| ()).map_err(Failure::from);
-            if let Err(Failure { why, of_the_job, .. }) = &result {
+            if let Err(Failure {
+                why, of_the_job, ..
+            }) = &result
+            {
                 match of_the_job {
                     true => tracing::info!(%job, why, "job refused before any stake was bound"),
                     false => tracing::debug!(%job, why, "image or input cannot be had now"),

@@ -93,12 +93,7 @@ impl Workshop {
     }
 
     /// Both digests of a task's output.
-    pub(super) async fn verdict(
-        &self,
-        job: B256,
-        task: u32,
-        key: B256,
-    ) -> Result<Vote, WorkError> {
+    pub(super) async fn verdict(&self, job: B256, task: u32, key: B256) -> Result<Vote, WorkError> {
         let one = Tasks {
             first: task,
             count: 1,

@@ -70,7 +70,11 @@ pub(super) fn read_manifest(
 }
 
 /// The store that has a blob of ours.
-pub(super) fn holder<'a>(private: &'a DirStore, published: &'a DirStore, digest: &Digest) -> &'a DirStore {
+pub(super) fn holder<'a>(
+    private: &'a DirStore,
+    published: &'a DirStore,
+    digest: &Digest,
+) -> &'a DirStore {
     match private.contains(digest) {
         true => private,
         false => published,
