@@ -106,6 +106,14 @@ impl Duty {
             }
     }
 
+    /// Last second in which its work helps.
+    fn deadline(&self) -> u64 {
+        match self {
+            Self::Lease(lease) => lease.deadline().unwrap_or(u64::MAX),
+            Self::Seat(seat) => seat.round.commit_by,
+        }
+    }
+
     fn set_working(&mut self, working: bool) {
         match self {
             Self::Lease(lease) => lease.working = working,
@@ -541,13 +549,13 @@ impl Machine {
 
     /// Compares what should be going on with what is, for all duties that have news, or for which time passed.
     pub(super) fn mind_duties(&mut self) {
-        let ids: Vec<SeatId> = self
-            .duties
-            .keys()
-            .filter(|id| self.touches(id.lease))
-            .copied()
+        let with_news = self.duties.iter().filter(|(id, _)| self.touches(id.lease));
+        let mut ids: Vec<(u64, SeatId)> = with_news
+            .map(|(id, held)| (held.duty.deadline(), *id))
             .collect();
-        for id in ids {
+        // Where there is not enough capacity for all, the soonest deadline comes first.
+        ids.sort_unstable();
+        for (_, id) in ids {
             self.mind_duty(id);
         }
     }
@@ -631,10 +639,16 @@ impl Machine {
             return;
         };
         let tasks = held.duty.tasks();
-        // It takes what is free, and one task's capacity at least: it is bonded.
+        // It takes what is free, and one task's capacity at least: it is bonded. After a reorganization there may be more
+        // bonded work than fits: then it waits until some of it is done.
+        let total = self.settings.total.minus(self.elsewhere);
+        let idle = total.minus(self.running()).fits(spec.resources);
+        if idle == 0 {
+            return;
+        }
         let others = self.used().minus(held.amount(job, self.now.time));
-        let free = self.settings.total.minus(self.elsewhere).minus(others);
-        let parallel = free.fits(spec.resources).min(tasks.count).max(1);
+        let parallel = total.minus(others).fits(spec.resources);
+        let parallel = parallel.max(1).min(idle).min(tasks.count);
         let (free_until, deadline) = match held.duty {
             Duty::Lease(lease) => {
                 let started = match lease.seen {
@@ -854,6 +868,18 @@ impl Machine {
         duties
             .chain(claims.map(|pending| pending.amount))
             .fold(Amount::default(), Amount::plus)
+    }
+
+    /// What runs now.
+    #[must_use]
+    pub fn running(&self) -> Amount {
+        let now = self.now.time;
+        let working = self.duties.iter().filter(|(_, held)| held.duty.is_working());
+        let amounts = working.filter_map(|(id, held)| {
+            let job = self.jobs.get(&id.lease.job)?;
+            Some(held.amount(job, now))
+        });
+        amounts.fold(Amount::default(), Amount::plus)
     }
 
     /// What nothing bonded takes of the machine.
