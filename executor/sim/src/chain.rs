@@ -236,6 +236,20 @@ impl Chain {
         self.pool.push(tx);
     }
 
+    /// Sends a call of an account that always pays enough. One that waits already is not sent twice.
+    pub fn send(&mut self, from: Address, data: Vec<u8>) {
+        let waiting = self.pool.iter().filter(|tx| tx.from == from);
+        let nonces: Vec<u64> = waiting.clone().map(|tx| tx.nonce).collect();
+        if waiting.clone().any(|tx| tx.data == data) {
+            return;
+        }
+        let mut nonce = self.nonce(from);
+        while nonces.contains(&nonce) {
+            nonce += 1;
+        }
+        self.broadcast(Tx::new(from, nonce, data.into(), u128::MAX));
+    }
+
     /// Drops what waits to be mined, as nodes do under load.
     pub fn drop_pool(&mut self) {
         self.pool.clear();

@@ -415,6 +415,11 @@ impl Provider {
                 nonce = nonce.max(tx.nonce + 1);
             }
         }
+        // A transaction that saves a bond raises those with lower nonces with it.
+        let urgent = self.disk.intents.values().filter(|row| row.intent.at_stake > 0);
+        let urgent = urgent.filter(|row| row.state == State::Sent);
+        let urgent = urgent.filter_map(|row| row.attempts.last());
+        let urgent = urgent.map(|tx| tx.nonce).max();
         for (id, row) in &mut self.disk.intents {
             if row.over {
                 continue;
@@ -489,7 +494,7 @@ impl Provider {
                     }
                     if chain.base_fee > last.max_fee && time > row.sent_at + BUMP_AFTER {
                         // What saves a bond may pay fifty times what is usual.
-                        let cap = match row.intent.at_stake > 0 {
+                        let cap = match urgent >= Some(last.nonce) {
                             true => 100,
                             false => climate.cap,
                         };
@@ -746,9 +751,11 @@ impl Provider {
                 let each = self.rng.random_range(1..=each.max(1));
                 let rounds = missing.div_ceil(order.parallel.max(1));
                 let ends = time + u64::from(rounds) * each;
+                log.say(time, || format!("provider {number} runs {:?} until {ends}", order.seat));
                 live.work.insert(order.seat, (order, ends));
             }
             Command::StopWork { seat } => {
+                log.say(time, || format!("provider {number} stops {seat:?}"));
                 live.work.remove(&seat);
             }
             Command::Try {

@@ -304,7 +304,8 @@ struct World {
     chain: Chain,
     providers: Vec<Provider>,
     clients: Vec<Address>,
-    client_nonces: BTreeMap<Address, u64>,
+    /// What owners sent. They send it again until it is mined.
+    owner_txs: Vec<(Address, Vec<u8>)>,
     jobs: Vec<(B256, IMarket::Job)>,
     log: Log,
     time: u64,
@@ -375,6 +376,7 @@ impl World {
             }
             providers.push(provider);
         }
+        let owner_txs = Vec::new();
         let clients: Vec<Address> = (0..3).map(|number| account("client", number)).collect();
         for client in &clients {
             chain.mint(*client, 1 << 90);
@@ -384,15 +386,17 @@ impl World {
             };
             chain.broadcast(Tx::new(*client, 0, deposit.abi_encode().into(), u128::MAX));
         }
-        let client_nonces = clients.iter().map(|client| (*client, 1)).collect();
-        chain.mine(BEGIN + 1);
+        // No reorganization takes the beginning back.
+        for block in 1..=DEEP {
+            chain.mine(BEGIN + block);
+        }
         Self {
             rng,
             climate,
             chain,
             providers,
             clients,
-            client_nonces,
+            owner_txs,
             jobs: Vec::new(),
             log: Log {
                 tells: plan.tells,
@@ -419,6 +423,17 @@ impl World {
         if self.time >= self.next_block {
             self.next_block = self.time + self.climate.block_time;
             self.chain.mine(self.time);
+        }
+        if self.time.is_multiple_of(10) {
+            for (owner, data) in self.owner_txs.clone() {
+                self.chain.send(owner, data);
+            }
+        }
+        if self.log.tells && self.time.is_multiple_of(50) {
+            for provider in &self.providers {
+                let words = provider.describe();
+                self.log.say(self.time, || format!("provider {}: {words}", provider.number));
+            }
         }
         // Jobs that are over are closed by anyone; here by the client.
         if self.time.is_multiple_of(200) {
@@ -502,14 +517,7 @@ impl World {
         let Some(provider) = self.providers.get_mut(place) else {
             return;
         };
-        let nonce = self.chain.nonce(provider.address);
-        let tx = Tx::new(
-            provider.address,
-            nonce,
-            operator_call(operator).into(),
-            u128::MAX,
-        );
-        self.chain.broadcast(tx);
+        self.owner_txs.push((provider.address, operator_call(operator)));
         provider.rotate(operator);
     }
 
@@ -532,7 +540,7 @@ impl World {
         let spec = spec(tasks, timeout, rng.random());
         let redundant = rng.random_ratio(35, 100);
         let audited = !redundant && rng.random_ratio(75, 100);
-        let price = rng.random_range(100..1_000);
+        let price: u128 = rng.random_range(100..1_000);
         let bond = rng.random_range(300..3_000);
         let (min_lease, max_lease) = match redundant {
             true => {
@@ -561,13 +569,13 @@ impl World {
             },
             price: IMarket::Price {
                 minPrice: price,
-                maxPrice: price * rng.random_range(1..=2),
+                maxPrice: price * if redundant { 1 } else { rng.random_range(1..=2) },
                 bond,
                 juryFee: if audited { rng.random_range(50..300) } else { 0 },
             },
             timing: IMarket::Timing {
                 opensAt: now,
-                ramp: rng.random_range(0..200),
+                ramp: if redundant { 0 } else { rng.random_range(0..200) },
                 closesAt: now + rng.random_range(1_500..4_000),
                 runWindow: rng.random_range(WINDOW..900),
                 auditWindow: if audited { rng.random_range(400..900) } else { 0 },
@@ -577,16 +585,14 @@ impl World {
             job: job.clone(),
             spec: spec.clone(),
         };
-        let nonce = self.client_nonces.entry(client).or_default();
-        let tx = Tx::new(client, *nonce, call.abi_encode().into(), u128::MAX);
+        let data = call.abi_encode();
         // A job that the market refuses is not posted.
-        if let Err(data) = self.chain.simulate(client, &tx.data, now) {
+        if let Err(data) = self.chain.simulate(client, &data, now) {
             let error = IMarket::IMarketErrors::abi_decode(&data);
             self.log.say(now, || format!("a job is refused: {error:?}"));
             return;
         }
-        *nonce += 1;
-        self.chain.broadcast(tx);
+        self.chain.send(client, data);
         let id = hash_job(&job, &mut self.chain, now);
         self.log.say(now, || format!("job {id} is posted: {tasks} tasks, redundant {redundant}"));
         self.jobs.push((id, job));
@@ -617,10 +623,7 @@ impl World {
                 if self.chain.simulate(client, &data, self.time).is_err() {
                     continue;
                 }
-                let nonce = self.client_nonces.entry(client).or_default();
-                *nonce = (*nonce).max(self.chain.nonce(client));
-                self.chain.broadcast(Tx::new(client, *nonce, data.into(), u128::MAX));
-                *nonce += 1;
+                self.chain.send(client, data);
             }
         }
     }
