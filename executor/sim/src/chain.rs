@@ -340,9 +340,10 @@ impl Chain {
         self.blocks.push(Sealed { block, events, txs });
     }
 
-    /// Takes the newest blocks back. Their transactions wait to be mined again, except every one for which `keeps` says no.
-    pub fn reorganize(&mut self, depth: usize, mut keeps: impl FnMut() -> bool) -> usize {
+    /// Takes the newest blocks back. Returns them, the lowest first, with their transactions.
+    pub fn take_back(&mut self, depth: usize) -> Vec<(Block, Vec<Tx>)> {
         let depth = depth.min(self.undo.len()).min(self.blocks.len() - 1);
+        let mut taken = Vec::new();
         for _ in 0..depth {
             let (Some(sealed), Some(undo)) = (self.blocks.pop(), self.undo.pop_back()) else {
                 break;
@@ -350,15 +351,15 @@ impl Chain {
             self.model.store.undo_to(undo.writes);
             self.model.host = undo.host;
             self.nonces = undo.nonces;
-            for (tx, _) in sealed.txs {
+            for (tx, _) in &sealed.txs {
                 self.receipts.remove(&tx.hash);
-                if keeps() {
-                    self.broadcast(tx);
-                }
             }
+            let txs = sealed.txs.into_iter().map(|(tx, _)| tx).collect();
+            taken.push((sealed.block, txs));
         }
+        taken.reverse();
         self.salt += 1;
-        depth
+        taken
     }
 
     /// A provider's number, its stake, and the part of it that no bond locks.

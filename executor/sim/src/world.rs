@@ -459,18 +459,33 @@ impl World {
         let rng = &mut self.rng;
         if climate.reorgs > 0 && rng.random_ratio(climate.reorgs, 1_000) {
             let depth = rng.random_range(1..=climate.deepest);
-            let keeps = rng.random_range(50..=100);
             let mut order = ChaCha8Rng::seed_from_u64(rng.random());
-            let tip = self.chain.tip();
-            let depth = self.chain.reorganize(depth, || order.random_ratio(keeps, 100));
-            self.log.say(time, || format!("a reorganization of {depth} blocks"));
-            // The other branch has as many blocks, and one more.
-            for number in 0..=depth {
-                let base = self.chain.tip().time;
-                let left = u64::try_from(depth - number).unwrap_or_default();
-                let at = (tip.time + 1).saturating_sub(left).max(base + 1);
-                self.chain.mine(at);
+            let taken = self.chain.take_back(depth);
+            // A transaction that is dropped comes again when its sender notices. A branch that is longer than a part of a window
+            // drops none.
+            let short = depth as u64 * climate.block_time < WINDOW / 8;
+            let percent = if short { order.random_range(50..=100) } else { 100 };
+            self.log.say(time, || format!("a reorganization of {depth} blocks keeps {percent} %"));
+            let mut late = Vec::new();
+            // The other branch has blocks of the same times, and one more. Some transactions are in the next block now.
+            for (block, txs) in taken {
+                for tx in late.drain(..) {
+                    self.chain.broadcast(tx);
+                }
+                for tx in txs {
+                    match order.random_range(0..100) {
+                        chance if chance >= percent => {}
+                        chance if chance % 8 == 0 => late.push(tx),
+                        _ => self.chain.broadcast(tx),
+                    }
+                }
+                self.chain.mine(block.time);
             }
+            for tx in late {
+                self.chain.broadcast(tx);
+            }
+            let next = self.chain.tip().time + 1;
+            self.chain.mine(next.max(time));
         }
         if climate.fees && rng.random_ratio(1, 400) {
             self.fees_until = time + rng.random_range(20..300);

@@ -354,6 +354,12 @@ impl Machine {
     }
 
     fn react(&mut self) {
+        if self.all {
+            // Whose they are is asked until it is answered.
+            for job in std::mem::take(&mut self.unowned) {
+                self.touched.insert((job, None));
+            }
+        }
         self.discover();
         self.settle_intents();
         self.refresh();
@@ -378,10 +384,6 @@ impl Machine {
         }
         if let Answer::Owner { tx, ours } = &answer {
             self.owners.insert(*tx, *ours);
-            // Its duty is found now.
-            for job in std::mem::take(&mut self.unowned) {
-                self.touched.insert((job, None));
-            }
         }
         self.facts.learn(answer, self.now, self.head.map_or(0, |head| head.number));
     }
