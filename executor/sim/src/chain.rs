@@ -30,9 +30,9 @@ pub const TIMES: Times = Times {
     lease_step: 15,
     jury_step: 30,
     jury_time: 120,
-    reveal_window: 400,
-    respond_window: 400,
-    retry_window: 500,
+    reveal_window: 600,
+    respond_window: 600,
+    retry_window: 800,
     least_audit_window: 120,
     least_run_window: 60,
 };

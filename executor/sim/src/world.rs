@@ -34,9 +34,9 @@ const STAKE: u128 = 1_000_000;
 /// Blocks after which no reorganization comes any more.
 const DEEP: u64 = 80;
 /// Seconds, at most, that a world takes to end once nothing goes wrong any more.
-const QUIET: u64 = 9_000;
+const QUIET: u64 = 12_000;
 /// Shortest run window of a job, in seconds. A process is down for a quarter of it at most.
-const WINDOW: u64 = 240;
+const WINDOW: u64 = 512;
 
 /// The weather of a seed: which things go wrong, and how often.
 #[derive(Clone, Debug)]
@@ -90,10 +90,13 @@ impl Climate {
         let (refuses, engine_fails, deaths, full_disks, rotations, skews) =
             (often(30), often(40), often(60), often(30), often(25), often(40));
         let deep = often(30);
+        let block_time = rng.random_range(2..=6);
+        // A reorganization takes back a quarter of a window at most.
+        let quarter = usize::try_from(WINDOW / 4 / block_time).unwrap_or(64);
         Self {
-            block_time: rng.random_range(2..=6),
+            block_time,
             reorgs: rng.random_range(0..8),
-            deepest: if deep { 64 } else { 6 },
+            deepest: if deep { quarter.min(64) } else { 6 },
             silence: [0, 5, 30][rng.random_range(0..3)],
             slow,
             duplicates,
@@ -322,7 +325,7 @@ pub fn run(plan: Plan) -> Outcome {
     let mut world = World::new(plan);
     let climate = world.climate.clone();
     // A time of work and trouble, then one in which all that was begun must end.
-    let trouble = world.rng.random_range(1_500..3_000);
+    let trouble = world.rng.random_range(1_500..3_500);
     for _ in 0..trouble {
         world.second(true);
     }
@@ -463,7 +466,7 @@ impl World {
             let taken = self.chain.take_back(depth);
             // A transaction that is dropped comes again when its sender notices. A branch that is longer than a part of a window
             // drops none.
-            let short = depth as u64 * climate.block_time < WINDOW / 8;
+            let short = depth as u64 * climate.block_time < WINDOW / 16;
             let percent = if short { order.random_range(50..=100) } else { 100 };
             self.log.say(time, || format!("a reorganization of {depth} blocks keeps {percent} %"));
             let mut late = Vec::new();
@@ -592,7 +595,7 @@ impl World {
                 opensAt: now,
                 ramp: if redundant { 0 } else { rng.random_range(0..200) },
                 closesAt: now + rng.random_range(1_500..4_000),
-                runWindow: rng.random_range(WINDOW..900),
+                runWindow: rng.random_range(WINDOW..1_200),
                 auditWindow: if audited { rng.random_range(400..900) } else { 0 },
             },
         };
