@@ -221,6 +221,13 @@ impl Chain {
         (receipt.block <= up_to).then_some(receipt)
     }
 
+    /// Who sent a mined transaction.
+    pub fn sender(&self, tx: B256) -> Option<Address> {
+        let block = usize::try_from(self.receipts.get(&tx)?.block).ok()?;
+        let txs = &self.blocks.get(block)?.txs;
+        txs.iter().find(|(other, _)| other.hash == tx).map(|(tx, _)| tx.from)
+    }
+
     /// Whether a transaction waits to be mined.
     pub fn is_pooled(&self, tx: B256) -> bool {
         self.pool.iter().any(|pooled| pooled.hash == tx)

@@ -16,7 +16,7 @@ use piecework_executor_core::{
     Command, Input, Machine, Now,
     capacity::Amount,
     command::Order,
-    duty::{End, Reach},
+    duty::{End, Reach, seat::Tasks},
     input::{Answer, Failure, Leaf, LeafOf, PointState, Question, Topic, Verdict, Word},
     intent::{Fate, Intent, IntentId},
     machine::{Me, Settings},
@@ -66,7 +66,16 @@ struct Disk {
     over: Vec<(SeatId, End, B256)>,
     tried: BTreeMap<B256, (u32, Verdict)>,
     tasks: BTreeMap<(B256, u32), Digest>,
-    served: BTreeMap<SeatId, Reach>,
+    /// Intents that are not over.
+    open: BTreeSet<IntentId>,
+}
+
+/// What providers serve to everybody.
+#[derive(Debug, Default)]
+pub struct Shelf {
+    lists: BTreeMap<(Address, SeatId), Vec<Digest>>,
+    /// Providers that answer now.
+    pub alive: BTreeSet<Address>,
 }
 
 /// A process.
@@ -80,6 +89,8 @@ struct Live {
     later: Vec<(u64, Input)>,
     /// Questions that were asked in this second.
     asked: Vec<Question>,
+    /// Leases whose lists everybody may have since the last step.
+    opened: Vec<(SeatId, Tasks)>,
 }
 
 /// How a provider behaves.
@@ -122,6 +133,8 @@ pub struct Provider {
     pub dies_at: Option<u64>,
     /// Deaths so far.
     pub deaths: u64,
+    /// Makes what a cheat prints differ from run to run, after it lost what it printed before.
+    runs: u64,
     rng: ChaCha8Rng,
 }
 
@@ -155,6 +168,7 @@ impl Provider {
             points: 0,
             dies_at: None,
             deaths: 0,
+            runs: 0,
             rng,
         }
     }
@@ -171,6 +185,19 @@ impl Provider {
             self.deaths += 1;
         }
         self.down_until = until;
+    }
+
+    /// Loses outcomes of tasks: they are run again. A cheat may have others then.
+    pub fn lose_outcomes(&mut self) {
+        let rng = &mut self.rng;
+        self.disk.tasks.retain(|_, _| rng.random_ratio(1, 2));
+        self.runs += 1;
+    }
+
+    /// Loses the whole database. What is left is the key and the secret.
+    pub fn lose_database(&mut self, until: u64) {
+        self.disk = Disk::default();
+        self.kill(until);
     }
 
     /// Asks the process to take nothing more.
@@ -247,7 +274,7 @@ impl Provider {
         chain: &mut Chain,
         time: u64,
         climate: &Climate,
-        others: &BTreeMap<Address, Vec<(SeatId, Vec<Digest>)>>,
+        shelf: &mut Shelf,
         log: &mut Log,
     ) {
         if self.live.is_none() {
@@ -271,10 +298,12 @@ impl Provider {
         self.work(chain, time, climate, &mut inputs);
         inputs.push(Input::Tick);
         let mut ended = self.step(chain, time, inputs, log);
+        self.put_out(shelf);
         if ended.is_ok() {
-            let answers = self.answers(chain, time, climate, others);
+            let answers = self.answers(chain, time, climate, shelf);
             if !answers.is_empty() {
                 ended = self.step(chain, time, answers, log);
+                self.put_out(shelf);
             }
         }
         if ended.is_err() {
@@ -309,6 +338,7 @@ impl Provider {
             work: BTreeMap::new(),
             later: Vec::new(),
             asked: Vec::new(),
+            opened: Vec::new(),
         });
         let mut inputs = Vec::new();
         let bound = self.disk.bound.iter();
@@ -408,7 +438,9 @@ impl Provider {
         let seen = chain.tip().number.saturating_sub(self.lag);
         let (number, operator) = (self.number, self.operator);
         let mut nonce = chain.nonce(operator);
-        for row in self.disk.intents.values() {
+        let disk = &mut self.disk;
+        let (open, intents) = (&mut disk.open, &mut disk.intents);
+        for row in open.iter().filter_map(|id| intents.get(id)) {
             if let (State::Sent, Some(tx)) = (row.state, row.attempts.last())
                 && tx.from == operator
             {
@@ -416,12 +448,18 @@ impl Provider {
             }
         }
         // A transaction that saves a bond raises those with lower nonces with it.
-        let urgent = self.disk.intents.values().filter(|row| row.intent.at_stake > 0);
+        let urgent = open.iter().filter_map(|id| intents.get(id));
+        let urgent = urgent.filter(|row| row.intent.at_stake > 0);
         let urgent = urgent.filter(|row| row.state == State::Sent);
         let urgent = urgent.filter_map(|row| row.attempts.last());
         let urgent = urgent.map(|tx| tx.nonce).max();
-        for (id, row) in &mut self.disk.intents {
+        for id in open.clone() {
+            let id = &id;
+            let Some(row) = intents.get_mut(id) else {
+                continue;
+            };
             if row.over {
+                open.remove(id);
                 continue;
             }
             let receipt = row
@@ -538,7 +576,8 @@ impl Provider {
     /// left it.
     fn fill_gap(&self, chain: &mut Chain) {
         let next = chain.nonce(self.operator);
-        let sent = self.disk.intents.values().filter(|row| row.state == State::Sent);
+        let open = self.disk.open.iter().filter_map(|id| self.disk.intents.get(id));
+        let sent = open.filter(|row| row.state == State::Sent);
         let nonces: Vec<u64> = sent
             .filter_map(|row| row.attempts.last())
             .filter(|tx| tx.from == self.operator)
@@ -575,7 +614,8 @@ impl Provider {
                     Character::Honest => false,
                     Character::Cheat(percent) => self.rng.random_ratio(percent, 100),
                 };
-                Ok(run(&mut self.disk, &order, cheats.then_some(self.number)))
+                let print = self.runs * 100 + self.number as u64;
+                Ok(run(&mut self.disk, &order, cheats.then_some(print)))
             };
             inputs.push(Input::Worked {
                 seat,
@@ -615,7 +655,7 @@ impl Provider {
         chain: &mut Chain,
         time: u64,
         climate: &Climate,
-        others: &BTreeMap<Address, Vec<(SeatId, Vec<Digest>)>>,
+        shelf: &Shelf,
     ) -> Vec<Input> {
         let Some(live) = &mut self.live else {
             return Vec::new();
@@ -631,9 +671,9 @@ impl Provider {
                     question,
                     chain,
                     time,
-                    (self.address, self.operator),
+                    (self.address, self.operator, &self.old_operators),
                     &self.disk,
-                    others,
+                    shelf,
                 ),
             };
             let delay = match climate.slow {
@@ -705,6 +745,7 @@ impl Provider {
                     over: false,
                 };
                 self.disk.intents.entry(intent.id).or_insert(row);
+                self.disk.open.insert(intent.id);
             }
             Command::Over(over) => {
                 let row = (over.seat, over.end, over.seat.lease.job);
@@ -776,27 +817,31 @@ impl Provider {
                     |(_, input)| !matches!(input, Input::Tried { spec: other, .. } if *other == spec),
                 );
             }
-            Command::Serve { seat, reach, .. } => {
-                self.disk.served.insert(seat, reach);
+            Command::Serve { seat, reach, tasks } => {
+                let mut all = tasks.first..tasks.first + tasks.count;
+                let job = seat.lease.job;
+                if !all.all(|task| self.disk.tasks.contains_key(&(job, task))) {
+                    live.later.push((time + 1, Input::Missing { seat }));
+                    return;
+                }
+                if reach >= Reach::List {
+                    live.opened.push((seat, tasks));
+                }
                 live.later.push((time + 1, Input::Served { seat, reach }));
             }
         }
         let _ = chain;
     }
 
-    /// What everybody may fetch from it: digest lists of its leases.
-    pub fn lists(&self) -> Vec<(SeatId, Vec<Digest>)> {
-        if self.live.is_none() {
-            return Vec::new();
-        }
-        let open = self.disk.served.iter().filter(|(_, reach)| **reach >= Reach::List);
-        open.map(|(seat, _)| {
+    /// Puts the digest lists out that everybody may have since the last step.
+    fn put_out(&mut self, shelf: &mut Shelf) {
+        let Some(live) = &mut self.live else { return };
+        for (seat, tasks) in live.opened.drain(..) {
             let job = seat.lease.job;
-            let tasks = self.disk.tasks.range((job, 0)..=(job, u32::MAX));
-            let digests = tasks.skip_while(|((_, task), _)| *task < seat.lease.first);
-            (*seat, digests.map(|(_, digest)| *digest).collect())
-        })
-        .collect()
+            let known = self.disk.tasks.range((job, tasks.first)..(job, tasks.first + tasks.count));
+            let digests = known.map(|(_, digest)| *digest).collect();
+            shelf.lists.insert((self.address, seat), digests);
+        }
     }
 }
 
@@ -810,7 +855,7 @@ fn failure(why: &str) -> Failure {
 }
 
 /// A task's output, of an honest run or of a cheat's.
-fn output(job: B256, task: u32, cheat: Option<usize>) -> Digest {
+fn output(job: B256, task: u32, cheat: Option<u64>) -> Digest {
     let mut bytes = job.to_vec();
     bytes.extend_from_slice(&task.to_be_bytes());
     if let Some(cheat) = cheat {
@@ -820,7 +865,7 @@ fn output(job: B256, task: u32, cheat: Option<usize>) -> Digest {
 }
 
 /// Runs what has no outcome yet, writes it down, and returns the vote.
-fn run(disk: &mut Disk, order: &Order, cheat: Option<usize>) -> Vote {
+fn run(disk: &mut Disk, order: &Order, cheat: Option<u64>) -> Vote {
     let job = order.seat.lease.job;
     let tasks = order.tasks.first..order.tasks.first + order.tasks.count;
     let digests: Vec<Digest> = tasks
@@ -855,9 +900,9 @@ fn answer(
     question: Question,
     chain: &mut Chain,
     time: u64,
-    (me, operator): (Address, Address),
+    (me, operator, old): (Address, Address, &[Address]),
     disk: &Disk,
-    others: &BTreeMap<Address, Vec<(SeatId, Vec<Digest>)>>,
+    shelf: &Shelf,
 ) -> Answer {
     let topic = question.topic();
     match question {
@@ -873,7 +918,7 @@ fn answer(
         }
         Question::Leaf { seat, of } => Answer::Leaf {
             seat,
-            leaf: leaf(&of, me, seat, disk, others),
+            leaf: leaf(&of, me, seat, disk, shelf),
         },
         Question::Plain(Topic::Stake) => {
             let (number, total, free) = chain.provider(me);
@@ -893,8 +938,15 @@ fn answer(
         },
         Question::Plain(Topic::Owner(tx)) => {
             let mut rows = disk.intents.values();
-            let ours = rows.any(|row| row.attempts.iter().any(|attempt| attempt.hash == tx));
-            Answer::Owner { tx, ours }
+            let known = rows.any(|row| row.attempts.iter().any(|attempt| attempt.hash == tx));
+            match (known, chain.sender(tx)) {
+                (true, _) => Answer::Owner { tx, ours: true },
+                (false, Some(sender)) => Answer::Owner {
+                    tx,
+                    ours: sender == operator || old.contains(&sender),
+                },
+                (false, None) => Answer::Silence(topic),
+            }
         }
         Question::Plain(Topic::Point(point)) => match chain.beacon(point, time) {
             Some((at, seed, dead)) => Answer::Point(PointState {
@@ -917,7 +969,7 @@ fn leaf(
     me: Address,
     seat: SeatId,
     disk: &Disk,
-    others: &BTreeMap<Address, Vec<(SeatId, Vec<Digest>)>>,
+    shelf: &Shelf,
 ) -> Option<Leaf> {
     let count = usize::try_from(of.count).ok()?;
     if of.provider == me {
@@ -926,9 +978,10 @@ fn leaf(
         let digests: Vec<Digest> = tasks.map(|(_, digest)| *digest).collect();
         return Leaf::find(&digests, of);
     }
-    let lists = others.get(&of.provider)?;
-    let (_, digests) = lists.iter().find(|(id, _)| id.lease == seat.lease)?;
-    Leaf::find(digests.get(..count)?, of)
+    let id = SeatId { kind: 0, ..seat };
+    let list = shelf.lists.get(&(of.provider, id));
+    let list = list.filter(|_| shelf.alive.contains(&of.provider))?;
+    Leaf::find(list.get(..count)?, of)
 }
 
 /// A spec that runs anywhere.

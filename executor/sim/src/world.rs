@@ -9,8 +9,7 @@ use alloy_primitives::{Address, B256, keccak256};
 use alloy_sol_types::{SolCall as _, SolEventInterface as _, SolInterface as _};
 use piecework_core::{
     chain::{IMarket, MarketEvent},
-    digest::Digest,
-    view::{JobView, StoredEvent, seat::Key as SeatId},
+    view::{JobView, StoredEvent},
 };
 use piecework_executor_core::{
     capacity::Amount,
@@ -24,7 +23,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::{
     chain::{CALM, Chain, Tx},
-    provider::{Character, Provider, spec},
+    provider::{Character, Provider, Shelf, spec},
 };
 
 /// When every world begins, in Unix seconds.
@@ -71,6 +70,10 @@ pub struct Climate {
     pub rotations: bool,
     /// Whether clocks are some seconds wrong.
     pub skews: bool,
+    /// Whether outcomes of tasks are lost.
+    pub losses: bool,
+    /// Whether whole databases are lost.
+    pub lost_databases: bool,
     /// What is paid for gas at most while nothing is at stake, as a multiple of what is usual.
     pub cap: u128,
     /// Seconds that a process is down at most.
@@ -90,6 +93,7 @@ impl Climate {
         let (refuses, engine_fails, deaths, full_disks, rotations, skews) =
             (often(30), often(40), often(60), often(30), often(25), often(40));
         let deep = often(30);
+        let (losses, lost_databases) = (often(25), often(20));
         let block_time = rng.random_range(2..=6);
         // A reorganization takes back a quarter of a window at most.
         let quarter = usize::try_from(WINDOW / 4 / block_time).unwrap_or(64);
@@ -109,6 +113,8 @@ impl Climate {
             full_disks,
             rotations,
             skews,
+            losses,
+            lost_databases,
             cap: 4,
             longest_down: WINDOW / 4,
             slow_sync: rng.random_range(0..10),
@@ -132,6 +138,8 @@ impl Climate {
             full_disks: false,
             rotations: false,
             skews: false,
+            losses: false,
+            lost_databases: false,
             ..self.clone()
         }
     }
@@ -153,6 +161,8 @@ impl Climate {
             (self.full_disks, "full disk"),
             (self.rotations, "key rotation"),
             (self.skews, "clock skew"),
+            (self.losses, "lost outcomes"),
+            (self.lost_databases, "lost database"),
             (self.cheats > 0, "cheats"),
         ]
         .into_iter()
@@ -306,6 +316,7 @@ struct World {
     climate: Climate,
     chain: Chain,
     providers: Vec<Provider>,
+    shelf: Shelf,
     clients: Vec<Address>,
     /// What owners sent. They send it again until it is mined.
     owner_txs: Vec<(Address, Vec<u8>)>,
@@ -398,6 +409,7 @@ impl World {
             climate,
             chain,
             providers,
+            shelf: Shelf::default(),
             clients,
             owner_txs,
             jobs: Vec::new(),
@@ -442,13 +454,16 @@ impl World {
         if self.time.is_multiple_of(200) {
             self.close();
         }
-        let lists: BTreeMap<Address, Vec<(SeatId, Vec<Digest>)>> = self
-            .providers
-            .iter()
-            .map(|provider| (provider.address, provider.lists()))
-            .collect();
+        let alive = self.providers.iter().filter(|provider| provider.is_alive());
+        self.shelf.alive = alive.map(|provider| provider.address).collect();
         for provider in &mut self.providers {
-            provider.second(&mut self.chain, self.time, &self.climate, &lists, &mut self.log);
+            provider.second(
+                &mut self.chain,
+                self.time,
+                &self.climate,
+                &mut self.shelf,
+                &mut self.log,
+            );
         }
         let tip = self.chain.tip().number;
         if tip > self.checked + DEEP {
@@ -518,6 +533,14 @@ impl World {
             }
             if climate.full_disks && rng.random_ratio(1, 900) {
                 provider.full_until = time + rng.random_range(1..WINDOW / 6);
+            }
+            if climate.losses && rng.random_ratio(1, 500) {
+                self.log.say(time, || format!("provider {} loses outcomes", provider.number));
+                provider.lose_outcomes();
+            }
+            if climate.lost_databases && rng.random_ratio(1, 3_000) {
+                self.log.say(time, || format!("provider {} loses its database", provider.number));
+                provider.lose_database(time + rng.random_range(1..climate.longest_down));
             }
             if climate.skews && rng.random_ratio(1, 300) {
                 provider.skew = rng.random_range(-4..=4);
@@ -658,12 +681,6 @@ impl World {
             }
         }
         self.checked = up_to;
-        for provider in &self.providers {
-            for seat in provider.contradictions() {
-                let what = format!("provider {} contradicts itself: {seat:?}", provider.number);
-                self.log.breach(self.time, what);
-            }
-        }
     }
 
     fn check_event(&mut self, event: &StoredEvent) {
@@ -762,6 +779,10 @@ impl World {
             self.log.breach(self.time, what);
         }
         for provider in &self.providers {
+            for seat in provider.contradictions() {
+                let what = format!("provider {} contradicts itself: {seat:?}", provider.number);
+                self.log.breach(self.time, what);
+            }
             if provider.duties() > 0 {
                 let mut what = format!("provider {} still has duties: ", provider.number);
                 let _ = write!(what, "{}", provider.describe());

@@ -91,7 +91,8 @@ impl Duty {
 
     /// Whether it could still have to work: then it keeps capacity.
     fn may_work(&self, now: u64) -> bool {
-        self.is_undone()
+        matches!(self, Self::Lease(lease) if lease.missing)
+            || self.is_undone()
             && match self {
                 Self::Lease(lease) => match lease.seen {
                     Seen::Running { .. } => lease.deadline().is_some_and(|by| now <= by),
@@ -99,7 +100,7 @@ impl Duty {
                     _ => false,
                 },
                 Self::Seat(seat) => match seat.mine {
-                    Mine::Joined => now <= seat.round.commit_by,
+                    Mine::Joined | Mine::Committed => now <= seat.work_by(),
                     Mine::Absent => seat.working || seat.prospect,
                     _ => seat.working,
                 },
@@ -107,10 +108,10 @@ impl Duty {
     }
 
     /// Last second in which its work helps.
-    fn deadline(&self) -> u64 {
+    fn work_by(&self) -> u64 {
         match self {
-            Self::Lease(lease) => lease.deadline().unwrap_or(u64::MAX),
-            Self::Seat(seat) => seat.round.commit_by,
+            Self::Lease(lease) => lease.work_by(),
+            Self::Seat(seat) => seat.work_by(),
         }
     }
 
@@ -182,6 +183,20 @@ impl Held {
     ) {
         self.duty.set_working(false);
         match &mut self.duty {
+            Duty::Lease(lease) if lease.missing => {
+                lease.missing = false;
+                (self.served, self.serving) = (None, None);
+                match result {
+                    Ok(vote) if lease.work.is_undone() => {
+                        lease.work = Work::Done(Roots {
+                            root: vote.value,
+                            list: vote.proof,
+                        });
+                    }
+                    Ok(_) => {}
+                    Err(failure) => self.why = Some(failure.why),
+                }
+            }
             Duty::Lease(lease) => match result {
                 Ok(vote) if bound.is_some_and(|bound| bound.value != vote.value) => {
                     self.why = Some("another result of it was bound before".to_owned());
@@ -323,6 +338,7 @@ impl Machine {
                     })
                 }),
                 working: false,
+                missing: false,
             }),
             false => Duty::Seat(Seat {
                 id,
@@ -551,7 +567,7 @@ impl Machine {
     pub(super) fn mind_duties(&mut self) {
         let with_news = self.duties.iter().filter(|(id, _)| self.touches(id.lease));
         let mut ids: Vec<(u64, SeatId)> = with_news
-            .map(|(id, held)| (held.duty.deadline(), *id))
+            .map(|(id, held)| (held.duty.work_by(), *id))
             .collect();
         // Where there is not enough capacity for all, the soonest deadline comes first.
         ids.sort_unstable();
@@ -649,20 +665,15 @@ impl Machine {
         let others = self.used().minus(held.amount(job, self.now.time));
         let parallel = total.minus(others).fits(spec.resources);
         let parallel = parallel.max(1).min(idle).min(tasks.count);
-        let (free_until, deadline) = match held.duty {
-            Duty::Lease(lease) => {
-                let started = match lease.seen {
-                    Seen::Running { started } => started,
-                    _ => self.now.time,
-                };
-                let free = match id.lease.round {
-                    1 => rules::leave_free_by(lease.run_window, started),
-                    _ => 0,
-                };
-                (free, started.saturating_add(lease.run_window))
-            }
-            Duty::Seat(seat) => (0, seat.round.commit_by),
+        let free_until = match held.duty {
+            Duty::Lease(Lease {
+                seen: Seen::Running { started },
+                run_window,
+                ..
+            }) if id.lease.round == 1 => rules::leave_free_by(run_window, started),
+            _ => 0,
         };
+        let deadline = held.duty.work_by();
         let order = Order {
             seat: id,
             tasks,
@@ -756,6 +767,17 @@ impl Machine {
             until: 0,
         };
         self.send(intent, pending);
+    }
+
+    /// The outputs of a duty are not here, and somebody may need them.
+    pub(super) fn missing(&mut self, id: SeatId) {
+        if let Some(held) = self.duties.get_mut(&id) {
+            held.serving = None;
+            if let Duty::Lease(lease) = &mut held.duty {
+                lease.missing = true;
+            }
+            self.touch(id.lease.job, Some(id.lease.first));
+        }
     }
 
     /// A transaction that will not happen, or that changed nothing.

@@ -217,6 +217,7 @@ impl Machine {
                     self.touch(seat.lease.job, Some(seat.lease.first));
                 }
             }
+            Input::Missing { seat } => self.missing(seat),
             Input::DiskFull(full) => self.disk_full = full,
             Input::Stop => self.stopping = true,
             Input::Tick => self.all = true,
@@ -394,6 +395,10 @@ impl Machine {
             return;
         };
         held.worked(keyed, result, bound);
+        for kind in 1..=2 {
+            // Our leaf can be had now.
+            self.facts.forget_leaf(SeatId { kind, ..seat });
+        }
         self.touch(seat.lease.job, Some(seat.lease.first));
         self.all = true;
     }

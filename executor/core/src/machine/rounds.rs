@@ -134,6 +134,12 @@ impl Machine {
         if let Some(Some(leaf)) = known {
             return Brought::Leaf(leaf.clone());
         }
+        let is_lost = matches!(known, Some(None)) && of.provider == self.me.provider;
+        if is_lost {
+            // It is made again.
+            self.missing(SeatId { kind: 0, ..id });
+            return Brought::Soon;
+        }
         let pause = match times > TRIES {
             true => LONG_PAUSE,
             false => PAUSE,
