@@ -1,12 +1,9 @@
 //! `piecework-executor-sim`: runs seeds, tells what broke, and shrinks nothing: a seed is small enough to read.
 
-use std::{
-    collections::BTreeMap,
-    time::Instant,
-};
+use std::{collections::BTreeMap, io::Write as _, time::Instant};
 
 use clap::Parser;
-use piecework_executor_sim::{Outcome, Plan, run};
+use piecework_executor_sim::{Outcome, Plan, run, world::think};
 
 /// Simulates executors on a market with the real rules.
 #[derive(Debug, Parser)]
@@ -24,6 +21,9 @@ struct Arguments {
     /// Let the first provider die at each of its first so many commits and commands, one run for each.
     #[arg(long)]
     crash_matrix: Option<u64>,
+    /// Measure what a lease costs in thought in a job of so many leases, none of which ends before the last one is submitted.
+    #[arg(long)]
+    think: Option<u32>,
     /// Stop at the first seed that breaks something.
     #[arg(long)]
     stop: bool,
@@ -32,6 +32,14 @@ struct Arguments {
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let began = Instant::now();
+    if let Some(leases) = arguments.think {
+        let thought = think(leases);
+        let mut out = std::io::stdout().lock();
+        for (place, seconds) in (1u32..).zip(&thought.hundreds) {
+            writeln!(out, "{:>6} leases: {:.3} ms a lease", place * 100, seconds * 10.0)?;
+        }
+        return Ok(());
+    }
     let plans: Vec<Plan> = match arguments.crash_matrix {
         None => (arguments.from..arguments.from.saturating_add(arguments.seeds))
             .map(|seed| Plan {
@@ -40,14 +48,16 @@ fn main() -> anyhow::Result<()> {
                 ..Plan::default()
             })
             .collect(),
-        Some(points) => (0..points)
-            .map(|point| Plan {
+        Some(most) => {
+            let calm = |dies_at| Plan {
                 seed: arguments.from,
                 tells: arguments.trace,
-                dies_at: Some(point),
+                dies_at,
                 calm: true,
-            })
-            .collect(),
+            };
+            let points = run(calm(None)).points;
+            (0..points.min(most)).map(|point| calm(Some(point))).collect()
+        }
     };
     let mut totals = Totals::default();
     let mut out = std::io::stdout().lock();

@@ -1,6 +1,9 @@
 //! A provider: the real machine, and a shell around it that plays disk, node, sender and engine.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::{Duration, Instant},
+};
 
 use alloy_primitives::{Address, B256, Bytes, keccak256};
 use alloy_sol_types::{SolError as _, SolInterface as _};
@@ -133,6 +136,8 @@ pub struct Provider {
     pub dies_at: Option<u64>,
     /// Deaths so far.
     pub deaths: u64,
+    /// What its machine's steps took so far.
+    pub thought: Duration,
     /// Makes what a cheat prints differ from run to run, after it lost what it printed before.
     runs: u64,
     rng: ChaCha8Rng,
@@ -168,9 +173,17 @@ impl Provider {
             points: 0,
             dies_at: None,
             deaths: 0,
+            thought: Duration::ZERO,
             runs: 0,
             rng,
         }
+    }
+
+    /// Lets it hold so many leases at the same time.
+    pub fn widen(&mut self, leases: u32) {
+        self.settings.policy.max_leases = leases;
+        self.settings.policy.try_seconds = 0;
+        self.settings.total.tasks = 8;
     }
 
     /// Signs with another key from the next start on.
@@ -701,7 +714,9 @@ impl Provider {
         let Some(live) = &mut self.live else {
             return Ok(());
         };
+        let began = Instant::now();
         let commands = live.machine.step(now, Amount::default(), inputs);
+        self.thought += began.elapsed();
         log.used(time, self.number, live.machine.running(), self.settings.total);
         if commands.is_empty() {
             return Ok(());

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Write as _,
+    time::Duration,
 };
 
 use alloy_primitives::{Address, B256, keccak256};
@@ -350,7 +351,97 @@ pub fn run(plan: Plan) -> Outcome {
     world.finish(plan, &climate)
 }
 
+/// What a lease costs its executor in thought, from the first to the last of one large job.
+#[derive(Debug, Default)]
+pub struct Thought {
+    /// Seconds in the machine's steps for each hundred leases that were submitted.
+    pub hundreds: Vec<f64>,
+}
+
+/// Lets one executor run a job of so many leases of one task, half of them audited, and measures its machine.
+pub fn think(leases: u32) -> Thought {
+    let mut world = World::new(Plan {
+        seed: 1,
+        calm: true,
+        ..Plan::default()
+    });
+    world.providers.retain(|provider| provider.number < 1);
+    world.climate.cheats = 0;
+    for provider in &mut world.providers {
+        provider.widen(leases);
+    }
+    world.post_large(leases);
+    let mut thought = Thought::default();
+    let (mut submitted, mut read, mut before) = (0u64, 0, Duration::ZERO);
+    while submitted < u64::from(leases) && world.time < BEGIN + 200_000 {
+        world.second(false);
+        for number in read..=world.chain.tip().number {
+            let events = world.chain.block(number).map_or(0, |(_, events)| {
+                let is_result = |event: &&StoredEvent| {
+                    let decoded = MarketEvent::decode_raw_log(event.log.topics(), &event.log.data);
+                    matches!(decoded, Ok(MarketEvent::Submitted(_)))
+                };
+                events.iter().filter(is_result).count()
+            });
+            submitted += events as u64;
+        }
+        read = world.chain.tip().number + 1;
+        let now: Duration = world.providers.iter().map(|provider| provider.thought).sum();
+        while (thought.hundreds.len() as u64 + 1) * 100 <= submitted {
+            thought.hundreds.push((now - before).as_secs_f64());
+            before = now;
+        }
+    }
+    thought
+}
+
 impl World {
+    fn post_large(&mut self, tasks: u32) {
+        let Some(client) = self.clients.first().copied() else {
+            return;
+        };
+        let spec = spec(tasks, 4, 7);
+        let now = self.time;
+        let job = IMarket::Job {
+            terms: IMarket::Terms {
+                client,
+                nonce: 7,
+                spec: keccak256(&spec),
+                tasks,
+                minLease: 1,
+                maxLease: 1,
+                providers: B256::ZERO,
+            },
+            assurance: IMarket::Assurance {
+                replicas: 1,
+                quorum: 1,
+                auditBps: 5_000,
+                refund: false,
+                verifier: Address::ZERO,
+            },
+            price: IMarket::Price {
+                minPrice: 100,
+                maxPrice: 100,
+                bond: 1,
+                juryFee: 1,
+            },
+            timing: IMarket::Timing {
+                opensAt: now,
+                ramp: 0,
+                closesAt: now + 100_000,
+                runWindow: WINDOW,
+                // As long as the job: no lease ends before the last one is submitted.
+                auditWindow: 86_400,
+            },
+        };
+        let call = IMarket::postCall {
+            job: job.clone(),
+            spec,
+        };
+        self.chain.send(client, call.abi_encode());
+        self.jobs.push((B256::ZERO, job));
+    }
+
     fn new(plan: Plan) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(plan.seed);
         let climate = Climate::of(&mut rng);
