@@ -1,10 +1,10 @@
-# Every target but simulate and ink first runs scripts/bootstrap, which installs what is missing and is quick otherwise.
+# Every target but simulate, simulate-executor and ink first runs scripts/bootstrap, which installs what is missing and is quick otherwise.
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 # One shell for a whole recipe: what bootstrap exports holds to its end.
 .ONESHELL:
-.PHONY: help demo test test-deep ink revive prove mutate coverage lint bench simulate build abi gas clean
+.PHONY: help demo test test-deep ink revive prove mutate coverage lint bench simulate simulate-executor build abi gas clean
 
 # Where cargo puts things; one target directory for everything.
 TARGET := $(or $(CARGO_TARGET_DIR),target)
@@ -13,7 +13,7 @@ ENV = scripts/bootstrap $(1) && source .tools/env.$(1)
 WORKLOAD = RUSTFLAGS='-C target-feature=+crt-static' cargo build --locked --quiet --release -p piecework-render --target-dir $(TARGET)/workload
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: ## render one picture on a devnet where one provider cheats: out/demo.png
 	@$(call ENV,demo)
@@ -81,6 +81,12 @@ bench: ## overhead of a lease against a bare docker run: out/bench.json
 
 simulate: ## how much cheating costs, and how likely collusion is to win: writes audits/simulation and audits/economics.md
 	@cargo run --locked --quiet --release -p piecework-simulate
+
+simulate-executor: ## years of a market for the executor, from seeds; a death at every commit; and which protections it notices (SEEDS=5000)
+	@cargo build --locked --quiet --release -p piecework-executor-sim
+	$(TARGET)/release/piecework-executor-sim --seeds $(or $(SEEDS),5000)
+	$(TARGET)/release/piecework-executor-sim --from 4 --crash-matrix 100000
+	scripts/protections
 
 build: ## contracts and all crates
 	@$(call ENV,test)

@@ -107,6 +107,11 @@ pub enum Input {
         /// To whom.
         reach: Reach,
     },
+    /// A duty's outputs are not on this machine, though they were asked for.
+    Missing {
+        /// Which duty.
+        seat: SeatId,
+    },
     /// Whether outputs that are owed fill what the owner gives them.
     DiskFull(bool),
     /// The owner wants the executor to take nothing more.

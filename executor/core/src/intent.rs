@@ -63,25 +63,34 @@ impl What {
         !self.binds()
     }
 
-    /// The job that it is about.
+    /// The round of a lease that it is about.
     #[must_use]
-    pub fn job(&self) -> Option<B256> {
+    pub fn lease(&self) -> Option<LeaseId> {
         match self {
-            Self::Claim { job, .. } => Some(*job),
-            Self::Publish { .. } => None,
+            Self::Claim { .. } | Self::Publish { .. } => None,
             Self::Takeover(lease)
             | Self::Renew(lease)
             | Self::EndLapsed(lease)
             | Self::Submit(lease)
             | Self::Leave(lease)
             | Self::Finalize(lease)
-            | Self::Expire(lease) => Some(lease.job),
+            | Self::Expire(lease) => Some(*lease),
             Self::Join(seat)
             | Self::Judge(seat)
             | Self::Commit(seat)
             | Self::Open(seat)
             | Self::Settle(seat)
-            | Self::LeaveSeat(seat) => Some(seat.lease.job),
+            | Self::LeaveSeat(seat) => Some(seat.lease),
+        }
+    }
+
+    /// The job that it is about.
+    #[must_use]
+    pub fn job(&self) -> Option<B256> {
+        match self {
+            Self::Claim { job, .. } => Some(*job),
+            Self::Publish { .. } => None,
+            _ => self.lease().map(|lease| lease.job),
         }
     }
 

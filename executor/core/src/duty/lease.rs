@@ -73,6 +73,8 @@ pub struct Lease {
     pub work: Work<Roots>,
     /// Whether its tasks run now.
     pub working: bool,
+    /// Its outputs are not on this machine any more, though somebody may need them. Its tasks are run again.
+    pub missing: bool,
 }
 
 impl Lease {
@@ -117,6 +119,7 @@ impl Lease {
             },
             Seen::Running { started } => self.running(started, now, margin),
             Seen::Submitted { from } => Desired {
+                work: self.missing,
                 act: (now >= from).then_some(Act::Finalize),
                 serve: Some(Reach::Client),
                 // A jury may come: then our list and our leaf are needed.
@@ -205,11 +208,28 @@ impl Lease {
         };
         let until = audit.votes.commit_by.saturating_add(audit.votes.reveal_window);
         Desired {
+            // Without our leaf two equal votes convict.
+            work: self.missing,
             act: due.filter(|from| now >= *from).map(|_| Act::Judge(audit.jury)),
             act_owed: leaf,
             serve: Some(serve),
             owed: leaf.or(Some(Owed { until, at_stake })),
             ..Desired::default()
+        }
+    }
+
+    /// Last second in which its work helps.
+    #[must_use]
+    pub fn work_by(&self) -> u64 {
+        match self.seen {
+            Seen::Running { started } => started.saturating_add(self.run_window),
+            Seen::Submitted { from } => from,
+            Seen::Audited(audit) => {
+                let votes = audit.votes;
+                let until = votes.commit_by.saturating_add(votes.reveal_window);
+                audit.leaf_by.unwrap_or(until)
+            }
+            Seen::Absent | Seen::Settled | Seen::Lost => u64::MAX,
         }
     }
 }
@@ -239,6 +259,7 @@ mod tests {
             seen,
             work: Work::Undone,
             working: false,
+            missing: false,
         }
     }
 
@@ -334,6 +355,26 @@ mod tests {
                 at_stake: 1_030
             })
         );
+    }
+
+    #[test]
+    fn outputs_that_are_lost_are_made_again_while_somebody_may_need_them() {
+        let done = Lease {
+            work: Work::Done(ROOTS),
+            ..lease(Seen::Submitted { from: 3_000 })
+        };
+        assert!(!done.desired(2_000, 30).work);
+        let missing = Lease {
+            missing: true,
+            ..done
+        };
+        assert!(missing.desired(2_000, 30).work);
+        assert_eq!(missing.work_by(), 3_000);
+        let settled = Lease {
+            seen: Seen::Settled,
+            ..missing
+        };
+        assert!(!settled.desired(4_000, 30).work);
     }
 
     #[test]

@@ -91,8 +91,23 @@ impl Seat {
                 }
                 // It may come back: its work goes on, and none is begun.
                 Mine::Absent => self.working,
-                Mine::Committed | Mine::Opened | Mine::Closed(_) => false,
+                // What it committed to is lost: the same work has the same vote.
+                Mine::Committed => now <= self.work_by(),
+                Mine::Opened | Mine::Closed(_) => false,
             }
+    }
+
+    /// Last second in which its work helps.
+    #[must_use]
+    pub fn work_by(&self) -> u64 {
+        let commit_by = self.round.commit_by;
+        match self.mine {
+            Mine::Committed => {
+                let from = self.round.full_at.unwrap_or(commit_by);
+                from.saturating_add(self.round.reveal_window)
+            }
+            _ => commit_by,
+        }
     }
 
     fn act(&self, now: u64, margin: u64) -> Option<Act> {
@@ -311,6 +326,14 @@ mod tests {
                 at_stake: 1_030
             })
         );
+    }
+
+    #[test]
+    fn a_vote_that_is_lost_is_worked_for_again() {
+        let committed = seat(0, Mine::Committed, round());
+        assert!(committed.desired(2_600, 30).work);
+        assert!(!committed.desired(2_601, 30).work);
+        assert!(!done(committed).desired(1_000, 30).work);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use piecework_core::{
     view::seat::{Key as SeatId, Vote},
 };
 
-use super::{Machine, duties::Duty};
+use super::{Machine, duties::Duty, facts::Waiter};
 use crate::{duty::Act, secret};
 
 impl Machine {
@@ -54,7 +54,8 @@ impl Machine {
 
     fn commit(&mut self, id: SeatId, vote: Vote) -> Option<Bytes> {
         let provider = self.me.provider;
-        let number = self.number_of(provider)?;
+        let waiter = Waiter::Lease(id.lease.job, Some(id.lease.first));
+        let number = self.number_of(provider, waiter)?;
         let commitment = self.commitment(id, number, vote);
         let job = self.jobs.get(&id.lease.job)?.job.clone();
         let (first, round) = (id.lease.first, id.lease.round);
@@ -88,7 +89,8 @@ impl Machine {
 
     /// The vote that the chain's commitment of a seat of ours hides.
     fn committed_vote(&mut self, id: SeatId) -> Option<Vote> {
-        let number = self.number_of(self.me.provider)?;
+        let waiter = Waiter::Lease(id.lease.job, Some(id.lease.first));
+        let number = self.number_of(self.me.provider, waiter)?;
         let view = &self.jobs.get(&id.lease.job)?.view;
         let place = (id.lease.first, id.lease.round, id.kind);
         let panel = view.seats.panel(place)?;
@@ -114,7 +116,8 @@ impl Machine {
         if is_last {
             return self.end_round(id, Some(vote));
         }
-        let number = self.number_of(self.me.provider)?;
+        let waiter = Waiter::Lease(id.lease.job, Some(id.lease.first));
+        let number = self.number_of(self.me.provider, waiter)?;
         let round = secret::round(self.me.chain_id, self.me.market, id);
         let salt = self.me.secret.salt(&round, id.kind, vote);
         let openings = vec![secret::opening(number, vote, salt)];

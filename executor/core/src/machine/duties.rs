@@ -12,7 +12,11 @@ use piecework_core::{
     },
 };
 
-use super::{Job, Machine, Pending, facts::Publish};
+use super::{
+    Job, Machine, Pending,
+    facts::{Publish, Waiter},
+    sums::Part,
+};
 use crate::{
     capacity::Amount,
     command::{Command, Order, Over},
@@ -91,7 +95,8 @@ impl Duty {
 
     /// Whether it could still have to work: then it keeps capacity.
     fn may_work(&self, now: u64) -> bool {
-        self.is_undone()
+        matches!(self, Self::Lease(lease) if lease.missing)
+            || self.is_undone()
             && match self {
                 Self::Lease(lease) => match lease.seen {
                     Seen::Running { .. } => lease.deadline().is_some_and(|by| now <= by),
@@ -99,11 +104,19 @@ impl Duty {
                     _ => false,
                 },
                 Self::Seat(seat) => match seat.mine {
-                    Mine::Joined => now <= seat.round.commit_by,
+                    Mine::Joined | Mine::Committed => now <= seat.work_by(),
                     Mine::Absent => seat.working || seat.prospect,
                     _ => seat.working,
                 },
             }
+    }
+
+    /// Last second in which its work helps.
+    fn work_by(&self) -> u64 {
+        match self {
+            Self::Lease(lease) => lease.work_by(),
+            Self::Seat(seat) => seat.work_by(),
+        }
     }
 
     fn set_working(&mut self, working: bool) {
@@ -174,6 +187,20 @@ impl Held {
     ) {
         self.duty.set_working(false);
         match &mut self.duty {
+            Duty::Lease(lease) if lease.missing => {
+                lease.missing = false;
+                (self.served, self.serving) = (None, None);
+                match result {
+                    Ok(vote) if lease.work.is_undone() => {
+                        lease.work = Work::Done(Roots {
+                            root: vote.value,
+                            list: vote.proof,
+                        });
+                    }
+                    Ok(_) => {}
+                    Err(failure) => self.why = Some(failure.why),
+                }
+            }
             Duty::Lease(lease) => match result {
                 Ok(vote) if bound.is_some_and(|bound| bound.value != vote.value) => {
                     self.why = Some("another result of it was bound before".to_owned());
@@ -274,7 +301,7 @@ impl Machine {
                     continue;
                 }
             }
-            match self.is_ours(tx) {
+            match self.is_ours(tx, seat.lease.job) {
                 Some(true) => self.hold(seat, tx),
                 // A provider may have several machines: this one is another's.
                 Some(false) => {}
@@ -315,6 +342,7 @@ impl Machine {
                     })
                 }),
                 working: false,
+                missing: false,
             }),
             false => Duty::Seat(Seat {
                 id,
@@ -335,6 +363,7 @@ impl Machine {
         self.over.remove(&id);
         self.trials.forgive();
         self.duties.insert(id, held);
+        self.recount(id);
         self.touch(id.lease.job, Some(id.lease.first));
     }
 
@@ -365,6 +394,7 @@ impl Machine {
         held.parallel = parallel;
         self.over.remove(&id);
         self.duties.insert(id, held);
+        self.recount(id);
         self.mind_duty(id);
     }
 
@@ -376,20 +406,8 @@ impl Machine {
         }
     }
 
-    /// Shows the chain's word to duties with news.
-    pub(super) fn refresh(&mut self) {
-        let ids: Vec<SeatId> = self
-            .duties
-            .keys()
-            .filter(|id| self.touches(id.lease))
-            .copied()
-            .collect();
-        for id in ids {
-            self.refresh_duty(id);
-        }
-    }
-
-    fn refresh_duty(&mut self, id: SeatId) {
+    /// Shows the chain's word to a duty.
+    pub(super) fn refresh_duty(&mut self, id: SeatId) {
         let head = self.head.map_or(0, |head| head.number);
         let Some(held) = self.duties.get(&id) else {
             return;
@@ -413,6 +431,26 @@ impl Machine {
             None if was_absent => held.since,
             None => head,
         };
+        self.recount(id);
+    }
+
+    /// Takes a duty's present part into the sums.
+    fn recount(&mut self, id: SeatId) {
+        let now = self.now.time;
+        let part = self.duties.get(&id).and_then(|held| {
+            let client = self.jobs.get(&id.lease.job)?.job.terms.client;
+            let duty = &held.duty;
+            let prospect = match duty.is_prospect() {
+                true => duty.bond(),
+                false => 0,
+            };
+            Some(Part {
+                bonded: duty.is_bonded().then(|| (client, duty.bond())),
+                prospect,
+                busy: duty.may_work(now) || duty.is_working(),
+            })
+        });
+        self.sums.set(id, part.unwrap_or_default());
     }
 
     /// What the chain says of one round of a lease, and since which block.
@@ -459,8 +497,9 @@ impl Machine {
             return u64::MAX;
         };
         let (audit_bps, window) = (job.job.assurance.auditBps, job.job.timing.auditWindow);
+        let waiter = Waiter::Lease(id.job, Some(id.first));
         if lease.state == State::Undecided {
-            self.learn_seed(lease.point, Publish::No, false);
+            self.learn_seed(lease.point, Publish::No, false, waiter);
             let time = self.facts.point(lease.point).map(|point| point.time);
             let due = time.unwrap_or(u64::MAX).saturating_add(self.me.times.retryWindow);
             return due.saturating_add(1);
@@ -470,7 +509,7 @@ impl Machine {
             true => Publish::Now,
             false => Publish::No,
         };
-        let seed = self.learn_seed(lease.point, publish, false);
+        let seed = self.learn_seed(lease.point, publish, false, waiter);
         let seed = seed.filter(|_| self.is_final(lease.submitted_block));
         let round = secret::round(
             self.me.chain_id,
@@ -540,14 +579,15 @@ impl Machine {
     }
 
     /// Compares what should be going on with what is, for all duties that have news, or for which time passed.
-    pub(super) fn mind_duties(&mut self) {
-        let ids: Vec<SeatId> = self
-            .duties
-            .keys()
-            .filter(|id| self.touches(id.lease))
-            .copied()
-            .collect();
-        for id in ids {
+    pub(super) fn mind_duties(&mut self, looks: &BTreeSet<SeatId>) {
+        let looks = looks.iter().filter_map(|id| {
+            let held = self.duties.get(id)?;
+            Some((held.duty.work_by(), *id))
+        });
+        let mut ids: Vec<(u64, SeatId)> = looks.collect();
+        // Where there is not enough capacity for all, the soonest deadline comes first.
+        ids.sort_unstable();
+        for (_, id) in ids {
             self.mind_duty(id);
         }
     }
@@ -583,6 +623,10 @@ impl Machine {
             self.mind_end(id, end, &desired);
         } else if let Some(held) = self.duties.get_mut(&id) {
             held.ended_at = None;
+        }
+        self.recount(id);
+        if let Some(held) = self.duties.get(&id) {
+            self.duty_agenda.set(id, look_at(&held.duty, now));
         }
     }
 
@@ -631,24 +675,25 @@ impl Machine {
             return;
         };
         let tasks = held.duty.tasks();
-        // It takes what is free, and one task's capacity at least: it is bonded.
+        // It takes what is free, and one task's capacity at least: it is bonded. After a reorganization there may be more
+        // bonded work than fits: then it waits until some of it is done.
+        let total = self.settings.total.minus(self.elsewhere);
+        let idle = total.minus(self.running()).fits(spec.resources);
+        if idle == 0 {
+            return;
+        }
         let others = self.used().minus(held.amount(job, self.now.time));
-        let free = self.settings.total.minus(self.elsewhere).minus(others);
-        let parallel = free.fits(spec.resources).min(tasks.count).max(1);
-        let (free_until, deadline) = match held.duty {
-            Duty::Lease(lease) => {
-                let started = match lease.seen {
-                    Seen::Running { started } => started,
-                    _ => self.now.time,
-                };
-                let free = match id.lease.round {
-                    1 => rules::leave_free_by(lease.run_window, started),
-                    _ => 0,
-                };
-                (free, started.saturating_add(lease.run_window))
-            }
-            Duty::Seat(seat) => (0, seat.round.commit_by),
+        let parallel = total.minus(others).fits(spec.resources);
+        let parallel = parallel.max(1).min(idle).min(tasks.count);
+        let free_until = match held.duty {
+            Duty::Lease(Lease {
+                seen: Seen::Running { started },
+                run_window,
+                ..
+            }) if id.lease.round == 1 => rules::leave_free_by(run_window, started),
+            _ => 0,
         };
+        let deadline = held.duty.work_by();
         let order = Order {
             seat: id,
             tasks,
@@ -677,7 +722,8 @@ impl Machine {
             // It is not open yet.
             None => view.leases.get(&id.lease.first)?.point,
         };
-        let seed = self.learn_seed(point, Publish::No, true)?;
+        let waiter = Waiter::Lease(id.lease.job, Some(id.lease.first));
+        let seed = self.learn_seed(point, Publish::No, true, waiter)?;
         let task = self.duties.get(&id)?.duty.tasks().first;
         let round = secret::round(self.me.chain_id, self.me.market, id);
         Some(round.vote_key(seed, task))
@@ -744,6 +790,17 @@ impl Machine {
         self.send(intent, pending);
     }
 
+    /// The outputs of a duty are not here, and somebody may need them.
+    pub(super) fn missing(&mut self, id: SeatId) {
+        if let Some(held) = self.duties.get_mut(&id) {
+            held.serving = None;
+            if let Duty::Lease(lease) = &mut held.duty {
+                lease.missing = true;
+            }
+            self.touch(id.lease.job, Some(id.lease.first));
+        }
+    }
+
     /// A transaction that will not happen, or that changed nothing.
     pub(super) fn rest(&mut self, what: What) {
         let time = self.now.time;
@@ -795,6 +852,9 @@ impl Machine {
         let Some(held) = self.duties.remove(&id) else {
             return;
         };
+        self.recount(id);
+        self.duty_agenda.remove(id);
+        self.offers = true;
         if held.duty.is_working() {
             self.commands.push(Command::StopWork { seat: id });
         }
@@ -845,8 +905,8 @@ impl Machine {
     #[must_use]
     pub fn used(&self) -> Amount {
         let now = self.now.time;
-        let duties = self.duties.iter().filter_map(|(id, held)| {
-            let job = self.jobs.get(&id.lease.job)?;
+        let duties = self.sums.busy.iter().filter_map(|id| {
+            let (held, job) = (self.duties.get(id)?, self.jobs.get(&id.lease.job)?);
             Some(held.amount(job, now))
         });
         let claims = self.intents.values();
@@ -854,6 +914,17 @@ impl Machine {
         duties
             .chain(claims.map(|pending| pending.amount))
             .fold(Amount::default(), Amount::plus)
+    }
+
+    /// What runs now.
+    #[must_use]
+    pub fn running(&self) -> Amount {
+        let now = self.now.time;
+        let amounts = self.sums.busy.iter().filter_map(|id| {
+            let (held, job) = (self.duties.get(id)?, self.jobs.get(&id.lease.job)?);
+            held.duty.is_working().then(|| held.amount(job, now))
+        });
+        amounts.fold(Amount::default(), Amount::plus)
     }
 
     /// What nothing bonded takes of the machine.
@@ -869,9 +940,13 @@ impl Machine {
             held.duty.is_undone() || held.served.is_none()
         });
         let claims = self.intents.keys().filter(|id| id.what.binds());
-        let wanted = self.jobs.iter().filter(|(_, job)| {
-            !job.is_asleep(self.now.time)
-                && matches!(job.ready, super::job::Ready::Working | super::job::Ready::Yes)
+        let eager = self.eager.iter();
+        let wanted = eager.filter_map(|id| Some((id, self.jobs.get(id)?)));
+        let wanted = wanted.filter(|(_, job)| {
+            matches!(
+                job.ready,
+                super::job::Ready::Working | super::job::Ready::Yes
+            )
         });
         duties
             .map(|(id, _)| id.lease.job)
@@ -880,6 +955,24 @@ impl Machine {
             .chain(self.trials.jobs())
             .collect()
     }
+}
+
+/// When a duty is looked at again without news, in the chain's time.
+fn look_at(duty: &Duty, now: u64) -> u64 {
+    /// Seconds between two looks at a duty that waits for a seed, or for a block to be final.
+    const WAITS: u64 = 5;
+    let soon = match duty {
+        Duty::Lease(lease) => match lease.seen {
+            Seen::Submitted { from } if from > now && !lease.missing => WAITS.min(from - now),
+            Seen::Settled | Seen::Lost => WAITS,
+            _ => 1,
+        },
+        Duty::Seat(seat) => match seat.mine {
+            Mine::Closed(_) => WAITS,
+            _ => 1,
+        },
+    };
+    now.saturating_add(soon)
 }
 
 /// The duty that an intent is about.

@@ -55,6 +55,19 @@ struct Point {
     turn: Option<u64>,
 }
 
+/// Who waits for an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Waiter {
+    /// The duties of a lease, or of all leases of a job.
+    Lease(B256, Option<u32>),
+    /// A jury that may have a seat for us.
+    Jury(B256, u32),
+    /// The offers of a job.
+    Job(B256),
+    /// All offers.
+    Offers,
+}
+
 /// The provider's stake.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Stake {
@@ -74,12 +87,18 @@ pub(super) struct Facts {
     words: BTreeMap<What, (Word, u64)>,
     wanted: BTreeMap<What, u64>,
     leaves: BTreeMap<SeatId, Option<Leaf>>,
+    waiting: BTreeMap<Topic, BTreeSet<Waiter>>,
+    /// Questions about calls that have no answer yet.
+    simulating: usize,
 }
 
 impl Facts {
     pub(super) fn learn(&mut self, answer: Answer, now: Now, head: u64) {
-        let asked = self.asked.entry(answer.topic()).or_default();
-        asked.since = None;
+        let topic = answer.topic();
+        let asked = self.asked.entry(topic).or_default();
+        if asked.since.take().is_some() && matches!(topic, Topic::Simulate(_)) {
+            self.simulating = self.simulating.saturating_sub(1);
+        }
         asked.answered = Some(now.local);
         match answer {
             Answer::Silence(topic) => {
@@ -210,12 +229,14 @@ impl Facts {
             .is_some_and(|asked| asked.since.is_some())
     }
 
-    /// Questions of this kind that have no answer yet.
+    /// Questions about calls that have no answer yet.
     pub(super) fn simulations(&self) -> usize {
-        let waits = |(topic, asked): &(&Topic, &Asked)| {
-            matches!(topic, Topic::Simulate(_)) && asked.since.is_some()
-        };
-        self.asked.iter().filter(waits).count()
+        self.simulating
+    }
+
+    /// Those who wait for an answer about this.
+    pub(super) fn waiters(&mut self, topic: Topic) -> BTreeSet<Waiter> {
+        self.waiting.remove(&topic).unwrap_or_default()
     }
 
     /// Whether a question should be asked now, at most once in `every` milliseconds. If so, it counts as asked.
@@ -231,7 +252,9 @@ impl Facts {
         {
             return false;
         }
-        asked.since = Some(local);
+        if asked.since.replace(local).is_none() && matches!(topic, Topic::Simulate(_)) {
+            self.simulating = self.simulating.saturating_add(1);
+        }
         asked.times = asked.times.saturating_add(1);
         true
     }
@@ -244,8 +267,10 @@ impl Facts {
 }
 
 impl Machine {
-    /// Asks, at most once in `every` milliseconds.
-    pub(super) fn ask(&mut self, question: Question, every: u64, urgent: bool) {
+    /// Asks, at most once in `every` milliseconds. `waiter` hears of the answer.
+    pub(super) fn ask(&mut self, question: Question, every: u64, urgent: bool, waiter: Waiter) {
+        let waiting = self.facts.waiting.entry(question.topic()).or_default();
+        waiting.insert(waiter);
         if self.facts.may_ask(question.topic(), every, self.now.local) {
             self.commands.push(Command::Ask { question, urgent });
         }
@@ -261,6 +286,8 @@ impl Machine {
             let local = self.now.local;
             if self.facts.may_ask(Topic::Stake, pause, local) {
                 self.facts.stale = false;
+                let waiting = self.facts.waiting.entry(Topic::Stake).or_default();
+                waiting.insert(Waiter::Offers);
                 let question = Question::Plain(Topic::Stake);
                 self.commands.push(Command::Ask {
                     question,
@@ -271,33 +298,41 @@ impl Machine {
         for list in self.settings.policy.lists.clone() {
             if !self.facts.is_admitted(list) {
                 let question = Question::Plain(Topic::Admitted(list));
-                self.ask(question, LONGEST_PAUSE, false);
+                self.ask(question, LONGEST_PAUSE, false, Waiter::Offers);
             }
         }
     }
 
     /// The number of a provider, which never changes once it has one.
-    pub(super) fn number_of(&mut self, provider: Address) -> Option<u32> {
+    pub(super) fn number_of(&mut self, provider: Address, waiter: Waiter) -> Option<u32> {
         let own = self.facts.stake.map(|stake| stake.number);
         let own = own.filter(|number| provider == self.me.provider && *number > 0);
         let known = own.or_else(|| self.facts.numbers.get(&provider).copied());
         if known.is_none() {
-            self.ask(Question::Plain(Topic::Number(provider)), PAUSE, true);
+            let question = Question::Plain(Topic::Number(provider));
+            self.ask(question, PAUSE, true, waiter);
         }
         known
     }
 
     /// Whether a transaction was sent by this machine; `None` while that is not known.
-    pub(super) fn is_ours(&mut self, tx: B256) -> Option<bool> {
+    pub(super) fn is_ours(&mut self, tx: B256, job: B256) -> Option<bool> {
         let known = self.owners.get(&tx).copied();
         if known.is_none() {
-            self.ask(Question::Plain(Topic::Owner(tx)), PAUSE, true);
+            let question = Question::Plain(Topic::Owner(tx));
+            self.ask(question, PAUSE, true, Waiter::Lease(job, None));
         }
         known
     }
 
     /// The seed of a point, if it is known now. Has it published if nobody did.
-    pub(super) fn learn_seed(&mut self, point: u64, publish: Publish, urgent: bool) -> Option<B256> {
+    pub(super) fn learn_seed(
+        &mut self,
+        point: u64,
+        publish: Publish,
+        urgent: bool,
+        waiter: Waiter,
+    ) -> Option<B256> {
         if point == 0 {
             return None;
         }
@@ -312,15 +347,15 @@ impl Machine {
         }
         let pause = PAUSE.saturating_mul(self.facts.looks(point) / LOOKS + 1);
         let question = Question::Plain(Topic::Point(point));
-        self.ask(question, pause.min(LONGEST_PAUSE), urgent);
+        self.ask(question, pause.min(LONGEST_PAUSE), urgent, waiter);
         let known = known?;
         if known.state.seed.is_none() && known.state.due && !known.state.dead {
-            self.mind_publication(point, publish, urgent);
+            self.mind_publication(point, publish, urgent, waiter);
         }
         known.state.seed
     }
 
-    fn mind_publication(&mut self, point: u64, publish: Publish, urgent: bool) {
+    fn mind_publication(&mut self, point: u64, publish: Publish, urgent: bool, waiter: Waiter) {
         if publish == Publish::No || self.is_open(What::Publish { point }) {
             return;
         }
@@ -337,7 +372,7 @@ impl Machine {
             }
         }
         let question = Question::Plain(Topic::Publication(point));
-        self.ask(question, LONGEST_PAUSE, urgent);
+        self.ask(question, LONGEST_PAUSE, urgent, waiter);
     }
 
     /// Sends a publication that was prepared.

@@ -1,13 +1,13 @@
 //! A job: its record, what the chain says of it, and whether image and input are here.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 use alloy_primitives::B256;
 use alloy_sol_types::SolEventInterface as _;
 use piecework_core::{
     chain::{IMarket, MarketEvent},
     spec::JobSpec,
-    view::{JobView, StoredEvent, lease::State},
+    view::{JobView, StoredEvent},
 };
 
 use super::KEPT;
@@ -52,12 +52,8 @@ pub(super) struct Job {
     pub(super) ready: Ready,
     /// Why it is not taken.
     pub(super) why: Option<Why>,
-    /// Nothing about it can change before this time of the chain, but by an event.
-    asleep_until: u64,
     /// Local time until which nothing of it is claimed.
     pub(super) rest_until: u64,
-    /// First tasks of leases whose result waits for chance or for a jury.
-    pub(super) judged: BTreeSet<u32>,
 }
 
 impl Job {
@@ -80,9 +76,7 @@ impl Job {
             recent: Vec::new(),
             ready: Ready::No,
             why: None,
-            asleep_until: 0,
             rest_until: 0,
-            judged: BTreeSet::new(),
         })
     }
 
@@ -93,35 +87,18 @@ impl Job {
             .and_then(|event| event.first());
         self.view.see(&event);
         self.recent.push(event);
-        self.asleep_until = 0;
-        if let Some(first) = first {
-            self.note(first);
-        }
         first
     }
 
-    /// Notes whether a lease's result waits for chance or for a jury.
-    fn note(&mut self, first: u32) {
-        let waits = self.view.leases.get(&first).is_some_and(|lease| {
-            matches!(
-                lease.state,
-                State::Submitted | State::Audited(_) | State::Undecided
-            )
-        });
-        match waits {
-            true => self.judged.insert(first),
-            false => self.judged.remove(&first),
-        };
-    }
-
-    /// Forgets how to take back what is deep in the chain.
-    pub(super) fn settle(&mut self, head: u64) {
+    /// Forgets how to take back what is deep in the chain. Returns whether nothing is left to take back.
+    pub(super) fn settle(&mut self, head: u64) -> bool {
         let deep = self
             .recent
             .partition_point(|event| event.block.number.saturating_add(KEPT) < head);
         for event in self.recent.drain(..deep) {
             self.base.see(&event);
         }
+        self.recent.is_empty()
     }
 
     /// Takes back what is above a block. Returns whether there was anything.
@@ -137,12 +114,6 @@ impl Job {
         for event in &self.recent {
             self.view.see(event);
         }
-        let firsts: Vec<u32> = self.view.leases.keys().copied().collect();
-        self.judged.clear();
-        for first in firsts {
-            self.note(first);
-        }
-        self.asleep_until = 0;
         true
     }
 
@@ -163,25 +134,6 @@ impl Job {
             view: &self.view,
             asked,
         }
-    }
-
-    /// Only an event can make it worth looking at again.
-    pub(super) fn skip(&mut self, why: Why) {
-        self.sleep(u64::MAX, why);
-    }
-
-    /// It is not worth a look before this time of the chain, unless something happens.
-    pub(super) fn sleep(&mut self, until: u64, why: Why) {
-        self.why = Some(why);
-        self.asleep_until = until;
-    }
-
-    pub(super) fn wake(&mut self) {
-        self.asleep_until = 0;
-    }
-
-    pub(super) fn is_asleep(&self, now: u64) -> bool {
-        now < self.asleep_until
     }
 
     pub(super) fn prepared(&mut self, local: u64, result: Result<(), Failure>) {

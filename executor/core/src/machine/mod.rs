@@ -1,5 +1,6 @@
 //! The machine of one chain: what happened goes in, what is to be done comes out.
 
+mod agenda;
 mod calls;
 mod duties;
 mod facts;
@@ -7,6 +8,7 @@ mod job;
 mod offers;
 mod report;
 mod rounds;
+mod sums;
 mod trials;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,7 +18,7 @@ use piecework_core::{
     chain::IMarket,
     view::{
         Block, StoredEvent,
-        lease::Key as LeaseId,
+        lease::{Key as LeaseId, State},
         seat::{Key as SeatId, Vote},
     },
 };
@@ -30,11 +32,14 @@ use crate::{
     intent::{Fate, Intent, IntentId, What},
     policy::{Policy, Timing},
     secret::Secret,
+    take::Why,
 };
 
+use agenda::Agenda;
 use duties::Held;
-use facts::Facts;
+use facts::{Facts, Waiter};
 use job::Job;
+use sums::Sums;
 use trials::Trials;
 
 pub use report::{DutyStatus, Obligation};
@@ -119,10 +124,27 @@ pub struct Machine {
     paid: BTreeSet<Address>,
     settled: u64,
     lost: u64,
-    /// Leases with news.
+    /// Leases with news; without a first task: all of a job.
     touched: BTreeSet<(B256, Option<u32>)>,
-    /// Everything must be looked at.
+    /// When each duty is looked at again without news.
+    duty_agenda: Agenda<SeatId>,
+    /// When results of others are looked at, which may have a jury.
+    jury_agenda: Agenda<(B256, u32)>,
+    /// Jobs that are looked at whenever work is taken.
+    eager: BTreeSet<B256>,
+    /// When other jobs become eager.
+    job_agenda: Agenda<B256>,
+    /// Jobs with events that a reorganization could take back.
+    unsettled: BTreeSet<B256>,
+    sums: Sums,
+    /// Every duty must be looked at.
     all: bool,
+    /// Time passed.
+    ticked: bool,
+    /// Work may be there to take.
+    offers: bool,
+    /// When work was looked for last.
+    offered_at: u64,
     commands: Vec<Command>,
 }
 
@@ -152,7 +174,16 @@ impl Machine {
             settled: 0,
             lost: 0,
             touched: BTreeSet::new(),
+            duty_agenda: Agenda::default(),
+            jury_agenda: Agenda::default(),
+            eager: BTreeSet::new(),
+            job_agenda: Agenda::default(),
+            unsettled: BTreeSet::new(),
+            sums: Sums::default(),
             all: false,
+            ticked: false,
+            offers: false,
+            offered_at: 0,
             commands: Vec::new(),
         }
     }
@@ -180,6 +211,7 @@ impl Machine {
             Input::Synced => {
                 self.synced = true;
                 self.all = true;
+                self.offers = true;
             }
             Input::Intent { id, fate } => self.fate(id, fate),
             Input::Bound { seat, task, vote } => {
@@ -217,23 +249,36 @@ impl Machine {
                     self.touch(seat.lease.job, Some(seat.lease.first));
                 }
             }
-            Input::DiskFull(full) => self.disk_full = full,
+            Input::Missing { seat } => self.missing(seat),
+            Input::DiskFull(full) => {
+                self.disk_full = full;
+                self.offers = true;
+            }
             Input::Stop => self.stopping = true,
-            Input::Tick => self.all = true,
+            Input::Tick => self.ticked = true,
         }
     }
 
     fn block(&mut self, head: Block, events: Vec<StoredEvent>) {
         self.head = Some(head);
         for event in events {
-            let first = self.see(event);
-            if let Some((job, first)) = first {
+            if let Some((job, first)) = self.see(event) {
                 self.touch(job, first);
                 self.facts.stake_is_stale();
+                self.offers = true;
             }
         }
-        for job in self.jobs.values_mut() {
-            job.settle(head.number);
+        let settled: Vec<B256> = self
+            .unsettled
+            .iter()
+            .filter(|id| {
+                let job = self.jobs.get_mut(*id);
+                job.is_none_or(|job| job.settle(head.number))
+            })
+            .copied()
+            .collect();
+        for id in settled {
+            self.unsettled.remove(&id);
         }
     }
 
@@ -244,7 +289,46 @@ impl Machine {
             self.jobs.insert(id, Job::of(&event)?);
         }
         let job = self.jobs.get_mut(&id)?;
-        Some((id, job.see(event)))
+        let first = job.see(event);
+        self.unsettled.insert(id);
+        self.wake(id);
+        if let Some(first) = first {
+            self.note(id, first);
+        }
+        Some((id, first))
+    }
+
+    /// Notes whether a lease's result may have a jury with a seat for us.
+    fn note(&mut self, id: B256, first: u32) {
+        let job = self.jobs.get(&id);
+        let lease = job.and_then(|job| job.view.leases.get(&first));
+        let may = lease.is_some_and(|lease| {
+            let state = lease.state;
+            let waits = matches!(
+                state,
+                State::Submitted | State::Audited(_) | State::Undecided
+            );
+            waits && lease.provider != self.me.provider
+        });
+        match may {
+            true => self.jury_agenda.set((id, first), 0),
+            false => self.jury_agenda.remove((id, first)),
+        }
+    }
+
+    /// A job is worth a look whenever work is taken.
+    fn wake(&mut self, id: B256) {
+        self.job_agenda.remove(id);
+        self.eager.insert(id);
+    }
+
+    /// A job is not worth a look before this time of the chain, unless something happens.
+    fn sleep(&mut self, id: B256, until: u64, why: Why) {
+        if let Some(job) = self.jobs.get_mut(&id) {
+            job.why = Some(why);
+        }
+        self.eager.remove(&id);
+        self.job_agenda.set(id, until);
     }
 
     fn rewind(&mut self, to: u64) {
@@ -252,30 +336,46 @@ impl Machine {
             head.number = head.number.min(to);
         }
         let mut gone = Vec::new();
-        for (id, job) in &mut self.jobs {
-            if job.rewind(to) {
-                self.touched.insert((*id, None));
+        for id in self.unsettled.clone() {
+            let Some(job) = self.jobs.get_mut(&id) else {
+                continue;
+            };
+            if !job.rewind(to) {
+                continue;
             }
             if job.is_empty() {
-                gone.push(*id);
+                gone.push(id);
             }
+            self.touched.insert((id, None));
+            self.wake(id);
+        }
+        // A seed may be another one now, whose lease has no news.
+        let leases = self.jobs.iter().flat_map(|(id, job)| {
+            let firsts = job.view.leases.keys();
+            firsts.map(|first| (*id, *first))
+        });
+        for (id, first) in leases.collect::<Vec<_>>() {
+            self.note(id, first);
         }
         // A posting that is gone may come back with the next block. Until then its duties are absent.
         for id in gone {
             if !self.duties.keys().any(|seat| seat.lease.job == id) {
                 self.jobs.remove(&id);
+                self.eager.remove(&id);
             }
         }
         self.facts.stake_is_stale();
         self.facts.forget_seeds();
         self.all = true;
+        self.offers = true;
     }
 
     fn fate(&mut self, id: IntentId, fate: Fate) {
         if let Fate::Mined { tx, .. } = fate {
             self.owners.insert(tx, true);
         }
-        self.all = true;
+        self.touch_what(id.what);
+        self.offers = true;
         if fate == Fate::Failed {
             if self.intents.remove(&id).is_some() {
                 self.came_to_nothing(id.what);
@@ -317,6 +417,13 @@ impl Machine {
         }
     }
 
+    /// The lease that an intent is about has news.
+    fn touch_what(&mut self, what: What) {
+        if let Some(lease) = what.lease() {
+            self.touch(lease.job, Some(lease.first));
+        }
+    }
+
     fn touch(&mut self, job: B256, first: Option<u32>) {
         self.touched.insert((job, first));
     }
@@ -354,22 +461,58 @@ impl Machine {
     }
 
     fn react(&mut self) {
+        let ticked = std::mem::take(&mut self.ticked);
+        if ticked || self.all {
+            // Whose they are is asked until it is answered.
+            for job in std::mem::take(&mut self.unowned) {
+                self.touched.insert((job, None));
+            }
+        }
         self.discover();
         self.settle_intents();
-        self.refresh();
-        self.mind_duties();
+        let looks = self.looks();
+        for id in &looks {
+            self.refresh_duty(*id);
+        }
+        self.mind_duties(&looks);
         self.mind_trials();
-        let all = std::mem::take(&mut self.all);
-        let news = !self.touched.is_empty();
-        self.touched.clear();
-        if all || news {
+        let time = self.now.time;
+        for job in self.job_agenda.take(time) {
+            self.eager.insert(job);
+        }
+        let offers = std::mem::take(&mut self.offers);
+        if offers || (ticked && time != self.offered_at) {
+            self.offered_at = time;
             self.ask_for_stake();
             self.take_work();
         }
     }
 
+    /// The duties that have news, or whose time has come.
+    fn looks(&mut self) -> BTreeSet<SeatId> {
+        let touched = std::mem::take(&mut self.touched);
+        let due = self.duty_agenda.take(self.now.time);
+        if std::mem::take(&mut self.all) {
+            return self.duties.keys().copied().collect();
+        }
+        let mut looks: BTreeSet<SeatId> = due.into_iter().collect();
+        for (job, first) in touched {
+            let (from, to) = match first {
+                Some(first) => (first, first),
+                None => (0, u32::MAX),
+            };
+            let at = |first, round, kind| SeatId {
+                lease: LeaseId { job, first, round },
+                kind,
+            };
+            let range = at(from, 0, 0)..=at(to, u16::MAX, u8::MAX);
+            looks.extend(self.duties.range(range).map(|(id, _)| *id));
+        }
+        looks.retain(|id| self.duties.contains_key(id));
+        looks
+    }
+
     fn answer(&mut self, answer: Answer) {
-        self.all = true;
         if let Answer::Publication { point, call } = &answer
             && let Some((to, data)) = call.clone()
             && self.facts.seed(*point).is_none()
@@ -378,12 +521,29 @@ impl Machine {
         }
         if let Answer::Owner { tx, ours } = &answer {
             self.owners.insert(*tx, *ours);
-            // Its duty is found now.
-            for job in std::mem::take(&mut self.unowned) {
-                self.touched.insert((job, None));
+        }
+        let waiters = self.facts.waiters(answer.topic());
+        let numbered = self.facts.stake().map(|stake| stake.number);
+        let head = self.head.map_or(0, |head| head.number);
+        self.facts.learn(answer, self.now, head);
+        if self.facts.stake().map(|stake| stake.number) != numbered {
+            // Seats that were closed are known by the number.
+            self.all = true;
+        }
+        for waiter in waiters {
+            match waiter {
+                Waiter::Lease(job, first) => self.touch(job, first),
+                Waiter::Jury(job, first) => {
+                    self.jury_agenda.set((job, first), 0);
+                    self.offers = true;
+                }
+                Waiter::Job(job) => {
+                    self.wake(job);
+                    self.offers = true;
+                }
+                Waiter::Offers => self.offers = true,
             }
         }
-        self.facts.learn(answer, self.now, self.head.map_or(0, |head| head.number));
     }
 
     fn worked(&mut self, seat: SeatId, keyed: Option<B256>, result: Result<Vote, Failure>) {
@@ -392,8 +552,12 @@ impl Machine {
             return;
         };
         held.worked(keyed, result, bound);
+        for kind in 1..=2 {
+            // Our leaf can be had now.
+            self.facts.forget_leaf(SeatId { kind, ..seat });
+        }
         self.touch(seat.lease.job, Some(seat.lease.first));
-        self.all = true;
+        self.offers = true;
     }
 
     /// What a duty was bound to last.
@@ -405,16 +569,11 @@ impl Machine {
     fn tried(&mut self, spec: B256, task: u32, verdict: Verdict) {
         self.trial_over(spec);
         self.trials.learn(spec, task, verdict);
-        for job in self.jobs.values_mut() {
-            job.wake();
+        let of_spec = self.jobs.iter().filter(|(_, job)| job.digest() == spec);
+        let of_spec: Vec<B256> = of_spec.map(|(id, _)| *id).collect();
+        for id in of_spec {
+            self.wake(id);
         }
-        self.all = true;
-    }
-
-    /// The leases of a job with news, or all of them.
-    fn touches(&self, lease: LeaseId) -> bool {
-        self.all
-            || self.touched.contains(&(lease.job, None))
-            || self.touched.contains(&(lease.job, Some(lease.first)))
+        self.offers = true;
     }
 }

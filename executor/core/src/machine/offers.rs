@@ -13,7 +13,7 @@ use piecework_core::{
 
 use super::{
     CLAIM_LIFE, Job, Machine, Pending,
-    facts::{Publish, turn_of},
+    facts::{Publish, Waiter, turn_of},
     job::Ready,
     trials::Trying,
 };
@@ -99,9 +99,7 @@ impl Machine {
         if self.has_enough() {
             return;
         }
-        let now = self.now.time;
-        let ids = self.jobs.iter().filter(|(_, job)| !job.is_asleep(now));
-        let ids: Vec<B256> = ids.map(|(id, _)| *id).collect();
+        let ids: Vec<B256> = self.eager.iter().copied().collect();
         let mut bids = Vec::new();
         for id in ids {
             self.offers_of(id, &mut bids);
@@ -143,10 +141,9 @@ impl Machine {
 
     /// Whether the owner wants no more leases and seats than there are, those asked for included.
     fn has_enough(&self) -> bool {
-        let held = self.duties.values().filter(|held| held.duty.is_bonded());
         let claims = self.intents.keys().filter(|id| id.what.binds());
         let most = usize::try_from(self.settings.policy.max_leases).unwrap_or(usize::MAX);
-        held.count().saturating_add(claims.count()) >= most
+        self.sums.bonded.saturating_add(claims.count()) >= most
     }
 
     /// The client in whose turn a job stands; none for all that never paid this machine.
@@ -162,8 +159,8 @@ impl Machine {
             let share = amount.share_of(self.settings.total);
             Some((self.turn(job.job.terms.client), share))
         };
-        let duties = self.duties.iter().filter_map(|(id, held)| {
-            let job = self.jobs.get(&id.lease.job)?;
+        let duties = self.sums.busy.iter().filter_map(|id| {
+            let (held, job) = (self.duties.get(id)?, self.jobs.get(&id.lease.job)?);
             of(id.lease.job, held.amount(job, now))
         });
         let claims = self.intents.iter();
@@ -198,14 +195,13 @@ impl Machine {
         let decision = take::evaluate(job.offer(refusal.as_ref(), asked), self.means(job));
         match decision {
             Decision::Skip(why) => {
-                if let Some(job) = self.jobs.get_mut(&id) {
-                    job.skip(why);
-                }
+                self.sleep(id, u64::MAX, why);
                 self.leave_trial(id);
             }
             Decision::Later { at, why } => {
-                if let Some(job) = self.jobs.get_mut(&id) {
-                    job.sleep(at.unwrap_or(0), why);
+                match at {
+                    Some(at) => self.sleep(id, at, why),
+                    None => self.why(id, why),
                 }
                 self.leave_trial(id);
             }
@@ -269,11 +265,7 @@ impl Machine {
     fn spendable(&self) -> (u128, u128) {
         let stake = self.facts.stake().unwrap_or_default();
         let claims = self.intents.values().map(|pending| pending.bond);
-        let prospects = self.duties.values();
-        let prospects = prospects.filter(|held| held.duty.is_prospect());
-        let asked = claims
-            .chain(prospects.map(|held| held.duty.bond()))
-            .fold(0u128, u128::saturating_add);
+        let asked = claims.fold(self.sums.prospects, u128::saturating_add);
         let jury = stake.free.saturating_sub(asked);
         (jury.saturating_sub(stake.total.div_ceil(4)), jury)
     }
@@ -309,12 +301,12 @@ impl Machine {
             let job = self.jobs.get(&job);
             job.is_some_and(|job| of(job.job.terms.client))
         };
-        let duties = self.duties.iter();
-        let duties = duties.filter(|(id, held)| held.duty.is_bonded() && counts(id.lease.job));
+        let duties = self.sums.exposure.iter();
+        let duties = duties.filter(|(client, _)| of(**client));
         let claims = self.intents.iter();
         let claims = claims.filter(|(id, _)| id.what.job().is_some_and(counts));
         duties
-            .map(|(_, held)| held.duty.bond())
+            .map(|(_, bonds)| *bonds)
             .chain(claims.map(|(_, pending)| pending.bond))
             .fold(0, u128::saturating_add)
     }
@@ -372,7 +364,7 @@ impl Machine {
             Ready::Working => return Err(Why::Preparing),
             Ready::Never(why) => {
                 let why = Why::Unready(why.clone());
-                job.skip(why.clone());
+                self.sleep(id, u64::MAX, why.clone());
                 self.leave_trial(id);
                 return Err(why);
             }
@@ -401,9 +393,9 @@ impl Machine {
         let local = self.now.local;
         if let Some(job) = self.jobs.get_mut(&id) {
             job.prepared(local, result);
-            job.wake();
+            self.wake(id);
         }
-        self.all = true;
+        self.offers = true;
     }
 
     /// Images and inputs of these jobs are gone: they are fetched again before anything is taken.
@@ -495,9 +487,7 @@ impl Machine {
         };
         let found = self.look_over(id, job);
         if found.open.is_empty() && found.lapsed.is_empty() {
-            if let Some(job) = self.jobs.get_mut(&id) {
-                job.sleep(found.next_lapse, Why::NoSeat);
-            }
+            self.sleep(id, found.next_lapse, Why::NoSeat);
             return;
         }
         for seat in found.lapsed {
@@ -521,7 +511,8 @@ impl Machine {
             return Err(Why::Unposted);
         };
         let listed = job.job.terms.providers != B256::ZERO && !open.id.is_jurors();
-        if !listed && self.learn_seed(open.point, Publish::InTurn, false).is_none() {
+        let waiter = waiter_of(open.id);
+        if !listed && self.learn_seed(open.point, Publish::InTurn, false, waiter).is_none() {
             self.renew_if_dead(open);
             return Err(Why::NoSeed);
         }
@@ -550,7 +541,7 @@ impl Machine {
         }
         let data = self.join(job, open.id);
         if self.facts.simulations() < QUESTIONS {
-            self.ask(Question::Simulate { what, data }, PAUSE / 2, false);
+            self.ask(Question::Simulate { what, data }, PAUSE / 2, false, waiter);
         }
         Ok(())
     }
@@ -650,7 +641,10 @@ impl Machine {
                 };
                 self.send_claim(what, data, cost, Amount::default());
             }
-            _ => self.ask(Question::Simulate { what, data }, PAUSE, false),
+            _ => {
+                let waiter = what.job().map_or(Waiter::Offers, Waiter::Job);
+                self.ask(Question::Simulate { what, data }, PAUSE, false, waiter);
+            }
         }
     }
 
@@ -663,9 +657,7 @@ impl Machine {
             next_lapse: u64::MAX,
             ..Found::default()
         };
-        let size = usize::try_from(terms.maxLease.max(1)).unwrap_or(usize::MAX);
-        let opened = seats.next.min(terms.tasks);
-        for first in (0..opened).step_by(size) {
+        for first in seats.unsettled.iter().copied() {
             if free.len() == WINDOW {
                 break;
             }
@@ -736,21 +728,31 @@ impl Machine {
 
     /// Seats of juries that chance ordered, or that are open.
     fn juries(&mut self, bids: &mut Vec<(Bid, Candidate)>) {
-        let mut candidates = Vec::new();
-        for (id, job) in &self.jobs {
-            if job.job.assurance.auditBps == 0 {
+        let now = self.now.time;
+        for (id, first) in self.jury_agenda.take(now) {
+            let found = self.jobs.get(&id).and_then(|job| {
+                let lease = job.view.leases.get(&first)?;
+                (job.job.assurance.auditBps > 0).then_some(())?;
+                Some((self.candidate(id, job, first, lease), lease.provider))
+            });
+            let Some((candidate, accused)) = found else {
                 continue;
-            }
-            for first in &job.judged {
-                if let Some(lease) = job.view.leases.get(first) {
-                    candidates.extend(self.candidate(*id, job, *first, lease));
-                }
-            }
-        }
-        for (open, audited) in candidates {
-            if let Some(open) = self.ordered(open, audited) {
-                let _ = self.offer_seat(open, bids);
-            }
+            };
+            let next = match candidate {
+                // The accused is barred; and there is no audit without one of these states.
+                None if accused == self.me.provider => u64::MAX,
+                // Its block is not final yet, or we sit there.
+                None => now.saturating_add(5),
+                Some((open, audited)) => match self.ordered(open, audited) {
+                    Ordered::Yes(open) => match self.offer_seat(open, bids) {
+                        Err(Why::NotDrawn { from }) => from,
+                        Ok(()) | Err(_) => now.saturating_add(1),
+                    },
+                    Ordered::Never => u64::MAX,
+                    Ordered::Later => now.saturating_add(1),
+                },
+            };
+            self.jury_agenda.set((id, first), next);
         }
     }
 
@@ -816,15 +818,20 @@ impl Machine {
         (now <= found.0.by && !self.duties.contains_key(&found.0.id)).then_some(found)
     }
 
-    /// The seat, if chance ordered its audit, with the task that is drawn. `count` are the tasks of its lease, while that is
+    /// The seat with the task that is drawn, if chance ordered its audit. `count` are the tasks of its lease, while that is
     /// not known.
-    fn ordered(&mut self, open: Open, count: Option<u32>) -> Option<Open> {
+    fn ordered(&mut self, open: Open, count: Option<u32>) -> Ordered {
         let round = secret::round(self.me.chain_id, self.me.market, open.id);
-        let audit_bps = self.jobs.get(&open.id.lease.job)?.job.assurance.auditBps;
+        let waiter = waiter_of(open.id);
+        let job = self.jobs.get(&open.id.lease.job);
+        let audit_bps = job.map_or(0, |job| job.job.assurance.auditBps);
         let Some(count) = count else {
             // The point's time is known only now.
-            self.learn_seed(open.point, Publish::InTurn, false);
-            return (open.by != u64::MAX).then_some(open);
+            self.learn_seed(open.point, Publish::InTurn, false, waiter);
+            return match open.by {
+                u64::MAX => Ordered::Later,
+                _ => Ordered::Yes(open),
+            };
         };
         // A seed that says no is published by the provider, if it wants.
         let likely = self.facts.point(open.point).and_then(|point| point.likely);
@@ -832,13 +839,34 @@ impl Machine {
             true => Publish::No,
             false => Publish::InTurn,
         };
-        let seed = self.learn_seed(open.point, publish, false)?;
-        round.is_audited(seed, audit_bps).then(|| Open {
-            tasks: Tasks {
-                first: round.audited_task(seed, count),
-                count: 1,
-            },
-            ..open
-        })
+        let Some(seed) = self.learn_seed(open.point, publish, false, waiter) else {
+            return Ordered::Later;
+        };
+        match round.is_audited(seed, audit_bps) {
+            true => Ordered::Yes(Open {
+                tasks: Tasks {
+                    first: round.audited_task(seed, count),
+                    count: 1,
+                },
+                ..open
+            }),
+            // Until its block is settled, another seed may come; then its lease has news.
+            false => Ordered::Never,
+        }
+    }
+}
+
+/// Whether chance ordered an audit.
+enum Ordered {
+    Yes(Open),
+    Never,
+    Later,
+}
+
+/// Who waits for what is asked about a seat.
+fn waiter_of(id: SeatId) -> Waiter {
+    match id.is_jurors() {
+        true => Waiter::Jury(id.lease.job, id.lease.first),
+        false => Waiter::Job(id.lease.job),
     }
 }

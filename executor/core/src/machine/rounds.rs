@@ -7,7 +7,7 @@ use piecework_core::{
     view::seat::{Key as SeatId, Stage, Vote},
 };
 
-use super::{Machine, duties::Duty};
+use super::{Machine, duties::Duty, facts::Waiter};
 use crate::{
     input::{Leaf, LeafOf, Question},
     secret,
@@ -40,6 +40,15 @@ impl Machine {
         };
         let openings = self.openings(id, own)?;
         self.round_call(id, openings, leaf)
+    }
+
+    /// Who ends a round: a duty of ours, or the offers of its job where it lapsed.
+    fn waiter_of_round(&self, id: SeatId) -> Waiter {
+        let own = SeatId { kind: 0, ..id };
+        match self.duties.contains_key(&id) || self.duties.contains_key(&own) {
+            true => Waiter::Lease(id.lease.job, Some(id.lease.first)),
+            false => Waiter::Job(id.lease.job),
+        }
     }
 
     pub(super) fn round_call(
@@ -82,9 +91,10 @@ impl Machine {
         let providers: Vec<Address> = panel.seats.iter().map(|seat| seat.provider).collect();
         let opened = panel.opened.clone();
         // All are asked for at once.
+        let waiter = self.waiter_of_round(id);
         let numbers: Vec<Option<u32>> = providers
             .iter()
-            .map(|provider| self.number_of(*provider))
+            .map(|provider| self.number_of(*provider, waiter))
             .collect();
         let here = secret::round(self.me.chain_id, self.me.market, id);
         let mut openings = Vec::new();
@@ -134,11 +144,18 @@ impl Machine {
         if let Some(Some(leaf)) = known {
             return Brought::Leaf(leaf.clone());
         }
+        let is_lost = matches!(known, Some(None)) && of.provider == self.me.provider;
+        if is_lost {
+            // It is made again.
+            self.missing(SeatId { kind: 0, ..id });
+            return Brought::Soon;
+        }
         let pause = match times > TRIES {
             true => LONG_PAUSE,
             false => PAUSE,
         };
-        self.ask(Question::Leaf { seat: id, of }, pause, true);
+        let waiter = self.waiter_of_round(id);
+        self.ask(Question::Leaf { seat: id, of }, pause, true, waiter);
         // Our own leaf is brought, or nothing is: it saves the bond.
         if of.provider == self.me.provider || missed {
             return Brought::Soon;

@@ -1,6 +1,6 @@
 //! What the market's events say of a job, folded from the first to the last.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use alloy_primitives::{Address, B256};
 use alloy_sol_types::SolEventInterface as _;
@@ -44,6 +44,8 @@ pub struct JobView {
     pub leases: BTreeMap<u32, LeaseView>,
     /// The rounds of a redundant job, and juries.
     pub seats: SeatViews,
+    /// First tasks of ordinary leases that run or are free.
+    open: BTreeSet<u32>,
     /// What the holder of an ordinary lease's round lost of its bond, by first task and round.
     pub burned: BTreeMap<(u32, u16), u128>,
 }
@@ -209,6 +211,7 @@ impl JobView {
             block: at.block.number,
         };
         self.leases.insert(event.first, lease);
+        self.open.insert(event.first);
         self.next = self.next.max(event.first.saturating_add(event.count));
     }
 
@@ -226,6 +229,7 @@ impl JobView {
         };
         lease.state = State::Freed;
         lease.block = at.block.number;
+        self.open.insert(event.first);
     }
 
     fn refunded(&mut self, at: &StoredEvent, event: &IMarket::Refunded) {
@@ -248,13 +252,18 @@ impl JobView {
             lease.state = state;
             lease.at = at.block.time;
             lease.block = at.block.number;
+            match state {
+                State::Running | State::Freed => self.open.insert(first),
+                _ => self.open.remove(&first),
+            };
         }
     }
 
     /// Leases that `provider` could take over, now or one day: whoever left one last is barred from it. With each
     /// the time since which it is, or will be, free: a taker ends a round that is late.
     pub fn free_for(&self, provider: Address) -> impl Iterator<Item = (u32, &LeaseView, u64)> {
-        self.leases.iter().filter_map(move |(first, lease)| {
+        self.open.iter().filter_map(move |first| {
+            let lease = self.leases.get(first)?;
             let since = match lease.state {
                 State::Freed => lease.at,
                 State::Running => lease.at.saturating_add(self.run_window),

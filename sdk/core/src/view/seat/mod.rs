@@ -2,7 +2,10 @@
 
 mod round;
 
-use std::{collections::BTreeMap, ops::RangeInclusive};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::RangeInclusive,
+};
 
 use super::StoredEvent;
 use crate::chain::{IMarket, MarketEvent};
@@ -239,6 +242,8 @@ pub struct SeatViews {
     points: BTreeMap<u32, u64>,
     /// First task of the first redundant lease that has not opened.
     pub next: u32,
+    /// First tasks of redundant leases that opened and have not ended for good.
+    pub unsettled: BTreeSet<u32>,
     /// By first task and round.
     rounds: BTreeMap<(u32, u16), RoundView>,
     juries: BTreeMap<Place, JuryView>,
@@ -255,6 +260,7 @@ impl SeatViews {
         self.posted_point = event.point;
         if self.is_redundant() {
             self.next = terms.maxLease.min(terms.tasks);
+            self.unsettled.insert(0);
         }
     }
 
@@ -365,6 +371,9 @@ impl SeatViews {
             (round, Some(Over::Freed)) => round.saturating_add(1),
             (round, _) => round,
         };
+        if over != Over::Freed {
+            self.unsettled.remove(&first);
+        }
         let view = self.rounds.entry((first, round)).or_default();
         view.over = Some(over);
         view.panel.block = at.block.number;
@@ -392,6 +401,9 @@ impl SeatViews {
         view.began = Some(at.block.time);
         if round == 1 {
             let left = self.tasks.saturating_sub(self.next);
+            if left > 0 {
+                self.unsettled.insert(self.next);
+            }
             self.next = self.next.saturating_add(self.max_lease.min(left));
         }
     }
