@@ -6,7 +6,10 @@ use std::{
     time::Duration,
 };
 
-use alloy::{providers::DynProvider, signers::local::PrivateKeySigner, sol_types::SolCall as _};
+use alloy::{
+    providers::DynProvider, rpc::types::Log, signers::local::PrivateKeySigner,
+    sol_types::SolCall as _,
+};
 use piecework_core::chain::IMarket;
 use piecework_executor_core::{machine::Settings, secret::Secret};
 use piecework_net::{
@@ -188,6 +191,7 @@ struct Parts {
     tools: Tools,
     inbox: Arc<AsyncMutex<Inbox>>,
     outcomes: mpsc::UnboundedSender<Outcome>,
+    receipts: Arc<AsyncMutex<mpsc::UnboundedReceiver<Vec<Log>>>>,
     node: watch::Sender<Option<Node>>,
     unreached: watch::Sender<Option<String>>,
     /// Ends all of them.
@@ -370,6 +374,7 @@ impl Service {
             tracker: common.tracker.clone(),
             shelf: self.shelf.clone(),
         };
+        let (feed, receipts) = Feed::new(inbox);
         let tools = Tools {
             name: config.name.clone(),
             provider: config.provider,
@@ -387,7 +392,7 @@ impl Service {
             node: node_seen,
             unreached: unreached_seen,
             link,
-            feed: Feed::new(inbox),
+            feed,
             shares: common.shares.clone(),
             board: self.place.clone(),
             stopping: common.stopping.clone(),
@@ -400,6 +405,7 @@ impl Service {
                 outcomes: heard,
             })),
             outcomes,
+            receipts: Arc::new(AsyncMutex::new(receipts)),
             node,
             unreached,
             ended: common.cancel.child_token(),
@@ -455,8 +461,6 @@ impl Service {
         let sender = Sender::new(
             rpc.clone(),
             self.signer.clone(),
-            config.chain_id,
-            config.market,
             self.store.clone(),
             parts.tools.clock.clone(),
             config.timing.clone(),
@@ -484,6 +488,7 @@ impl Service {
             clock: parts.tools.clock.clone(),
             link: parts.tools.link.clone(),
             feed: parts.tools.feed.clone(),
+            receipts: parts.receipts.clone(),
         };
         self.supervise(parts, "follower", move || {
             let follow = follow.clone();

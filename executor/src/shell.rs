@@ -194,7 +194,7 @@ impl Shell {
                     None => return Ok(()),
                 },
                 outcome = inbox.outcomes.recv() => match outcome {
-                    Some(outcome) => inputs.extend(act::fate_of(outcome)),
+                    Some(outcome) => inputs.extend(self.hear(outcome)),
                     None => return Ok(()),
                 },
                 Ok(()) = stopping.changed() => inputs.push(Input::Stop),
@@ -205,7 +205,7 @@ impl Shell {
             }
             // What else is there already is taken in together.
             while let Ok(outcome) = inbox.outcomes.try_recv() {
-                inputs.extend(act::fate_of(outcome));
+                inputs.extend(self.hear(outcome));
             }
             while let Ok(input) = inbox.inputs.try_recv() {
                 inputs.push(input);

@@ -237,7 +237,13 @@ impl Inner {
             return Ok(());
         }
         self.tell(if receipt.status() {
-            Outcome::Mined { id, block, tx }
+            let logs = receipt.logs().to_vec();
+            Outcome::Mined {
+                id,
+                block,
+                tx,
+                logs,
+            }
         } else {
             Outcome::Reverted { id }
         });

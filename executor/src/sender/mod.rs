@@ -26,7 +26,7 @@ use alloy::{
     network::TransactionBuilder as _,
     primitives::{Address, B256, Bytes},
     providers::{DynProvider, Provider as _},
-    rpc::types::TransactionRequest,
+    rpc::types::{Log, TransactionRequest},
     signers::{SignerSync as _, local::PrivateKeySigner},
     transports::TransportError,
 };
@@ -61,8 +61,13 @@ const DISTRUST: Duration = Duration::from_hours(1);
 /// What happened to an intent.
 #[derive(Debug)]
 pub(crate) enum Outcome {
-    /// In a block, with success.
-    Mined { id: String, block: u64, tx: B256 },
+    /// In a block, with success, and with these logs.
+    Mined {
+        id: String,
+        block: u64,
+        tx: B256,
+        logs: Vec<Log>,
+    },
     /// Its block is gone, and it is on its way again.
     Reopened { id: String },
     /// Refused in simulation: nothing was sent, and nothing will be.
@@ -157,13 +162,12 @@ impl Sender {
     pub(crate) fn new(
         provider: DynProvider,
         signer: PrivateKeySigner,
-        chain_id: u64,
-        market: Address,
         store: Store,
         clock: ChainClock,
         timing: ChainTiming,
         outcomes: mpsc::UnboundedSender<Outcome>,
     ) -> Self {
+        let (chain_id, market) = store.place();
         let inner = Inner {
             provider,
             signer,

@@ -60,8 +60,6 @@ impl Bench {
         let sender = Sender::new(
             provider,
             self.signer.clone(),
-            31_337,
-            self.net.market,
             store,
             ChainClock::default(),
             change(timing),

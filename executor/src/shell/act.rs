@@ -98,6 +98,14 @@ impl Shell {
         }
     }
 
+    /// What became of a transaction goes to the machine, and what its receipt shows to the follower.
+    pub(super) fn hear(&self, mut outcome: Outcome) -> Option<Input> {
+        if let Outcome::Mined { logs, .. } = &mut outcome {
+            self.tools.feed.show(std::mem::take(logs));
+        }
+        fate_of(outcome)
+    }
+
     /// Ends with the machine, if not before.
     fn token(&self) -> CancellationToken {
         self.ended.token().child_token()
@@ -144,9 +152,9 @@ impl Shell {
 }
 
 /// Where an intent stands, as the machine is told. None for intents of the sender's own.
-pub(super) fn fate_of(outcome: Outcome) -> Option<Input> {
+fn fate_of(outcome: Outcome) -> Option<Input> {
     let (id, fate, why) = match outcome {
-        Outcome::Mined { id, block, tx } => (id, Fate::Mined { block, tx }, None),
+        Outcome::Mined { id, block, tx, .. } => (id, Fate::Mined { block, tx }, None),
         Outcome::Reopened { id } => (id, Fate::Open, None),
         Outcome::Refused { id, revert } => (id, Fate::Failed, Some(revert.to_string())),
         Outcome::Reverted { id } => {

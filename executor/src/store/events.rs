@@ -33,13 +33,7 @@ impl Store {
         self.call(|tx| {
             Ok(tx
                 .prepare_cached("SELECT * FROM blocks ORDER BY number")?
-                .query_map([], |row| {
-                    Ok(Block {
-                        number: number(row, "number")?,
-                        hash: hash(row, "hash")?,
-                        time: number(row, "time")?,
-                    })
-                })?
+                .query_map([], block)?
                 .collect::<rusqlite::Result<Vec<_>>>()?)
         })
         .await
@@ -64,6 +58,35 @@ impl Store {
             tx.prepare_cached("INSERT INTO blocks VALUES (?1, ?2, ?3)")?
                 .execute((to_sql(head.number), head.hash.as_slice(), to_sql(head.time)))?;
             Ok(Change { rewound, events })
+        })
+        .await
+    }
+
+    /// Those of these events of one block that are not known, if the block is known under their hash, with its time.
+    pub(crate) async fn missed(&self, events: Vec<StoredEvent>) -> Result<Vec<StoredEvent>> {
+        self.call(move |tx| missed(tx, events)).await
+    }
+
+    /// Adds events of a block that was read without them. Returns the newest block and all events from that block on; none if
+    /// the block is gone, or nothing was missed.
+    pub(crate) async fn add_missed(
+        &self,
+        events: Vec<StoredEvent>,
+    ) -> Result<Option<(Block, Vec<StoredEvent>)>> {
+        self.call(move |tx| {
+            let missed = missed(tx, events)?;
+            let Some(from) = missed.first().map(|event| event.block.number) else {
+                return Ok(None);
+            };
+            insert_all(tx, missed, &[])?;
+            let head = tx
+                .prepare_cached("SELECT * FROM blocks ORDER BY number DESC LIMIT 1")?
+                .query_row([], block)?;
+            let events = tx
+                .prepare_cached("SELECT * FROM events WHERE block >= ?1 ORDER BY block, log_index")?
+                .query_map([to_sql(from)], event)?
+                .collect::<rusqlite::Result<Vec<_>>>()?;
+            Ok(Some((head, events)))
         })
         .await
     }
@@ -132,6 +155,36 @@ fn rewind(tx: &Transaction<'_>, head: Block) -> Result<Option<u64>> {
     tx.prepare_cached("DELETE FROM events WHERE block > ?1 OR (block = ?1 AND block_hash <> ?2)")?
         .execute((to_sql(head.number), head.hash.as_slice()))?;
     Ok(Some(left))
+}
+
+fn missed(tx: &Transaction<'_>, events: Vec<StoredEvent>) -> Result<Vec<StoredEvent>> {
+    let mut missed = Vec::new();
+    for mut event in events {
+        let place = (to_sql(event.block.number), event.block.hash.as_slice());
+        let known = tx
+            .prepare_cached("SELECT * FROM blocks WHERE number = ?1 AND hash = ?2")?
+            .query_row(place, block)
+            .optional()?;
+        let place = (event.block.hash.as_slice(), to_sql(event.log_index));
+        let is_there: bool = tx
+            .prepare_cached(
+                "SELECT EXISTS (SELECT 1 FROM events WHERE block_hash = ?1 AND log_index = ?2)",
+            )?
+            .query_row(place, |row| row.get(0))?;
+        if let (Some(known), false) = (known, is_there) {
+            event.block = known;
+            missed.push(event);
+        }
+    }
+    Ok(missed)
+}
+
+fn block(row: &Row<'_>) -> rusqlite::Result<Block> {
+    Ok(Block {
+        number: number(row, "number")?,
+        hash: hash(row, "hash")?,
+        time: number(row, "time")?,
+    })
 }
 
 /// Writes events down. Returns those that were not known.

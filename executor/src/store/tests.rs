@@ -311,6 +311,35 @@ async fn blocks_of_a_fork_replace_each_other_and_repeats_change_nothing() {
 }
 
 #[tokio::test]
+async fn an_event_that_was_missed_is_added_to_its_own_block_only() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).unwrap();
+    let (one, two) = (block(5, 5), block(6, 6));
+    for (block, events) in [(one, vec![event(one, 0)]), (two, vec![event(two, 3)])] {
+        store.set_head(block, events, vec![]).await.unwrap();
+    }
+    // As a receipt shows it, which does not tell the time.
+    let shown = |number, hash, index| {
+        let block = Block {
+            time: 0,
+            ..block(number, hash)
+        };
+        event(block, index)
+    };
+    let known = vec![shown(5, 5, 0)];
+    assert!(store.missed(known).await.unwrap().is_empty());
+    let elsewhere = vec![shown(5, 9, 1), shown(7, 7, 1)];
+    assert!(store.add_missed(elsewhere).await.unwrap().is_none());
+    let both = vec![shown(5, 5, 0), shown(5, 5, 1)];
+    let missed = store.missed(both).await.unwrap();
+    assert_eq!((missed.len(), missed[0].block), (1, one));
+    let (head, events) = store.add_missed(missed.clone()).await.unwrap().unwrap();
+    let places: Vec<_> = events.iter().map(|at| (at.block, at.log_index)).collect();
+    assert_eq!((head, places), (two, vec![(one, 0), (one, 1), (two, 3)]));
+    assert!(store.add_missed(missed).await.unwrap().is_none());
+}
+
+#[tokio::test]
 async fn an_intent_id_is_used_once() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path()).unwrap();

@@ -1,18 +1,16 @@
 //! The follower's service: the chain's blocks into the store, and then into the machine.
 
-use std::{
-    convert::Infallible,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+mod feed;
+mod link;
+mod missed;
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use alloy::{
     eips::BlockNumberOrTag,
     primitives::{Address, IntoLogData as _},
     providers::{DynProvider, Provider as _},
+    rpc::types::Log,
     sol_types::SolValue as _,
 };
 use piecework_core::{
@@ -21,10 +19,7 @@ use piecework_core::{
 };
 use piecework_executor_core::Input;
 use piecework_net::chain::{BlockRecord, ChainError, Follower, Head, MAX_FUTURE, Message as Chain};
-use tokio::{
-    sync::{Mutex as AsyncMutex, MutexGuard as AsyncGuard, mpsc, watch},
-    time::Instant,
-};
+use tokio::sync::{Mutex as AsyncMutex, mpsc};
 
 use crate::{
     clock::{ChainClock, local_now},
@@ -32,12 +27,11 @@ use crate::{
     store::{JobRow, Store, StoreError},
 };
 
+pub(crate) use feed::Feed;
+pub(crate) use link::Link;
+
 /// How often a chain that mines only on demand is asked for its time.
 const IDLE_CLOCK: Duration = Duration::from_millis(500);
-/// A chain without a new block for so long has stalled, or its node has.
-const STALLED: Duration = Duration::from_secs(300);
-/// An answer takes no longer: an endpoint that was tried again has failed by then, or it is back.
-const AFTER_RETRY: Duration = Duration::from_secs(25);
 
 /// Why following stopped.
 #[derive(Debug, thiserror::Error)]
@@ -50,112 +44,6 @@ pub(crate) enum FollowError {
     Rpc(#[from] alloy::transports::TransportError),
     #[error("the endpoint serves chain {actual} now, not chain {expected}; nothing is sent to it")]
     WrongChain { expected: u64, actual: u64 },
-}
-
-/// How the chain's endpoint does, for the owner; clones share it.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Link(Arc<Mutex<LinkState>>);
-
-#[derive(Debug, Default)]
-struct LinkState {
-    /// Why following fails, and until when that is not news.
-    down: Option<(String, Instant)>,
-    /// When the last new block came, of a chain that makes them by itself.
-    last_block: Option<Instant>,
-}
-
-impl Link {
-    /// Something fails, and is tried again after `retry_in`; it is said until some time after that, or a new block.
-    pub(crate) fn is_down(&self, why: String, retry_in: Duration) {
-        let until = Instant::now() + retry_in + AFTER_RETRY;
-        self.lock().down = Some((why, until));
-    }
-
-    /// A block came; blocks of a chain that mines on demand need not follow.
-    fn has_block(&self, on_demand: bool) {
-        let mut state = self.lock();
-        state.down = None;
-        state.last_block = (!on_demand).then(Instant::now);
-    }
-
-    /// What is wrong with it, in words.
-    pub(crate) fn trouble(&self) -> Option<String> {
-        let state = self.lock();
-        let silence = state.last_block.map(|at| at.elapsed());
-        match (&state.down, silence) {
-            (Some((why, until)), _) if Instant::now() < *until => Some(why.clone()),
-            (_, Some(silence)) if silence > STALLED => Some(format!(
-                "the chain has had no new block for {} s: it stalls, or its endpoint does",
-                silence.as_secs()
-            )),
-            _ => None,
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, LinkState> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// The way of blocks into the machine; clones share it.
-#[derive(Clone, Debug)]
-pub(crate) struct Feed {
-    inbox: mpsc::UnboundedSender<Input>,
-    /// Held from the moment in which a block is written down until the machine is told: a machine that is loaded meanwhile
-    /// sees the block once.
-    turn: Arc<AsyncMutex<()>>,
-    /// Whether the chain was read once up to its end.
-    synced: Arc<AtomicBool>,
-    /// How often the chain was forgotten, to be read again from the first block.
-    rereads: watch::Sender<u64>,
-}
-
-impl Feed {
-    /// The way into this inbox.
-    pub(crate) fn new(inbox: mpsc::UnboundedSender<Input>) -> Self {
-        Self {
-            inbox,
-            turn: Arc::default(),
-            synced: Arc::default(),
-            rereads: watch::Sender::new(0),
-        }
-    }
-
-    /// Until this is dropped, no block is written down, and each one that was is in the inbox.
-    pub(crate) async fn hold(&self) -> AsyncGuard<'_, ()> {
-        self.turn.lock().await
-    }
-
-    /// Whether the chain was read once up to its end.
-    pub(crate) fn is_synced(&self) -> bool {
-        self.synced.load(Ordering::SeqCst)
-    }
-
-    async fn sync(&self) {
-        let _turn = self.hold().await;
-        self.synced.store(true, Ordering::SeqCst);
-        self.tell(Input::Synced);
-    }
-
-    /// Forgets the chain, so that it is read again from the first block.
-    async fn reread(&self, store: &Store) -> Result<(), StoreError> {
-        let _turn = self.hold().await;
-        store.forget_chain().await?;
-        self.synced.store(false, Ordering::SeqCst);
-        self.rereads
-            .send_modify(|times| *times = times.wrapping_add(1));
-        Ok(())
-    }
-
-    /// Changes each time the chain is read again from the first block: then the machine must be loaded again.
-    pub(crate) fn rereads(&self) -> watch::Receiver<u64> {
-        self.rereads.subscribe()
-    }
-
-    fn tell(&self, input: Input) {
-        // Nobody listens any more while stopping; the store knows all the same.
-        let _ = self.inbox.send(input);
-    }
 }
 
 /// What the follower works with.
@@ -171,6 +59,8 @@ pub(crate) struct Follow {
     pub(crate) clock: ChainClock,
     pub(crate) link: Link,
     pub(crate) feed: Feed,
+    /// What receipts show of blocks. A follower that is started again goes on with it.
+    pub(crate) receipts: Arc<AsyncMutex<mpsc::UnboundedReceiver<Vec<Log>>>>,
 }
 
 impl Follow {
@@ -202,7 +92,8 @@ impl Follow {
             self.see_time(follower.head()).await;
             self.feed.sync().await;
         }
-        let mut clock = tokio::time::interval(IDLE_CLOCK);
+        let mut receipts = self.receipts.lock().await;
+        let mut shown = Vec::new();
         let mut added: Vec<EventAt> = Vec::new();
         loop {
             let message = tokio::select! {
@@ -217,10 +108,13 @@ impl Follow {
                         return Err(error.into());
                     }
                 },
-                _ = clock.tick(), if self.on_demand && synced => {
-                    self.see_time(None).await;
+                Some(logs) = receipts.recv() => {
+                    shown.push(logs);
+                    self.look_for_missed(&mut shown, follower.head()).await?;
                     continue;
                 }
+                // Beside the follower, which a node that limits its rate would never let come to an end otherwise.
+                never = self.see_idle_time(), if self.on_demand && synced => match never {},
             };
             match message {
                 Chain::Added(event) => added.push(event),
@@ -228,6 +122,7 @@ impl Follow {
                 Chain::Removed(_) => {}
                 Chain::Head(head) => {
                     self.head(head, std::mem::take(&mut added)).await?;
+                    self.look_for_missed(&mut shown, Some(head)).await?;
                     if !synced && head.number >= target {
                         synced = true;
                         self.feed.sync().await;
@@ -293,6 +188,14 @@ impl Follow {
                 expected: self.chain_id,
                 actual,
             }),
+        }
+    }
+
+    /// Looks at the time again and again.
+    async fn see_idle_time(&self) -> Infallible {
+        loop {
+            tokio::time::sleep(IDLE_CLOCK).await;
+            self.see_time(None).await;
         }
     }
 
@@ -378,27 +281,5 @@ mod tests {
         ] {
             assert_eq!(is_believed(time, local), believed, "{time}");
         }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_link_says_what_is_wrong_until_it_is_not() {
-        let link = Link::default();
-        assert_eq!(link.trouble(), None);
-        link.is_down("refused".to_owned(), Duration::from_secs(15));
-        tokio::time::advance(Duration::from_secs(39)).await;
-        assert_eq!(link.trouble().unwrap(), "refused");
-        // Tried again since, and not failed again.
-        tokio::time::advance(Duration::from_secs(2)).await;
-        assert_eq!(link.trouble(), None);
-        link.is_down("refused".to_owned(), Duration::from_secs(15));
-        link.has_block(false);
-        assert_eq!(link.trouble(), None);
-        tokio::time::advance(STALLED + Duration::from_secs(1)).await;
-        let why = "the chain has had no new block for 301 s: it stalls, or its endpoint does";
-        assert_eq!(link.trouble().unwrap(), why);
-        // Nobody waits for the blocks of a chain that mines on demand.
-        link.has_block(true);
-        tokio::time::advance(STALLED * 2).await;
-        assert_eq!(link.trouble(), None);
     }
 }
