@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use alloy_primitives::{Address, B256, Bytes, keccak256};
@@ -27,6 +27,7 @@ use piecework_executor_core::{
 };
 use rand::Rng as _;
 use rand_chacha::ChaCha8Rng;
+use rustix::time::{ClockId, clock_gettime};
 
 use crate::{
     chain::{CHAIN, CALM, Chain, MARKET, Tx},
@@ -714,9 +715,9 @@ impl Provider {
         let Some(live) = &mut self.live else {
             return Ok(());
         };
-        let began = Instant::now();
+        let began = cpu_time();
         let commands = live.machine.step(now, Amount::default(), inputs);
-        self.thought += began.elapsed();
+        self.thought += cpu_time().saturating_sub(began);
         log.used(time, self.number, live.machine.running(), self.settings.total);
         if commands.is_empty() {
             return Ok(());
@@ -858,6 +859,13 @@ impl Provider {
             shelf.lists.insert((self.address, seat), digests);
         }
     }
+}
+
+/// The processor's time that this thread took so far.
+fn cpu_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
+    Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or_default())
 }
 
 fn failure(why: &str) -> Failure {

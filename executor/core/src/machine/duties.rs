@@ -298,6 +298,7 @@ impl Machine {
                 // A reorganization may have put another transaction of ours in its place.
                 if self.owners.get(&tx) == Some(&true) {
                     held.tx = Some(tx);
+                    self.taken.insert(tx, seat);
                     continue;
                 }
             }
@@ -314,6 +315,7 @@ impl Machine {
 
     /// Begins to hold a duty.
     fn hold(&mut self, id: SeatId, tx: B256) {
+        self.taken.insert(tx, id);
         if let Some(held) = self.duties.get_mut(&id) {
             held.tx = Some(tx);
             return;
@@ -400,8 +402,8 @@ impl Machine {
 
     /// The capacity of a claim goes to the duty that it got.
     pub(super) fn inherit(&mut self, tx: B256, pending: &Pending) {
-        let mut held = self.duties.values_mut();
-        if let Some(held) = held.find(|held| held.tx == Some(tx)) {
+        let id = self.taken.get(&tx).copied();
+        if let Some(held) = id.and_then(|id| self.duties.get_mut(&id)) {
             held.parallel = pending.parallel.max(1);
         }
     }
@@ -626,8 +628,21 @@ impl Machine {
         }
         self.recount(id);
         if let Some(held) = self.duties.get(&id) {
-            self.duty_agenda.set(id, look_at(&held.duty, now));
+            let at = look_at(&held.duty, now, self.has_final_seed(id.lease));
+            self.duty_agenda.set(id, at);
         }
+    }
+
+    /// Whether the seed of a submitted lease is known for good.
+    fn has_final_seed(&self, id: LeaseId) -> bool {
+        let head = self.head.map_or(0, |head| head.number);
+        let lease = self.jobs.get(&id.job);
+        let lease = lease.and_then(|job| job.view.leases.get(&id.first));
+        lease.is_some_and(|lease| {
+            let confirmations = self.settings.timing.confirmations;
+            self.is_final(lease.submitted_block)
+                && self.facts.has_final_seed(lease.point, head, confirmations)
+        })
     }
 
     fn mind_work(&mut self, id: SeatId, wanted: bool) {
@@ -854,6 +869,9 @@ impl Machine {
         };
         self.recount(id);
         self.duty_agenda.remove(id);
+        if let Some(tx) = held.tx {
+            self.taken.remove(&tx);
+        }
         self.offers = true;
         if held.duty.is_working() {
             self.commands.push(Command::StopWork { seat: id });
@@ -958,12 +976,15 @@ impl Machine {
 }
 
 /// When a duty is looked at again without news, in the chain's time.
-fn look_at(duty: &Duty, now: u64) -> u64 {
+fn look_at(duty: &Duty, now: u64, has_seed: bool) -> u64 {
     /// Seconds between two looks at a duty that waits for a seed, or for a block to be final.
     const WAITS: u64 = 5;
     let soon = match duty {
         Duty::Lease(lease) => match lease.seen {
-            Seen::Submitted { from } if from > now && !lease.missing => WAITS.min(from - now),
+            Seen::Submitted { from } if from > now && !lease.missing => match has_seed {
+                true => return from,
+                false => WAITS.min(from - now),
+            },
             Seen::Settled | Seen::Lost => WAITS,
             _ => 1,
         },

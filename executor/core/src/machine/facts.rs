@@ -132,7 +132,7 @@ impl Facts {
                     since: head,
                     turn: None,
                 });
-                if known.state.seed != state.seed {
+                if (known.state.seed, known.state.dead) != (state.seed, state.dead) {
                     known.since = head;
                 }
                 known.state = state;
@@ -179,6 +179,15 @@ impl Facts {
 
     pub(super) fn point(&self, point: u64) -> Option<PointState> {
         self.points.get(&point).map(|known| known.state)
+    }
+
+    /// Whether a point's seed is known, or known never to come, and that will not change.
+    pub(super) fn has_final_seed(&self, point: u64, head: u64, confirmations: u64) -> bool {
+        let settled = confirmations.saturating_mul(2);
+        self.points.get(&point).is_some_and(|known| {
+            let said = known.state.seed.is_some() || known.state.dead;
+            said && head >= known.since.saturating_add(settled)
+        })
     }
 
     /// After a reorganization every seed is read again.
@@ -337,13 +346,10 @@ impl Machine {
             return None;
         }
         let head = self.head.map_or(0, |head| head.number);
-        let confirmed = self.settings.timing.confirmations.saturating_mul(2);
+        let confirmations = self.settings.timing.confirmations;
         let known = self.facts.points.get(&point).copied();
-        if let Some(known) = known
-            && known.state.seed.is_some()
-            && head >= known.since.saturating_add(confirmed)
-        {
-            return known.state.seed;
+        if self.facts.has_final_seed(point, head, confirmations) {
+            return known?.state.seed;
         }
         let pause = PAUSE.saturating_mul(self.facts.looks(point) / LOOKS + 1);
         let question = Question::Plain(Topic::Point(point));

@@ -118,6 +118,8 @@ pub struct Machine {
     owners: BTreeMap<B256, bool>,
     facts: Facts,
     trials: Trials,
+    /// Duties, by the transaction that took them.
+    taken: BTreeMap<B256, SeatId>,
     /// Jobs with a lease or a seat of which is not known yet whether this machine took it.
     unowned: BTreeSet<B256>,
     /// Clients that have paid this machine.
@@ -169,6 +171,7 @@ impl Machine {
             owners: BTreeMap::new(),
             facts: Facts::default(),
             trials: Trials::default(),
+            taken: BTreeMap::new(),
             unowned: BTreeSet::new(),
             paid: BTreeSet::new(),
             settled: 0,
