@@ -119,6 +119,7 @@ fn measure(recorder: &PrometheusRecorder, status: &ChainStatus) {
     plain("piecework_head_time_seconds", status.head_time as f64);
     plain("piecework_stake", status.stake as f64);
     plain("piecework_free_stake", status.free_stake as f64);
+    plain("piecework_lost_stake", status.lost_stake as f64);
     plain("piecework_running_tasks", f64::from(status.running_tasks));
     plain(
         "piecework_ready",

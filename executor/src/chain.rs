@@ -8,6 +8,7 @@ use std::{
 
 use alloy::{providers::DynProvider, signers::local::PrivateKeySigner, sol_types::SolCall as _};
 use piecework_core::chain::IMarket;
+use piecework_executor_core::{machine::Settings, secret::Secret};
 use piecework_net::{
     blobs::{DirStore, HttpClient},
     chain::{
@@ -18,7 +19,7 @@ use piecework_net::{
 };
 use tokio::{
     sync::{Mutex as AsyncMutex, mpsc, watch},
-    task::JoinHandle,
+    time::Instant,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument as _;
@@ -27,17 +28,15 @@ use url::Url;
 use crate::{
     Error,
     admin::Place,
-    capacity::Capacity,
     clock::ChainClock,
     config::{ChainConfig, OperatorKey, Password, Retention},
-    control::{Control, Inbox, Stopping, Tools},
     depot::Depot,
-    follow::{Follow, Link},
-    promise::{Promised, owes},
+    follow::{Feed, Follow, Link},
     sandbox::Sandbox,
-    sender::Sender,
+    sender::{Outcome, Sender},
     serve::NodeId,
-    store::{NewIntent, Store},
+    shell::{Inbox, Left, Loading, Node, Shares, Shell, Stopping, Tools},
+    store::{NewIntent, Store, StoreError},
     supervise::{GivenUp, supervise},
     work::{Machine, Shelf, Workshop},
 };
@@ -154,8 +153,7 @@ pub(crate) struct Service {
     pub(crate) shelf: Shelf,
     /// The node id in the provider's profile, once it was read.
     pub(crate) node_id: NodeId,
-    /// Room for what is begun, while nobody does it.
-    pub(crate) promised: Promised,
+    pub(crate) settings: Settings,
     pub(crate) place: Place,
     /// Told when nothing bonded is unfinished here.
     pub(crate) idle: Arc<watch::Sender<bool>>,
@@ -167,8 +165,12 @@ pub(crate) struct Service {
 pub(crate) struct Common {
     pub(crate) sandbox: Sandbox,
     pub(crate) depot: Depot,
-    pub(crate) capacity: Capacity,
-    pub(crate) lease_tasks: u32,
+    /// What all chains take of the machine.
+    pub(crate) shares: Shares,
+    /// What salts are derived from.
+    pub(crate) secret: Secret,
+    /// When this process began.
+    pub(crate) began: Instant,
     /// For outputs of trials, until they are compared.
     pub(crate) scratch: std::path::PathBuf,
     pub(crate) retention: Retention,
@@ -181,46 +183,54 @@ pub(crate) struct Common {
     pub(crate) tracker: TaskTracker,
 }
 
+/// What the services of a chain are made of, until one of them is given up.
+struct Parts {
+    tools: Tools,
+    inbox: Arc<AsyncMutex<Inbox>>,
+    outcomes: mpsc::UnboundedSender<Outcome>,
+    node: watch::Sender<Option<Node>>,
+    unreached: watch::Sender<Option<String>>,
+    /// Ends all of them.
+    ended: CancellationToken,
+    given_up: watch::Sender<Option<GivenUp>>,
+    /// Those that run.
+    services: TaskTracker,
+}
+
 impl Service {
     /// Serves the chain until the executor is cancelled. `first` is what the start has found already.
     pub(crate) async fn run(self, first: Result<Reached, Error>) {
-        let mut reached = first;
-        let mut wait = FIRST_WAIT;
+        let mut first = Some(first);
         loop {
-            let why = match reached {
-                Ok(chain) => {
-                    self.common.fates.works(self.index);
-                    let Some(end) = self.serve(chain).await else {
-                        return;
-                    };
-                    // Nobody works here now, and the cache is everybody's: what is needed again is fetched again.
-                    self.shelf.keep(&Default::default());
-                    let (service, times, last) = (end.service, end.times, end.why.clone());
-                    self.common
-                        .fates
-                        .give_up(self.index, &self.config.name, end);
-                    wait = LONGEST_WAIT;
-                    format!("{service} failed {times} times in a row, last with: {last}")
-                }
-                Err(error) => error.to_string(),
+            let Some(end) = self.serve(first.take()).await else {
+                return;
             };
-            tracing::warn!(why, ?wait, "this chain cannot be served; it is tried again");
-            let blocked = format!("{why}. It is tried again");
-            self.place.write(|status| status.blocked = vec![blocked]);
-            self.pause(wait).await;
+            // Nobody works here now, and the cache is everybody's: what is needed again is fetched again.
+            self.shelf.keep(&Default::default());
+            let (service, times, last) = (end.service, end.times, end.why.clone());
+            self.common
+                .fates
+                .give_up(self.index, &self.config.name, end);
+            let why = format!("{service} failed {times} times in a row, last with: {last}");
+            self.cannot_be_served(&why, LONGEST_WAIT);
+            self.pause(LONGEST_WAIT).await;
             if self.common.cancel.is_cancelled() {
                 return;
             }
-            wait = wait.saturating_mul(2).min(LONGEST_WAIT);
-            reached = tokio::select! {
-                () = self.common.cancel.cancelled() => return,
-                reached = reach(&self.config, &self.signer) => reached,
-            };
         }
+    }
+
+    fn cannot_be_served(&self, why: &str, wait: Duration) -> String {
+        tracing::warn!(why, ?wait, "this chain cannot be served; it is tried again");
+        let blocked = format!("{why}. It is tried again");
+        let told = vec![blocked.clone()];
+        self.place.write(|status| status.blocked = told);
+        blocked
     }
 
     /// Waits, and says meanwhile whether anything is owed here. Nobody can finish it now, but perhaps soon.
     async fn pause(&self, wait: Duration) {
+        let mut owes = None;
         let end = tokio::time::sleep(wait);
         tokio::pin!(end);
         let mut tick = tokio::time::interval(IDLE_PAUSE);
@@ -230,66 +240,121 @@ impl Service {
                 () = self.common.cancel.cancelled() => return,
                 _ = tick.tick() => {}
             }
-            self.promised.give_back_late();
             if *self.common.stopping.borrow() != Stopping::No {
-                let owes = owes(&self.store).await.unwrap_or(true);
-                self.idle.send_replace(!owes);
+                if owes.is_none() {
+                    owes = Some(self.owes().await.unwrap_or(true));
+                }
+                self.idle.send_replace(owes == Some(false));
             }
         }
     }
 
-    /// Runs follower, sender and control until one of them fails for good; `None` after a cancel.
-    async fn serve(&self, chain: Reached) -> Option<GivenUp> {
-        let ended = self.common.cancel.child_token();
-        let (given_up, mut failed) = watch::channel(None);
-        let services = match self.start(chain, &ended, &given_up).await {
-            Ok(services) => services,
-            Err(error) => {
-                return Some(GivenUp {
-                    service: "start",
-                    times: 1,
-                    why: error.to_string(),
-                });
-            }
+    /// Whether bonded work is unfinished here, by the store alone.
+    async fn owes(&self) -> Result<bool, StoreError> {
+        let Some(times) = self.store.times().await? else {
+            return Ok(false);
         };
+        let loading = Loading {
+            store: &self.store,
+            provider: self.config.provider,
+            market: self.config.market,
+            chain_id: self.config.chain_id,
+            secret: self.common.secret,
+            settings: &self.settings,
+            times,
+        };
+        Ok(Left::by(loading).await?.is_busy)
+    }
+
+    /// Runs all services until one of them fails for good; `None` after a cancel. The machine runs also while the chain is
+    /// not reached, if it knows the market's times from before.
+    async fn serve(&self, first: Option<Result<Reached, Error>>) -> Option<GivenUp> {
+        let parts = self.parts();
+        let mut failed = parts.given_up.subscribe();
         let one_failed = async {
             let _ = failed.wait_for(Option::is_some).await;
         };
-        let cancelled = self.common.cancel.cancelled();
         tokio::select! {
             () = one_failed => {}
-            () = cancelled => {}
+            () = self.common.cancel.cancelled() => {}
+            error = self.bring_up(&parts, first) => {
+                let why = error.to_string();
+                let end = GivenUp { service: "start", times: 1, why };
+                parts.given_up.send_replace(Some(end));
+            }
         }
-        if !self.common.cancel.is_cancelled() {
-            // What is bonded here can go on when the chain is back: no other one takes its room.
-            self.promised
-                .renew(&self.store, &self.common.capacity)
-                .await;
-        }
-        ended.cancel();
-        for service in services {
-            let _ = service.await;
-        }
-        let end = given_up.borrow().clone();
+        parts.ended.cancel();
+        parts.services.close();
+        parts.services.wait().await;
+        let end = parts.given_up.borrow().clone();
         end.filter(|_| !self.common.cancel.is_cancelled())
     }
 
-    async fn start(
-        &self,
-        Reached { rpc, times, beacon }: Reached,
-        ended: &CancellationToken,
-        given_up: &watch::Sender<Option<GivenUp>>,
-    ) -> Result<[JoinHandle<()>; 3], Error> {
-        let (config, common) = (&self.config, &self.common);
-        if !beacon.can_publish() {
-            let next = match beacon.kind() {
-                BeaconKind::Drand => "name drand's endpoints in [chain.beacon] urls",
-                _ => "another version of this program may know its kind",
-            };
-            let beacon = beacon.address();
-            tracing::warn!(%beacon, next, "this market's seeds are published by others: this program cannot");
+    /// Starts what can be started, reaches the chain, and starts the rest. Ends with an error only.
+    async fn bring_up(&self, parts: &Parts, first: Option<Result<Reached, Error>>) -> Error {
+        match self.try_to_bring_up(parts, first).await {
+            Ok(()) => std::future::pending().await,
+            Err(error) => error,
         }
-        let (inbox, messages) = mpsc::unbounded_channel();
+    }
+
+    async fn try_to_bring_up(
+        &self,
+        parts: &Parts,
+        first: Option<Result<Reached, Error>>,
+    ) -> Result<(), Error> {
+        let knows_times = self.store.times().await?.is_some();
+        if knows_times {
+            self.start_control(parts);
+        }
+        let reached = self.reached(parts, first, knows_times).await;
+        self.store.put_times(&reached.times).await?;
+        self.common.fates.works(self.index);
+        self.attach(parts, reached).await?;
+        if !knows_times {
+            self.start_control(parts);
+        }
+        Ok(())
+    }
+
+    /// Waits until the chain is reached.
+    async fn reached(
+        &self,
+        parts: &Parts,
+        first: Option<Result<Reached, Error>>,
+        has_control: bool,
+    ) -> Reached {
+        let mut wait = FIRST_WAIT;
+        let mut next = first;
+        loop {
+            let reached = match next.take() {
+                Some(reached) => reached,
+                None => reach(&self.config, &self.signer).await,
+            };
+            let error = match reached {
+                Ok(reached) => {
+                    parts.unreached.send_replace(None);
+                    return reached;
+                }
+                Err(error) => error,
+            };
+            let blocked = self.cannot_be_served(&error.to_string(), wait);
+            parts.unreached.send_replace(Some(blocked));
+            match has_control {
+                // It says itself whether anything is owed.
+                true => tokio::time::sleep(wait).await,
+                false => self.pause(wait).await,
+            }
+            wait = wait.saturating_mul(2).min(LONGEST_WAIT);
+        }
+    }
+
+    fn parts(&self) -> Parts {
+        let (config, common) = (&self.config, &self.common);
+        let (inbox, inputs) = mpsc::unbounded_channel();
+        let (outcomes, heard) = mpsc::unbounded_channel();
+        let (node, node_seen) = watch::channel(None);
+        let (unreached, unreached_seen) = watch::channel(None);
         let (clock, link) = (ChainClock::default(), Link::default());
         let shop = Workshop {
             sandbox: common.sandbox.clone(),
@@ -305,14 +370,97 @@ impl Service {
             tracker: common.tracker.clone(),
             shelf: self.shelf.clone(),
         };
-        let (sender, outcomes) = Sender::new(
+        let tools = Tools {
+            name: config.name.clone(),
+            provider: config.provider,
+            operator: self.signer.address(),
+            market: config.market,
+            chain_id: config.chain_id,
+            secret: common.secret,
+            settings: self.settings.clone(),
+            timing: config.timing.clone(),
+            retention: common.retention,
+            store: self.store.clone(),
+            shop,
+            clock,
+            began: common.began,
+            node: node_seen,
+            unreached: unreached_seen,
+            link,
+            feed: Feed::new(inbox),
+            shares: common.shares.clone(),
+            board: self.place.clone(),
+            stopping: common.stopping.clone(),
+            idle: self.idle.clone(),
+        };
+        Parts {
+            tools,
+            inbox: Arc::new(AsyncMutex::new(Inbox {
+                inputs,
+                outcomes: heard,
+            })),
+            outcomes,
+            node,
+            unreached,
+            ended: common.cancel.child_token(),
+            given_up: watch::Sender::new(None),
+            services: TaskTracker::new(),
+        }
+    }
+
+    /// Runs a service, and again when it fails. Each failure is for the status: control says it from then on, if it is not
+    /// control that fails.
+    fn supervise<F, T, E>(
+        &self,
+        parts: &Parts,
+        name: &'static str,
+        service: impl FnMut() -> F + Send + 'static,
+    ) where
+        F: Future<Output = Result<T, E>> + Send,
+        T: Send,
+        E: std::fmt::Display + Send,
+    {
+        let (link, place) = (parts.tools.link.clone(), self.place.clone());
+        let failed = move |why: &str, retry_in: Duration| {
+            let why = format!("{name} failed: {why}. It is started again");
+            link.is_down(why.clone(), retry_in);
+            place.write(|status| status.blocked = vec![why]);
+        };
+        let (ended, given_up) = (parts.ended.clone(), parts.given_up.clone());
+        let run = async move { supervise(name, ended, given_up, failed, service).await };
+        let run = parts.services.track_future(run.in_current_span());
+        self.common.tracker.spawn(run);
+    }
+
+    fn start_control(&self, parts: &Parts) {
+        let (tools, inbox) = (parts.tools.clone(), parts.inbox.clone());
+        self.supervise(parts, "control", move || {
+            let (tools, inbox) = (tools.clone(), inbox.clone());
+            async move { Shell::run(tools, &mut *inbox.lock().await).await }
+        });
+    }
+
+    /// Starts follower and sender on a chain that is reached.
+    async fn attach(&self, parts: &Parts, reached: Reached) -> Result<(), Error> {
+        let Reached { rpc, beacon, .. } = reached;
+        let config = &self.config;
+        if !beacon.can_publish() {
+            let next = match beacon.kind() {
+                BeaconKind::Drand => "name drand's endpoints in [chain.beacon] urls",
+                _ => "another version of this program may know its kind",
+            };
+            let beacon = beacon.address();
+            tracing::warn!(%beacon, next, "this market's seeds are published by others: this program cannot");
+        }
+        let sender = Sender::new(
             rpc.clone(),
             self.signer.clone(),
             config.chain_id,
             config.market,
             self.store.clone(),
-            clock.clone(),
+            parts.tools.clock.clone(),
             config.timing.clone(),
+            parts.outcomes.clone(),
         );
         let market = Contract::new(config.market, &rpc);
         let profile = market
@@ -326,81 +474,32 @@ impl Service {
         if self.signer.address() == config.provider {
             self.publish_endpoint(profile, &sender).await?;
         }
-        let tools = Tools {
-            provider: config.provider,
-            operator: self.signer.address(),
-            market: config.market,
-            chain_id: config.chain_id,
-            times,
-            beacon,
-            rpc: rpc.clone(),
-            link: link.clone(),
-            store: self.store.clone(),
-            sender: sender.clone(),
-            shop,
-            scratch: common.scratch.clone(),
-            clock: clock.clone(),
-            capacity: common.capacity.clone(),
-            promised: self.promised.clone(),
-            lease_tasks: common.lease_tasks,
-            policy: config.policy.clone(),
-            timing: config.timing.clone(),
-            retention: common.retention,
-            board: self.place.clone(),
-            stopping: common.stopping.clone(),
-            idle: self.idle.clone(),
-        };
         let follow = Follow {
-            rpc,
+            rpc: rpc.clone(),
             chain_id: config.chain_id,
             market: config.market,
             timing: config.timing.clone(),
             on_demand: config.is_devnet(),
             store: self.store.clone(),
-            clock,
-            link: link.clone(),
-            inbox,
+            clock: parts.tools.clock.clone(),
+            link: parts.tools.link.clone(),
+            feed: parts.tools.feed.clone(),
         };
-        let inbox = Arc::new(AsyncMutex::new(Inbox {
-            messages,
-            outcomes,
-            synced: false,
+        self.supervise(parts, "follower", move || {
+            let follow = follow.clone();
+            async move { follow.run().await }
+        });
+        let sending = sender.clone();
+        self.supervise(parts, "sender", move || {
+            let sending = sending.clone();
+            async move { sending.run().await }
+        });
+        parts.node.send_replace(Some(Node {
+            rpc,
+            beacon,
+            sender,
         }));
-
-        // For the status: control says it from then on, if it is not control that fails.
-        let failed = |service: &'static str| {
-            let (link, place) = (link.clone(), self.place.clone());
-            move |why: &str, retry_in: Duration| {
-                let why = format!("{service} failed: {why}. It is started again");
-                link.is_down(why.clone(), retry_in);
-                place.write(|status| status.blocked = vec![why]);
-            }
-        };
-        let parts = (ended.clone(), given_up.clone(), failed("follower"));
-        let follower = async move {
-            let (ended, given_up, failed) = parts;
-            supervise("follower", ended, given_up, failed, || follow.run()).await;
-        };
-        let parts = (ended.clone(), given_up.clone(), failed("sender"));
-        let sending = async move {
-            let (ended, given_up, failed) = parts;
-            supervise("sender", ended, given_up, failed, || sender.run()).await;
-        };
-        let parts = (ended.clone(), given_up.clone(), failed("control"));
-        let control = async move {
-            let (ended, given_up, failed) = parts;
-            let control = || async {
-                let mut inbox = inbox.lock().await;
-                Control::run(tools.clone(), &mut inbox).await
-            };
-            supervise("control", ended, given_up, failed, control).await;
-        };
-        let tracker = &common.tracker;
-        Ok([
-            tracker.spawn(follower.in_current_span()),
-            tracker.spawn(sending.in_current_span()),
-            tracker.spawn(control.in_current_span()),
-        ])
+        Ok(())
     }
 
     /// Only the provider's own key can say where its outputs are.

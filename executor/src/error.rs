@@ -25,6 +25,17 @@ pub enum Error {
         /// What is wrong with it, and what to do.
         why: String,
     },
+    /// The secret that salts are derived from cannot be read or made.
+    #[error(
+        "cannot use {path}, which the salts of this machine's votes are derived from: {why}; restore it, for without it no \
+         vote that was committed can be opened"
+    )]
+    SaltSecret {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
     /// The chain, its endpoint or the market cannot be used.
     #[error(transparent)]
     Chain(#[from] ChainError),
@@ -113,6 +124,7 @@ impl Error {
             Self::Config(error) => error.code(),
             Self::Store(error) => error.code(),
             Self::Key { .. } => "key",
+            Self::SaltSecret { .. } => "salt-secret",
             Self::Chain(error) => error.code(),
             Self::InChain { error, .. } => error.code(),
             Self::NotOperator { .. } => "not-operator",

@@ -1,25 +1,35 @@
-//! The follower's service: the chain's blocks into the store, and word of them to the control task.
+//! The follower's service: the chain's blocks into the store, and then into the machine.
 
 use std::{
     convert::Infallible,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
 use alloy::{
     eips::BlockNumberOrTag,
-    primitives::Address,
+    primitives::{Address, IntoLogData as _},
     providers::{DynProvider, Provider as _},
+    sol_types::SolValue as _,
 };
-use piecework_core::{chain::EventAt, view::Block};
+use piecework_core::{
+    chain::{EventAt, MarketEvent},
+    view::{Block, StoredEvent},
+};
+use piecework_executor_core::Input;
 use piecework_net::chain::{BlockRecord, ChainError, Follower, Head, MAX_FUTURE, Message as Chain};
-use tokio::{sync::mpsc, time::Instant};
+use tokio::{
+    sync::{Mutex as AsyncMutex, MutexGuard as AsyncGuard, mpsc, watch},
+    time::Instant,
+};
 
 use crate::{
     clock::{ChainClock, local_now},
     config::ChainTiming,
-    control::{Message, posted, stored},
-    store::{Store, StoreError},
+    store::{JobRow, Store, StoreError},
 };
 
 /// How often a chain that mines only on demand is asked for its time.
@@ -87,6 +97,67 @@ impl Link {
     }
 }
 
+/// The way of blocks into the machine; clones share it.
+#[derive(Clone, Debug)]
+pub(crate) struct Feed {
+    inbox: mpsc::UnboundedSender<Input>,
+    /// Held from the moment in which a block is written down until the machine is told: a machine that is loaded meanwhile
+    /// sees the block once.
+    turn: Arc<AsyncMutex<()>>,
+    /// Whether the chain was read once up to its end.
+    synced: Arc<AtomicBool>,
+    /// How often the chain was forgotten, to be read again from the first block.
+    rereads: watch::Sender<u64>,
+}
+
+impl Feed {
+    /// The way into this inbox.
+    pub(crate) fn new(inbox: mpsc::UnboundedSender<Input>) -> Self {
+        Self {
+            inbox,
+            turn: Arc::default(),
+            synced: Arc::default(),
+            rereads: watch::Sender::new(0),
+        }
+    }
+
+    /// Until this is dropped, no block is written down, and each one that was is in the inbox.
+    pub(crate) async fn hold(&self) -> AsyncGuard<'_, ()> {
+        self.turn.lock().await
+    }
+
+    /// Whether the chain was read once up to its end.
+    pub(crate) fn is_synced(&self) -> bool {
+        self.synced.load(Ordering::SeqCst)
+    }
+
+    async fn sync(&self) {
+        let _turn = self.hold().await;
+        self.synced.store(true, Ordering::SeqCst);
+        self.tell(Input::Synced);
+    }
+
+    /// Forgets the chain, so that it is read again from the first block.
+    async fn reread(&self, store: &Store) -> Result<(), StoreError> {
+        let _turn = self.hold().await;
+        store.forget_chain().await?;
+        self.synced.store(false, Ordering::SeqCst);
+        self.rereads
+            .send_modify(|times| *times = times.wrapping_add(1));
+        Ok(())
+    }
+
+    /// Changes each time the chain is read again from the first block: then the machine must be loaded again.
+    pub(crate) fn rereads(&self) -> watch::Receiver<u64> {
+        self.rereads.subscribe()
+    }
+
+    fn tell(&self, input: Input) {
+        // Nobody listens any more while stopping; the store knows all the same.
+        let _ = self.inbox.send(input);
+    }
+}
+
 /// What the follower works with.
 #[derive(Clone, Debug)]
 pub(crate) struct Follow {
@@ -99,7 +170,7 @@ pub(crate) struct Follow {
     pub(crate) store: Store,
     pub(crate) clock: ChainClock,
     pub(crate) link: Link,
-    pub(crate) inbox: mpsc::UnboundedSender<Message>,
+    pub(crate) feed: Feed,
 }
 
 impl Follow {
@@ -111,6 +182,10 @@ impl Follow {
             .rpc
             .get_block_by_number(BlockNumberOrTag::Latest)
             .await?;
+        if let Some(block) = &newest {
+            // What is done before the chain is read to its end goes by the time that it is now.
+            self.observe(block.header.timestamp);
+        }
         let target = newest.map_or(0, |block| block.header.number);
         let records: Vec<BlockRecord> =
             self.store.blocks().await?.into_iter().map(record).collect();
@@ -125,7 +200,7 @@ impl Follow {
         let mut synced = follower.head().is_some_and(|head| head.number >= target);
         if synced {
             self.see_time(follower.head()).await;
-            let _ = self.inbox.send(Message::Synced);
+            self.feed.sync().await;
         }
         let mut clock = tokio::time::interval(IDLE_CLOCK);
         let mut added: Vec<EventAt> = Vec::new();
@@ -137,7 +212,7 @@ impl Follow {
                         if matches!(error, ChainError::ReorgTooDeep { .. }) {
                             // Another chain's blocks are no reorganization.
                             self.check_chain().await?;
-                            self.store.forget_chain().await?;
+                            self.feed.reread(&self.store).await?;
                         }
                         return Err(error.into());
                     }
@@ -155,7 +230,7 @@ impl Follow {
                     self.head(head, std::mem::take(&mut added)).await?;
                     if !synced && head.number >= target {
                         synced = true;
-                        let _ = self.inbox.send(Message::Synced);
+                        self.feed.sync().await;
                     }
                 }
                 Chain::Unreadable(log) => tracing::warn!(%log, "an unreadable log of the market"),
@@ -183,10 +258,18 @@ impl Follow {
             .iter()
             .filter_map(|event| stored(event, head.timestamp))
             .collect();
-        let touched = self.store.set_head(block, rows, jobs).await?;
+        let turn = self.feed.hold().await;
+        let change = self.store.set_head(block, rows, jobs).await?;
         self.observe(head.timestamp);
+        if let Some(to) = change.rewound {
+            self.feed.tell(Input::Rewound { to });
+        }
+        self.feed.tell(Input::Block {
+            head: block,
+            events: change.events,
+        });
+        drop(turn);
         self.link.has_block(self.on_demand);
-        let _ = self.inbox.send(Message::Head { block, touched });
         Ok(())
     }
 
@@ -232,6 +315,36 @@ impl Follow {
 /// Whether a block can have this time, by this machine's clock.
 fn is_believed(time: u64, local: u64) -> bool {
     time <= local.saturating_add(MAX_FUTURE)
+}
+
+/// An event as the store keeps it; `None` for those of no job.
+fn stored(at: &EventAt, time: u64) -> Option<StoredEvent> {
+    let job = at.event.job_id()?;
+    let block = Block {
+        number: at.block,
+        hash: at.block_hash,
+        time,
+    };
+    Some(StoredEvent {
+        block,
+        log_index: at.log_index,
+        tx: at.tx_hash,
+        job,
+        log: at.event.to_log_data(),
+    })
+}
+
+/// The job that an event announces.
+fn posted(at: &EventAt) -> Option<JobRow> {
+    match &at.event {
+        MarketEvent::Posted(event) => Some(JobRow {
+            id: event.jobId,
+            abi: event.job.abi_encode(),
+            spec: event.spec.to_vec(),
+            fee_bps: event.feeBps,
+        }),
+        _ => None,
+    }
 }
 
 fn record(block: Block) -> BlockRecord {

@@ -5,31 +5,28 @@
 //! one process, each with a state directory of its own. Data flows one way:
 //!
 //! ```text
-//! chain events ─► follower ─► state machines ─► effects ─► sender ─► chain
-//!                                  ▲        │
-//!                     store (SQLite, the truth)   └► evaluate · sandbox · blobs
+//! chain events ─► follower ─► store ─► machine ─► commands ─► store ─► sender ─► chain
+//!                                         ▲           │
+//!                        answers, outcomes, results   └► questions · sandbox · blobs
 //! ```
 //!
-//! One executor serves any number of chains with one machine. Follower, control, sender and store are each chain's own,
+//! What to do is decided by the pure machine of [`piecework_executor_core`]; the loop around it is in `shell`.
+//!
+//! One executor serves any number of chains with one machine. Follower, loop, sender and store are each chain's own,
 //! and fail and recover alone; sandbox, capacity, published blobs and both servers are shared.
 
 mod admin;
-mod capacity;
 mod chain;
 mod check;
 mod clock;
 pub mod config;
-mod control;
 mod depot;
 mod error;
-mod evaluate;
 mod follow;
-mod lease;
-mod promise;
 pub mod sandbox;
-mod seat;
 mod sender;
 mod serve;
+mod shell;
 mod start;
 mod state;
 mod status;
@@ -52,7 +49,7 @@ pub use config::{ChainConfig, Config, Flags};
 pub use error::Error;
 pub use status::{ChainStatus, LeaseStatus, SkippedJob, Status};
 
-use control::Stopping;
+use shell::Stopping;
 use start::Running;
 use supervise::GivenUp;
 
@@ -136,7 +133,7 @@ impl Executor {
             .iter()
             .cloned()
             .map(|mut idle| async move {
-                // What was decided before the control task heard of it still counts.
+                // What was decided before the machine heard of it still counts.
                 idle.mark_unchanged();
                 while idle.changed().await.is_ok() {
                     if *idle.borrow_and_update() {

@@ -5,8 +5,13 @@ use std::{collections::HashMap, net::SocketAddr, path::Path, sync::Arc, time::Du
 use alloy::{primitives::Address, signers::local::PrivateKeySigner};
 use futures::future::join_all;
 use piecework_core::digest::Digest;
+use piecework_executor_core::{
+    machine::Settings,
+    policy::{Costs, Policy, Timing},
+    secret::Secret,
+};
 use piecework_net::blobs::{BoundedListener, DirStore, HttpClient, HttpPolicy, StoreLimits};
-use tokio::{net::TcpListener, sync::watch};
+use tokio::{net::TcpListener, sync::watch, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument as _;
 use url::Url;
@@ -14,15 +19,13 @@ use url::Url;
 use crate::{
     Error, admin,
     admin::Board,
-    capacity::Capacity,
     chain::{Common, Fates, Reached, Service, operator_key, reach},
     config::{ChainConfig, Config},
-    control::Stopping,
     depot::Depot,
-    promise::Promised,
     sandbox::{Sandbox, SandboxConfig, docker::DockerEngine},
     serve,
-    state::StateDir,
+    shell::{Left, Loading, Shares, Stopping, whole},
+    state::{self, StateDir},
     status::ChainStatus,
     supervise::GivenUp,
     work::{Machine, Shelf},
@@ -48,9 +51,10 @@ pub(crate) struct Running {
 pub(crate) async fn start(config: Config) -> Result<Running, Error> {
     config.validate()?;
     let signers = keys(&config.chains).await?;
-    let reached = reach_all(&config.chains, &signers).await?;
+    let reached = reach_all(&config, &signers).await?;
     let state = StateDir::open(&config.state_dir)?;
     let stores = state.stores(&config.chains)?;
+    let secret = secret(&state, &stores).await?;
     let dir = state.path();
     let sandbox = sandbox(&config, dir).await?;
 
@@ -88,8 +92,9 @@ pub(crate) async fn start(config: Config) -> Result<Running, Error> {
     let common = Common {
         sandbox: sandbox.clone(),
         depot,
-        capacity: Capacity::new(config.capacity),
-        lease_tasks: config.capacity.lease_tasks,
+        shares: Shares::default(),
+        secret,
+        began: Instant::now(),
         scratch: empty_dir(dir.join("reruns"))?,
         retention: config.retention,
         machine: Machine::default(),
@@ -99,20 +104,21 @@ pub(crate) async fn start(config: Config) -> Result<Running, Error> {
         cancel: cancel.clone(),
         tracker: tracker.clone(),
     };
-    // Before any chain takes new work: what was promised on one is room that no other one has.
-    let mut promised = Vec::new();
-    for store in &stores {
-        promised.push(Promised::of(store, &common.capacity).await?);
-    }
+    let settings: Vec<Settings> = config
+        .chains
+        .iter()
+        .map(|chain| settings(chain, &config))
+        .collect();
+    keep_capacity(&config.chains, &stores, &settings, &common).await?;
     let (mut shelves, mut idle, mut services) = (Vec::new(), Vec::new(), Vec::new());
     let chains = config
         .chains
         .into_iter()
         .zip(signers)
         .zip(stores)
-        .zip(promised)
+        .zip(settings)
         .zip(node_ids);
-    for (index, ((((chain, signer), store), promised), node_id)) in chains.enumerate() {
+    for (index, ((((chain, signer), store), settings), node_id)) in chains.enumerate() {
         let http = HttpClient::new(&HttpPolicy {
             allow_private: chain.policy.allow_private_sources,
             ..HttpPolicy::default()
@@ -131,7 +137,7 @@ pub(crate) async fn start(config: Config) -> Result<Running, Error> {
             http,
             shelf,
             node_id,
-            promised,
+            settings,
             idle: Arc::new(told),
             common: common.clone(),
         });
@@ -157,6 +163,78 @@ pub(crate) async fn start(config: Config) -> Result<Running, Error> {
         blob_url,
         admin_url,
     })
+}
+
+/// What salts are derived from.
+async fn secret(state: &StateDir, stores: &[crate::store::Store]) -> Result<Secret, Error> {
+    if !state.has_secret() {
+        for store in stores {
+            if !store.bound().await?.is_empty() {
+                tracing::error!(
+                    "the file salt-secret is gone: votes that were committed before cannot be opened. Stop, restore it, and \
+                     start again"
+                );
+            }
+        }
+    }
+    state.secret()
+}
+
+/// What the owner set for one chain, as its machine is told.
+fn settings(chain: &ChainConfig, config: &Config) -> Settings {
+    let policy = &chain.policy;
+    Settings {
+        policy: Policy {
+            min_price: policy.min_price,
+            max_exposure: policy.max_exposure,
+            strangers_percent: policy.strangers_percent,
+            max_leases: policy.max_leases,
+            lists: policy.lists.clone(),
+            trusted_clients: policy.trusted_clients.clone(),
+            min_jury_fee: policy.min_jury_fee,
+            try_seconds: policy.try_seconds,
+            costs: Costs::default(),
+        },
+        timing: Timing {
+            margin: chain.timing.margin,
+            confirmations: chain.timing.confirmations,
+        },
+        total: whole(&config.capacity),
+        lease_tasks: config.capacity.lease_tasks,
+        platform: crate::sandbox::platform(),
+    }
+}
+
+/// Counts the capacity of unfinished bonded work on every chain, before any of them takes new work.
+async fn keep_capacity(
+    chains: &[ChainConfig],
+    stores: &[crate::store::Store],
+    settings: &[Settings],
+    common: &Common,
+) -> Result<(), Error> {
+    // A chain that is alone waits for nobody.
+    if chains.len() < 2 {
+        return Ok(());
+    }
+    for ((chain, store), settings) in chains.iter().zip(stores).zip(settings) {
+        let Some(times) = store.times().await? else {
+            continue;
+        };
+        let loading = Loading {
+            store,
+            provider: chain.provider,
+            market: chain.market,
+            chain_id: chain.chain_id,
+            secret: common.secret,
+            settings,
+            times,
+        };
+        let left = Left::by(loading).await?;
+        common
+            .shares
+            .step(&chain.name, |_| ((), left.amount, left.longest));
+    }
+    Ok(())
 }
 
 /// The keys of all chains, in their order.
@@ -190,14 +268,16 @@ pub(crate) fn tell_keys_apart(
     Ok(())
 }
 
-/// Looks at all chains at once. One that does not answer may wait, unless none does.
+/// Looks at all chains at once. One that does not answer may wait. If none does, only what was begun before can go on.
 async fn reach_all(
-    chains: &[ChainConfig],
+    config: &Config,
     signers: &[PrivateKeySigner],
 ) -> Result<Vec<Result<Reached, Error>>, Error> {
+    let chains = &config.chains;
     let looks = chains.iter().zip(signers);
     let looks = join_all(looks.map(|(chain, signer)| reach(chain, signer))).await;
-    let none_answers = looks.iter().all(Result::is_err);
+    let is_new = |chain: &ChainConfig| !state::knows_times(&config.state_dir, chain);
+    let none_answers = looks.iter().all(Result::is_err) && chains.iter().all(is_new);
     let mut reached = Vec::new();
     for (chain, look) in chains.iter().zip(looks) {
         match look {

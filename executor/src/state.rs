@@ -2,19 +2,36 @@
 //!
 //! ```text
 //! state_dir/lock                        one executor at a time
+//!           salt-secret                 what the salts of commitments are derived from
 //!           chains/NAME/executor.sqlite what is promised on that chain
 //!           chains/NAME/private/        its results that nobody may see yet
 //!           published/ cache/           of all chains, by digest
 //!           sandbox/ reruns/            of all chains, for a moment
 //! ```
 
-use std::path::{Path, PathBuf};
+use std::{
+    io::Write as _,
+    os::unix::fs::OpenOptionsExt as _,
+    path::{Path, PathBuf},
+};
+
+use alloy::primitives::B256;
+use piecework_executor_core::secret::Secret;
+use rand::{TryRngCore as _, rngs::OsRng};
 
 use crate::{
     Error,
     config::ChainConfig,
     store::{Lock, Store, StoreError, whose},
 };
+
+/// The file of the secret that salts are derived from.
+const SECRET: &str = "salt-secret";
+
+/// Whether the state of a chain, if there is one, knows its market's times: then duties can go on while its node is silent.
+pub(crate) fn knows_times(dir: &Path, chain: &ChainConfig) -> bool {
+    crate::store::knows_times(&dir.join("chains").join(&chain.name))
+}
 
 /// The state directory, which is ours while this lives.
 #[derive(Debug)]
@@ -31,6 +48,54 @@ impl StateDir {
             source,
         })?;
         Ok(Self { path, lock })
+    }
+
+    /// Whether the secret was made before.
+    pub(crate) fn has_secret(&self) -> bool {
+        self.path.join(SECRET).exists()
+    }
+
+    /// The secret that salts are derived from, made at the first start. Whoever knows it can tell votes before they are opened,
+    /// and without it no commitment can be opened.
+    pub(crate) fn secret(&self) -> Result<Secret, Error> {
+        let path = self.path.join(SECRET);
+        let failed = |why: String| Error::SaltSecret {
+            path: path.clone(),
+            why,
+        };
+        match std::fs::read_to_string(&path) {
+            Ok(text) => {
+                let bytes: Result<B256, _> = text.trim().parse();
+                let bytes =
+                    bytes.map_err(|_| failed("it is not 32 bytes in hexadecimal".to_owned()))?;
+                Ok(Secret::new(bytes))
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let mut bytes = B256::ZERO;
+                OsRng
+                    .try_fill_bytes(bytes.as_mut_slice())
+                    .map_err(|error| failed(format!("no random bytes: {error}")))?;
+                self.write_secret(&path, bytes)
+                    .map_err(|error| failed(error.to_string()))?;
+                Ok(Secret::new(bytes))
+            }
+            Err(error) => Err(failed(error.to_string())),
+        }
+    }
+
+    /// A secret is there whole, or not at all.
+    fn write_secret(&self, path: &Path, bytes: B256) -> std::io::Result<()> {
+        let new = path.with_extension("new");
+        let _ = std::fs::remove_file(&new);
+        let mut file = std::fs::OpenOptions::new()
+            .create_new(true)
+            .write(true)
+            .mode(0o600)
+            .open(&new)?;
+        writeln!(file, "{}", hex::encode(bytes))?;
+        file.sync_all()?;
+        std::fs::rename(&new, path)?;
+        std::fs::File::open(&self.path)?.sync_all()
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -99,8 +164,14 @@ mod tests {
         signers::local::PrivateKeySigner,
     };
 
+    use piecework_core::view::{
+        lease::Key as LeaseId,
+        seat::{Key as SeatId, Vote},
+    };
+    use piecework_executor_core::duty::seat::Tasks;
+
     use super::*;
-    use crate::{lease, seat};
+    use crate::store::Durable;
 
     const JOB: B256 = B256::repeat_byte(1);
 
@@ -114,15 +185,20 @@ mod tests {
     }
 
     async fn bind(store: &Store, digest: u8) -> Result<(), StoreError> {
-        let lease = lease::Key {
+        let lease = LeaseId {
             job: JOB,
             first: 0,
             round: 1,
         };
-        let key = seat::Key { lease, kind: 0 };
-        store
-            .bind_digest(key, 4, "submit", B256::repeat_byte(digest))
-            .await
+        let bind = Durable::Bind {
+            seat: SeatId { lease, kind: 0 },
+            tasks: Tasks { first: 0, count: 4 },
+            vote: Vote {
+                value: B256::repeat_byte(digest),
+                proof: B256::ZERO,
+            },
+        };
+        store.commit(vec![bind]).await
     }
 
     /// What is opened in a directory that nobody holds any more: threads of stores end a moment late.
@@ -166,6 +242,23 @@ mod tests {
             bind(&stores[1], 2).await.unwrap_err().code(),
             "contradiction"
         );
+    }
+
+    #[test]
+    fn the_salt_secret_is_made_once_and_is_its_owners_alone() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let dir = tempfile::tempdir().unwrap();
+        let state = StateDir::open(dir.path()).unwrap();
+        let secret = state.secret().unwrap();
+        assert_eq!(state.secret().unwrap(), secret);
+        let path = dir.path().join(SECRET);
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        std::fs::write(&path, "0x12").unwrap();
+        let error = state.secret().unwrap_err();
+        assert_eq!(error.code(), "salt-secret");
+        // A damaged one is not replaced.
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "0x12");
     }
 
     #[test]

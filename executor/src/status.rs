@@ -53,6 +53,8 @@ pub struct ChainStatus {
     pub settled: u64,
     /// Leases lost (left, expired or convicted) and seats that cost a part of their bond since then.
     pub lost: u64,
+    /// Stake that these cost, at most, in the token's smallest unit.
+    pub lost_stake: u128,
 }
 
 /// One lease.

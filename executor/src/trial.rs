@@ -1,25 +1,33 @@
-//! A new spec's first task, run twice: a spec whose output depends on the clock, on chance or on the
-//! processor would let anyone have an honest provider convicted by a jury.
+//! A task of a new spec, run twice: a spec whose output depends on the clock, on chance or on the processor would let
+//! anyone have an honest provider convicted by a jury.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use alloy::primitives::B256;
 use piecework_core::{
     digest::{Digest, manifest::Outcome},
     spec::JobSpec,
 };
+use piecework_executor_core::{
+    Input,
+    input::{Failure, Verdict},
+};
 use piecework_net::blobs::DirStore;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    capacity::Loan,
-    control::Message,
+    clock::local_now,
     sandbox::Prepared,
-    work::{Failure, WorkError, Workshop},
+    store::TrialRow,
+    work::{WorkError, Workshop},
 };
 
-/// A task that is run twice, with nothing bound to it, in room that is lent.
+/// The time from the beginning of the first run to that of the second one, at least: an output that depends on the clock
+/// differs then.
+const APART: Duration = Duration::from_secs(2);
+
+/// A task that is run twice, with nothing bound to it.
 #[derive(Debug)]
 pub(crate) struct Trial {
     pub(crate) job: B256,
@@ -27,66 +35,65 @@ pub(crate) struct Trial {
     pub(crate) spec: Arc<JobSpec>,
     /// Digest of the spec's bytes.
     pub(crate) digest: B256,
-    pub(crate) room: Loan,
-    /// Where its outputs are, until they are compared.
-    pub(crate) scratch: PathBuf,
-}
-
-/// What a trial came to.
-#[derive(Debug)]
-pub(crate) struct Tried {
-    pub(crate) job: B256,
-    pub(crate) task: u32,
-    pub(crate) digest: B256,
-    pub(crate) result: Result<Verdict, Failure>,
-    pub(crate) took: Duration,
-}
-
-/// What two runs say of a spec.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    /// They had the same output.
-    Same,
-    /// They had two.
-    Differs,
-    /// They had two, one of them for want of time or memory, which says more of this machine, and of the moment.
-    Unclear(Outcome),
 }
 
 impl Workshop {
-    /// Runs a trial in the background; the answer is a message, and none comes after `cancel`.
+    /// Runs a trial in the background. After `cancel` nothing is told.
     pub(crate) fn try_out(&self, trial: Trial, cancel: CancellationToken) {
         let shop = self.clone();
         self.spawn(async move {
-            let began = Instant::now();
-            let result = tokio::select! {
+            let (job, task) = (trial.job, trial.task);
+            tracing::info!(%job, task, "its spec is new: running a task twice");
+            let tried = tokio::select! {
                 biased;
-                () = cancel.cancelled() => return,
-                result = shop.run_twice(&trial, &cancel) => result,
+                () = cancel.cancelled() => None,
+                tried = shop.conclude(&trial, &cancel) => Some(tried),
             };
-            if cancel.is_cancelled() {
+            let Some(tried) = tried.filter(|_| !cancel.is_cancelled()) else {
+                tracing::info!(%job, "a trial is given up");
                 return;
-            }
-            let Trial {
-                job,
-                task,
-                digest,
-                room,
-                ..
-            } = trial;
-            drop(room);
-            if result.is_err() {
-                shop.unshelve(job);
-            }
-            let tried = Tried {
-                job,
-                task,
-                digest,
-                result: result.map_err(Failure::from),
-                took: began.elapsed(),
             };
-            let _ = shop.inbox.send(Message::Tried(tried));
+            shop.tell(tried);
         });
+    }
+
+    /// Runs a trial, and writes down what it came to.
+    async fn conclude(&self, trial: &Trial, cancel: &CancellationToken) -> Input {
+        let Trial {
+            job, task, digest, ..
+        } = *trial;
+        let verdict = match self.run_twice(trial, cancel).await {
+            Ok(verdict) => {
+                let row = TrialRow {
+                    spec: digest,
+                    task,
+                    verdict,
+                };
+                let written = self.store.put_trial(row, local_now()).await;
+                written.map(|()| verdict).map_err(WorkError::from)
+            }
+            Err(error) => Err(error),
+        };
+        match verdict {
+            Ok(verdict) => {
+                tracing::info!(%job, task, ?verdict, "a new spec was tried");
+                Input::Tried {
+                    spec: digest,
+                    task,
+                    verdict,
+                }
+            }
+            Err(error) => {
+                self.unshelve(job);
+                let failure = Failure::from(error);
+                let why = &failure.why;
+                tracing::warn!(%job, task, why, "a trial failed");
+                Input::TrialFailed {
+                    spec: digest,
+                    failure,
+                }
+            }
+        }
     }
 
     async fn run_twice(
@@ -95,15 +102,19 @@ impl Workshop {
         cancel: &CancellationToken,
     ) -> Result<Verdict, WorkError> {
         let prepared = self.ready(trial.job, &trial.spec, trial.digest).await?;
+        let began = Instant::now();
         let first = self.run_once(trial, &prepared, cancel).await?;
+        tokio::time::sleep_until(began + APART).await;
         let second = self.run_once(trial, &prepared, cancel).await?;
         if first.1 == second.1 {
             return Ok(Verdict::Same);
         }
         let of_the_machine =
             |outcome: &Outcome| matches!(outcome, Outcome::Timeout | Outcome::Memory);
-        let unclear = [first.0, second.0].into_iter().find(of_the_machine);
-        Ok(unclear.map_or(Verdict::Differs, Verdict::Unclear))
+        Ok(match [first.0, second.0].iter().any(of_the_machine) {
+            true => Verdict::Unclear,
+            false => Verdict::Differs,
+        })
     }
 
     /// Runs the task; its output goes with the run.
@@ -114,7 +125,7 @@ impl Workshop {
         cancel: &CancellationToken,
     ) -> Result<(Outcome, Digest), WorkError> {
         let scratch =
-            tempfile::tempdir_in(&trial.scratch).map_err(|e| WorkError::Damaged(e.to_string()))?;
+            tempfile::tempdir_in(&self.scratch).map_err(|e| WorkError::Damaged(e.to_string()))?;
         let outputs = DirStore::open(scratch.path())?;
         let result = self
             .run_task(trial.job, trial.task, prepared, &outputs, cancel)

@@ -291,7 +291,7 @@ pub(super) fn layers(facts: &ImageFacts) -> &[String] {
 }
 
 /// The platform of this machine, in the words of images.
-fn platform() -> &'static str {
+pub(crate) fn platform() -> &'static str {
     match std::env::consts::ARCH {
         "x86_64" => "linux/amd64",
         "aarch64" => "linux/arm64",

@@ -41,6 +41,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument as _;
 
 pub use error::SandboxError;
+pub(crate) use images::platform;
 pub use outputs::OutputsMode;
 
 use engine::ContainerEngine;

@@ -103,7 +103,7 @@ impl Inner {
                     signer = ?intent.signer,
                     "another key signed it before; it is sent with the present one"
                 );
-                self.queue_again(id.clone()).await
+                self.queue_again(intent).await
             }
             Standing::Stranded => {
                 if self.has_outlasted(id) {
@@ -133,8 +133,9 @@ impl Inner {
             "its block was reorganized away; sending it again"
         );
         self.store
-            .set_intent(id, IntentState::Sent, None, None, false)
+            .set_intent(id.clone(), IntentState::Sent, None, None, false)
             .await?;
+        self.tell(Outcome::Reopened { id });
         Ok(())
     }
 
@@ -165,10 +166,14 @@ impl Inner {
         enough
     }
 
-    async fn queue_again(&self, id: String) -> Result<(), SendError> {
+    async fn queue_again(&self, intent: &Intent) -> Result<(), SendError> {
+        let id = intent.new.id.clone();
         self.store
-            .set_intent(id, IntentState::Queued, None, None, false)
+            .set_intent(id.clone(), IntentState::Queued, None, None, false)
             .await?;
+        if intent.mined.is_some() {
+            self.tell(Outcome::Reopened { id });
+        }
         self.wake.notify_one();
         Ok(())
     }
@@ -232,10 +237,7 @@ impl Inner {
             return Ok(());
         }
         self.tell(if receipt.status() {
-            Outcome::Mined {
-                id,
-                receipt: Box::new(receipt),
-            }
+            Outcome::Mined { id, block, tx }
         } else {
             Outcome::Reverted { id }
         });
@@ -254,7 +256,7 @@ impl Inner {
             "another program sends with the operator key"
         );
         if intent.new.repeatable {
-            return self.queue_again(id).await;
+            return self.queue_again(intent).await;
         }
         let why = "its nonce was used by another program with the same key";
         self.give_up(id, why.to_owned()).await

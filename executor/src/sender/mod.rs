@@ -26,7 +26,7 @@ use alloy::{
     network::TransactionBuilder as _,
     primitives::{Address, B256, Bytes},
     providers::{DynProvider, Provider as _},
-    rpc::types::{TransactionReceipt, TransactionRequest},
+    rpc::types::TransactionRequest,
     signers::{SignerSync as _, local::PrivateKeySigner},
     transports::TransportError,
 };
@@ -62,10 +62,9 @@ const DISTRUST: Duration = Duration::from_hours(1);
 #[derive(Debug)]
 pub(crate) enum Outcome {
     /// In a block, with success.
-    Mined {
-        id: String,
-        receipt: Box<TransactionReceipt>,
-    },
+    Mined { id: String, block: u64, tx: B256 },
+    /// Its block is gone, and it is on its way again.
+    Reopened { id: String },
     /// Refused in simulation: nothing was sent, and nothing will be.
     Refused { id: String, revert: Box<Revert> },
     /// In a block, but it reverted: its gas is spent, it will not be sent again.
@@ -163,8 +162,8 @@ impl Sender {
         store: Store,
         clock: ChainClock,
         timing: ChainTiming,
-    ) -> (Self, mpsc::UnboundedReceiver<Outcome>) {
-        let (outcomes, receiver) = mpsc::unbounded_channel();
+        outcomes: mpsc::UnboundedSender<Outcome>,
+    ) -> Self {
         let inner = Inner {
             provider,
             signer,
@@ -178,19 +177,20 @@ impl Sender {
             outcomes,
             memory: Mutex::default(),
         };
-        (Self(Arc::new(inner)), receiver)
+        Self(Arc::new(inner))
     }
 
     /// Writes an intent down and wakes the loop; `false` if the id was used before.
     pub(crate) async fn send(&self, intent: NewIntent) -> Result<bool, StoreError> {
-        let asked = match self.0.clock.now() {
-            // No block was seen yet.
-            0 => local_now(),
-            now => now,
-        };
+        let asked = asked_at(&self.0.clock);
         let new = self.0.store.put_intent(intent, asked).await?;
-        self.0.wake.notify_one();
+        self.wake();
         Ok(new)
+    }
+
+    /// Wakes the loop: intents were written down.
+    pub(crate) fn wake(&self) {
+        self.0.wake.notify_one();
     }
 
     /// Why sending does not work at the moment, if it does not.
@@ -219,7 +219,7 @@ impl Sender {
     /// One look at every open intent, in the order of their nonces, then the new ones.
     pub(crate) async fn pass(&self) -> Result<(), SendError> {
         let inner = &self.0;
-        // Without the node: room that is held for a claim is wanted elsewhere when its time is over.
+        // Without the node: the capacity of a claim is wanted elsewhere when its time is over.
         inner.give_up_late().await?;
         let mut open = inner.store.open_intents().await?;
         let over = inner.store.recently_final(WATCHED).await?;
@@ -307,6 +307,15 @@ impl Sender {
         }
         memory.trouble = trouble;
         Ok(())
+    }
+}
+
+/// The chain's time, as intents that are written down now keep it.
+pub(crate) fn asked_at(clock: &ChainClock) -> u64 {
+    match clock.now() {
+        // No block was seen yet.
+        0 => local_now(),
+        now => now,
     }
 }
 

@@ -56,7 +56,8 @@ impl Bench {
             confirmations: 3,
             ..config.timing
         };
-        Sender::new(
+        let (outcomes, receiver) = mpsc::unbounded_channel();
+        let sender = Sender::new(
             provider,
             self.signer.clone(),
             31_337,
@@ -64,7 +65,9 @@ impl Bench {
             store,
             ChainClock::default(),
             change(timing),
-        )
+            outcomes,
+        );
+        (sender, receiver)
     }
 
     /// The end of a process: its writer lets go of the lock a moment after the last handle.
@@ -134,11 +137,13 @@ fn hopeless() -> NewIntent {
     }
 }
 
-/// Looks until something happens: the chain mines on demand, but not at once.
+/// Looks until something ends: the chain mines on demand, but not at once.
 async fn next(sender: &Sender, outcomes: &mut mpsc::UnboundedReceiver<Outcome>) -> Outcome {
     for _ in 0..500 {
-        if let Ok(outcome) = outcomes.try_recv() {
-            return outcome;
+        match outcomes.try_recv() {
+            Ok(Outcome::Reopened { .. }) => continue,
+            Ok(outcome) => return outcome,
+            Err(_) => {}
         }
         sender.pass().await.unwrap();
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -238,7 +243,7 @@ async fn a_stuck_transaction_is_raised_and_whichever_attempt_is_mined_counts() {
     provider.anvil_mine(Some(1), None).await.unwrap();
     sender.pass().await.unwrap();
     match next(&sender, &mut outcomes).await {
-        Outcome::Mined { receipt, .. } => assert_eq!(receipt.transaction_hash, attempts[0].hash),
+        Outcome::Mined { tx, .. } => assert_eq!(tx, attempts[0].hash),
         other => panic!("{other:?}"),
     }
     // The other one was dropped with the pool, and is shown to the node again.
@@ -256,7 +261,7 @@ async fn what_a_reorganization_took_away_is_sent_again_until_it_is_final() {
     let (sender, mut outcomes) = bench.sender();
     sender.send(allow(1)).await.unwrap();
     sender.pass().await.unwrap();
-    let Outcome::Mined { receipt, .. } = next(&sender, &mut outcomes).await else {
+    let Outcome::Mined { tx, .. } = next(&sender, &mut outcomes).await else {
         panic!()
     };
     let options = ReorgOptions {
@@ -267,10 +272,12 @@ async fn what_a_reorganization_took_away_is_sent_again_until_it_is_final() {
     assert!(!bench.allowed(1).await);
     sender.pass().await.unwrap();
     sender.pass().await.unwrap();
+    match outcomes.try_recv() {
+        Ok(Outcome::Reopened { id }) => assert_eq!(id, "allow/1"),
+        other => panic!("{other:?}"),
+    }
     match next(&sender, &mut outcomes).await {
-        Outcome::Mined { receipt: again, .. } => {
-            assert_eq!(again.transaction_hash, receipt.transaction_hash)
-        }
+        Outcome::Mined { tx: again, .. } => assert_eq!(again, tx),
         other => panic!("{other:?}"),
     }
     assert!(bench.allowed(1).await);

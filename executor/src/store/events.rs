@@ -15,6 +15,15 @@ pub(crate) struct JobRow {
     pub(crate) fee_bps: u16,
 }
 
+/// What a new head changed.
+#[derive(Clone, Debug)]
+pub(crate) struct Change {
+    /// The height of the highest block that was left, if blocks were reorganized away.
+    pub(crate) rewound: Option<u64>,
+    /// The events that were not known, in the chain's order.
+    pub(crate) events: Vec<StoredEvent>,
+}
+
 /// Blocks that are remembered to find the fork after a reorganization.
 const REMEMBERED: u64 = 256;
 
@@ -36,22 +45,17 @@ impl Store {
         .await
     }
 
-    /// The chain ends at `head`, which holds `events`; blocks between the last head and it hold none. Events of other
-    /// blocks at its height or between go, and, when it is not above the last head, everything after it. Returns the jobs
-    /// that are touched.
+    /// The chain ends at `head`, which holds `events`; blocks between the last head and it hold none. When it is not above
+    /// the last head, everything after it goes; and if it takes the place of another block, so do that one's events.
     pub(crate) async fn set_head(
         &self,
         head: Block,
         events: Vec<StoredEvent>,
         jobs: Vec<JobRow>,
-    ) -> Result<Vec<B256>> {
+    ) -> Result<Change> {
         self.call(move |tx| {
-            let last: Option<u64> = tx
-                .prepare_cached("SELECT number FROM blocks ORDER BY number DESC LIMIT 1")?
-                .query_row([], |row| number(row, "number"))
-                .optional()?;
-            let mut touched = orphans(tx, head, last)?;
-            touched.extend(insert_all(tx, &events, &jobs)?);
+            let rewound = rewind(tx, head)?;
+            let events = insert_all(tx, events, &jobs)?;
             tx.prepare_cached("DELETE FROM blocks WHERE number >= ?1 OR number < ?2")?
                 .execute((
                     to_sql(head.number),
@@ -59,9 +63,7 @@ impl Store {
                 ))?;
             tx.prepare_cached("INSERT INTO blocks VALUES (?1, ?2, ?3)")?
                 .execute((to_sql(head.number), head.hash.as_slice(), to_sql(head.time)))?;
-            touched.sort_unstable();
-            touched.dedup();
-            Ok(touched)
+            Ok(Change { rewound, events })
         })
         .await
     }
@@ -75,43 +77,12 @@ impl Store {
         .await
     }
 
-    /// Events from a receipt, ahead of the follower; those of a block in whose place the follower has read another one are
-    /// left out. Returns the jobs that are touched.
-    pub(crate) async fn add_events(&self, events: Vec<StoredEvent>) -> Result<Vec<B256>> {
-        self.call(move |tx| {
-            let mut read = tx.prepare_cached("SELECT hash FROM blocks WHERE number = ?1")?;
-            let mut fresh = Vec::new();
-            for event in events {
-                let number = to_sql(event.block.number);
-                let at_its_place = read
-                    .query_row([number], |row| hash(row, "hash"))
-                    .optional()?;
-                if at_its_place.is_none_or(|hash| hash == event.block.hash) {
-                    fresh.push(event);
-                }
-            }
-            insert_all(tx, &fresh, &[])
-        })
-        .await
-    }
-
-    /// All events of a job, in the chain's order.
-    pub(crate) async fn events_of(&self, job: B256) -> Result<Vec<StoredEvent>> {
-        self.call(move |tx| {
-            Ok(tx
-                .prepare_cached("SELECT * FROM events WHERE job = ?1 ORDER BY block, log_index")?
-                .query_map([job.as_slice()], event)?
-                .collect::<rusqlite::Result<Vec<_>>>()?)
-        })
-        .await
-    }
-
-    /// The ids of all jobs that have events.
-    pub(crate) async fn job_ids(&self) -> Result<Vec<B256>> {
+    /// All events, in the chain's order.
+    pub(crate) async fn events(&self) -> Result<Vec<StoredEvent>> {
         self.call(|tx| {
             Ok(tx
-                .prepare_cached("SELECT DISTINCT job FROM events")?
-                .query_map([], |row| hash(row, "job"))?
+                .prepare_cached("SELECT * FROM events ORDER BY block, log_index")?
+                .query_map([], event)?
                 .collect::<rusqlite::Result<Vec<_>>>()?)
         })
         .await
@@ -136,42 +107,50 @@ impl Store {
     }
 }
 
-/// Forgets what a chain that ends at `head` does not hold: of a lower head what is above it, of a higher one what receipts
-/// told of the blocks since the last head.
-fn orphans(tx: &Transaction<'_>, head: Block, last: Option<u64>) -> Result<Vec<B256>> {
-    let rewound = last.is_some_and(|last| head.number <= last);
-    let after = last.filter(|_| !rewound).unwrap_or(head.number);
-    let gone =
-        "(block = ?1 AND block_hash <> ?2) OR (?3 AND block > ?1) OR (block > ?4 AND block < ?1)";
-    let at = (
-        to_sql(head.number),
-        head.hash.as_slice(),
-        rewound,
-        to_sql(after),
-    );
-    let touched = tx
-        .prepare_cached(&format!("SELECT DISTINCT job FROM events WHERE {gone}"))?
-        .query_map(at, |row| hash(row, "job"))?
-        .collect::<rusqlite::Result<Vec<_>>>()?;
-    if !touched.is_empty() {
-        tx.prepare_cached(&format!("DELETE FROM events WHERE {gone}"))?
-            .execute(at)?;
+/// Forgets what a chain that ends at `head` does not hold. Returns the height of the highest block that is left, if any was
+/// taken back.
+fn rewind(tx: &Transaction<'_>, head: Block) -> Result<Option<u64>> {
+    let last: Option<(u64, B256)> = tx
+        .prepare_cached("SELECT * FROM blocks ORDER BY number DESC LIMIT 1")?
+        .query_row([], |row| Ok((number(row, "number")?, hash(row, "hash")?)))
+        .optional()?;
+    let Some(last) = last.filter(|(number, _)| head.number <= *number) else {
+        return Ok(None);
+    };
+    if last == (head.number, head.hash) {
+        return Ok(None);
     }
-    Ok(touched)
+    let known = tx
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM blocks WHERE number = ?1 AND hash = ?2)")?
+        .query_row((to_sql(head.number), head.hash.as_slice()), |row| {
+            row.get(0)
+        })?;
+    let left = match known {
+        true => head.number,
+        false => head.number.saturating_sub(1),
+    };
+    tx.prepare_cached("DELETE FROM events WHERE block > ?1 OR (block = ?1 AND block_hash <> ?2)")?
+        .execute((to_sql(head.number), head.hash.as_slice()))?;
+    Ok(Some(left))
 }
 
-fn insert_all(tx: &Transaction<'_>, events: &[StoredEvent], jobs: &[JobRow]) -> Result<Vec<B256>> {
+/// Writes events down. Returns those that were not known.
+fn insert_all(
+    tx: &Transaction<'_>,
+    events: Vec<StoredEvent>,
+    jobs: &[JobRow],
+) -> Result<Vec<StoredEvent>> {
     for job in jobs {
         tx.prepare_cached("INSERT OR IGNORE INTO jobs VALUES (?1, ?2, ?3, ?4)")?
             .execute((job.id.as_slice(), &job.abi, &job.spec, job.fee_bps))?;
     }
-    let mut touched = Vec::new();
+    let mut new = Vec::new();
     for event in events {
-        if insert(tx, event)? {
-            touched.push(event.job);
+        if insert(tx, &event)? {
+            new.push(event);
         }
     }
-    Ok(touched)
+    Ok(new)
 }
 
 fn insert(tx: &Transaction<'_>, event: &StoredEvent) -> Result<bool> {

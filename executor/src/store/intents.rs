@@ -1,7 +1,7 @@
 //! What is to be sent, and every signed attempt at sending it.
 
 use alloy::primitives::{Address, B256, Bytes};
-use rusqlite::{OptionalExtension, Row};
+use rusqlite::{OptionalExtension, Row, Transaction};
 
 use super::{Result, Store, StoreError, hash, maybe_hash, number, to_sql};
 
@@ -48,6 +48,20 @@ pub(crate) struct NewIntent {
     pub(crate) at_stake: u128,
 }
 
+impl From<&piecework_executor_core::intent::Intent> for NewIntent {
+    fn from(intent: &piecework_executor_core::intent::Intent) -> Self {
+        Self {
+            id: intent.id.to_string(),
+            to: intent.to,
+            data: intent.data.clone(),
+            not_after: intent.not_after,
+            repeatable: intent.id.what.is_repeatable(),
+            deadline: intent.deadline,
+            at_stake: intent.at_stake,
+        }
+    }
+}
+
 /// An intent as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Intent {
@@ -80,25 +94,7 @@ pub(crate) struct Attempt {
 impl Store {
     /// Writes an intent down, at chain time `asked`; `false` if its id was used before.
     pub(crate) async fn put_intent(&self, intent: NewIntent, asked: u64) -> Result<bool> {
-        self.call(move |tx| {
-            let changed = tx
-                .prepare_cached(
-                    "INSERT OR IGNORE INTO intents (id, target, data, not_after, repeatable, deadline, at_stake, asked, state)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'queued')",
-                )?
-                .execute((
-                    &intent.id,
-                    intent.to.as_ref().map(|to| to.as_slice()),
-                    intent.data.as_ref(),
-                    intent.not_after.map(to_sql),
-                    intent.repeatable,
-                    intent.deadline.map(to_sql),
-                    intent.at_stake.to_string(),
-                    to_sql(asked),
-                ))?;
-            Ok(changed > 0)
-        })
-        .await
+        self.call(move |tx| insert_intent(tx, &intent, asked)).await
     }
 
     /// One intent.
@@ -120,6 +116,30 @@ impl Store {
                     "SELECT * FROM intents WHERE final = 0 ORDER BY nonce IS NULL, nonce, seq",
                 )?
                 .query_map([], intent)?
+                .collect::<rusqlite::Result<Vec<_>>>()?)
+        })
+        .await
+    }
+
+    /// Intents that are not over, and those that were mined in a block above `head`, whose events are not known yet.
+    pub(crate) async fn unread_intents(&self, head: u64) -> Result<Vec<Intent>> {
+        self.call(move |tx| {
+            Ok(tx
+                .prepare_cached(
+                    "SELECT * FROM intents WHERE final = 0 OR (state = 'mined' AND block > ?1) ORDER BY seq",
+                )?
+                .query_map([to_sql(head)], intent)?
+                .collect::<rusqlite::Result<Vec<_>>>()?)
+        })
+        .await
+    }
+
+    /// All accounts that ever signed for this state.
+    pub(crate) async fn signers(&self) -> Result<Vec<Address>> {
+        self.call(|tx| {
+            Ok(tx
+                .prepare_cached("SELECT DISTINCT signer FROM attempts")?
+                .query_map([], |row| row.get::<_, [u8; 20]>(0).map(Address::from))?
                 .collect::<rusqlite::Result<Vec<_>>>()?)
         })
         .await
@@ -167,6 +187,19 @@ impl Store {
                 .prepare_cached("SELECT intent FROM attempts WHERE hash = ?1")?
                 .query_row([tx_hash.as_slice()], |row| row.get(0))
                 .optional()?)
+        })
+        .await
+    }
+
+    /// The transactions of ours that made events.
+    pub(crate) async fn own_transactions(&self) -> Result<Vec<B256>> {
+        self.call(|tx| {
+            Ok(tx
+                .prepare_cached(
+                    "SELECT DISTINCT tx FROM events WHERE tx IN (SELECT hash FROM attempts)",
+                )?
+                .query_map([], |row| hash(row, "tx"))?
+                .collect::<rusqlite::Result<Vec<_>>>()?)
         })
         .await
     }
@@ -241,6 +274,26 @@ impl Store {
         })
         .await
     }
+}
+
+/// Writes an intent down; `false` if its id was used before.
+pub(super) fn insert_intent(tx: &Transaction<'_>, intent: &NewIntent, asked: u64) -> Result<bool> {
+    let changed = tx
+        .prepare_cached(
+            "INSERT OR IGNORE INTO intents (id, target, data, not_after, repeatable, deadline, at_stake, asked, state)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'queued')",
+        )?
+        .execute((
+            &intent.id,
+            intent.to.as_ref().map(|to| to.as_slice()),
+            intent.data.as_ref(),
+            intent.not_after.map(to_sql),
+            intent.repeatable,
+            intent.deadline.map(to_sql),
+            intent.at_stake.to_string(),
+            to_sql(asked),
+        ))?;
+    Ok(changed > 0)
 }
 
 fn intent(row: &Row<'_>) -> rusqlite::Result<Intent> {

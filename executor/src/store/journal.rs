@@ -1,74 +1,214 @@
-//! Never contradict yourself: every digest that binds stake is written here before it is signed.
+//! What a machine is bound to, and which of its duties are over.
+//!
+//! Everything that a step of the machine wants on disk is written in one transaction, before anything of that step is done.
+
+use std::collections::BTreeSet;
 
 use alloy::primitives::{Address, B256};
-use rusqlite::{OptionalExtension, Transaction};
+use alloy::sol_types::SolValue as _;
+use piecework_core::{
+    chain::IMarket,
+    view::{
+        lease::Key as LeaseId,
+        seat::{Key as SeatId, Vote},
+    },
+};
+use piecework_executor_core::{
+    command::Over,
+    duty::{End, seat::Tasks},
+};
+use rusqlite::{Row, Transaction};
 
-use super::{Contradiction, Result, Store, StoreError, to_sql};
-use crate::seat::Key;
+use super::{
+    Contradiction, NewIntent, Result, Store, StoreError, hash, intents::insert_intent, number,
+    retention::insert_settled, to_sql,
+};
+
+/// What must be on disk before anything else is done.
+#[derive(Clone, Debug)]
+pub(crate) enum Durable {
+    /// What a duty is bound to.
+    Bind {
+        /// Which duty.
+        seat: SeatId,
+        /// Its tasks.
+        tasks: Tasks,
+        /// The vote, or the result.
+        vote: Vote,
+    },
+    /// A transaction that is to be sent, and the chain's time.
+    Send(NewIntent, u64),
+    /// A duty that is over, and the local time.
+    Over(Over, u64),
+}
+
+/// A duty that is over, as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct OverRow {
+    pub(crate) seat: SeatId,
+    pub(crate) end: End,
+    pub(crate) why: Option<String>,
+    /// The most that it lost.
+    pub(crate) lost: u128,
+}
 
 impl Store {
-    /// Binds `digest` to a phase of a lease of `count` tasks, or finds it bound already.
+    /// Writes all of it, or nothing.
     ///
     /// # Errors
-    /// [`StoreError::Contradiction`] when another digest is bound.
-    pub(crate) async fn bind_digest(
-        &self,
-        key: Key,
-        count: u32,
-        phase: &'static str,
-        digest: B256,
-    ) -> Result<()> {
-        let place = self.place();
-        self.call(move |tx| check_and_insert(tx, place, &key, count, phase, digest))
-            .await
+    /// [`StoreError::Contradiction`] if another value is bound already.
+    pub(crate) async fn commit(&self, rows: Vec<Durable>) -> Result<()> {
+        self.call(move |tx| {
+            for row in &rows {
+                match row {
+                    Durable::Bind { seat, tasks, vote } => bind(tx, *seat, *tasks, *vote)?,
+                    Durable::Send(intent, asked) => {
+                        insert_intent(tx, intent, *asked)?;
+                    }
+                    Durable::Over(over, at) => end(tx, over, *at)?,
+                }
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Everything that was ever bound: the duty, its first task, and the vote; in the order in which it was.
+    pub(crate) async fn bound(&self) -> Result<Vec<(SeatId, u32, Vote)>> {
+        self.call(|tx| {
+            Ok(tx
+                .prepare_cached("SELECT * FROM journal ORDER BY seq")?
+                .query_map([], |row| {
+                    let vote = Vote {
+                        value: hash(row, "value")?,
+                        proof: hash(row, "proof")?,
+                    };
+                    Ok((seat(row)?, number(row, "task")?, vote))
+                })?
+                .collect::<rusqlite::Result<Vec<_>>>()?)
+        })
+        .await
+    }
+
+    /// The duties that are over.
+    pub(crate) async fn over(&self) -> Result<Vec<OverRow>> {
+        self.call(|tx| {
+            let mut select = tx.prepare_cached("SELECT * FROM over")?;
+            let rows = select.query_map([], |row| {
+                let end: String = row.get("end")?;
+                let lost: String = row.get("lost")?;
+                Ok((seat(row)?, end, row.get("why")?, lost))
+            })?;
+            rows.map(|row| {
+                let (seat, end, why, lost) = row?;
+                let damaged = || StoreError::Damaged(format!("over: {end:?}, {lost:?}"));
+                Ok(OverRow {
+                    seat,
+                    end: End::parse(&end).ok_or_else(damaged)?,
+                    why,
+                    lost: lost.parse().map_err(|_| damaged())?,
+                })
+            })
+            .collect()
+        })
+        .await
+    }
+
+    /// The clients that have paid this machine.
+    pub(crate) async fn paying_clients(&self) -> Result<BTreeSet<Address>> {
+        self.call(|tx| {
+            let jobs = tx
+                .prepare_cached(
+                    "SELECT abi FROM jobs WHERE id IN (SELECT job FROM over WHERE \"end\" = 'paid')",
+                )?
+                .query_map([], |row| row.get::<_, Vec<u8>>(0))?
+                .collect::<rusqlite::Result<Vec<_>>>()?;
+            let client = |abi: Vec<u8>| Some(IMarket::Job::abi_decode(&abi).ok()?.terms.client);
+            Ok(jobs.into_iter().filter_map(client).collect())
+        })
+        .await
     }
 }
 
-pub(super) fn check_and_insert(
-    tx: &Transaction<'_>,
-    (chain, market): (u64, Address),
-    key: &Key,
-    count: u32,
-    phase: &'static str,
-    digest: B256,
-) -> Result<()> {
-    let lease = &key.lease;
-    let (chain, market, job) = (to_sql(chain), market.as_slice(), lease.job.as_slice());
-    let (first, round, kind) = (lease.first, lease.round, key.kind);
+/// Writes down what a duty is bound to. The same value may be bound with several proofs: a juror that is drawn again has
+/// another key.
+fn bind(tx: &Transaction<'_>, seat: SeatId, tasks: Tasks, vote: Vote) -> Result<()> {
+    let lease = seat.lease;
+    let place = (
+        lease.job.as_slice(),
+        lease.first,
+        lease.round,
+        seat.kind,
+        tasks.first,
+    );
     let bound = tx
         .prepare_cached(
-            "SELECT digest FROM journal WHERE chain_id = ?1 AND market = ?2 AND job = ?3 AND first = ?4
-             AND count = ?5 AND round = ?6 AND kind = ?7 AND phase = ?8",
+            "SELECT value FROM journal
+             WHERE job = ?1 AND first = ?2 AND round = ?3 AND kind = ?4 AND task = ?5",
         )?
-        .query_row(
-            (chain, market, job, first, count, round, kind, phase),
-            |row| row.get::<_, [u8; 32]>(0),
-        )
-        .optional()?
-        .map(B256::from);
-    match bound {
-        Some(bound) if bound == digest => Ok(()),
-        Some(bound) => Err(StoreError::Contradiction(Box::new(Contradiction {
+        .query_map(place, |row| row.get::<_, [u8; 32]>(0))?
+        .collect::<rusqlite::Result<Vec<_>>>()?;
+    let other = bound.into_iter().map(B256::from);
+    if let Some(bound) = other.into_iter().find(|value| *value != vote.value) {
+        return Err(StoreError::Contradiction(Box::new(Contradiction {
             job: lease.job,
-            lease: format!("{first}+{count}/{round}/{kind}"),
-            phase,
+            lease: format!(
+                "{}+{}/{}/{}",
+                tasks.first, tasks.count, lease.round, seat.kind
+            ),
+            phase: match seat.is_jurors() {
+                true => "vote",
+                false => "result",
+            },
             bound,
-            asked: digest,
-        }))),
-        None => {
-            tx.prepare_cached("INSERT INTO journal VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")?
-                .execute((
-                    chain,
-                    market,
-                    job,
-                    first,
-                    count,
-                    round,
-                    kind,
-                    phase,
-                    digest.as_slice(),
-                ))?;
-            Ok(())
-        }
+            asked: vote.value,
+        })));
     }
+    tx.prepare_cached(
+        "INSERT OR IGNORE INTO journal (job, first, round, kind, task, count, value, proof)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    )?
+    .execute((
+        place.0,
+        place.1,
+        place.2,
+        place.3,
+        place.4,
+        tasks.count,
+        vote.value.as_slice(),
+        vote.proof.as_slice(),
+    ))?;
+    Ok(())
+}
+
+/// Writes down that a duty is over. From then on nobody is owed its outputs.
+fn end(tx: &Transaction<'_>, over: &Over, at: u64) -> Result<()> {
+    let (seat, lease) = (over.seat, over.seat.lease);
+    tx.prepare_cached("INSERT OR REPLACE INTO over VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?
+        .execute((
+            lease.job.as_slice(),
+            lease.first,
+            lease.round,
+            seat.kind,
+            over.end.name(),
+            over.why.as_ref(),
+            over.lost.to_string(),
+            to_sql(at),
+        ))?;
+    if !seat.is_jurors() {
+        insert_settled(tx, lease.job, over.tasks.first, at)?;
+    }
+    Ok(())
+}
+
+fn seat(row: &Row<'_>) -> rusqlite::Result<SeatId> {
+    let lease = LeaseId {
+        job: hash(row, "job")?,
+        first: number(row, "first")?,
+        round: number(row, "round")?,
+    };
+    Ok(SeatId {
+        lease,
+        kind: number(row, "kind")?,
+    })
 }

@@ -6,24 +6,25 @@
 mod events;
 mod intents;
 mod journal;
-mod leases;
 mod lock;
 mod retention;
-mod seats;
-mod trials;
+mod tasks;
 
 use std::path::{Path, PathBuf};
 
-use alloy::primitives::{Address, B256};
+use alloy::{
+    primitives::{Address, B256},
+    sol_types::SolValue as _,
+};
+use piecework_core::chain::IMarket;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
 pub(crate) use events::JobRow;
 pub(crate) use intents::{Attempt, Intent, IntentState, NewIntent};
-pub(crate) use leases::{LeaseRow, TaskRow};
+pub(crate) use journal::Durable;
 pub use lock::Lock;
-pub(crate) use seats::{SeatRow, VoteRow};
-pub(crate) use trials::TrialRow;
+pub(crate) use tasks::{TaskRow, TrialRow};
 
 /// Schema changes, in order; the database's `user_version` says how many were applied.
 const MIGRATIONS: &[&str] = &[include_str!("schema/0001.sql")];
@@ -140,7 +141,7 @@ pub struct Contradiction {
     pub job: B256,
     /// The lease or the seat, `first+count/round/kind`.
     pub lease: String,
-    /// What was to be signed.
+    /// What was to be signed: `result` or `vote`.
     pub phase: &'static str,
     /// The digest that is bound.
     pub bound: B256,
@@ -223,6 +224,30 @@ impl Store {
         (self.chain_id, self.market)
     }
 
+    /// The market's times, if they were ever read from the chain.
+    pub(crate) async fn times(&self) -> Result<Option<IMarket::Times>> {
+        self.call(|tx| {
+            let abi: Option<Vec<u8>> =
+                tx.query_row("SELECT times FROM meta", [], |row| row.get(0))?;
+            let decode = |abi: Vec<u8>| {
+                let times = IMarket::Times::abi_decode(&abi);
+                times.map_err(|error| StoreError::Damaged(format!("meta.times: {error}")))
+            };
+            abi.map(decode).transpose()
+        })
+        .await
+    }
+
+    /// Keeps the market's times.
+    pub(crate) async fn put_times(&self, times: &IMarket::Times) -> Result<()> {
+        let abi = times.abi_encode();
+        self.call(move |tx| {
+            tx.execute("UPDATE meta SET times = ?1", [abi])?;
+            Ok(())
+        })
+        .await
+    }
+
     /// A handle that does not keep others off the directory: for what may outlive the executor by
     /// a moment, and only reads.
     pub(crate) fn for_reading(&self) -> Self {
@@ -300,7 +325,7 @@ fn bind(connection: &mut Connection, dir: &Path, chain: u64, market: Address) ->
     in_transaction(connection, |transaction| match bound(transaction)? {
         None => {
             transaction.execute(
-                "INSERT INTO meta VALUES (1, ?1, ?2)",
+                "INSERT INTO meta (id, chain_id, market) VALUES (1, ?1, ?2)",
                 (to_sql(chain), market.as_slice()),
             )?;
             Ok(())
@@ -340,6 +365,16 @@ pub(crate) fn whose(dir: &Path) -> Result<Option<(u64, Address)>> {
     let mut connection = Connection::open(&path)?;
     migrate(&mut connection, &path)?;
     bound(&connection)
+}
+
+/// Whether the database in `dir`, if there is one, has the market's times. Nothing is changed.
+pub(crate) fn knows_times(dir: &Path) -> bool {
+    let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
+    let read = || {
+        let connection = Connection::open_with_flags(dir.join(DATABASE), flags)?;
+        connection.query_row("SELECT times IS NOT NULL FROM meta", [], |row| row.get(0))
+    };
+    read().unwrap_or(false)
 }
 
 /// SQLite's integers are signed; values beyond are clamped (fees and times never get there).

@@ -1,12 +1,13 @@
 //! Which published blobs must stay, and which may go.
 
 use alloy::primitives::B256;
+use rusqlite::Transaction;
 
 use super::{Result, Store, hash, number, to_sql};
 
 impl Store {
     /// Remembers that these blobs (digest, bytes) are served for a lease: to everybody if `open`, otherwise to its client.
-    /// What is open stays so.
+    /// What is open stays so. A lease that is served again is owed again.
     pub(crate) async fn put_published(
         &self,
         job: B256,
@@ -22,19 +23,18 @@ impl Store {
             for (digest, size) in blobs {
                 insert.execute((digest.as_slice(), job.as_slice(), first, to_sql(size), open))?;
             }
+            tx.prepare_cached("DELETE FROM settled WHERE job = ?1 AND first = ?2")?
+                .execute((job.as_slice(), first))?;
             Ok(())
         })
         .await
     }
 
     /// From `at` (Unix seconds, local clock) on, a lease's outputs are no longer owed.
+    #[cfg(test)]
     pub(crate) async fn put_settled(&self, job: B256, first: u32, at: u64) -> Result<()> {
-        self.call(move |tx| {
-            tx.prepare_cached("INSERT OR IGNORE INTO settled VALUES (?1, ?2, ?3)")?
-                .execute((job.as_slice(), first, to_sql(at)))?;
-            Ok(())
-        })
-        .await
+        self.call(move |tx| insert_settled(tx, job, first, at))
+            .await
     }
 
     /// Bytes of all published blobs; a blob of several leases counts once.
@@ -121,4 +121,11 @@ impl Store {
         })
         .await
     }
+}
+
+/// From `at` on, a lease's outputs are no longer owed.
+pub(super) fn insert_settled(tx: &Transaction<'_>, job: B256, first: u32, at: u64) -> Result<()> {
+    tx.prepare_cached("INSERT OR IGNORE INTO settled VALUES (?1, ?2, ?3)")?
+        .execute((job.as_slice(), first, to_sql(at)))?;
+    Ok(())
 }

@@ -6,7 +6,16 @@
 )]
 
 use alloy::primitives::{Bytes, LogData};
-use piecework_core::view::{Block, StoredEvent};
+use piecework_core::view::{
+    Block, StoredEvent,
+    lease::Key as LeaseId,
+    seat::{Key as SeatId, Vote},
+};
+use piecework_executor_core::{
+    command::Over,
+    duty::{End, seat::Tasks},
+    input::Verdict,
+};
 
 use super::*;
 
@@ -69,49 +78,141 @@ async fn the_first_trial_of_a_spec_stays() {
     let trial = TrialRow {
         spec: B256::repeat_byte(3),
         task: 4,
-        same: false,
+        verdict: Verdict::Differs,
     };
     store.put_trial(trial, 9).await.unwrap();
     let again = TrialRow {
-        same: true,
+        verdict: Verdict::Same,
         ..trial
     };
     store.put_trial(again, 10).await.unwrap();
-    assert_eq!(store.trial(trial.spec).await.unwrap(), Some(trial));
-    assert_eq!(store.trial(JOB).await.unwrap(), None);
-}
-
-fn seat_row() -> SeatRow {
-    SeatRow {
-        job: JOB,
-        first: 4,
-        round: 2,
-        kind: 1,
-        task: 5,
-        count: 1,
-        tries: 0,
-        end: None,
-    }
-}
-
-/// A vote of its own, salt and commitment of their own.
-fn vote_row(tag: u8) -> VoteRow {
-    let [value, proof, salt, commitment] =
-        [0, 1, 2, 3].map(|n| B256::repeat_byte(tag.wrapping_mul(8) + n));
-    VoteRow {
-        vote: crate::seat::Vote { value, proof },
-        salt,
-        commitment,
-    }
+    let other = TrialRow {
+        spec: B256::repeat_byte(4),
+        verdict: Verdict::Unclear,
+        ..trial
+    };
+    store.put_trial(other, 11).await.unwrap();
+    assert_eq!(store.trials().await.unwrap(), [trial, other]);
 }
 
 #[tokio::test]
-async fn a_seat_is_kept_and_ends() {
+async fn the_times_of_a_market_are_kept() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path()).unwrap();
+    assert_eq!(store.times().await.unwrap(), None);
+    assert!(!knows_times(dir.path()));
+    let times = IMarket::Times {
+        revealWindow: 7,
+        ..Default::default()
+    };
+    store.put_times(&times).await.unwrap();
+    assert_eq!(store.times().await.unwrap(), Some(times));
+    assert!(knows_times(dir.path()));
+}
+
+fn seat_of(round: u16, kind: u8) -> SeatId {
+    let lease = LeaseId {
+        job: JOB,
+        first: 0,
+        round,
+    };
+    SeatId { lease, kind }
+}
+
+fn vote(value: u8, proof: u8) -> Vote {
+    Vote {
+        value: B256::repeat_byte(value),
+        proof: B256::repeat_byte(proof),
+    }
+}
+
+fn bind(seat: SeatId, task: u32, vote: Vote) -> Durable {
+    Durable::Bind {
+        seat,
+        tasks: Tasks {
+            first: task,
+            count: 4,
+        },
+        vote,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_many_values_bound_in_parallel_exactly_one_wins() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).unwrap();
+    let seat = seat_of(1, 0);
+    let tries = (0..64u8).map(|n| {
+        let store = store.clone();
+        let vote = vote(n + 1, 0);
+        tokio::spawn(async move {
+            let bound = store.commit(vec![bind(seat, 0, vote)]).await;
+            bound.map(|()| vote)
+        })
+    });
+    let mut won = Vec::new();
+    for task in tries.collect::<Vec<_>>() {
+        match task.await.unwrap() {
+            Ok(vote) => won.push(vote),
+            Err(StoreError::Contradiction(_)) => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
+    assert_eq!(won.len(), 1);
+    // The same value is no contradiction, also after a restart; another duty is another matter.
+    drop(store);
+    let store = open(dir.path()).unwrap();
+    let other = vote(99, 0);
+    let commit = |seat, task, vote| store.commit(vec![bind(seat, task, vote)]);
+    commit(seat, 0, won[0]).await.unwrap();
+    commit(seat_of(2, 0), 0, other).await.unwrap();
+    commit(seat_of(1, 1), 0, other).await.unwrap();
+    let error = commit(seat, 0, other).await.unwrap_err();
+    assert!(
+        matches!(&error, StoreError::Contradiction(found) if found.bound == won[0].value && found.phase == "result"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn a_juror_that_is_drawn_again_binds_the_same_value_under_another_key() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).unwrap();
+    let seat = seat_of(1, 1);
+    let commit = |task, vote| store.commit(vec![bind(seat, task, vote)]);
+    for vote in [vote(1, 2), vote(1, 3), vote(1, 2)] {
+        commit(5, vote).await.unwrap();
+    }
+    commit(5, vote(2, 2)).await.unwrap_err();
+    // The jury may have another task then.
+    commit(6, vote(2, 2)).await.unwrap();
+    let bound = [(5, vote(1, 2)), (5, vote(1, 3)), (6, vote(2, 2))];
+    let bound = bound.map(|(task, vote)| (seat, task, vote));
+    assert_eq!(store.bound().await.unwrap(), bound);
+}
+
+#[tokio::test]
+async fn a_step_is_written_whole_or_not_at_all() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).unwrap();
+    let send = |id| Durable::Send(new_intent(id), 7);
+    let good = vec![bind(seat_of(1, 0), 0, vote(1, 1)), send("a")];
+    store.commit(good).await.unwrap();
+    let bad = vec![send("b"), bind(seat_of(1, 0), 0, vote(2, 1))];
+    store.commit(bad).await.unwrap_err();
+    assert!(store.intent("a".to_owned()).await.unwrap().is_some());
+    assert!(store.intent("b".to_owned()).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn the_end_of_a_duty_is_kept_and_tells_who_paid() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).unwrap();
+    let mut posted = IMarket::Job::default();
+    posted.terms.client = Address::repeat_byte(3);
     let job = JobRow {
         id: JOB,
-        abi: vec![],
+        abi: posted.abi_encode(),
         spec: vec![],
         fee_bps: 0,
     };
@@ -119,60 +220,30 @@ async fn a_seat_is_kept_and_ends() {
         .set_head(block(5, 5), vec![], vec![job])
         .await
         .unwrap();
-    let mut row = seat_row();
-    store.put_seat(row.clone()).await.unwrap();
-    (row.tries, row.end) = (3, Some("paid".to_owned()));
-    store.put_seat(row.clone()).await.unwrap();
-    drop(store);
-    let store = open(dir.path()).unwrap();
-    assert_eq!(store.seat(row.key()).await.unwrap(), Some(row.clone()));
-    assert_eq!(store.seats().await.unwrap(), vec![row]);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_seat_has_one_vote_and_one_salt_whoever_asks_and_after_every_restart() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = open(dir.path()).unwrap();
-    let key = seat_row().key();
-    let tries = (0..64u8).map(|n| {
-        let store = store.clone();
-        // The same vote, each time under another salt.
-        let new = VoteRow {
-            vote: vote_row(1).vote,
-            ..vote_row(n)
+    let over = |kind, end, lost| {
+        let over = Over {
+            seat: seat_of(1, kind),
+            tasks: Tasks { first: 0, count: 4 },
+            end,
+            why: Some("late".to_owned()),
+            lost,
         };
-        tokio::spawn(async move { store.put_vote(key, new).await.unwrap() })
-    });
-    let mut kept = Vec::new();
-    for task in tries.collect::<Vec<_>>() {
-        kept.push(task.await.unwrap());
-    }
-    kept.dedup();
-    assert_eq!(kept.len(), 1);
-    drop(store);
-    let store = open(dir.path()).unwrap();
-    assert_eq!(store.vote(key).await.unwrap(), Some(kept[0]));
-    let again = VoteRow {
-        vote: vote_row(1).vote,
-        ..vote_row(99)
+        store.commit(vec![Durable::Over(over, 9)])
     };
-    assert_eq!(store.put_vote(key, again).await.unwrap(), kept[0]);
-    let other = store.put_vote(key, vote_row(99)).await.unwrap_err();
-    assert!(
-        matches!(&other, StoreError::Contradiction(found) if found.bound == kept[0].commitment && found.phase == "commit"),
-        "{other}"
-    );
-    // Even if the vote were lost, nothing else could be committed to.
-    store
-        .call(|tx| Ok(tx.execute("DELETE FROM votes", [])?))
-        .await
-        .unwrap();
-    store.put_vote(key, vote_row(99)).await.unwrap_err();
-    assert_eq!(store.vote(key).await.unwrap(), None);
-    // Another jury is another matter.
-    let mut next = key;
-    next.kind = 2;
-    store.put_vote(next, vote_row(99)).await.unwrap();
+    over(0, End::Vanished, 0).await.unwrap();
+    assert!(store.paying_clients().await.unwrap().is_empty());
+    // It came back, and was paid; a seat of its jury lost something.
+    over(0, End::Paid, 0).await.unwrap();
+    over(1, End::Lost, u128::MAX).await.unwrap();
+    let rows = store.over().await.unwrap();
+    let ends: Vec<_> = rows.iter().map(|row| (row.end, row.lost)).collect();
+    assert_eq!(ends, [(End::Paid, 0), (End::Lost, u128::MAX)]);
+    let clients = store.paying_clients().await.unwrap();
+    assert!(clients.into_iter().eq([Address::repeat_byte(3)]));
+    // Nobody is owed its outputs any more, until it is served again.
+    assert_eq!(store.settled().await.unwrap(), [(JOB, 0, 9)]);
+    store.put_published(JOB, 0, vec![], true).await.unwrap();
+    assert!(store.settled().await.unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -210,94 +281,33 @@ async fn one_state_directory_has_one_owner() {
     open(dir.path()).unwrap();
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn of_many_digests_bound_in_parallel_exactly_one_wins() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = open(dir.path()).unwrap();
-    let tries: Vec<_> = (0..64u8)
-        .map(|n| {
-            let store = store.clone();
-            tokio::spawn(async move {
-                let digest = B256::repeat_byte(n + 1);
-                let bound = store.bind_digest(lease_of_round(1), 4, "submit", digest);
-                bound.await.map(|()| digest)
-            })
-        })
-        .collect();
-    let mut won = Vec::new();
-    for task in tries {
-        match task.await.unwrap() {
-            Ok(digest) => won.push(digest),
-            Err(StoreError::Contradiction(_)) => {}
-            Err(error) => panic!("{error}"),
-        }
-    }
-    assert_eq!(won.len(), 1);
-    // The same digest is no contradiction, also after a restart; another lease is another matter.
-    drop(store);
-    let store = open(dir.path()).unwrap();
-    let other = B256::repeat_byte(99);
-    let bind = |key, count, digest| store.bind_digest(key, count, "submit", digest);
-    bind(lease_of_round(1), 4, won[0]).await.unwrap();
-    bind(lease_of_round(2), 4, other).await.unwrap();
-    bind(lease_of_round(1), 3, other).await.unwrap();
-    let mut jurors = lease_of_round(1);
-    jurors.kind = 1;
-    bind(jurors, 4, other).await.unwrap();
-    bind(lease_of_round(1), 4, other).await.unwrap_err();
-}
-
-fn lease_of_round(round: u16) -> crate::seat::Key {
-    let lease = crate::lease::Key {
-        job: JOB,
-        first: 0,
-        round,
-    };
-    crate::seat::Key { lease, kind: 0 }
-}
-
 #[tokio::test]
 async fn blocks_of_a_fork_replace_each_other_and_repeats_change_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path()).unwrap();
     let (a, b) = (block(5, 0xa), block(5, 0xb));
+    let head = async |block: Block, events: Vec<StoredEvent>| {
+        let change = store.set_head(block, events, vec![]).await.unwrap();
+        (change.rewound, change.events.len())
+    };
+    let known = async || store.events().await.unwrap().len();
     let events = vec![event(a, 0), event(a, 1)];
-    assert_eq!(
-        store.set_head(a, events.clone(), vec![]).await.unwrap(),
-        vec![JOB]
-    );
-    assert!(store.set_head(a, events, vec![]).await.unwrap().is_empty());
-    assert_eq!(store.events_of(JOB).await.unwrap().len(), 2);
+    assert_eq!(head(a, events.clone()).await, (None, 2));
+    assert_eq!(head(a, events).await, (None, 0));
+    assert_eq!(known().await, 2);
     // The block at the same height without events takes them away.
-    assert_eq!(store.set_head(b, vec![], vec![]).await.unwrap(), vec![JOB]);
-    assert!(store.events_of(JOB).await.unwrap().is_empty());
-    assert_eq!(store.blocks().await.unwrap(), vec![b]);
-    // A receipt may be ahead of the follower.
-    let ahead = block(9, 9);
-    assert_eq!(
-        store.add_events(vec![event(ahead, 0)]).await.unwrap(),
-        vec![JOB]
-    );
-    assert!(
-        store
-            .set_head(block(6, 6), vec![], vec![])
-            .await
-            .unwrap()
-            .is_empty()
-    );
-    assert_eq!(store.events_of(JOB).await.unwrap().len(), 1);
-    // Another block at its height takes it away, and a receipt that comes late does not bring it back.
-    let other = store.set_head(block(9, 0xc), vec![], vec![]).await.unwrap();
-    assert_eq!(other, vec![JOB]);
-    let late = store.add_events(vec![event(ahead, 0)]).await.unwrap();
-    assert!(late.is_empty() && store.events_of(JOB).await.unwrap().is_empty());
-    // A chain that became shorter takes along what was above its new end.
-    store
-        .set_head(ahead, vec![event(ahead, 0)], vec![])
-        .await
-        .unwrap();
-    assert_eq!(store.set_head(b, vec![], vec![]).await.unwrap(), vec![JOB]);
-    assert_eq!(store.blocks().await.unwrap(), vec![b]);
+    assert_eq!(head(b, vec![]).await, (Some(4), 0));
+    assert_eq!(known().await, 0);
+    assert_eq!(store.blocks().await.unwrap(), [b]);
+    let (above, higher) = (block(6, 6), block(9, 9));
+    assert_eq!(head(above, vec![event(above, 0)]).await, (None, 1));
+    assert_eq!(head(higher, vec![event(higher, 0)]).await, (None, 1));
+    // A chain that became shorter takes along what was above its new end, and nothing else.
+    assert_eq!(head(above, vec![]).await, (Some(6), 0));
+    assert_eq!(known().await, 1);
+    assert_eq!(store.blocks().await.unwrap(), [b, above]);
+    assert_eq!(head(b, vec![]).await, (Some(5), 0));
+    assert_eq!(known().await, 0);
 }
 
 #[tokio::test]

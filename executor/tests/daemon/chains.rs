@@ -324,12 +324,12 @@ async fn a_broken_state_of_one_chain_is_told_and_is_nothing_to_the_other() {
     let usual = one_job(&here).await;
     let database = here.state_dir(ME).join("chains/there/executor.sqlite");
     let database = rusqlite::Connection::open(database).unwrap();
-    database.execute_batch("DROP TABLE leases").unwrap();
+    database.execute_batch("DROP TABLE journal").unwrap();
     there.post(&there.spec(&["nap", "10"], 1)).await;
     eventually("it is told", || async {
         let (code, why) = page(&executor, "readyz").await;
         code == 503
-            && why.contains("there: control failed: the database failed: no such table: leases")
+            && why.contains("there: control failed: the database failed: no such table: journal")
     })
     .await;
     for _ in 0..2 {
@@ -358,11 +358,11 @@ async fn a_chain_that_is_started_again_finds_the_machine_it_promised() {
         status.chains[1].running_tasks == 1
     })
     .await;
-    // As on a full disk: no lease can be written down.
+    // As on a full disk: no result can be written down.
     let database = here.state_dir(ME).join("chains/there/executor.sqlite");
     let database = rusqlite::Connection::open(database).unwrap();
     database.busy_timeout(Duration::from_secs(10)).unwrap();
-    let full = "BEFORE INSERT ON leases BEGIN SELECT raise(ABORT, 'no space'); END";
+    let full = "BEFORE INSERT ON journal BEGIN SELECT raise(ABORT, 'no space'); END";
     database
         .execute_batch(&format!("CREATE TRIGGER full {full}"))
         .unwrap();

@@ -166,7 +166,7 @@ async fn three_drawn_executors_agree_are_all_paid_and_serve_the_outputs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn killed_between_commit_and_opening_it_opens_with_the_salt_it_had_stored() {
+async fn killed_between_commit_and_opening_it_opens_with_the_same_salt() {
     let scene = Scene::new().await;
     for index in [2, 3, 4] {
         scene.net.stake(index).await;

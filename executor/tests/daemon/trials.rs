@@ -53,7 +53,7 @@ async fn a_spec_whose_output_depends_on_the_clock_is_never_taken_also_after_a_re
     assert_eq!(scene.free_stake(provider).await, PURSE);
     // Its client has used the machine for nothing, and waits before it can do so again.
     let next = scene.post_audited(&scene.spec(&["nap", "1"], 1)).await;
-    let why = "no lease came of the last one that was tried";
+    let why = "its spec is new here, and others are being tried first";
     scene.skipped(&executor, next, why).await;
     executor.stop().await.unwrap();
 

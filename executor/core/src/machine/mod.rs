@@ -11,7 +11,7 @@ mod rounds;
 mod sums;
 mod trials;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 
 use alloy_primitives::{Address, B256};
 use piecework_core::{
@@ -288,10 +288,10 @@ impl Machine {
     /// Takes an event into its job. Returns the job and the lease that it is about.
     fn see(&mut self, event: StoredEvent) -> Option<(B256, Option<u32>)> {
         let id = event.job;
-        if !self.jobs.contains_key(&id) {
-            self.jobs.insert(id, Job::of(&event)?);
-        }
-        let job = self.jobs.get_mut(&id)?;
+        let job = match self.jobs.entry(id) {
+            Entry::Occupied(job) => job.into_mut(),
+            Entry::Vacant(place) => place.insert(Job::of(&event)?),
+        };
         let first = job.see(event);
         self.unsettled.insert(id);
         self.wake(id);

@@ -450,3 +450,6 @@ fn each(spec: &JobSpec) -> u64 {
 fn seconds(spec: &JobSpec, count: u32, parallel: u32) -> u64 {
     each(spec).saturating_mul(count.div_ceil(parallel.max(1)).into())
 }
+
+#[cfg(test)]
+mod tests;

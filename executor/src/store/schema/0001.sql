@@ -2,7 +2,9 @@
 CREATE TABLE meta (
     id       INTEGER PRIMARY KEY CHECK (id = 1),
     chain_id INTEGER NOT NULL,
-    market   BLOB    NOT NULL CHECK (length(market) = 20)
+    market   BLOB    NOT NULL CHECK (length(market) = 20),
+    -- The market's times, ABI-encoded, once they were read from the chain.
+    times    BLOB
 ) STRICT;
 
 -- The newest blocks whose events are all in `events`: the last one is where reading goes on, the
@@ -34,21 +36,6 @@ CREATE TABLE jobs (
     abi     BLOB    NOT NULL,
     spec    BLOB    NOT NULL,
     fee_bps INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
-
--- Rounds of leases that this machine claimed.
-CREATE TABLE leases (
-    job       BLOB    NOT NULL REFERENCES jobs (id),
-    first     INTEGER NOT NULL,
-    round     INTEGER NOT NULL,
-    count     INTEGER NOT NULL,
-    phase     TEXT    NOT NULL,
-    started   INTEGER NOT NULL,
-    since     INTEGER NOT NULL,
-    tries     INTEGER NOT NULL,
-    root      BLOB CHECK (length(root) = 32),
-    list      BLOB CHECK (length(list) = 32),
-    PRIMARY KEY (job, first, round)
 ) STRICT, WITHOUT ROWID;
 
 -- Outcomes of tasks. They belong to the job, not to a round: a lease that comes back after a
@@ -103,20 +90,36 @@ CREATE TABLE attempts (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX attempts_by_intent ON attempts (intent);
 
--- What this machine has bound stake to. Written before the signature, never changed, never deleted.
--- `kind` is 0 for a lease or a seat of one, 1 and 2 for a juror's seat.
+-- What this machine has bound stake to. Written before the signature, never changed, never deleted. `kind` is 0 for a
+-- lease or a seat of one, 1 and 2 for a juror's seat. `task` is the first task: a jury that is drawn again may have another
+-- one. Only one `value` is ever bound to a key. A juror that is drawn again has another key, and another `proof`. Salts are
+-- not kept: they follow from the file salt-secret.
 CREATE TABLE journal (
-    chain_id INTEGER NOT NULL,
-    market   BLOB    NOT NULL,
-    job      BLOB    NOT NULL,
-    first    INTEGER NOT NULL,
-    count    INTEGER NOT NULL,
-    round    INTEGER NOT NULL,
-    kind     INTEGER NOT NULL,
-    phase    TEXT    NOT NULL,
-    digest   BLOB    NOT NULL CHECK (length(digest) = 32),
-    UNIQUE (chain_id, market, job, first, count, round, kind, phase)
+    seq   INTEGER PRIMARY KEY,
+    job   BLOB    NOT NULL CHECK (length(job) = 32),
+    first INTEGER NOT NULL,
+    round INTEGER NOT NULL,
+    kind  INTEGER NOT NULL,
+    task  INTEGER NOT NULL,
+    count INTEGER NOT NULL,
+    value BLOB    NOT NULL CHECK (length(value) = 32),
+    proof BLOB    NOT NULL CHECK (length(proof) = 32),
+    UNIQUE (job, first, round, kind, task, value, proof)
 ) STRICT;
+
+-- Leases and seats of this machine that are over, and how they ended. One that vanished may come back, and end again.
+-- `lost`: the most that it lost, a decimal number.
+CREATE TABLE over (
+    job     BLOB    NOT NULL CHECK (length(job) = 32),
+    first   INTEGER NOT NULL,
+    round   INTEGER NOT NULL,
+    kind    INTEGER NOT NULL,
+    "end"   TEXT    NOT NULL CHECK ("end" IN ('paid', 'lost', 'released', 'vanished')),
+    why     TEXT,
+    lost    TEXT    NOT NULL,
+    over_at INTEGER NOT NULL,
+    PRIMARY KEY (job, first, round, kind)
+) STRICT, WITHOUT ROWID;
 
 -- Which blobs are served for which lease, and until when they must stay. `open`: to everybody; otherwise to the job's
 -- client alone.
@@ -138,39 +141,10 @@ CREATE TABLE settled (
     PRIMARY KEY (job, first)
 ) STRICT, WITHOUT ROWID;
 
--- Seats that this machine took, of redundant leases (kind 0) and of juries (1 and 2). What the chain says of them is
--- read again from `events`.
-CREATE TABLE seats (
-    job   BLOB    NOT NULL REFERENCES jobs (id),
-    first INTEGER NOT NULL,
-    round INTEGER NOT NULL,
-    kind  INTEGER NOT NULL,
-    task  INTEGER NOT NULL,
-    count INTEGER NOT NULL,
-    tries INTEGER NOT NULL,
-    "end" TEXT,
-    PRIMARY KEY (job, first, round, kind)
-) STRICT, WITHOUT ROWID;
-
--- What a seat voted, and the salt without which it cannot be opened. Written before the commitment is sent, in one
--- transaction with the journal's entry; never changed, never deleted.
-CREATE TABLE votes (
-    job        BLOB    NOT NULL,
-    first      INTEGER NOT NULL,
-    round      INTEGER NOT NULL,
-    kind       INTEGER NOT NULL,
-    value      BLOB    NOT NULL CHECK (length(value) = 32),
-    proof      BLOB    NOT NULL CHECK (length(proof) = 32),
-    salt       BLOB    NOT NULL CHECK (length(salt) = 32),
-    commitment BLOB    NOT NULL CHECK (length(commitment) = 32),
-    PRIMARY KEY (job, first, round, kind)
-) STRICT, WITHOUT ROWID;
-
--- Specs of which this machine ran a task twice before it took a lease, and whether both outputs were equal. If not, no
--- job with this spec is taken.
+-- Specs of which this machine ran a task twice before it took work of them, and what the two outputs said.
 CREATE TABLE trials (
     spec     BLOB    PRIMARY KEY CHECK (length(spec) = 32),
     task     INTEGER NOT NULL,
-    same     INTEGER NOT NULL CHECK (same IN (0, 1)),
+    verdict  TEXT    NOT NULL CHECK (verdict IN ('same', 'differs', 'unclear')),
     tried_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;

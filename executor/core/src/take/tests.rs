@@ -5,19 +5,23 @@
     clippy::indexing_slicing
 )]
 
-use alloy::signers::local::PrivateKeySigner;
+use alloy_primitives::B256;
 use piecework_core::view::LeaseView;
 use serde_json::json;
 
-use super::*;
-use crate::config::{self, ChainConfig};
+use super::{
+    seats::{Place, juror, seat},
+    *,
+};
+use crate::policy::Costs;
 
 struct Scene {
     job: IMarket::Job,
     spec: JobSpec,
     view: JobView,
-    config: ChainConfig,
-    capacity: Capacity,
+    policy: Policy,
+    timing: Timing,
+    free: Amount,
     stake: u128,
     /// For juries.
     kept: u128,
@@ -28,13 +32,20 @@ struct Scene {
 }
 
 const ME: Address = Address::repeat_byte(7);
+const PLATFORM: &str = "linux/amd64";
+const TOTAL: Amount = Amount {
+    cpu_millis: 2_000,
+    memory_bytes: 2 << 30,
+    disk_bytes: 4 << 30,
+    tasks: 3,
+};
 
 impl Scene {
     fn new() -> Self {
         let spec = json!({
             "version": 1, "tasks": 40,
             "image": {
-                "manifest": format!("sha256:{}", "ab".repeat(32)), "platform": platform(), "archive": "cd".repeat(32),
+                "manifest": format!("sha256:{}", "ab".repeat(32)), "platform": PLATFORM, "archive": "cd".repeat(32),
             },
             "resources": { "cpu_millis": 500, "memory_bytes": 64 << 20, "disk_bytes": 1 << 20, "timeout_seconds": 100 },
         });
@@ -66,15 +77,21 @@ impl Scene {
                 auditWindow: 60,
             },
         };
-        let url = "http://localhost:1".parse().unwrap();
-        let config = ChainConfig::devnet(url, ME, ME, PrivateKeySigner::random());
-        let capacity = Capacity::new(config::Capacity {
-            cpu_millis: 2_000,
-            memory_bytes: 2 << 30,
-            disk_bytes: 4 << 30,
-            tasks: 3,
-            lease_tasks: 8,
-        });
+        let policy = Policy {
+            min_price: 0,
+            max_exposure: None,
+            strangers_percent: 100,
+            max_leases: 16,
+            lists: Vec::new(),
+            trusted_clients: Vec::new(),
+            min_jury_fee: 0,
+            try_seconds: 600,
+            costs: Costs::default(),
+        };
+        let timing = Timing {
+            margin: 2,
+            confirmations: 2,
+        };
         let view = JobView {
             posted: true,
             ..JobView::default()
@@ -83,8 +100,9 @@ impl Scene {
             job,
             spec,
             view,
-            config,
-            capacity,
+            policy,
+            timing,
+            free: TOTAL,
             stake: 1_000_000,
             kept: 0,
             allowance: u128::MAX,
@@ -111,10 +129,12 @@ impl Scene {
     fn means(&self) -> Means<'_> {
         Means {
             provider: ME,
-            capacity: &self.capacity,
+            total: TOTAL,
+            free: self.free,
             lease_tasks: 16,
-            policy: &self.config.policy,
-            timing: &self.config.timing,
+            policy: &self.policy,
+            timing: self.timing,
+            platform: PLATFORM,
             free_stake: self.stake.saturating_sub(self.kept),
             jury_stake: self.stake,
             allowance: self.allowance,
@@ -125,14 +145,14 @@ impl Scene {
 
     fn count(&self) -> u32 {
         match self.decide() {
-            Decision::Claim { count, .. } => count,
+            Decision::Claim(cost) => cost.count,
             other => panic!("{other:?}"),
         }
     }
 
     fn why(&self) -> String {
         match self.decide() {
-            Decision::Skip { why } | Decision::Later { why, .. } => why,
+            Decision::Skip(why) | Decision::Later { why, .. } => why.to_string(),
             other => panic!("{other:?}"),
         }
     }
@@ -143,11 +163,14 @@ fn a_lease_is_as_large_as_owner_market_time_stake_and_what_is_left_allow() {
     let mut scene = Scene::new();
     assert_eq!(
         scene.decide(),
-        Decision::Claim {
+        // 112 s for a task, six after another; 200 less a fee of 2 %.
+        Decision::Claim(Cost {
             count: 16,
             parallel: 3,
-            bond: 800
-        }
+            bond: 800,
+            seconds: 672,
+            pays: 3_136,
+        })
     );
     scene.job.terms.maxLease = 9;
     assert_eq!(scene.count(), 9);
@@ -167,7 +190,7 @@ fn a_lease_is_as_large_as_owner_market_time_stake_and_what_is_left_allow() {
 #[test]
 fn a_price_that_climbs_is_waited_for() {
     let mut scene = Scene::new();
-    scene.config.policy.min_price = 147;
+    scene.policy.min_price = 147;
     // 147 after a fee of 2 % is 150 before: half way up.
     scene.now = 1_010;
     assert!(matches!(
@@ -179,9 +202,9 @@ fn a_price_that_climbs_is_waited_for() {
     ));
     scene.now = 1_050;
     assert_eq!(scene.count(), 16);
-    scene.config.policy.min_price = 197;
+    scene.policy.min_price = 197;
     assert!(scene.why().contains("never pays policy.min_price"));
-    scene.config.policy.min_price = 196;
+    scene.policy.min_price = 196;
     assert_eq!(worth_at(&scene.job, 200, 196), Some(1_100));
 }
 
@@ -225,14 +248,24 @@ fn one_client_cannot_lock_all_stake_and_reserved_capacity_is_not_given_twice() {
     scene.allowance = 40;
     assert!(scene.why().contains("max_exposure"));
     scene.allowance = u128::MAX;
-    let two = scene.capacity.reserve(scene.spec.resources, 2);
+    let each = scene.spec.resources;
+    scene.free = TOTAL.minus(Amount::of(each, 2));
     assert!(matches!(
         scene.decide(),
-        Decision::Claim { parallel: 1, .. }
+        Decision::Claim(Cost { parallel: 1, .. })
     ));
-    let one = scene.capacity.reserve(scene.spec.resources, 1);
+    scene.free = TOTAL.minus(Amount::of(each, 3));
     assert!(scene.why().contains("no capacity"));
-    drop((one, two));
+}
+
+#[test]
+fn what_pays_less_than_it_costs_its_owner_is_not_taken() {
+    let mut scene = Scene::new();
+    // 16 tasks pay 3,136. Three at a time they take one and a half cores for 672 seconds.
+    scene.policy.costs.core_hour = 11_200;
+    assert_eq!(scene.count(), 16);
+    scene.policy.costs.lease = 1;
+    assert!(scene.why().contains("costs 3137 by policy.costs"));
 }
 
 #[test]
@@ -259,9 +292,14 @@ fn a_free_lease_is_taken_over_by_anyone_but_who_left_it() {
         scene.decide(),
         Decision::Takeover {
             first: 32,
-            count: 8,
-            parallel: 3,
-            bond: 400
+            round: 1,
+            cost: Cost {
+                count: 8,
+                parallel: 3,
+                bond: 400,
+                seconds: 336,
+                pays: 1_568,
+            },
         }
     );
     scene.view.leases.insert(
@@ -288,7 +326,7 @@ fn a_free_lease_is_taken_over_by_anyone_but_who_left_it() {
     };
     scene.view.leases.insert(32, late);
     scene.view.run_window = scene.job.timing.runWindow;
-    let margin = scene.config.timing.margin;
+    let margin = scene.timing.margin;
     scene.now = 200 + scene.job.timing.runWindow + margin;
     let at = Some(scene.now + 1);
     assert!(matches!(scene.decide(), Decision::Later { at: found, .. } if found == at));
@@ -305,7 +343,7 @@ fn a_free_lease_is_taken_over_by_anyone_but_who_left_it() {
             ..late
         },
     );
-    assert!(matches!(scene.decide(), Decision::Skip { .. }));
+    assert!(matches!(scene.decide(), Decision::Skip(_)));
     // Too large for what this machine takes in one lease.
     scene
         .view
@@ -326,9 +364,9 @@ fn seats_of_a_redundant_job_are_evaluated_one_by_one() {
     scene.job.terms.maxLease = 17;
     assert!(scene.why().contains("lease_tasks"));
     scene.job.terms.maxLease = 4;
-    scene.config.policy.min_price = 197;
+    scene.policy.min_price = 197;
     assert!(scene.why().contains("never pays"));
-    scene.config.policy.min_price = 196;
+    scene.policy.min_price = 196;
     let place = Place {
         count: 4,
         commit_by: scene.now + 300,
@@ -336,13 +374,15 @@ fn seats_of_a_redundant_job_are_evaluated_one_by_one() {
     let decide = |scene: &Scene, place| seat(scene.offer(), scene.means(), place);
     // Two after another in the time there is, three at a time.
     let cost = Cost {
+        count: 4,
         parallel: 3,
         bond: 200,
         seconds: 224,
+        pays: 784,
     };
     assert_eq!(decide(&scene, place), Ok(cost));
     let refused = |scene: &Scene, place, why: &str| {
-        let found = decide(scene, place).unwrap_err();
+        let found = decide(scene, place).unwrap_err().to_string();
         assert!(found.contains(why), "{found} does not say {why}");
     };
     let late = Place {
@@ -372,14 +412,16 @@ fn a_jurors_seat_takes_one_task_and_a_fee_that_is_worth_it() {
     let decide = |scene: &Scene| juror(scene.offer(), scene.means(), place);
     // Eight fees, whatever the lease's size, of stake that leases must leave.
     let cost = Cost {
+        count: 1,
         parallel: 1,
         bond: 80,
         seconds: 112,
+        pays: 10,
     };
     (scene.stake, scene.kept) = (80, 80);
     assert_eq!(decide(&scene), Ok(cost));
     scene.allowance = 79;
-    assert!(decide(&scene).unwrap_err().contains("does not cover"));
+    assert_eq!(decide(&scene), Err(Why::NotCovered));
     scene.allowance = 80;
     // Neither a closed nor a cancelled job, a list nor a refund keeps juries from sitting.
     scene.view.cancelled = true;
@@ -391,8 +433,8 @@ fn a_jurors_seat_takes_one_task_and_a_fee_that_is_worth_it() {
         ..place
     };
     assert_eq!(juror(scene.offer(), scene.means(), place), Ok(cost));
-    scene.config.policy.min_jury_fee = 11;
-    assert!(decide(&scene).unwrap_err().contains("min_jury_fee"));
+    scene.policy.min_jury_fee = 11;
+    assert_eq!(decide(&scene), Err(Why::JuryFee));
 }
 
 #[test]
@@ -418,7 +460,7 @@ fn a_claim_leaves_no_rest_that_is_smaller_than_a_lease() {
 #[test]
 fn the_price_of_a_takeover_climbs_only_while_the_lease_is_free() {
     let mut scene = Scene::new();
-    scene.config.policy.min_price = 147;
+    scene.policy.min_price = 147;
     scene.view.next = 40;
     // 147 after the fee is half way up, at 1,050. It was claimed at 1,020 and is free since 1,500.
     let lease = LeaseView {
@@ -448,8 +490,8 @@ fn a_private_list_needs_its_owners_word_and_the_markets() {
     let mut scene = Scene::new();
     let list = B256::repeat_byte(1);
     scene.job.terms.providers = list;
-    assert!(matches!(scene.decide(), Decision::Skip { .. }));
-    scene.config.policy.lists = vec![list];
+    assert!(matches!(scene.decide(), Decision::Skip(_)));
+    scene.policy.lists = vec![list];
     assert!(matches!(scene.decide(), Decision::Later { .. }));
     assert!(scene.why().contains("admit()"));
     scene.admitted = true;
@@ -458,7 +500,7 @@ fn a_private_list_needs_its_owners_word_and_the_markets() {
     scene.job.assurance.replicas = 3;
     assert!(scene.why().contains("policy.trusted_clients"));
     let client = scene.job.terms.client;
-    scene.config.policy.trusted_clients = vec![client];
+    scene.policy.trusted_clients = vec![client];
     scene.job.terms.maxLease = 4;
     assert_eq!(scene.decide(), Decision::Seats);
 }

@@ -1,0 +1,82 @@
+//! What is not owed or needed any more goes.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use piecework_executor_core::Input;
+use tokio::time::Instant;
+
+use super::Shell;
+
+/// How often is looked for what can go.
+const HOUSEKEEPING: Duration = Duration::from_secs(5);
+
+/// When was looked last, and whether anything is left.
+#[derive(Debug)]
+pub(super) struct House {
+    looked: Instant,
+    is_tidy: bool,
+    /// Whether old outputs are being let go now.
+    busy: Arc<AtomicBool>,
+}
+
+impl Default for House {
+    fn default() -> Self {
+        Self {
+            looked: Instant::now(),
+            is_tidy: false,
+            busy: Arc::default(),
+        }
+    }
+}
+
+impl House {
+    /// Something is made ready, or run: there will be something to tidy up.
+    pub(super) fn is_needed(&mut self) {
+        self.is_tidy = false;
+    }
+}
+
+impl Shell {
+    /// Lets go what is not owed any more, and what nobody needs.
+    pub(super) async fn keep_house(&mut self) {
+        if self.house.looked.elapsed() < HOUSEKEEPING {
+            return;
+        }
+        self.house.looked = Instant::now();
+        self.let_go();
+        let needed = self.machine.needed();
+        self.tools.shop.shelf.keep(&needed);
+        self.machine.unprepare(|job| !needed.contains(&job));
+        let retention = self.tools.retention;
+        self.tools
+            .shop
+            .remove_images(retention.keep_images, retention.max_image_bytes);
+        if needed.is_empty() && !self.house.is_tidy {
+            // Nothing is begun meanwhile.
+            self.house.is_tidy = self.tools.shop.tidy().await.unwrap_or_else(|error| {
+                tracing::warn!(%error, "cannot tidy up");
+                true
+            });
+        }
+    }
+
+    /// Lets old outputs go, in the background.
+    fn let_go(&self) {
+        if self.house.busy.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        let (shop, busy) = (self.tools.shop.clone(), self.house.busy.clone());
+        let depot = shop.depot.clone();
+        self.tools.shop.spawn(async move {
+            depot.let_go().await;
+            shop.tell(Input::DiskFull(depot.is_full()));
+            busy.store(false, Ordering::SeqCst);
+        });
+    }
+}
