@@ -30,7 +30,7 @@ use rand_chacha::ChaCha8Rng;
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::{
-    chain::{CHAIN, CALM, Chain, MARKET, Tx},
+    chain::{CALM, CHAIN, Chain, MARKET, Tx},
     world::{Climate, Log},
 };
 
@@ -189,7 +189,8 @@ impl Provider {
 
     /// Signs with another key from the next start on.
     pub fn rotate(&mut self, operator: Address) {
-        self.old_operators.push(std::mem::replace(&mut self.operator, operator));
+        self.old_operators
+            .push(std::mem::replace(&mut self.operator, operator));
         self.kill(0);
     }
 
@@ -221,7 +222,9 @@ impl Provider {
 
     /// The duties that it has not ended.
     pub fn duties(&self) -> usize {
-        self.live.as_ref().map_or(0, |live| live.machine.duties().len())
+        self.live
+            .as_ref()
+            .map_or(0, |live| live.machine.duties().len())
     }
 
     /// Its duties, in words.
@@ -263,7 +266,13 @@ impl Provider {
 
     /// Leases and seats that were paid, and that lost something.
     pub fn totals(&self) -> (u64, u64) {
-        let count = |end: End| self.disk.over.iter().filter(|(_, other, _)| *other == end).count();
+        let count = |end: End| {
+            self.disk
+                .over
+                .iter()
+                .filter(|(_, other, _)| *other == end)
+                .count()
+        };
         (count(End::Paid) as u64, count(End::Lost) as u64)
     }
 
@@ -322,7 +331,9 @@ impl Provider {
         }
         if ended.is_err() {
             let pause = self.rng.random_range(1..climate.longest_down.max(2));
-            log.say(time, || format!("provider {} dies for {pause} s", self.number));
+            log.say(time, || {
+                format!("provider {} dies for {pause} s", self.number)
+            });
             self.kill(time + pause);
         }
     }
@@ -367,13 +378,16 @@ impl Provider {
                 end: *end,
             });
         }
-        inputs.extend(self.disk.tried.iter().map(|(spec, (task, verdict))| {
-            Input::Tried {
-                spec: *spec,
-                task: *task,
-                verdict: *verdict,
-            }
-        }));
+        inputs.extend(
+            self.disk
+                .tried
+                .iter()
+                .map(|(spec, (task, verdict))| Input::Tried {
+                    spec: *spec,
+                    task: *task,
+                    verdict: *verdict,
+                }),
+        );
         for (id, row) in self.disk.intents.iter().filter(|(_, row)| !row.over) {
             let fate = match row.state {
                 State::Queued | State::Sent => Fate::Open,
@@ -402,7 +416,11 @@ impl Provider {
                 .block(block.number)
                 .is_some_and(|(other, _)| other.hash == block.hash)
         };
-        let kept = disk.blocks.iter().rposition(is_canonical).map_or(0, |place| place + 1);
+        let kept = disk
+            .blocks
+            .iter()
+            .rposition(is_canonical)
+            .map_or(0, |place| place + 1);
         // A node that does not have a block yet is behind: nothing is taken back before another one stands in its place.
         let replaced = disk
             .blocks
@@ -590,7 +608,11 @@ impl Provider {
     /// left it.
     fn fill_gap(&self, chain: &mut Chain) {
         let next = chain.nonce(self.operator);
-        let open = self.disk.open.iter().filter_map(|id| self.disk.intents.get(id));
+        let open = self
+            .disk
+            .open
+            .iter()
+            .filter_map(|id| self.disk.intents.get(id));
         let sent = open.filter(|row| row.state == State::Sent);
         let nonces: Vec<u64> = sent
             .filter_map(|row| row.attempts.last())
@@ -598,7 +620,12 @@ impl Provider {
             .map(|tx| tx.nonce)
             .collect();
         if !nonces.is_empty() && !nonces.contains(&next) {
-            chain.broadcast(Tx::new(self.operator, next, Bytes::new(), chain.base_fee * 2));
+            chain.broadcast(Tx::new(
+                self.operator,
+                next,
+                Bytes::new(),
+                chain.base_fee * 2,
+            ));
         }
     }
 
@@ -718,7 +745,12 @@ impl Provider {
         let began = cpu_time();
         let commands = live.machine.step(now, Amount::default(), inputs);
         self.thought += cpu_time().saturating_sub(began);
-        log.used(time, self.number, live.machine.running(), self.settings.total);
+        log.used(
+            time,
+            self.number,
+            live.machine.running(),
+            self.settings.total,
+        );
         if commands.is_empty() {
             return Ok(());
         }
@@ -777,7 +809,9 @@ impl Provider {
         match command {
             Command::Bind { .. } => {}
             Command::Send(intent) => {
-                log.say(time, || format!("provider {number}: {} is asked for", intent.id));
+                log.say(time, || {
+                    format!("provider {number}: {} is asked for", intent.id)
+                });
             }
             Command::Over(over) => {
                 log.say(time, || {
@@ -808,7 +842,9 @@ impl Provider {
                 let each = self.rng.random_range(1..=each.max(1));
                 let rounds = missing.div_ceil(order.parallel.max(1));
                 let ends = time + u64::from(rounds) * each;
-                log.say(time, || format!("provider {number} runs {:?} until {ends}", order.seat));
+                log.say(time, || {
+                    format!("provider {number} runs {:?} until {ends}", order.seat)
+                });
                 live.work.insert(order.seat, (order, ends));
             }
             Command::StopWork { seat } => {
@@ -854,7 +890,10 @@ impl Provider {
         let Some(live) = &mut self.live else { return };
         for (seat, tasks) in live.opened.drain(..) {
             let job = seat.lease.job;
-            let known = self.disk.tasks.range((job, tasks.first)..(job, tasks.first + tasks.count));
+            let known = self
+                .disk
+                .tasks
+                .range((job, tasks.first)..(job, tasks.first + tasks.count));
             let digests = known.map(|(_, digest)| *digest).collect();
             shelf.lists.insert((self.address, seat), digests);
         }
@@ -899,7 +938,9 @@ fn run(disk: &mut Disk, order: &Order, cheat: Option<u64>) -> Vote {
         .collect();
     match order.keyed {
         Some(key) => {
-            let digest = digests.first().map_or(B256::ZERO, |digest| (*digest).into());
+            let digest = digests
+                .first()
+                .map_or(B256::ZERO, |digest| (*digest).into());
             Vote {
                 value: digest,
                 proof: keccak256([key.as_slice(), digest.as_slice()].concat()),
@@ -987,17 +1028,13 @@ fn answer(
     }
 }
 
-fn leaf(
-    of: &LeafOf,
-    me: Address,
-    seat: SeatId,
-    disk: &Disk,
-    shelf: &Shelf,
-) -> Option<Leaf> {
+fn leaf(of: &LeafOf, me: Address, seat: SeatId, disk: &Disk, shelf: &Shelf) -> Option<Leaf> {
     let count = usize::try_from(of.count).ok()?;
     if of.provider == me {
         let job = seat.lease.job;
-        let tasks = disk.tasks.range((job, of.first)..(job, of.first + of.count));
+        let tasks = disk
+            .tasks
+            .range((job, of.first)..(job, of.first + of.count));
         let digests: Vec<Digest> = tasks.map(|(_, digest)| *digest).collect();
         return Leaf::find(&digests, of);
     }

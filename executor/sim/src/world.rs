@@ -91,8 +91,14 @@ impl Climate {
         let mut often = |percent: u32| rng.random_ratio(percent, 100);
         let (slow, duplicates, lags, fees, drops) =
             (often(40), often(40), often(50), often(40), often(30));
-        let (refuses, engine_fails, deaths, full_disks, rotations, skews) =
-            (often(30), often(40), often(60), often(30), often(25), often(40));
+        let (refuses, engine_fails, deaths, full_disks, rotations, skews) = (
+            often(30),
+            often(40),
+            often(60),
+            often(30),
+            often(25),
+            often(40),
+        );
         let deep = often(30);
         let (losses, lost_databases) = (often(25), often(20));
         let block_time = rng.random_range(2..=6);
@@ -203,7 +209,10 @@ impl Log {
     /// Checks the capacity that a machine counts.
     pub fn used(&mut self, time: u64, provider: usize, used: Amount, total: Amount) {
         if !used.is_within(total) {
-            self.breach(time, format!("provider {provider} runs {used:?} on {total:?}"));
+            self.breach(
+                time,
+                format!("provider {provider} runs {used:?} on {total:?}"),
+            );
         }
     }
 
@@ -211,16 +220,17 @@ impl Log {
     pub fn sent(&mut self, time: u64, provider: usize, id: &IntentId, tx: &Tx, chain: &Chain) {
         *self.acts.entry(name(&id.what)).or_default() += 1;
         self.say(time, || format!("provider {provider} sends {id}"));
-        let opens = |openings: &[IMarket::Opening]| {
-            openings.iter().any(|opening| !opening.salt.is_zero())
-        };
+        let opens =
+            |openings: &[IMarket::Opening]| openings.iter().any(|opening| !opening.salt.is_zero());
         let (what, kind) = match &id.what {
             What::Open(seat) | What::Settle(seat) | What::Judge(seat) => (seat.lease, seat.kind),
             _ => return,
         };
         let told = IMarket::settleCall::abi_decode(&tx.data)
             .map(|call| opens(&call.openings))
-            .or_else(|_| IMarket::judgeCall::abi_decode(&tx.data).map(|call| opens(&call.openings)));
+            .or_else(|_| {
+                IMarket::judgeCall::abi_decode(&tx.data).map(|call| opens(&call.openings))
+            });
         if !matches!(told, Ok(true)) {
             return;
         }
@@ -228,7 +238,11 @@ impl Log {
         let mut view = JobView::default();
         for number in 0..=chain.tip().number {
             let events = chain.block(number).map(|(_, events)| events);
-            for event in events.into_iter().flatten().filter(|event| event.job == what.job) {
+            for event in events
+                .into_iter()
+                .flatten()
+                .filter(|event| event.job == what.job)
+            {
                 view.see(event);
             }
         }
@@ -238,7 +252,10 @@ impl Log {
         };
         let closed = round.full_at.is_some() || chain.tip().time.max(time) >= round.commit_by;
         if !closed {
-            self.breach(time, format!("provider {provider} tells a secret too early: {id}"));
+            self.breach(
+                time,
+                format!("provider {provider} tells a secret too early: {id}"),
+            );
         }
     }
 }
@@ -386,7 +403,11 @@ pub fn think(leases: u32) -> Thought {
             submitted += events as u64;
         }
         read = world.chain.tip().number + 1;
-        let now: Duration = world.providers.iter().map(|provider| provider.thought).sum();
+        let now: Duration = world
+            .providers
+            .iter()
+            .map(|provider| provider.thought)
+            .sum();
         while (thought.hundreds.len() as u64 + 1) * 100 <= submitted {
             thought.hundreds.push((now - before).as_secs_f64());
             before = now;
@@ -474,8 +495,7 @@ impl World {
                 &mut ChaCha8Rng::seed_from_u64(plan.seed ^ number as u64),
                 climate.deepest,
             );
-            let mut provider =
-                Provider::new(number, address, operator, character, settings, rng);
+            let mut provider = Provider::new(number, address, operator, character, settings, rng);
             if number == 0 {
                 provider.dies_at = plan.dies_at;
             }
@@ -538,7 +558,9 @@ impl World {
         if self.log.tells && self.time.is_multiple_of(50) {
             for provider in &self.providers {
                 let words = provider.describe();
-                self.log.say(self.time, || format!("provider {}: {words}", provider.number));
+                self.log.say(self.time, || {
+                    format!("provider {}: {words}", provider.number)
+                });
             }
         }
         // Jobs that are over are closed by anyone; here by the client.
@@ -573,8 +595,14 @@ impl World {
             // A transaction that is dropped comes again when its sender notices. A branch that is longer than a part of a window
             // drops none.
             let short = depth as u64 * climate.block_time < WINDOW / 16;
-            let percent = if short { order.random_range(50..=100) } else { 100 };
-            self.log.say(time, || format!("a reorganization of {depth} blocks keeps {percent} %"));
+            let percent = if short {
+                order.random_range(50..=100)
+            } else {
+                100
+            };
+            self.log.say(time, || {
+                format!("a reorganization of {depth} blocks keeps {percent} %")
+            });
             let mut late = Vec::new();
             // The other branch has blocks of the same times, and one more. Some transactions are in the next block now.
             for (block, txs) in taken {
@@ -619,18 +647,23 @@ impl World {
             }
             if climate.deaths && rng.random_ratio(1, 400) {
                 let pause = rng.random_range(1..climate.longest_down);
-                self.log.say(time, || format!("provider {} is killed", provider.number));
+                self.log
+                    .say(time, || format!("provider {} is killed", provider.number));
                 provider.kill(time + pause);
             }
             if climate.full_disks && rng.random_ratio(1, 900) {
                 provider.full_until = time + rng.random_range(1..WINDOW / 6);
             }
             if climate.losses && rng.random_ratio(1, 500) {
-                self.log.say(time, || format!("provider {} loses outcomes", provider.number));
+                self.log.say(time, || {
+                    format!("provider {} loses outcomes", provider.number)
+                });
                 provider.lose_outcomes();
             }
             if climate.lost_databases && rng.random_ratio(1, 3_000) {
-                self.log.say(time, || format!("provider {} loses its database", provider.number));
+                self.log.say(time, || {
+                    format!("provider {} loses its database", provider.number)
+                });
                 provider.lose_database(time + rng.random_range(1..climate.longest_down));
             }
             if climate.skews && rng.random_ratio(1, 300) {
@@ -649,7 +682,8 @@ impl World {
         let Some(provider) = self.providers.get_mut(place) else {
             return;
         };
-        self.owner_txs.push((provider.address, operator_call(operator)));
+        self.owner_txs
+            .push((provider.address, operator_call(operator)));
         provider.rotate(operator);
     }
 
@@ -664,7 +698,11 @@ impl World {
 
     fn post(&mut self) {
         let rng = &mut self.rng;
-        let Some(client) = self.clients.get(rng.random_range(0..self.clients.len())).copied() else {
+        let Some(client) = self
+            .clients
+            .get(rng.random_range(0..self.clients.len()))
+            .copied()
+        else {
             return;
         };
         let tasks = rng.random_range(1..=12);
@@ -695,22 +733,43 @@ impl World {
             assurance: IMarket::Assurance {
                 replicas: if redundant { 3 } else { 1 },
                 quorum: if redundant { 2 } else { 1 },
-                auditBps: if audited { [3_000, 10_000][rng.random_range(0..2)] } else { 0 },
+                auditBps: if audited {
+                    [3_000, 10_000][rng.random_range(0..2)]
+                } else {
+                    0
+                },
                 refund: false,
                 verifier: Address::ZERO,
             },
             price: IMarket::Price {
                 minPrice: price,
-                maxPrice: price * if redundant { 1 } else { rng.random_range(1..=2) },
+                maxPrice: price
+                    * if redundant {
+                        1
+                    } else {
+                        rng.random_range(1..=2)
+                    },
                 bond,
-                juryFee: if audited { rng.random_range(50..300) } else { 0 },
+                juryFee: if audited {
+                    rng.random_range(50..300)
+                } else {
+                    0
+                },
             },
             timing: IMarket::Timing {
                 opensAt: now,
-                ramp: if redundant { 0 } else { rng.random_range(0..200) },
+                ramp: if redundant {
+                    0
+                } else {
+                    rng.random_range(0..200)
+                },
                 closesAt: now + rng.random_range(1_500..4_000),
                 runWindow: rng.random_range(WINDOW..1_200),
-                auditWindow: if audited { rng.random_range(400..900) } else { 0 },
+                auditWindow: if audited {
+                    rng.random_range(400..900)
+                } else {
+                    0
+                },
             },
         };
         let call = IMarket::postCall {
@@ -726,7 +785,9 @@ impl World {
         }
         self.chain.send(client, data);
         let id = hash_job(&job, &mut self.chain, now);
-        self.log.say(now, || format!("job {id} is posted: {tasks} tasks, redundant {redundant}"));
+        self.log.say(now, || {
+            format!("job {id} is posted: {tasks} tasks, redundant {redundant}")
+        });
         self.jobs.push((id, job));
     }
 
@@ -785,7 +846,9 @@ impl World {
             .map(|(place, provider)| (self.chain.provider(provider.address).0, place))
             .collect();
         let by_address = |address: Address| {
-            self.providers.iter().position(|provider| provider.address == address)
+            self.providers
+                .iter()
+                .position(|provider| provider.address == address)
         };
         let (who, burned, stated) = match &decoded {
             MarketEvent::Freed(freed) => (by_address(freed.provider), freed.burned, false),
@@ -824,7 +887,11 @@ impl World {
         let mut view = JobView::default();
         for number in 0..before {
             let events = self.chain.block(number).map(|(_, events)| events);
-            for event in events.into_iter().flatten().filter(|event| event.job == job) {
+            for event in events
+                .into_iter()
+                .flatten()
+                .filter(|event| event.job == job)
+            {
                 view.see(event);
             }
         }
@@ -837,7 +904,10 @@ impl World {
             .providers
             .iter()
             .all(|provider| provider.is_alive() && provider.duties() == 0);
-        idle && self.jobs.iter().all(|(_, job)| self.time > job.timing.closesAt + 400)
+        idle && self
+            .jobs
+            .iter()
+            .all(|(_, job)| self.time > job.timing.closesAt + 400)
             && self.open_leases().is_empty()
     }
 

@@ -7,7 +7,7 @@ use piecework_core::{
     view::seat::{Key as SeatId, Vote},
 };
 
-use super::{Machine, duties::Duty, facts::Waiter};
+use super::{Machine, facts::Waiter, held::Duty};
 use crate::{duty::Act, secret};
 
 impl Machine {

@@ -223,7 +223,10 @@ impl Facts {
 
     /// What is known of a leaf: nothing, that it cannot be had, or the leaf; and how often it was asked for.
     pub(super) fn leaf(&self, seat: SeatId) -> (Option<&Option<Leaf>>, u64) {
-        let times = self.asked.get(&Topic::Leaf(seat)).map_or(0, |asked| asked.times);
+        let times = self
+            .asked
+            .get(&Topic::Leaf(seat))
+            .map_or(0, |asked| asked.times);
         (self.leaves.get(&seat), times)
     }
 
@@ -372,7 +375,9 @@ impl Machine {
             let Some(known) = self.facts.points.get_mut(&point) else {
                 return;
             };
-            let at = known.turn.get_or_insert(now.saturating_add(turn.saturating_mul(TURN)));
+            let at = known
+                .turn
+                .get_or_insert(now.saturating_add(turn.saturating_mul(TURN)));
             if now < *at {
                 return;
             }

@@ -1,13 +1,22 @@
 //! The machine of one chain: what happened goes in, what is to be done comes out.
 
+mod acts;
 mod agenda;
 mod calls;
-mod duties;
+mod ends;
 mod facts;
+mod found;
+mod held;
 mod job;
+mod juries;
+mod means;
+mod mind;
 mod offers;
 mod report;
+mod room;
 mod rounds;
+mod seats;
+mod seen;
 mod sums;
 mod trials;
 
@@ -36,8 +45,8 @@ use crate::{
 };
 
 use agenda::Agenda;
-use duties::Held;
 use facts::{Facts, Waiter};
+use held::Held;
 use job::Job;
 use sums::Sums;
 use trials::Trials;
@@ -402,7 +411,9 @@ impl Machine {
         let read: Vec<IntentId> = self
             .intents
             .iter()
-            .filter(|(_, pending)| matches!(pending.fate, Fate::Mined { block, .. } if block <= head))
+            .filter(
+                |(_, pending)| matches!(pending.fate, Fate::Mined { block, .. } if block <= head),
+            )
             .map(|(id, _)| *id)
             .collect();
         for id in read {
