@@ -56,9 +56,21 @@ pub(crate) enum WorkError {
     Blobs(#[from] BlobError),
     #[error("a result is damaged: {0}")]
     Damaged(String),
+    #[error("of {count} tasks only {known} have an outcome here")]
+    Missing { known: usize, count: u32 },
     /// Another machine may see another outcome: nobody can vote for it.
     #[error("the task ended with \"{0}\", which may come of this machine")]
     Unsure(Outcome),
+}
+
+impl WorkError {
+    /// Whether outcomes, or their bytes, are not here any more.
+    fn is_missing(&self) -> bool {
+        matches!(
+            self,
+            Self::Missing { .. } | Self::Blobs(BlobError::NotFound { .. })
+        )
+    }
 }
 
 impl From<SandboxError> for Failure {
@@ -229,7 +241,8 @@ impl Workshop {
         });
     }
 
-    /// Serves a duty's outputs to these readers from now on, in the background. What fails is tried again until `cancel`.
+    /// Serves a duty's outputs to these readers from now on, in the background. What fails is tried again until `cancel`,
+    /// but for outputs that are not here.
     pub(crate) fn serve(
         &self,
         seat: SeatId,
@@ -241,12 +254,12 @@ impl Workshop {
         self.spawn(async move {
             let (job, mut wait) = (seat.lease.job, SERVE_AGAIN);
             while let Err(error) = shop.publish(job, tasks, reach).await {
-                match wait {
-                    SERVE_AGAIN => {
-                        tracing::error!(%job, first = tasks.first, %error, "cannot serve the outputs");
-                    }
-                    _ => tracing::debug!(%job, first = tasks.first, %error, "cannot serve the outputs"),
+                if error.is_missing() {
+                    tracing::warn!(%job, first = tasks.first, %error, "outputs that are to be served are lost");
+                    shop.tell(Input::Missing { seat });
+                    return;
                 }
+                tracing::error!(%job, first = tasks.first, %error, ?wait, "cannot serve the outputs; trying again");
                 tokio::select! {
                     () = cancel.cancelled() => return,
                     () = tokio::time::sleep(wait) => {}
@@ -311,14 +324,15 @@ impl Workshop {
         }
     }
 
-    /// Outcomes whose bytes are here, in the order of tasks.
+    /// Outcomes whose bytes are all here, in the order of tasks.
     async fn known(&self, job: B256, first: u32, count: u32) -> Result<Vec<TaskRow>, WorkError> {
         let mut rows = self.store.tasks(job, first, count).await?;
-        rows.retain(|row| {
-            let digest = Digest(row.digest.0);
-            self.private.contains(&digest) || self.depot.published.contains(&digest)
-        });
-        Ok(rows)
+        let (private, published) = (self.private.clone(), self.depot.published.clone());
+        background(move || {
+            rows.retain(|row| publish::is_here(&private, &published, &Digest(row.digest.0)));
+            Ok(rows)
+        })
+        .await
     }
 
     async fn task(

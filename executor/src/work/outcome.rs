@@ -128,10 +128,8 @@ impl Workshop {
         let Tasks { first, count } = tasks;
         let rows = self.store.tasks(job, first, count).await?;
         if u32::try_from(rows.len()) != Ok(count) {
-            return Err(WorkError::Damaged(format!(
-                "{} of {count} tasks have an outcome",
-                rows.len()
-            )));
+            let known = rows.len();
+            return Err(WorkError::Missing { known, count });
         }
         Ok(rows.into_iter().map(|row| Digest(row.digest.0)).collect())
     }

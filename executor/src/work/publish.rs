@@ -80,3 +80,15 @@ pub(super) fn holder<'a>(
         false => published,
     }
 }
+
+/// Whether a result, and everything that it names, is in one of both stores.
+pub(super) fn is_here(private: &DirStore, published: &DirStore, digest: &Digest) -> bool {
+    let Ok(bytes) = read_manifest(private, published, digest) else {
+        return false;
+    };
+    let Ok(result) = ResultManifest::parse(&bytes) else {
+        return false;
+    };
+    let mut blobs = result.blobs();
+    blobs.all(|blob| private.contains(&blob.digest) || published.contains(&blob.digest))
+}

@@ -5,8 +5,11 @@
     clippy::indexing_slicing
 )]
 
-use alloy_primitives::B256;
-use piecework_core::view::LeaseView;
+use alloy_primitives::{B256, IntoLogData as _};
+use piecework_core::{
+    chain::MarketEvent,
+    view::{Block, StoredEvent},
+};
 use serde_json::json;
 
 use super::{
@@ -92,10 +95,8 @@ impl Scene {
             margin: 2,
             confirmations: 2,
         };
-        let view = JobView {
-            posted: true,
-            ..JobView::default()
-        };
+        let mut view = JobView::default();
+        (view.posted, view.run_window) = (true, job.timing.runWindow);
         Self {
             job,
             spec,
@@ -110,6 +111,47 @@ impl Scene {
             now: 1_100,
             asked: 0,
         }
+    }
+
+    fn see(&mut self, time: u64, event: MarketEvent) {
+        let block = Block {
+            number: time,
+            hash: B256::ZERO,
+            time,
+        };
+        self.view.see(&StoredEvent {
+            block,
+            log_index: 0,
+            tx: B256::ZERO,
+            job: B256::ZERO,
+            log: event.to_log_data(),
+        });
+    }
+
+    /// Somebody claims the lease of task 32.
+    fn claimed(&mut self, time: u64, provider: Address, round: u16, count: u32) {
+        let event = IMarket::Claimed {
+            first: 32,
+            provider,
+            count,
+            round,
+            ..Default::default()
+        };
+        self.see(time, MarketEvent::Claimed(event));
+        // The others are all taken too.
+        self.view.next = 40;
+    }
+
+    fn freed(&mut self, time: u64, provider: Address, reason: IMarket::Reason) {
+        let event = IMarket::Freed {
+            jobId: B256::ZERO,
+            first: 32,
+            provider,
+            round: 2,
+            reason,
+            burned: 0,
+        };
+        self.see(time, MarketEvent::Freed(event));
     }
 
     fn decide(&self) -> Decision {
@@ -268,88 +310,78 @@ fn what_pays_less_than_it_costs_its_owner_is_not_taken() {
     assert!(scene.why().contains("costs 3137 by policy.costs"));
 }
 
+const OTHER: Address = Address::repeat_byte(9);
+
 #[test]
 fn a_free_lease_is_taken_over_by_anyone_but_who_left_it() {
-    let mut scene = Scene::new();
-    scene.view.next = 40;
-    assert!(scene.why().contains("taken"));
-    let lease = LeaseView {
-        provider: Address::repeat_byte(9),
-        round: 1,
-        count: 8,
-        claim_tx: B256::ZERO,
-        state: State::Freed,
-        at: 1_000,
-        submitted_at: 0,
-        submitted_block: 0,
-        origin: 1_100,
-        point: 0,
-        result: None,
-        block: 5,
+    let taken = |holder, count| {
+        let mut scene = Scene::new();
+        scene.view.next = 40;
+        scene.claimed(1_000, holder, 1, count);
+        scene
     };
-    scene.view.leases.insert(32, lease);
+    let left = |holder, count| {
+        let mut scene = taken(holder, count);
+        scene.freed(1_050, holder, IMarket::Reason::Left);
+        scene
+    };
+    assert!(taken(OTHER, 8).why().contains("taken"));
+    // Its price begins to climb at 1,000, stands still while it is held, and has climbed half way by now.
+    let cost = Cost {
+        count: 8,
+        parallel: 3,
+        bond: 400,
+        seconds: 336,
+        pays: 8 * 147,
+    };
     assert_eq!(
-        scene.decide(),
+        left(OTHER, 8).decide(),
         Decision::Takeover {
             first: 32,
             round: 1,
-            cost: Cost {
-                count: 8,
-                parallel: 3,
-                bond: 400,
-                seconds: 336,
-                pays: 1_568,
-            },
+            cost,
         }
     );
-    scene.view.leases.insert(
-        32,
-        LeaseView {
-            provider: ME,
-            ..lease
-        },
+    assert!(left(ME, 8).why().contains("taken"));
+    // Too large for what this machine takes in one lease.
+    assert!(left(OTHER, 17).why().contains("taken"));
+    let mut refunded = left(OTHER, 8);
+    refunded.see(
+        1_060,
+        MarketEvent::Refunded(IMarket::Refunded {
+            first: 32,
+            count: 8,
+            ..Default::default()
+        }),
     );
-    assert!(scene.why().contains("taken"));
-    scene.view.leases.insert(
-        32,
-        LeaseView {
-            state: State::Refunded,
-            ..lease
-        },
-    );
-    assert!(scene.why().contains("taken"));
-    // Its holder is late: it is let end its round itself for a moment, then a taker does.
-    let late = LeaseView {
-        state: State::Running,
-        at: 200,
-        ..lease
+    assert!(refunded.why().contains("taken"));
+}
+
+#[test]
+fn a_late_lease_is_taken_over_after_its_holder_could_end_it() {
+    let late = |holder| {
+        let mut scene = Scene::new();
+        scene.view.next = 40;
+        scene.claimed(1_200, holder, 1, 8);
+        scene.now = 1_200 + scene.job.timing.runWindow + scene.timing.margin;
+        scene
     };
-    scene.view.leases.insert(32, late);
-    scene.view.run_window = scene.job.timing.runWindow;
-    let margin = scene.timing.margin;
-    scene.now = 200 + scene.job.timing.runWindow + margin;
+    let mut scene = late(OTHER);
     let at = Some(scene.now + 1);
     assert!(matches!(scene.decide(), Decision::Later { at: found, .. } if found == at));
-    scene.now += 100;
+    scene.now += 1;
     assert!(matches!(
         scene.decide(),
-        Decision::Takeover { first: 32, .. }
+        Decision::Takeover {
+            first: 32,
+            round: 2,
+            ..
+        }
     ));
     // Not if we are late ourselves: that is not a matter of takeovers.
-    scene.view.leases.insert(
-        32,
-        LeaseView {
-            provider: ME,
-            ..late
-        },
-    );
+    let mut scene = late(ME);
+    scene.now += 100;
     assert!(matches!(scene.decide(), Decision::Skip(_)));
-    // Too large for what this machine takes in one lease.
-    scene
-        .view
-        .leases
-        .insert(32, LeaseView { count: 17, ..lease });
-    assert!(scene.why().contains("taken"));
 }
 
 #[test]
@@ -463,21 +495,8 @@ fn the_price_of_a_takeover_climbs_only_while_the_lease_is_free() {
     scene.policy.min_price = 147;
     scene.view.next = 40;
     // 147 after the fee is half way up, at 1,050. It was claimed at 1,020 and is free since 1,500.
-    let lease = LeaseView {
-        provider: Address::repeat_byte(9),
-        round: 2,
-        count: 8,
-        claim_tx: B256::ZERO,
-        state: State::Freed,
-        at: 1_500,
-        submitted_at: 0,
-        submitted_block: 0,
-        origin: 1_020,
-        point: 0,
-        result: None,
-        block: 5,
-    };
-    scene.view.leases.insert(32, lease);
+    scene.claimed(1_020, OTHER, 1, 8);
+    scene.freed(1_500, OTHER, IMarket::Reason::Left);
     scene.now = 1_529;
     let at = Some(1_530);
     assert!(matches!(scene.decide(), Decision::Later { at: found, .. } if found == at));
