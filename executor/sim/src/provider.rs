@@ -808,6 +808,9 @@ impl Provider {
         let Some(live) = &mut self.live else { return };
         match command {
             Command::Bind { .. } => {}
+            Command::Forget { job } => {
+                self.disk.events.retain(|event| event.job != job);
+            }
             Command::Send(intent) => {
                 log.say(time, || {
                     format!("provider {number}: {} is asked for", intent.id)

@@ -70,6 +70,62 @@ impl Machine {
         }
     }
 
+    /// Forgets jobs to which nothing can happen any more.
+    pub(super) fn forget(&mut self, time: u64) {
+        /// Seconds after which a job is looked at again that still has duties.
+        const LATER: u64 = 600;
+        for id in self.forget_agenda.take(time) {
+            let lease = |first, round| LeaseId {
+                job: id,
+                first,
+                round,
+            };
+            let seats = SeatId {
+                lease: lease(0, 0),
+                kind: 0,
+            }..=SeatId {
+                lease: lease(u32::MAX, u16::MAX),
+                kind: u8::MAX,
+            };
+            let busy = self.duties.range(seats.clone()).next().is_some()
+                || self.unsettled.contains(&id)
+                || self.intents.keys().any(|intent| intent.what.job() == Some(id));
+            if busy {
+                self.forget_agenda.set(id, time.saturating_add(LATER));
+                continue;
+            }
+            let Some(job) = self.jobs.remove(&id) else {
+                continue;
+            };
+            for lease in job.view.leases.values() {
+                self.owners.remove(&lease.claim_tx);
+            }
+            for (_, panel) in job.view.seats.panels() {
+                for seat in &panel.seats {
+                    self.owners.remove(&seat.tx);
+                }
+            }
+            let over: Vec<SeatId> = self.over.range(seats.clone()).map(|(id, _)| *id).collect();
+            for seat in over {
+                self.over.remove(&seat);
+            }
+            let bound: Vec<(SeatId, u32)> = self
+                .bound
+                .range((*seats.start(), 0)..=(*seats.end(), u32::MAX))
+                .map(|(key, _)| *key)
+                .collect();
+            for key in bound {
+                self.bound.remove(&key);
+            }
+            for first in job.view.leases.keys() {
+                self.jury_agenda.remove((id, *first));
+            }
+            self.eager.remove(&id);
+            self.job_agenda.remove(id);
+            self.commands.push(Command::Forget { job: id });
+        }
+    }
+
     /// What a duty lost, and why.
     fn loss(&self, job: &Job, id: SeatId, held: &Held) -> (u128, Option<String>) {
         let number = self.facts.stake().map_or(0, |stake| stake.number);

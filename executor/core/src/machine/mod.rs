@@ -145,6 +145,8 @@ pub struct Machine {
     eager: BTreeSet<B256>,
     /// When other jobs become eager.
     job_agenda: Agenda<B256>,
+    /// When a job can be forgotten.
+    forget_agenda: Agenda<B256>,
     /// Jobs with events that a reorganization could take back.
     unsettled: BTreeSet<B256>,
     sums: Sums,
@@ -190,6 +192,7 @@ impl Machine {
             jury_agenda: Agenda::default(),
             eager: BTreeSet::new(),
             job_agenda: Agenda::default(),
+            forget_agenda: Agenda::default(),
             unsettled: BTreeSet::new(),
             sums: Sums::default(),
             all: false,
@@ -299,7 +302,11 @@ impl Machine {
         let id = event.job;
         let job = match self.jobs.entry(id) {
             Entry::Occupied(job) => job.into_mut(),
-            Entry::Vacant(place) => place.insert(Job::of(&event)?),
+            Entry::Vacant(place) => {
+                let job = Job::of(&event)?;
+                self.forget_agenda.set(id, job.over_at(&self.me.times));
+                place.insert(job)
+            }
         };
         let first = job.see(event);
         self.unsettled.insert(id);
@@ -491,6 +498,7 @@ impl Machine {
         self.mind_duties(&looks);
         self.mind_trials();
         let time = self.now.time;
+        self.forget(time);
         for job in self.job_agenda.take(time) {
             self.eager.insert(job);
         }

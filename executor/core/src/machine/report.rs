@@ -130,7 +130,13 @@ impl Machine {
         self.head
     }
 
-    /// The job of this id, if it is known.
+    /// How many jobs are remembered.
+    #[must_use]
+    pub fn jobs(&self) -> usize {
+        self.jobs.len()
+    }
+
+    /// Whether a job is remembered.
     #[must_use]
     pub fn knows(&self, job: B256) -> bool {
         self.jobs.contains_key(&job)
