@@ -1,8 +1,13 @@
 //! Transactions of duties: asked for when they should be on their way, and again when they came to nothing.
 
-use piecework_core::view::{
-    lease::Roots,
-    seat::{Key as SeatId, Vote},
+use alloy_primitives::Bytes;
+use alloy_sol_types::SolCall as _;
+use piecework_core::{
+    chain::IMarket,
+    view::{
+        lease::Roots,
+        seat::{Key as SeatId, Vote},
+    },
 };
 
 use super::{
@@ -16,6 +21,8 @@ use crate::{
     intent::{Fate, Intent, IntentId, What},
 };
 
+/// Leases that are settled in one call.
+const TOGETHER: usize = 16;
 /// Longest pause after an act came to nothing: 1 second, doubled so often.
 const LONGEST_PATIENCE: u32 = 5;
 
@@ -43,6 +50,13 @@ impl Machine {
         if is_early || self.now.time < held.rest_until || self.is_open(what) {
             return;
         }
+        if act == Act::Finalize {
+            // Those of a job that are due together go in one call.
+            if !self.covered.contains_key(&id) {
+                self.due.entry(id.lease.job).or_default().push(id);
+            }
+            return;
+        }
         let tasks = held.duty.tasks();
         let Some(data) = self.call_of(id, act) else {
             return;
@@ -65,9 +79,14 @@ impl Machine {
                 vote,
             });
         }
+        self.send_act(what, data, owed);
+    }
+
+    fn send_act(&mut self, what: What, data: Bytes, owed: Option<Owed>) -> IntentId {
         let unique = self.unique();
+        let id = IntentId { what, unique };
         let intent = Intent {
-            id: IntentId { what, unique },
+            id,
             to: None,
             data,
             not_after: None,
@@ -82,6 +101,41 @@ impl Machine {
             until: 0,
         };
         self.send(intent, pending);
+        id
+    }
+
+    /// Sends what is due together.
+    pub(super) fn send_due(&mut self) {
+        for (job, leases) in std::mem::take(&mut self.due) {
+            for leases in leases.chunks(TOGETHER) {
+                let (Some(first), Some(job)) = (leases.first(), self.jobs.get(&job)) else {
+                    continue;
+                };
+                let call = IMarket::finalizeCall {
+                    job: job.job.clone(),
+                    firsts: leases.iter().map(|id| id.lease.first).collect(),
+                };
+                let what = What::Finalize(first.lease);
+                let intent = self.send_act(what, call.abi_encode().into(), None);
+                for id in leases.iter().skip(1) {
+                    self.covered.insert(*id, intent);
+                }
+            }
+        }
+    }
+
+    /// The other leases that an intent settles. It is over.
+    pub(super) fn uncover(&mut self, intent: IntentId) -> Vec<SeatId> {
+        if !matches!(intent.what, What::Finalize(_)) {
+            return Vec::new();
+        }
+        let covered = self.covered.iter();
+        let covered = covered.filter(|(_, other)| **other == intent);
+        let covered: Vec<SeatId> = covered.map(|(id, _)| *id).collect();
+        for id in &covered {
+            self.covered.remove(id);
+        }
+        covered
     }
 
     /// The outputs of a duty are not here, and somebody may need them.
@@ -96,11 +150,14 @@ impl Machine {
     }
 
     /// A transaction that will not happen, or that changed nothing.
-    pub(super) fn rest(&mut self, what: What) {
+    pub(super) fn rest(&mut self, intent: IntentId) {
+        for id in seat_of(intent.what).into_iter().chain(self.uncover(intent)) {
+            self.rest_duty(id);
+        }
+    }
+
+    fn rest_duty(&mut self, id: SeatId) {
         let time = self.now.time;
-        let Some(id) = seat_of(what) else {
-            return;
-        };
         if let Some(held) = self.duties.get_mut(&id) {
             // A refusal often comes from a state of the chain that passes: a moment's patience, and more if it does not.
             let patience = 1u64 << held.tries.min(LONGEST_PATIENCE);
@@ -110,8 +167,9 @@ impl Machine {
         }
     }
 
-    pub(super) fn came_to_nothing(&mut self, what: What) {
-        self.rest(what);
+    pub(super) fn came_to_nothing(&mut self, intent: IntentId) {
+        self.rest(intent);
+        let what = intent.what;
         match what {
             What::Commit(id) => {
                 // Others were quicker.

@@ -32,6 +32,7 @@ impl Machine {
         for (_, id) in ids {
             self.mind_duty(id);
         }
+        self.send_due();
     }
 
     pub(super) fn mind_duty(&mut self, id: SeatId) {

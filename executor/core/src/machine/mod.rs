@@ -127,6 +127,10 @@ pub struct Machine {
     owners: BTreeMap<B256, bool>,
     facts: Facts,
     trials: Trials,
+    /// Leases that are due to be settled, by job.
+    due: BTreeMap<B256, Vec<SeatId>>,
+    /// Leases that are settled with another one, and the intent of that.
+    covered: BTreeMap<SeatId, IntentId>,
     /// Duties, by the transaction that took them.
     taken: BTreeMap<B256, SeatId>,
     /// Jobs with a lease or a seat of which is not known yet whether this machine took it.
@@ -182,6 +186,8 @@ impl Machine {
             owners: BTreeMap::new(),
             facts: Facts::default(),
             trials: Trials::default(),
+            due: BTreeMap::new(),
+            covered: BTreeMap::new(),
             taken: BTreeMap::new(),
             unowned: BTreeSet::new(),
             paid: BTreeSet::new(),
@@ -397,7 +403,7 @@ impl Machine {
         self.offers = true;
         if fate == Fate::Failed {
             if self.intents.remove(&id).is_some() {
-                self.came_to_nothing(id.what);
+                self.came_to_nothing(id);
             }
             return;
         }
@@ -433,7 +439,7 @@ impl Machine {
                 }
             } else {
                 // If it changed nothing, it is asked for again in a while.
-                self.rest(id.what);
+                self.rest(id);
             }
         }
     }
