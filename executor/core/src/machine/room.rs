@@ -23,6 +23,17 @@ impl Machine {
             .fold(Amount::default(), Amount::plus)
     }
 
+    /// Last second of chain time in which what is taken of the machine can be of use.
+    #[must_use]
+    pub fn busy_until(&self) -> u64 {
+        let duties = self.sums.busy.iter().filter_map(|id| self.duties.get(id));
+        let duties = duties.map(|held| held.duty.work_by());
+        let claims = self.intents.values().map(|pending| pending.until);
+        // Where no end is known yet, the work has one all the same.
+        let ends = duties.chain(claims).filter(|until| *until != u64::MAX);
+        ends.max().unwrap_or_default()
+    }
+
     /// What runs now.
     #[must_use]
     pub fn running(&self) -> Amount {
