@@ -31,6 +31,11 @@ pub enum Command {
     Send(Intent),
     /// Write down that a duty is over.
     Over(Over),
+    /// Forget a job: nothing can happen to it any more that concerns this machine. Its events may be deleted.
+    Forget {
+        /// The job.
+        job: B256,
+    },
     /// Ask the world. `urgent`: a duty waits for the answer.
     Ask {
         /// What.
@@ -85,7 +90,10 @@ impl Command {
     /// Whether it must be on disk before a later command is begun.
     #[must_use]
     pub fn is_durable(&self) -> bool {
-        matches!(self, Self::Bind { .. } | Self::Send(_) | Self::Over(_))
+        matches!(
+            self,
+            Self::Bind { .. } | Self::Send(_) | Self::Over(_) | Self::Forget { .. }
+        )
     }
 }
 

@@ -163,7 +163,9 @@ impl FromStr for IntentId {
     type Err = NoIntent;
 
     fn from_str(text: &str) -> Result<Self, NoIntent> {
-        parse(text).filter(|id| id.to_string() == text).ok_or_else(|| NoIntent(text.to_owned()))
+        parse(text)
+            .filter(|id| id.to_string() == text)
+            .ok_or_else(|| NoIntent(text.to_owned()))
     }
 }
 

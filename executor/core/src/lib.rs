@@ -1,12 +1,4 @@
-//! What an executor decides, and nothing that it does.
-//!
-//! [`Machine::step`] takes what happened on one chain and the time, and returns what is to be done. It reads no clock, no
-//! file and no network, and draws no random number: the same inputs give the same commands. The shell around it
-//! (`piecework-executor`) carries the commands out, and the simulation (`piecework-executor-sim`) plays the world to it from
-//! a seed.
-//!
-//! The machine is level-triggered. After each step it compares what should be going on ([`duty`]) with what is going on, and
-//! commands the difference. A restart is no event: the shell tells what it has written down, and steps once.
+#![doc = include_str!("../README.md")]
 //!
 //! | module | what it says |
 //! | --- | --- |

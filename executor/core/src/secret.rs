@@ -97,7 +97,14 @@ mod tests {
         let mut others = vec![
             Secret::new(B256::repeat_byte(8)).salt(&here, 1, vote),
             secret.salt(&here, 2, vote),
-            secret.salt(&Round { chain_id: 2, ..here }, 1, vote),
+            secret.salt(
+                &Round {
+                    chain_id: 2,
+                    ..here
+                },
+                1,
+                vote,
+            ),
             secret.salt(&Round { round: 4, ..here }, 1, vote),
             secret.salt(&Round { first: 3, ..here }, 1, vote),
             secret.salt(&here, 1, Vote::default()),

@@ -225,7 +225,9 @@ impl Chain {
     pub fn sender(&self, tx: B256) -> Option<Address> {
         let block = usize::try_from(self.receipts.get(&tx)?.block).ok()?;
         let txs = &self.blocks.get(block)?.txs;
-        txs.iter().find(|(other, _)| other.hash == tx).map(|(tx, _)| tx.from)
+        txs.iter()
+            .find(|(other, _)| other.hash == tx)
+            .map(|(tx, _)| tx.from)
     }
 
     /// Whether a transaction waits to be mined.
@@ -236,7 +238,11 @@ impl Chain {
     /// Takes a transaction into the pool. One of the same account and nonce that pays less goes.
     pub fn broadcast(&mut self, tx: Tx) {
         let same = |pooled: &Tx| (pooled.from, pooled.nonce) == (tx.from, tx.nonce);
-        if self.pool.iter().any(|pooled| same(pooled) && pooled.max_fee >= tx.max_fee) {
+        if self
+            .pool
+            .iter()
+            .any(|pooled| same(pooled) && pooled.max_fee >= tx.max_fee)
+        {
             return;
         }
         self.pool.retain(|pooled| !same(pooled));

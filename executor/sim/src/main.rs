@@ -7,7 +7,9 @@ use piecework_executor_sim::{Outcome, Plan, run, world::think};
 
 /// Simulates executors on a market with the real rules.
 #[derive(Debug, Parser)]
-#[command(after_help = "Examples:\n  piecework-executor-sim --seeds 1000\n  piecework-executor-sim --from 17 --seeds 1 --trace\n  piecework-executor-sim --from 17 --crash-matrix 500")]
+#[command(
+    after_help = "Examples:\n  piecework-executor-sim --seeds 1000\n  piecework-executor-sim --from 17 --seeds 1 --trace\n  piecework-executor-sim --from 17 --crash-matrix 500"
+)]
 struct Arguments {
     /// The first seed.
     #[arg(long, default_value_t = 0)]
@@ -36,7 +38,12 @@ fn main() -> anyhow::Result<()> {
         let thought = think(leases);
         let mut out = std::io::stdout().lock();
         for (place, seconds) in (1u32..).zip(&thought.hundreds) {
-            writeln!(out, "{:>6} leases: {:.3} ms a lease", place * 100, seconds * 10.0)?;
+            writeln!(
+                out,
+                "{:>6} leases: {:.3} ms a lease",
+                place * 100,
+                seconds * 10.0
+            )?;
         }
         return Ok(());
     }
@@ -56,7 +63,9 @@ fn main() -> anyhow::Result<()> {
                 calm: true,
             };
             let points = run(calm(None)).points;
-            (0..points.min(most)).map(|point| calm(Some(point))).collect()
+            (0..points.min(most))
+                .map(|point| calm(Some(point)))
+                .collect()
         }
     };
     let mut totals = Totals::default();
@@ -87,7 +96,13 @@ fn tell(out: &mut impl std::io::Write, plan: Plan, outcome: &Outcome) -> anyhow:
     for line in outcome.lines.iter().skip(lines) {
         writeln!(out, "{line}")?;
     }
-    writeln!(out, "seed {} ({}), dies at {:?}:", outcome.seed, outcome.faults.join(", "), plan.dies_at)?;
+    writeln!(
+        out,
+        "seed {} ({}), dies at {:?}:",
+        outcome.seed,
+        outcome.faults.join(", "),
+        plan.dies_at
+    )?;
     for breach in outcome.breaches.iter().take(8) {
         writeln!(out, "  {breach}")?;
     }
@@ -148,7 +163,10 @@ impl Totals {
         )?;
         for (fault, row) in &self.table {
             let seeds = self.seeds_of.get(fault).copied().unwrap_or_default();
-            let cells: Vec<String> = row.iter().map(|(act, count)| format!("{act} {count}")).collect();
+            let cells: Vec<String> = row
+                .iter()
+                .map(|(act, count)| format!("{act} {count}"))
+                .collect();
             writeln!(out, "{fault} ({seeds} seeds): {}", cells.join(", "))?;
         }
         Ok(())

@@ -30,7 +30,10 @@ fn no_honest_provider_loses_stake_in_any_seed() {
         deaths += outcome.deaths;
     }
     // Worlds in which nothing happens would prove nothing.
-    assert!(settled > 500 && deaths > 200, "{settled} leases, {deaths} deaths");
+    assert!(
+        settled > 500 && deaths > 200,
+        "{settled} leases, {deaths} deaths"
+    );
 }
 
 #[test]

@@ -206,11 +206,16 @@ impl Lease {
             // No juror can commit any longer. They bring the leaf that they find in our list.
             Stage::Reveal { .. } | Stage::Due { .. } => Reach::List,
         };
-        let until = audit.votes.commit_by.saturating_add(audit.votes.reveal_window);
+        let until = audit
+            .votes
+            .commit_by
+            .saturating_add(audit.votes.reveal_window);
         Desired {
             // Without our leaf two equal votes convict.
             work: self.missing,
-            act: due.filter(|from| now >= *from).map(|_| Act::Judge(audit.jury)),
+            act: due
+                .filter(|from| now >= *from)
+                .map(|_| Act::Judge(audit.jury)),
             act_owed: leaf,
             serve: Some(serve),
             owed: leaf.or(Some(Owed { until, at_stake })),
@@ -310,7 +315,10 @@ mod tests {
         assert_eq!(free.act, Some(Act::Leave));
         assert_eq!(free.act_owed.map(|owed| owed.until), Some(1_100));
         let late = failed.desired(1_101, 30).act_owed;
-        assert_eq!(late.map(|owed| (owed.until, owed.at_stake)), Some((1_800, 100)));
+        assert_eq!(
+            late.map(|owed| (owed.until, owed.at_stake)),
+            Some((1_800, 100))
+        );
     }
 
     #[test]

@@ -86,9 +86,7 @@ impl Seat {
             && match self.mine {
                 // Before its round begins nobody need work.
                 Mine::Joined => self.round.begun && self.in_time(now, margin),
-                Mine::Absent if self.prospect => {
-                    self.in_time(now, margin) && !self.round.closed
-                }
+                Mine::Absent if self.prospect => self.in_time(now, margin) && !self.round.closed,
                 // It may come back: its work goes on, and none is begun.
                 Mine::Absent => self.working,
                 // What it committed to is lost: the same work has the same vote.
@@ -185,7 +183,10 @@ impl Seat {
                 at_stake: tenth.saturating_add(self.pay),
             }),
             (Mine::Committed, Stage::Commit) if self.round.begun => Some(Owed {
-                until: self.round.commit_by.saturating_add(self.round.reveal_window),
+                until: self
+                    .round
+                    .commit_by
+                    .saturating_add(self.round.reveal_window),
                 at_stake: self.bond.saturating_add(self.pay),
             }),
             (Mine::Committed, Stage::Reveal { until, .. }) => Some(Owed {
@@ -318,7 +319,9 @@ mod tests {
             ..full
         };
         assert_eq!(at(Round { rank: 0, ..all }, 1_300), Some(Act::Settle));
-        let owed = done(seat(0, Mine::Committed, full)).desired(1_300, 30).act_owed;
+        let owed = done(seat(0, Mine::Committed, full))
+            .desired(1_300, 30)
+            .act_owed;
         assert_eq!(
             owed,
             Some(Owed {

@@ -7,7 +7,7 @@ use piecework_core::{
     view::seat::{Key as SeatId, Vote},
 };
 
-use super::{Machine, duties::Duty, facts::Waiter};
+use super::{Machine, facts::Waiter, held::Duty};
 use crate::{duty::Act, secret};
 
 impl Machine {
@@ -32,11 +32,8 @@ impl Machine {
                 provider,
             }
             .abi_encode(),
-            Act::Finalize => IMarket::finalizeCall {
-                job,
-                firsts: vec![first],
-            }
-            .abi_encode(),
+            // Several leases go in one call.
+            Act::Finalize => return None,
             Act::Expire => IMarket::expireCall { job, first }.abi_encode(),
             Act::Judge(jury) => {
                 let seats = SeatId {

@@ -132,7 +132,7 @@ impl Facts {
                     since: head,
                     turn: None,
                 });
-                if known.state.seed != state.seed {
+                if (known.state.seed, known.state.dead) != (state.seed, state.dead) {
                     known.since = head;
                 }
                 known.state = state;
@@ -181,6 +181,15 @@ impl Facts {
         self.points.get(&point).map(|known| known.state)
     }
 
+    /// Whether a point's seed is known, or known never to come, and that will not change.
+    pub(super) fn has_final_seed(&self, point: u64, head: u64, confirmations: u64) -> bool {
+        let settled = confirmations.saturating_mul(2);
+        self.points.get(&point).is_some_and(|known| {
+            let said = known.state.seed.is_some() || known.state.dead;
+            said && head >= known.since.saturating_add(settled)
+        })
+    }
+
     /// After a reorganization every seed is read again.
     pub(super) fn forget_seeds(&mut self) {
         self.points.clear();
@@ -214,7 +223,10 @@ impl Facts {
 
     /// What is known of a leaf: nothing, that it cannot be had, or the leaf; and how often it was asked for.
     pub(super) fn leaf(&self, seat: SeatId) -> (Option<&Option<Leaf>>, u64) {
-        let times = self.asked.get(&Topic::Leaf(seat)).map_or(0, |asked| asked.times);
+        let times = self
+            .asked
+            .get(&Topic::Leaf(seat))
+            .map_or(0, |asked| asked.times);
         (self.leaves.get(&seat), times)
     }
 
@@ -337,13 +349,10 @@ impl Machine {
             return None;
         }
         let head = self.head.map_or(0, |head| head.number);
-        let confirmed = self.settings.timing.confirmations.saturating_mul(2);
+        let confirmations = self.settings.timing.confirmations;
         let known = self.facts.points.get(&point).copied();
-        if let Some(known) = known
-            && known.state.seed.is_some()
-            && head >= known.since.saturating_add(confirmed)
-        {
-            return known.state.seed;
+        if self.facts.has_final_seed(point, head, confirmations) {
+            return known?.state.seed;
         }
         let pause = PAUSE.saturating_mul(self.facts.looks(point) / LOOKS + 1);
         let question = Question::Plain(Topic::Point(point));
@@ -366,7 +375,9 @@ impl Machine {
             let Some(known) = self.facts.points.get_mut(&point) else {
                 return;
             };
-            let at = known.turn.get_or_insert(now.saturating_add(turn.saturating_mul(TURN)));
+            let at = known
+                .turn
+                .get_or_insert(now.saturating_add(turn.saturating_mul(TURN)));
             if now < *at {
                 return;
             }

@@ -161,6 +161,23 @@ impl Job {
         }
     }
 
+    /// When nothing can happen to it any more: its last round has run, and both juries have judged.
+    pub(super) fn over_at(&self, times: &IMarket::Times) -> u64 {
+        let timing = &self.job.timing;
+        let jury = times
+            .juryTime
+            .saturating_add(timing.runWindow)
+            .saturating_add(times.revealWindow)
+            .saturating_add(times.respondWindow);
+        timing
+            .closesAt
+            .saturating_add(timing.runWindow)
+            .saturating_add(timing.auditWindow)
+            .saturating_add(times.revealWindow)
+            .saturating_add(times.retryWindow)
+            .saturating_add(jury.saturating_mul(2))
+    }
+
     /// Digest of its spec's bytes.
     pub(super) fn digest(&self) -> B256 {
         self.job.terms.spec

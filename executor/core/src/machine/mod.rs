@@ -1,13 +1,22 @@
 //! The machine of one chain: what happened goes in, what is to be done comes out.
 
+mod acts;
 mod agenda;
 mod calls;
-mod duties;
+mod ends;
 mod facts;
+mod found;
+mod held;
 mod job;
+mod juries;
+mod means;
+mod mind;
 mod offers;
 mod report;
+mod room;
 mod rounds;
+mod seats;
+mod seen;
 mod sums;
 mod trials;
 
@@ -36,8 +45,8 @@ use crate::{
 };
 
 use agenda::Agenda;
-use duties::Held;
 use facts::{Facts, Waiter};
+use held::Held;
 use job::Job;
 use sums::Sums;
 use trials::Trials;
@@ -118,6 +127,12 @@ pub struct Machine {
     owners: BTreeMap<B256, bool>,
     facts: Facts,
     trials: Trials,
+    /// Leases that are due to be settled, by job.
+    due: BTreeMap<B256, Vec<SeatId>>,
+    /// Leases that are settled with another one, and the intent of that.
+    covered: BTreeMap<SeatId, IntentId>,
+    /// Duties, by the transaction that took them.
+    taken: BTreeMap<B256, SeatId>,
     /// Jobs with a lease or a seat of which is not known yet whether this machine took it.
     unowned: BTreeSet<B256>,
     /// Clients that have paid this machine.
@@ -134,6 +149,8 @@ pub struct Machine {
     eager: BTreeSet<B256>,
     /// When other jobs become eager.
     job_agenda: Agenda<B256>,
+    /// When a job can be forgotten.
+    forget_agenda: Agenda<B256>,
     /// Jobs with events that a reorganization could take back.
     unsettled: BTreeSet<B256>,
     sums: Sums,
@@ -169,6 +186,9 @@ impl Machine {
             owners: BTreeMap::new(),
             facts: Facts::default(),
             trials: Trials::default(),
+            due: BTreeMap::new(),
+            covered: BTreeMap::new(),
+            taken: BTreeMap::new(),
             unowned: BTreeSet::new(),
             paid: BTreeSet::new(),
             settled: 0,
@@ -178,6 +198,7 @@ impl Machine {
             jury_agenda: Agenda::default(),
             eager: BTreeSet::new(),
             job_agenda: Agenda::default(),
+            forget_agenda: Agenda::default(),
             unsettled: BTreeSet::new(),
             sums: Sums::default(),
             all: false,
@@ -287,7 +308,11 @@ impl Machine {
         let id = event.job;
         let job = match self.jobs.entry(id) {
             Entry::Occupied(job) => job.into_mut(),
-            Entry::Vacant(place) => place.insert(Job::of(&event)?),
+            Entry::Vacant(place) => {
+                let job = Job::of(&event)?;
+                self.forget_agenda.set(id, job.over_at(&self.me.times));
+                place.insert(job)
+            }
         };
         let first = job.see(event);
         self.unsettled.insert(id);
@@ -378,7 +403,7 @@ impl Machine {
         self.offers = true;
         if fate == Fate::Failed {
             if self.intents.remove(&id).is_some() {
-                self.came_to_nothing(id.what);
+                self.came_to_nothing(id);
             }
             return;
         }
@@ -399,7 +424,9 @@ impl Machine {
         let read: Vec<IntentId> = self
             .intents
             .iter()
-            .filter(|(_, pending)| matches!(pending.fate, Fate::Mined { block, .. } if block <= head))
+            .filter(
+                |(_, pending)| matches!(pending.fate, Fate::Mined { block, .. } if block <= head),
+            )
             .map(|(id, _)| *id)
             .collect();
         for id in read {
@@ -412,7 +439,7 @@ impl Machine {
                 }
             } else {
                 // If it changed nothing, it is asked for again in a while.
-                self.rest(id.what);
+                self.rest(id);
             }
         }
     }
@@ -477,6 +504,7 @@ impl Machine {
         self.mind_duties(&looks);
         self.mind_trials();
         let time = self.now.time;
+        self.forget(time);
         for job in self.job_agenda.take(time) {
             self.eager.insert(job);
         }

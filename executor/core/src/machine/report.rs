@@ -3,7 +3,7 @@
 use alloy_primitives::B256;
 use piecework_core::view::seat::{End as SeenEnd, Key as SeatId, Mine};
 
-use super::{Machine, duties::Duty};
+use super::{Machine, held::Duty};
 use crate::{
     duty::{Act, Owed, lease::Seen, seat::Tasks},
     take::{Answered, Blocked},
@@ -38,7 +38,7 @@ impl Machine {
     #[must_use]
     pub fn duties(&self) -> Vec<DutyStatus> {
         let (now, margin) = (self.now.time, self.settings.timing.margin);
-        let status = |(id, held): (&SeatId, &super::duties::Held)| {
+        let status = |(id, held): (&SeatId, &super::held::Held)| {
             let act = held.duty.desired(now, margin).act;
             let deadline = match held.duty {
                 Duty::Lease(lease) => lease.deadline().unwrap_or_default(),
@@ -73,7 +73,7 @@ impl Machine {
     #[must_use]
     pub fn is_busy(&self) -> bool {
         let (now, margin) = (self.now.time, self.settings.timing.margin);
-        let acts = |held: &super::duties::Held| {
+        let acts = |held: &super::held::Held| {
             let desired = held.duty.desired(now, margin);
             desired.work || desired.act_owed.is_some() || owes_opening(&held.duty)
         };
@@ -113,7 +113,9 @@ impl Machine {
     /// All stake of the provider, and the part of it that no bond locks.
     #[must_use]
     pub fn stake(&self) -> (u128, u128) {
-        self.facts.stake().map_or((0, 0), |stake| (stake.total, stake.free))
+        self.facts
+            .stake()
+            .map_or((0, 0), |stake| (stake.total, stake.free))
     }
 
     /// Duties that were paid, and that lost something.
@@ -128,7 +130,13 @@ impl Machine {
         self.head
     }
 
-    /// The job of this id, if it is known.
+    /// How many jobs are remembered.
+    #[must_use]
+    pub fn jobs(&self) -> usize {
+        self.jobs.len()
+    }
+
+    /// Whether a job is remembered.
     #[must_use]
     pub fn knows(&self, job: B256) -> bool {
         self.jobs.contains_key(&job)

@@ -7,7 +7,7 @@ use piecework_core::{
     view::seat::{Key as SeatId, Stage, Vote},
 };
 
-use super::{Machine, duties::Duty, facts::Waiter};
+use super::{Machine, facts::Waiter, held::Duty};
 use crate::{
     input::{Leaf, LeafOf, Question},
     secret,
@@ -87,7 +87,9 @@ impl Machine {
     /// All seats, ascending, with what was opened of them.
     fn openings(&mut self, id: SeatId, own: Option<Vote>) -> Option<Vec<IMarket::Opening>> {
         let view = &self.jobs.get(&id.lease.job)?.view;
-        let panel = view.seats.panel((id.lease.first, id.lease.round, id.kind))?;
+        let panel = view
+            .seats
+            .panel((id.lease.first, id.lease.round, id.kind))?;
         let providers: Vec<Address> = panel.seats.iter().map(|seat| seat.provider).collect();
         let opened = panel.opened.clone();
         // All are asked for at once.

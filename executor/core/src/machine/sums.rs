@@ -90,7 +90,7 @@ mod tests {
         sums.set(id(1), bonded(one, 5));
         sums.set(id(2), bonded(other, 7));
         sums.set(id(1), bonded(one, 6));
-        assert_eq!((sums.bonded, sums.exposure[&one]), (3, 16));
+        assert_eq!((sums.bonded, sums.exposure.get(&one)), (3, Some(&16)));
         assert_eq!(sums.busy.len(), 3);
         let prospect = Part {
             prospect: 4,

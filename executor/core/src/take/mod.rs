@@ -216,7 +216,8 @@ impl<'a> Ordinary<'a> {
         let (means, now) = (self.means, self.means.now);
         let takeovers = self.offer.view.free_for(means.provider);
         let fitting = takeovers.filter(|(_, lease, _)| {
-            lease.count.div_ceil(self.rounds.max(1)) <= self.ever && lease.count <= means.lease_tasks
+            lease.count.div_ceil(self.rounds.max(1)) <= self.ever
+                && lease.count <= means.lease_tasks
         });
         let mut free: Vec<Free> = fitting
             .map(|(first, lease, since)| {

@@ -39,7 +39,11 @@ pub fn order(bids: &[Bid], total: Amount, held: impl Fn(Option<Address>) -> u64)
         };
         // A client that has a part of the machine already lets those go first that have none.
         let served = held(bid.client) > 0;
-        (served, u128::MAX.saturating_sub(rate(bid, total)), bid.posted)
+        (
+            served,
+            u128::MAX.saturating_sub(rate(bid, total)),
+            bid.posted,
+        )
     });
     order
 }

@@ -21,7 +21,14 @@ pub fn seat(offer: Offer<'_>, means: Means<'_>, place: Place) -> Result<Cost, Wh
     let (job, spec) = (offer.job, runnable(offer, means)?);
     let bond = rules::bond_of(&job.price, place.count).unwrap_or(u128::MAX);
     let pays = net(job, offer.fee_bps, means.now).saturating_mul(place.count.into());
-    cost(spec, means, place, place.count, (bond, means.free_stake), pays)
+    cost(
+        spec,
+        means,
+        place,
+        place.count,
+        (bond, means.free_stake),
+        pays,
+    )
 }
 
 /// Whether a juror's seat is worth taking now.
@@ -34,7 +41,14 @@ pub fn juror(offer: Offer<'_>, means: Means<'_>, place: Place) -> Result<Cost, W
         return Err(Why::JuryFee);
     }
     let bond = rules::juror_bond_of(&job.price).unwrap_or(u128::MAX);
-    cost(spec, means, place, 1, (bond, means.jury_stake), job.price.juryFee)
+    cost(
+        spec,
+        means,
+        place,
+        1,
+        (bond, means.jury_stake),
+        job.price.juryFee,
+    )
 }
 
 fn cost(

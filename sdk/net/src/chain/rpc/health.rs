@@ -29,13 +29,15 @@ impl Health {
         self.rests_until = None;
     }
 
-    /// It has failed, or it asks for rest.
+    /// It has failed, or it asks for rest. Calls that were under way together and fail together count as one failure.
     pub(super) fn rests(&mut self, now: Instant, asked_for: Option<Duration>) {
-        self.failures = self.failures.saturating_add(1);
+        if self.rest_left(now).is_zero() {
+            self.failures = self.failures.saturating_add(1);
+        }
         let doubled = FIRST_REST.saturating_mul(1 << self.failures.saturating_sub(1).min(16));
         // No rest at all would be a call every few milliseconds.
         let rest = asked_for.unwrap_or(doubled).clamp(FIRST_REST, LONGEST_REST);
-        self.rests_until = Some(now + rest);
+        self.rests_until = self.rests_until.max(Some(now + rest));
     }
 
     /// Its newest block has this number.
@@ -101,24 +103,32 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn rest_doubles_and_ends() {
-        let now = Instant::now();
         let mut health = Health::default();
         for expected in [500, 1_000, 2_000, 4_000] {
-            health.rests(now, None);
-            assert_eq!(health.rest_left(now), Duration::from_millis(expected));
+            let now = Instant::now();
+            // Three calls at the same time are one failure.
+            for _ in 0..3 {
+                health.rests(now, None);
+                assert_eq!(health.rest_left(now), Duration::from_millis(expected));
+            }
+            tokio::time::advance(Duration::from_millis(expected)).await;
         }
         for _ in 0..40 {
-            health.rests(now, None);
+            health.rests(Instant::now(), None);
+            tokio::time::advance(health.rest_left(Instant::now())).await;
         }
-        assert_eq!(health.rest_left(now), LONGEST_REST);
+        health.rests(Instant::now(), None);
+        assert_eq!(health.rest_left(Instant::now()), LONGEST_REST);
         // What an endpoint asks for counts, within bounds.
-        health.rests(now, Some(Duration::from_secs(3)));
-        assert_eq!(health.rest_left(now), Duration::from_secs(3));
-        health.rests(now, Some(Duration::from_secs(86_400)));
-        assert_eq!(health.rest_left(now), LONGEST_REST);
-        health.rests(now, Some(Duration::ZERO));
-        assert_eq!(health.rest_left(now), FIRST_REST);
-        health.works();
-        assert_eq!(health.rest_left(now), Duration::ZERO);
+        for (asked, given) in [
+            (Duration::from_secs(3), Duration::from_secs(3)),
+            (Duration::from_secs(86_400), LONGEST_REST),
+            (Duration::ZERO, FIRST_REST),
+        ] {
+            health.works();
+            assert_eq!(health.rest_left(Instant::now()), Duration::ZERO);
+            health.rests(Instant::now(), Some(asked));
+            assert_eq!(health.rest_left(Instant::now()), given);
+        }
     }
 }

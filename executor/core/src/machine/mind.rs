@@ -1,0 +1,187 @@
+//! What should be going on for each duty, compared with what is.
+
+use std::collections::BTreeSet;
+
+use alloy_primitives::B256;
+use piecework_core::{
+    rules,
+    view::{lease::Key as LeaseId, seat::Key as SeatId},
+};
+
+use super::{
+    Machine,
+    facts::{Publish, Waiter},
+    held::{Duty, look_at},
+};
+use crate::{
+    command::{Command, Order},
+    duty::{Lease, Work, lease::Seen},
+    secret,
+};
+
+impl Machine {
+    /// Compares what should be going on with what is, for all duties that have news, or for which time passed.
+    pub(super) fn mind_duties(&mut self, looks: &BTreeSet<SeatId>) {
+        let looks = looks.iter().filter_map(|id| {
+            let held = self.duties.get(id)?;
+            Some((held.duty.work_by(), *id))
+        });
+        let mut ids: Vec<(u64, SeatId)> = looks.collect();
+        // Where there is not enough capacity for all, the soonest deadline comes first.
+        ids.sort_unstable();
+        for (_, id) in ids {
+            self.mind_duty(id);
+        }
+        self.send_due();
+    }
+
+    pub(super) fn mind_duty(&mut self, id: SeatId) {
+        let (now, margin) = (self.now.time, self.settings.timing.margin);
+        let Some(held) = self.duties.get_mut(&id) else {
+            return;
+        };
+        if let Duty::Seat(seat) = &mut held.duty
+            && seat.prospect
+        {
+            let over = seat.round.closed || now > seat.round.commit_by;
+            seat.prospect = !over && seat.work != Work::Failed;
+        }
+        let desired = held.duty.desired(now, margin);
+        if let Some(reach) = desired.serve.filter(|reach| held.served < Some(*reach))
+            && held.serving.is_none_or(|serving| serving < reach)
+        {
+            held.serving = Some(reach);
+            let tasks = held.duty.tasks();
+            self.commands.push(Command::Serve {
+                seat: id,
+                tasks,
+                reach,
+            });
+        }
+        self.mind_work(id, desired.work);
+        if let Some(act) = desired.act {
+            self.mind_act(id, act, desired.act_owed);
+        }
+        if let Some(end) = desired.end {
+            self.mind_end(id, end, &desired);
+        } else if let Some(held) = self.duties.get_mut(&id) {
+            held.ended_at = None;
+        }
+        self.recount(id);
+        if let Some(held) = self.duties.get(&id) {
+            let at = look_at(&held.duty, now, self.has_final_seed(id.lease));
+            self.duty_agenda.set(id, at);
+        }
+    }
+
+    /// Whether the seed of a submitted lease is known for good.
+    fn has_final_seed(&self, id: LeaseId) -> bool {
+        let head = self.head.map_or(0, |head| head.number);
+        let lease = self.jobs.get(&id.job);
+        let lease = lease.and_then(|job| job.view.leases.get(&id.first));
+        lease.is_some_and(|lease| {
+            let confirmations = self.settings.timing.confirmations;
+            self.is_final(lease.submitted_block)
+                && self.facts.has_final_seed(lease.point, head, confirmations)
+        })
+    }
+
+    fn mind_work(&mut self, id: SeatId, wanted: bool) {
+        let Some(held) = self.duties.get(&id) else {
+            return;
+        };
+        let working = held.duty.is_working();
+        if working && !wanted {
+            let done = !held.duty.is_undone();
+            if let Some(held) = self.duties.get_mut(&id) {
+                held.duty.set_working(false);
+            }
+            // What has ended by itself need not be stopped.
+            if !done {
+                self.commands.push(Command::StopWork { seat: id });
+            }
+            return;
+        }
+        let keyed = match id.is_jurors() {
+            true => self.vote_key(id),
+            false => None,
+        };
+        if working && id.is_jurors() && keyed.is_some() {
+            let same = self.duties.get(&id).is_some_and(|held| held.keyed == keyed);
+            if !same {
+                // A reorganization drew the jury again.
+                self.commands.push(Command::StopWork { seat: id });
+                self.run(id, keyed);
+            }
+            return;
+        }
+        if !working && wanted && (keyed.is_some() || !id.is_jurors()) {
+            self.run(id, keyed);
+        }
+    }
+
+    fn run(&mut self, id: SeatId, keyed: Option<B256>) {
+        let margin = self.settings.timing.margin;
+        let Some(job) = self.jobs.get(&id.lease.job) else {
+            return;
+        };
+        let Ok(spec) = job.spec.clone() else { return };
+        let (strict, digest) = (job.job.assurance.refund, job.digest());
+        let Some(held) = self.duties.get(&id) else {
+            return;
+        };
+        let tasks = held.duty.tasks();
+        // It takes what is free, and one task's capacity at least: it is bonded. After a reorganization there may be more
+        // bonded work than fits: then it waits until some of it is done.
+        let total = self.settings.total.minus(self.elsewhere);
+        let idle = total.minus(self.running()).fits(spec.resources);
+        if idle == 0 {
+            return;
+        }
+        let others = self.used().minus(held.amount(job, self.now.time));
+        let parallel = total.minus(others).fits(spec.resources);
+        let parallel = parallel.max(1).min(idle).min(tasks.count);
+        let free_until = match held.duty {
+            Duty::Lease(Lease {
+                seen: Seen::Running { started },
+                run_window,
+                ..
+            }) if id.lease.round == 1 => rules::leave_free_by(run_window, started),
+            _ => 0,
+        };
+        let deadline = held.duty.work_by();
+        let order = Order {
+            seat: id,
+            tasks,
+            parallel,
+            keyed,
+            strict,
+            spec,
+            digest,
+            free_until,
+            deadline: deadline.saturating_sub(margin),
+        };
+        if let Some(held) = self.duties.get_mut(&id) {
+            held.parallel = parallel;
+            held.keyed = keyed;
+            held.duty.set_working(true);
+        }
+        self.commands.push(Command::Run(order));
+    }
+
+    /// The key of a juror's second digest, from the seed of its jury's point.
+    fn vote_key(&mut self, id: SeatId) -> Option<B256> {
+        let view = &self.jobs.get(&id.lease.job)?.view;
+        let place = (id.lease.first, id.lease.round, id.kind);
+        let point = match view.seats.jury(place) {
+            Some(jury) => jury.point,
+            // It is not open yet.
+            None => view.leases.get(&id.lease.first)?.point,
+        };
+        let waiter = Waiter::Lease(id.lease.job, Some(id.lease.first));
+        let seed = self.learn_seed(point, Publish::No, true, waiter)?;
+        let task = self.duties.get(&id)?.duty.tasks().first;
+        let round = secret::round(self.me.chain_id, self.me.market, id);
+        Some(round.vote_key(seed, task))
+    }
+}

@@ -1,0 +1,120 @@
+//! What is told of a run.
+
+use std::collections::BTreeMap;
+
+use alloy_primitives::Address;
+use alloy_sol_types::SolCall as _;
+use piecework_core::{chain::IMarket, view::JobView};
+use piecework_executor_core::{
+    capacity::Amount,
+    intent::{IntentId, What},
+};
+
+use super::BEGIN;
+use crate::chain::{Chain, Tx};
+
+/// What is told of a run, and what was found wrong.
+#[derive(Debug, Default)]
+pub struct Log {
+    /// Whether lines are kept.
+    pub tells: bool,
+    /// What happened.
+    pub lines: Vec<String>,
+    /// What must never be.
+    pub breaches: Vec<String>,
+    /// What was sent, by the kind of act, for the table of faults and duties.
+    pub acts: BTreeMap<&'static str, u64>,
+}
+
+impl Log {
+    /// Keeps a line, if lines are kept.
+    pub fn say(&mut self, time: u64, line: impl FnOnce() -> String) {
+        if self.tells {
+            let line = format!("{:>6}  {}", time.saturating_sub(BEGIN), line());
+            self.lines.push(line);
+        }
+    }
+
+    pub(super) fn breach(&mut self, time: u64, what: String) {
+        self.say(time, || format!("BREACH: {what}"));
+        self.breaches.push(what);
+    }
+
+    /// Checks the capacity that a machine counts.
+    pub fn used(&mut self, time: u64, provider: usize, used: Amount, total: Amount) {
+        if !used.is_within(total) {
+            self.breach(
+                time,
+                format!("provider {provider} runs {used:?} on {total:?}"),
+            );
+        }
+    }
+
+    /// Checks a transaction that is broadcast: no secret is told while somebody could still commit.
+    pub fn sent(&mut self, time: u64, provider: usize, id: &IntentId, tx: &Tx, chain: &Chain) {
+        *self.acts.entry(name(&id.what)).or_default() += 1;
+        self.say(time, || format!("provider {provider} sends {id}"));
+        let opens =
+            |openings: &[IMarket::Opening]| openings.iter().any(|opening| !opening.salt.is_zero());
+        let (what, kind) = match &id.what {
+            What::Open(seat) | What::Settle(seat) | What::Judge(seat) => (seat.lease, seat.kind),
+            _ => return,
+        };
+        let told = IMarket::settleCall::abi_decode(&tx.data)
+            .map(|call| opens(&call.openings))
+            .or_else(|_| {
+                IMarket::judgeCall::abi_decode(&tx.data).map(|call| opens(&call.openings))
+            });
+        if !matches!(told, Ok(true)) {
+            return;
+        }
+        // As the newest block has it.
+        let mut view = JobView::default();
+        for number in 0..=chain.tip().number {
+            let events = chain.block(number).map(|(_, events)| events);
+            for event in events
+                .into_iter()
+                .flatten()
+                .filter(|event| event.job == what.job)
+            {
+                view.see(event);
+            }
+        }
+        let place = (what.first, what.round, kind);
+        let Some((_, round)) = view.seats.round(place, Address::ZERO, &chain.times) else {
+            return;
+        };
+        let closed = round.full_at.is_some() || chain.tip().time.max(time) >= round.commit_by;
+        if !closed {
+            self.breach(
+                time,
+                format!("provider {provider} tells a secret too early: {id}"),
+            );
+        }
+    }
+}
+
+/// The name of an act's kind.
+pub fn name(what: &What) -> &'static str {
+    match what {
+        What::Claim { .. } => "claim",
+        What::Takeover(_) => "takeover",
+        What::Join(seat) if seat.kind == 0 => "join",
+        What::Join(_) => "join jury",
+        What::Renew(_) => "renew",
+        What::EndLapsed(_) => "end lapsed",
+        What::Publish { .. } => "publish",
+        What::Submit(_) => "submit",
+        What::Leave(_) => "leave",
+        What::Finalize(_) => "finalize",
+        What::Expire(_) => "expire",
+        What::Judge(_) => "judge ours",
+        What::Commit(seat) if seat.kind == 0 => "commit",
+        What::Commit(_) => "commit vote",
+        What::Open(seat) if seat.kind == 0 => "open",
+        What::Open(_) => "open vote",
+        What::Settle(seat) if seat.kind == 0 => "settle",
+        What::Settle(_) => "judge",
+        What::LeaveSeat(_) => "leave seat",
+    }
+}
