@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use alloy_primitives::B256;
+use alloy_primitives::{Address, B256};
 use piecework_core::{
     spec::JobSpec,
     view::seat::{Key as SeatId, Vote},
@@ -127,6 +127,8 @@ pub struct Over {
     pub seat: SeatId,
     /// Its tasks.
     pub tasks: Tasks,
+    /// The job's client.
+    pub client: Address,
     /// How it ended.
     pub end: End,
     /// Why, where something was lost.

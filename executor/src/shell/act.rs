@@ -28,6 +28,7 @@ impl Shell {
             }),
             Command::Send(intent) => Some(Durable::Send(intent.into(), asked)),
             Command::Over(over) => Some(Durable::Over(over.clone(), local_now())),
+            Command::Forget { job } => Some(Durable::Forget(*job)),
             _ => None,
         });
         let durable: Vec<Durable> = durable.collect();
@@ -42,7 +43,7 @@ impl Shell {
 
     fn carry_out_one(&mut self, command: Command) {
         match command {
-            Command::Bind { .. } => {}
+            Command::Bind { .. } | Command::Forget { .. } => {}
             Command::Send(intent) => self.send(&intent),
             Command::Over(over) => self.over(&over),
             Command::Ask { question, urgent } => self.questions.ask(question, urgent),

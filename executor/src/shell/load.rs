@@ -200,11 +200,6 @@ impl Shell {
 
 /// How long what a machine takes can be of use, should nothing be heard of its chain any more.
 pub(super) fn longest(machine: &Machine, now: Now) -> Duration {
-    let duties = machine.duties();
-    let left = duties
-        .iter()
-        .map(|duty| duty.deadline.saturating_sub(now.time));
-    // A duty without a deadline has `u64::MAX`.
-    let left = left.filter(|left| *left < u64::from(u32::MAX)).max();
-    Duration::from_secs(left.unwrap_or_default().max(LEAST_KEPT))
+    let left = machine.busy_until().saturating_sub(now.time);
+    Duration::from_secs(left.max(LEAST_KEPT))
 }

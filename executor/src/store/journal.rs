@@ -5,13 +5,9 @@
 use std::collections::BTreeSet;
 
 use alloy::primitives::{Address, B256};
-use alloy::sol_types::SolValue as _;
-use piecework_core::{
-    chain::IMarket,
-    view::{
-        lease::Key as LeaseId,
-        seat::{Key as SeatId, Vote},
-    },
+use piecework_core::view::{
+    lease::Key as LeaseId,
+    seat::{Key as SeatId, Vote},
 };
 use piecework_executor_core::{
     command::Over,
@@ -40,6 +36,8 @@ pub(crate) enum Durable {
     Send(NewIntent, u64),
     /// A duty that is over, and the local time.
     Over(Over, u64),
+    /// A job to which nothing can happen any more.
+    Forget(B256),
 }
 
 /// A duty that is over, as it is kept.
@@ -66,6 +64,7 @@ impl Store {
                         insert_intent(tx, intent, *asked)?;
                     }
                     Durable::Over(over, at) => end(tx, over, *at)?,
+                    Durable::Forget(job) => forget(tx, *job)?,
                 }
             }
             Ok(())
@@ -117,14 +116,12 @@ impl Store {
     /// The clients that have paid this machine.
     pub(crate) async fn paying_clients(&self) -> Result<BTreeSet<Address>> {
         self.call(|tx| {
-            let jobs = tx
-                .prepare_cached(
-                    "SELECT abi FROM jobs WHERE id IN (SELECT job FROM over WHERE \"end\" = 'paid')",
-                )?
-                .query_map([], |row| row.get::<_, Vec<u8>>(0))?
-                .collect::<rusqlite::Result<Vec<_>>>()?;
-            let client = |abi: Vec<u8>| Some(IMarket::Job::abi_decode(&abi).ok()?.terms.client);
-            Ok(jobs.into_iter().filter_map(client).collect())
+            Ok(tx
+                .prepare_cached("SELECT client FROM paid")?
+                .query_map([], |row| {
+                    row.get::<_, [u8; 20]>("client").map(Address::from)
+                })?
+                .collect::<rusqlite::Result<BTreeSet<_>>>()?)
         })
         .await
     }
@@ -198,6 +195,10 @@ fn end(tx: &Transaction<'_>, over: &Over, at: u64) -> Result<()> {
     if !seat.is_jurors() {
         insert_settled(tx, lease.job, over.tasks.first, at)?;
     }
+    if over.end == End::Paid {
+        tx.prepare_cached("INSERT OR IGNORE INTO paid VALUES (?1)")?
+            .execute([over.client.as_slice()])?;
+    }
     Ok(())
 }
 
@@ -211,4 +212,18 @@ fn seat(row: &Row<'_>) -> rusqlite::Result<SeatId> {
         lease,
         kind: number(row, "kind")?,
     })
+}
+
+/// Deletes what is known of a job, except what its outputs are served with as long as these are here.
+fn forget(tx: &Transaction<'_>, job: B256) -> Result<()> {
+    let id = job.as_slice();
+    tx.prepare_cached("DELETE FROM events WHERE job = ?1")?
+        .execute([id])?;
+    for table in [
+        "DELETE FROM tasks WHERE job = ?1 AND NOT EXISTS (SELECT 1 FROM published WHERE job = ?1)",
+        "DELETE FROM jobs WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM published WHERE job = ?1)",
+    ] {
+        tx.prepare_cached(table)?.execute([id])?;
+    }
+    Ok(())
 }

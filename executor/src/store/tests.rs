@@ -208,11 +208,9 @@ async fn a_step_is_written_whole_or_not_at_all() {
 async fn the_end_of_a_duty_is_kept_and_tells_who_paid() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path()).unwrap();
-    let mut posted = IMarket::Job::default();
-    posted.terms.client = Address::repeat_byte(3);
     let job = JobRow {
         id: JOB,
-        abi: posted.abi_encode(),
+        abi: vec![],
         spec: vec![],
         fee_bps: 0,
     };
@@ -224,6 +222,7 @@ async fn the_end_of_a_duty_is_kept_and_tells_who_paid() {
         let over = Over {
             seat: seat_of(1, kind),
             tasks: Tasks { first: 0, count: 4 },
+            client: Address::repeat_byte(3),
             end,
             why: Some("late".to_owned()),
             lost,
@@ -242,8 +241,28 @@ async fn the_end_of_a_duty_is_kept_and_tells_who_paid() {
     assert!(clients.into_iter().eq([Address::repeat_byte(3)]));
     // Nobody is owed its outputs any more, until it is served again.
     assert_eq!(store.settled().await.unwrap(), [(JOB, 0, 9)]);
-    store.put_published(JOB, 0, vec![], true).await.unwrap();
+    let blobs = vec![(B256::repeat_byte(1), 7)];
+    store.put_published(JOB, 0, blobs, true).await.unwrap();
     assert!(store.settled().await.unwrap().is_empty());
+    // Its job is kept as long as outputs are served, and who paid is never forgotten.
+    let task = TaskRow {
+        task: 0,
+        digest: B256::ZERO,
+        outcome: String::new(),
+        log: Vec::new(),
+    };
+    store.put_task(JOB, task, 0).await.unwrap();
+    store.commit(vec![Durable::Forget(JOB)]).await.unwrap();
+    assert!(store.job(JOB).await.unwrap().is_some());
+    assert_eq!(store.tasks(JOB, 0, 4).await.unwrap().len(), 1);
+    store
+        .call(|tx| Ok(tx.execute_batch("DELETE FROM published")?))
+        .await
+        .unwrap();
+    store.commit(vec![Durable::Forget(JOB)]).await.unwrap();
+    assert!(store.job(JOB).await.unwrap().is_none());
+    assert!(store.tasks(JOB, 0, 4).await.unwrap().is_empty());
+    assert_eq!(store.paying_clients().await.unwrap().len(), 1);
 }
 
 #[tokio::test]

@@ -50,8 +50,9 @@ impl Machine {
             self.over.insert(id, end);
         }
         let job = self.jobs.get(&id.lease.job);
-        if let (End::Paid, Some(job)) = (end, job) {
-            self.paid.insert(job.job.terms.client);
+        let client = job.map(|job| job.job.terms.client).unwrap_or_default();
+        if end == End::Paid {
+            self.paid.insert(client);
         }
         let (lost, why) = match end {
             End::Lost => job.map_or((0, None), |job| self.loss(job, id, &held)),
@@ -64,6 +65,7 @@ impl Machine {
             self.commands.push(Command::Over(Over {
                 seat: id,
                 tasks: held.duty.tasks(),
+                client,
                 end,
                 why,
                 lost,
@@ -90,7 +92,10 @@ impl Machine {
             };
             let busy = self.duties.range(seats.clone()).next().is_some()
                 || self.unsettled.contains(&id)
-                || self.intents.keys().any(|intent| intent.what.job() == Some(id));
+                || self
+                    .intents
+                    .keys()
+                    .any(|intent| intent.what.job() == Some(id));
             if busy {
                 self.forget_agenda.set(id, time.saturating_add(LATER));
                 continue;

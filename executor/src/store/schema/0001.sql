@@ -121,6 +121,11 @@ CREATE TABLE over (
     PRIMARY KEY (job, first, round, kind)
 ) STRICT, WITHOUT ROWID;
 
+-- Clients that have paid this machine.
+CREATE TABLE paid (
+    client BLOB PRIMARY KEY CHECK (length(client) = 20)
+) STRICT, WITHOUT ROWID;
+
 -- Which blobs are served for which lease, and until when they must stay. `open`: to everybody; otherwise to the job's
 -- client alone.
 CREATE TABLE published (

@@ -91,13 +91,7 @@ impl Panel {
     }
 
     /// A commitment on a seat that was reserved, or is taken with it.
-    fn committed(
-        &mut self,
-        at: &StoredEvent,
-        provider: Address,
-        commitment: B256,
-        places: u8,
-    ) {
+    fn committed(&mut self, at: &StoredEvent, provider: Address, commitment: B256, places: u8) {
         self.joined(at, provider);
         let mut seats = self.seats.iter_mut();
         let Some(seat) = seats.find(|seat| seat.provider == provider) else {
@@ -287,10 +281,7 @@ impl SeatViews {
     }
 
     /// The seats of leases whose first tasks are in a range: of which round or jury, and the panel.
-    pub fn panels_of(
-        &self,
-        firsts: RangeInclusive<u32>,
-    ) -> impl Iterator<Item = (Place, &Panel)> {
+    pub fn panels_of(&self, firsts: RangeInclusive<u32>) -> impl Iterator<Item = (Place, &Panel)> {
         let (from, to) = firsts.into_inner();
         let rounds = self.rounds.range((from, 0)..=(to, u16::MAX));
         let rounds = rounds.map(|((first, round), view)| ((*first, *round, 0), &view.panel));
