@@ -108,6 +108,8 @@ pub struct Order {
     pub parallel: u32,
     /// A juror's key for the second digest of its one task.
     pub keyed: Option<B256>,
+    /// Whether others run its tasks too, so that a bond is lost if they see another outcome.
+    pub judged: bool,
     /// Whether a juror votes for no outcome that may come of the machine, however often it sees it.
     pub strict: bool,
     /// The spec.

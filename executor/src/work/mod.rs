@@ -315,12 +315,12 @@ impl Workshop {
                 .try_collect::<()>()
                 .await?;
         }
+        if order.judged {
+            self.be_sure(order, cancel).await?;
+        }
         match order.keyed {
             None => self.result(job, order.tasks).await,
-            Some(key) => {
-                self.be_sure(order, cancel).await?;
-                self.verdict(job, first, key).await
-            }
+            Some(key) => self.verdict(job, first, key).await,
         }
     }
 

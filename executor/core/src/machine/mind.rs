@@ -127,6 +127,7 @@ impl Machine {
         };
         let Ok(spec) = job.spec.clone() else { return };
         let (strict, digest) = (job.job.assurance.refund, job.digest());
+        let judged = job.can_be_judged();
         let Some(held) = self.duties.get(&id) else {
             return;
         };
@@ -155,6 +156,7 @@ impl Machine {
             tasks,
             parallel,
             keyed,
+            judged,
             strict,
             spec,
             digest,
