@@ -33,7 +33,8 @@ pub enum Input {
     },
     /// All that the chain had when the executor started was told.
     Synced,
-    /// Where an intent stands. After a start: each one that is not final.
+    /// Where an intent stands. After a start: each one that is not final, after the block, so that a claim whose job is known
+    /// keeps capacity.
     Intent {
         /// Which.
         id: IntentId,

@@ -203,3 +203,6 @@ pub(super) fn longest(machine: &Machine, now: Now) -> Duration {
     let left = machine.busy_until().saturating_sub(now.time);
     Duration::from_secs(left.max(LEAST_KEPT))
 }
+
+#[cfg(test)]
+mod tests;

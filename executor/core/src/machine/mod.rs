@@ -407,15 +407,33 @@ impl Machine {
             }
             return;
         }
+        let restored = self.restored(id, fate);
+        let pending = self.intents.entry(id).or_insert(restored);
+        pending.fate = fate;
+    }
+
+    /// What is kept for an intent of before the start: of a claim whose job is known, the capacity of one task. What a claim
+    /// got that is on its way again has its own.
+    fn restored(&self, id: IntentId, fate: Fate) -> Pending {
+        let claims = id.what.binds() && !self.synced;
+        let job = id.what.job().filter(|_| claims);
+        let job = job.and_then(|job| self.jobs.get(&job));
+        let (amount, window) = match job {
+            Some(job) => {
+                let spec = job.spec.as_deref();
+                let amount = spec.map(|spec| Amount::of(spec.resources, 1));
+                (amount.unwrap_or_default(), job.job.timing.runWindow)
+            }
+            None => (Amount::default(), 0),
+        };
         let until = self.now.time.saturating_add(CLAIM_LIFE);
-        let pending = self.intents.entry(id).or_insert(Pending {
+        Pending {
             fate,
             bond: 0,
-            amount: Amount::default(),
+            amount,
             parallel: 1,
-            until,
-        });
-        pending.fate = fate;
+            until: until.saturating_add(window),
+        }
     }
 
     /// Drops intents whose block was read: what they changed is in the events by now.
