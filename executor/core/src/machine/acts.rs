@@ -17,7 +17,7 @@ use super::{
 use crate::{
     capacity::Amount,
     command::Command,
-    duty::{Act, Owed},
+    duty::{Act, Owed, lease::Seen},
     intent::{Fate, Intent, IntentId, What},
 };
 
@@ -138,15 +138,22 @@ impl Machine {
         covered
     }
 
-    /// The outputs of a duty are not here, and somebody may need them.
+    /// The outputs of a duty are not here, and somebody may need them. They are made again while its bond depends on them.
     pub(super) fn missing(&mut self, id: SeatId) {
-        if let Some(held) = self.duties.get_mut(&id) {
-            held.serving = None;
-            if let Duty::Lease(lease) = &mut held.duty {
+        let Some(held) = self.duties.get_mut(&id) else {
+            return;
+        };
+        held.serving = None;
+        match &mut held.duty {
+            Duty::Lease(lease)
+                if !held.unservable
+                    && matches!(lease.seen, Seen::Submitted { .. } | Seen::Audited(_)) =>
+            {
                 lease.missing = true;
             }
-            self.touch(id.lease.job, Some(id.lease.first));
+            _ => held.unservable = true,
         }
+        self.touch(id.lease.job, Some(id.lease.first));
     }
 
     /// A transaction that will not happen, or that changed nothing.

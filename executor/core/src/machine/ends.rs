@@ -26,6 +26,7 @@ impl Machine {
             return;
         }
         let unserved = desired.serve.is_some_and(|reach| held.served < Some(reach));
+        let unserved = unserved && !held.unservable;
         if unserved && now < ended_at.saturating_add(SERVE_BY) {
             return;
         }

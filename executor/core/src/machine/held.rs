@@ -127,6 +127,8 @@ pub(super) struct Held {
     pub(super) rest_until: u64,
     pub(super) served: Option<Reach>,
     pub(super) serving: Option<Reach>,
+    /// Its outputs are lost, and cannot be made again.
+    pub(super) unservable: bool,
     /// The key under which a juror works, or has worked.
     pub(super) keyed: Option<B256>,
     /// Tasks that have an outcome.
@@ -148,6 +150,7 @@ impl Held {
             rest_until: 0,
             served: None,
             serving: None,
+            unservable: false,
             keyed: None,
             done: 0,
             why: None,
@@ -175,7 +178,10 @@ impl Held {
                         });
                     }
                     Ok(_) => {}
-                    Err(failure) => self.why = Some(failure.why),
+                    Err(failure) => {
+                        self.unservable = true;
+                        self.why = Some(failure.why);
+                    }
                 }
             }
             Duty::Lease(lease) => match result {

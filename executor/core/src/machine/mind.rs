@@ -49,6 +49,7 @@ impl Machine {
         let desired = held.duty.desired(now, margin);
         if let Some(reach) = desired.serve.filter(|reach| held.served < Some(*reach))
             && held.serving.is_none_or(|serving| serving < reach)
+            && !held.unservable
         {
             held.serving = Some(reach);
             let tasks = held.duty.tasks();
