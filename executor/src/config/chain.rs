@@ -77,10 +77,10 @@ pub struct Policy {
     /// Least fee of a juror, in the token's smallest unit: above the price of one task and the gas of
     /// two transactions.
     pub min_jury_fee: u128,
-    /// A new spec's first task is run twice before an ordinary lease of it is taken: a jury would convict this
-    /// machine of what a spec makes of the clock or of chance. If the outputs differ, no job with it is taken. Longest
-    /// time-out of such a task, in seconds; what may take longer is taken of known clients only, untried. 0: nothing
-    /// is tried.
+    /// A task of a new spec that others check is run twice before a lease, or a seat of one, is taken: this machine would
+    /// lose its bond for what a spec makes of the clock or of chance. If the outputs differ, no job with it is taken. Longest
+    /// time-out of such a task, in seconds; what may take longer is taken of known clients only, untried. 0: nothing is
+    /// tried.
     pub try_seconds: u64,
     /// Fetch inputs from loopback and private addresses too. For development networks only: a
     /// client could otherwise make this machine read what only it can reach.

@@ -17,6 +17,8 @@ pub(super) struct Report {
     /// Stake that was lost since the state directory was made.
     pub(super) lost: u128,
     phases: HashMap<SeatId, &'static str>,
+    /// Whether it was told that a stop loses no work.
+    told_idle: bool,
 }
 
 impl Report {
@@ -24,6 +26,7 @@ impl Report {
         Self {
             lost,
             phases: HashMap::new(),
+            told_idle: false,
         }
     }
 
@@ -82,7 +85,12 @@ impl Shell {
         });
         // Before the machine heard of the stop, it may still take work.
         let stops = machine.blocked().contains(&Blocked::Stopping);
-        tools.idle.send_replace(stops && !machine.is_busy());
+        let is_idle = stops && !machine.is_busy();
+        if is_idle && !self.report.told_idle {
+            // What is finished may still be owed.
+            self.tell_obligations();
+        }
+        self.tools.idle.send_replace(is_idle);
     }
 
     /// What keeps it from taking work, in words.
@@ -120,7 +128,8 @@ impl Shell {
     }
 
     /// Says what is still owed: until when this machine is needed, and what is lost otherwise.
-    pub(super) fn tell_obligations(&self) {
+    pub(super) fn tell_obligations(&mut self) {
+        self.report.told_idle = !self.machine.is_busy();
         for obligation in self.machine.obligations() {
             let (seat, owed) = (obligation.seat, obligation.owed);
             let lease = seat.lease;

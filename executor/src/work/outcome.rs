@@ -23,6 +23,15 @@ use super::{
 /// The pause between two looks at whether the machine is idle.
 const IDLE_PAUSE: Duration = Duration::from_millis(250);
 
+/// Seconds that one more run of a task may take, with all that comes before and after it.
+fn needed(order: &Order) -> u64 {
+    const OVERHEAD: u64 = 3;
+    let timeout = order.spec.resources.timeout_seconds;
+    timeout
+        .saturating_add(timeout / 10)
+        .saturating_add(OVERHEAD)
+}
+
 impl Workshop {
     /// Root and digest list of a lease's outputs.
     pub(super) async fn result(&self, job: B256, tasks: Tasks) -> Result<Vote, WorkError> {
@@ -81,7 +90,7 @@ impl Workshop {
         task: u32,
         cancel: &CancellationToken,
     ) -> Result<Option<Outcome>, WorkError> {
-        let needs = order.spec.resources.timeout_seconds.saturating_add(1);
+        let needs = needed(order);
         if self.clock.now().saturating_add(needs) > order.deadline {
             return Ok(None);
         }
@@ -90,7 +99,9 @@ impl Workshop {
         let scratch = tempfile::tempdir_in(&self.scratch)
             .map_err(|error| WorkError::Damaged(error.to_string()))?;
         let outputs = DirStore::open(scratch.path())?;
-        let result = self.run_task(job, task, &prepared, &outputs, cancel).await?;
+        let result = self
+            .run_task(job, task, &prepared, &outputs, cancel)
+            .await?;
         Ok(Some(result.outcome))
     }
 
@@ -102,7 +113,7 @@ impl Workshop {
         cancel: &CancellationToken,
     ) -> Result<Option<Outcome>, WorkError> {
         let job = order.seat.lease.job;
-        let needs = order.spec.resources.timeout_seconds.saturating_add(1);
+        let needs = needed(order);
         let prepared = self.ready(job, &order.spec, order.digest).await?;
         let damaged = |error: std::io::Error| WorkError::Damaged(error.to_string());
         // A lease leaves time for a run beside others, a juror needs none.

@@ -140,18 +140,18 @@ impl Machine {
 
     /// The outputs of a duty are not here, and somebody may need them. They are made again while its bond depends on them.
     pub(super) fn missing(&mut self, id: SeatId) {
+        let now = self.now.time;
         let Some(held) = self.duties.get_mut(&id) else {
             return;
         };
-        held.serving = None;
-        match &mut held.duty {
-            Duty::Lease(lease)
-                if !held.unservable
-                    && matches!(lease.seen, Seen::Submitted { .. } | Seen::Audited(_)) =>
-            {
-                lease.missing = true;
-            }
-            _ => held.unservable = true,
+        if now < held.serve_after || held.is_missing() {
+            return;
+        }
+        held.was_missing(now);
+        if let Duty::Lease(lease) = &mut held.duty
+            && matches!(lease.seen, Seen::Submitted { .. } | Seen::Audited(_))
+        {
+            lease.missing = true;
         }
         self.touch(id.lease.job, Some(id.lease.first));
     }
@@ -164,10 +164,13 @@ impl Machine {
     }
 
     fn rest_duty(&mut self, id: SeatId) {
-        let time = self.now.time;
+        let (time, margin) = (self.now.time, self.settings.timing.margin);
         if let Some(held) = self.duties.get_mut(&id) {
             // A refusal often comes from a state of the chain that passes: a moment's patience, and more if it does not.
+            let left = held.duty.desired(time, margin).act_owed;
+            let left = left.map_or(u64::MAX, |owed| owed.until.saturating_sub(time));
             let patience = 1u64 << held.tries.min(LONGEST_PATIENCE);
+            let patience = patience.min((left / 4).max(1));
             held.tries = held.tries.saturating_add(1);
             held.rest_until = time.saturating_add(patience);
             self.touch(id.lease.job, Some(id.lease.first));

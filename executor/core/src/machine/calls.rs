@@ -99,7 +99,9 @@ impl Machine {
         };
         let task = held.duty.tasks().first;
         let bound = self.bound.get(&(id, task)).into_iter().flatten().copied();
-        let mut votes = bound.chain(worked);
+        // An abstention may be all that was committed to before a database was lost.
+        let abstention = id.is_jurors().then(Vote::default);
+        let mut votes = bound.chain(worked).chain(abstention);
         votes.find(|vote| self.commitment(id, number, *vote) == committed)
     }
 

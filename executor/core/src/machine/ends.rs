@@ -26,7 +26,6 @@ impl Machine {
             return;
         }
         let unserved = desired.serve.is_some_and(|reach| held.served < Some(reach));
-        let unserved = unserved && !held.unservable;
         if unserved && now < ended_at.saturating_add(SERVE_BY) {
             return;
         }
@@ -129,6 +128,7 @@ impl Machine {
             }
             self.eager.remove(&id);
             self.job_agenda.remove(id);
+            self.leave_trial(id);
             self.commands.push(Command::Forget { job: id });
         }
     }

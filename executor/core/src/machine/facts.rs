@@ -290,10 +290,12 @@ impl Machine {
 
     /// Asks for the stake if something happened since it was read, and for the lists that the owner names.
     pub(super) fn ask_for_stake(&mut self) {
-        if self.facts.stale || self.facts.stake.is_none() {
-            let pause = match self.facts.stake {
-                None => PAUSE,
-                Some(_) => PAUSE / 10,
+        {
+            let pause = match (self.facts.stake, self.facts.stale) {
+                (None, _) => PAUSE,
+                (Some(_), true) => PAUSE / 10,
+                // Its owner may have added some.
+                (Some(_), false) => LONGEST_PAUSE,
             };
             let local = self.now.local;
             if self.facts.may_ask(Topic::Stake, pause, local) {
@@ -332,7 +334,9 @@ impl Machine {
         let known = self.owners.get(&tx).copied();
         if known.is_none() {
             let question = Question::Plain(Topic::Owner(tx));
-            self.ask(question, PAUSE, true, Waiter::Lease(job, None));
+            let times = self.facts.asked.get(&question.topic());
+            let pause = PAUSE.saturating_mul(times.map_or(1, |asked| asked.times.max(1)));
+            self.ask(question, pause.min(LOST), true, Waiter::Lease(job, None));
         }
         known
     }

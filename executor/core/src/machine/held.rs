@@ -96,6 +96,17 @@ impl Duty {
         }
     }
 
+    /// Whether the chain says another word of it than before.
+    pub(super) fn has_other_word(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Lease(one), Self::Lease(other)) => one.seen != other.seen,
+            (Self::Seat(one), Self::Seat(other)) => {
+                (one.mine, one.round) != (other.mine, other.round)
+            }
+            _ => true,
+        }
+    }
+
     pub(super) fn set_working(&mut self, working: bool) {
         match self {
             Self::Lease(lease) => lease.working = working,
@@ -127,8 +138,10 @@ pub(super) struct Held {
     pub(super) rest_until: u64,
     pub(super) served: Option<Reach>,
     pub(super) serving: Option<Reach>,
-    /// Its outputs are lost, and cannot be made again.
-    pub(super) unservable: bool,
+    /// Chain time until which nothing is served: what was asked for was not here.
+    pub(super) serve_after: u64,
+    /// How often that was so.
+    pub(super) serve_tries: u32,
     /// The key under which a juror works, or has worked.
     pub(super) keyed: Option<B256>,
     /// Tasks that have an outcome.
@@ -150,7 +163,8 @@ impl Held {
             rest_until: 0,
             served: None,
             serving: None,
-            unservable: false,
+            serve_after: 0,
+            serve_tries: 0,
             keyed: None,
             done: 0,
             why: None,
@@ -178,10 +192,7 @@ impl Held {
                         });
                     }
                     Ok(_) => {}
-                    Err(failure) => {
-                        self.unservable = true;
-                        self.why = Some(failure.why);
-                    }
+                    Err(failure) => self.why = Some(failure.why),
                 }
             }
             Duty::Lease(lease) => match result {
@@ -226,6 +237,20 @@ impl Held {
                 }
             }
         }
+    }
+
+    /// Its outputs were not here. Longer and longer pauses follow, so that what cannot be made again costs little.
+    pub(super) fn was_missing(&mut self, now: u64) {
+        const LONGEST: u64 = 300;
+        let pause = (1u64 << self.serve_tries.min(9)).min(LONGEST);
+        self.serve_tries = self.serve_tries.saturating_add(1);
+        self.serve_after = now.saturating_add(pause);
+        self.serving = None;
+    }
+
+    /// Whether its tasks are run again for outputs that are lost.
+    pub(super) fn is_missing(&self) -> bool {
+        matches!(&self.duty, Duty::Lease(lease) if lease.missing)
     }
 
     /// What unfinished work keeps of the machine.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use alloy_primitives::B256;
+use alloy_primitives::{Address, B256};
 use alloy_sol_types::SolEventInterface as _;
 use piecework_core::{
     chain::{IMarket, MarketEvent},
@@ -80,14 +80,21 @@ impl Job {
         })
     }
 
-    /// Takes an event in. Returns the first task of the lease that it is about.
-    pub(super) fn see(&mut self, event: StoredEvent) -> Option<u32> {
-        let first = MarketEvent::decode_raw_log(event.log.topics(), &event.log.data)
-            .ok()
-            .and_then(|event| event.first());
+    /// Takes an event in. Returns the first task of the lease that it is about, and the provider that it names.
+    pub(super) fn see(&mut self, event: StoredEvent) -> (Option<u32>, Option<Address>) {
+        let decoded = MarketEvent::decode_raw_log(event.log.topics(), &event.log.data).ok();
+        let first = decoded.as_ref().and_then(MarketEvent::first);
+        let provider = match &decoded {
+            Some(MarketEvent::Claimed(event)) => Some(event.provider),
+            Some(MarketEvent::Joined(event)) => Some(event.provider),
+            Some(MarketEvent::Committed(event)) => Some(event.provider),
+            Some(MarketEvent::JurorJoined(event)) => Some(event.provider),
+            Some(MarketEvent::VoteCommitted(event)) => Some(event.provider),
+            _ => None,
+        };
         self.view.see(&event);
         self.recent.push(event);
-        first
+        (first, provider)
     }
 
     /// Forgets how to take back what is deep in the chain. Returns whether nothing is left to take back.

@@ -95,6 +95,10 @@ impl Machine {
                 (open(1, first, by, opened_now), Some(lease.count))
             }
             State::Audited(kind) => {
+                // A second jury has a point of its own, which a reorganization may change.
+                if kind == 2 && !self.has_final_point(lease.point) {
+                    return None;
+                }
                 let jury = job.view.seats.jury((first, lease.round, kind))?;
                 let taken = jury.panel.seat_of(self.me.provider).is_some();
                 if taken || jury.panel.is_full(JURY) {
@@ -115,6 +119,13 @@ impl Machine {
             _ => return None,
         };
         (now <= found.0.by && !self.duties.contains_key(&found.0.id)).then_some(found)
+    }
+
+    /// Whether the seed of a point is known for good.
+    fn has_final_point(&self, point: u64) -> bool {
+        let head = self.head.map_or(0, |head| head.number);
+        let confirmations = self.settings.timing.confirmations;
+        self.facts.has_final_seed(point, head, confirmations)
     }
 
     /// The seat with the task that is drawn, if chance ordered its audit. `count` are the tasks of its lease, while that is

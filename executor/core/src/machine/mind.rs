@@ -5,7 +5,10 @@ use std::collections::BTreeSet;
 use alloy_primitives::B256;
 use piecework_core::{
     rules,
-    view::{lease::Key as LeaseId, seat::Key as SeatId},
+    view::{
+        lease::Key as LeaseId,
+        seat::{Key as SeatId, Mine},
+    },
 };
 
 use super::{
@@ -27,6 +30,12 @@ impl Machine {
             Some((held.duty.work_by(), *id))
         });
         let mut ids: Vec<(u64, SeatId)> = looks.collect();
+        let (now, margin) = (self.now.time, self.settings.timing.margin);
+        let begins = ids.iter().filter(|(_, id)| {
+            let held = self.duties.get(id);
+            held.is_some_and(|held| !held.duty.is_working() && held.duty.desired(now, margin).work)
+        });
+        self.begins = u32::try_from(begins.count()).unwrap_or(u32::MAX);
         // Where there is not enough capacity for all, the soonest deadline comes first.
         ids.sort_unstable();
         for (_, id) in ids {
@@ -46,10 +55,17 @@ impl Machine {
             let over = seat.round.closed || now > seat.round.commit_by;
             seat.prospect = !over && seat.work != Work::Failed;
         }
+        if id.is_jurors() {
+            self.mind_draw(id);
+        }
+        let Some(held) = self.duties.get_mut(&id) else {
+            return;
+        };
         let desired = held.duty.desired(now, margin);
         if let Some(reach) = desired.serve.filter(|reach| held.served < Some(*reach))
             && held.serving.is_none_or(|serving| serving < reach)
-            && !held.unservable
+            && now >= held.serve_after
+            && !held.is_missing()
         {
             held.serving = Some(reach);
             let tasks = held.duty.tasks();
@@ -72,6 +88,38 @@ impl Machine {
         if let Some(held) = self.duties.get(&id) {
             let at = look_at(&held.duty, now, self.has_final_seed(id.lease));
             self.duty_agenda.set(id, at);
+        }
+    }
+
+    /// Forgets a juror's vote if a reorganization drew its jury again, with another task or another key.
+    fn mind_draw(&mut self, id: SeatId) {
+        let place = (id.lease.first, id.lease.round, id.kind);
+        let task = self.jobs.get(&id.lease.job).and_then(|job| {
+            let jury = job.view.seats.jury(place)?;
+            Some(jury.task)
+        });
+        let key = self.vote_key(id);
+        let Some(held) = self.duties.get_mut(&id) else {
+            return;
+        };
+        let worked_under = held.keyed;
+        let Duty::Seat(seat) = &mut held.duty else {
+            return;
+        };
+        if !matches!(seat.mine, Mine::Absent | Mine::Joined) {
+            return;
+        }
+        let other_task = task.is_some_and(|task| task != seat.tasks.first);
+        let other_key = worked_under.is_some() && key.is_some() && key != worked_under;
+        if other_task || (other_key && !seat.work.is_undone()) {
+            if let Some(task) = task {
+                seat.tasks.first = task;
+            }
+            seat.work = Work::Undone;
+            held.done = 0;
+            if std::mem::take(&mut seat.working) {
+                self.commands.push(Command::StopWork { seat: id });
+            }
         }
     }
 
@@ -142,7 +190,10 @@ impl Machine {
         }
         let others = self.used().minus(held.amount(job, self.now.time));
         let parallel = total.minus(others).fits(spec.resources);
-        let parallel = parallel.max(1).min(idle).min(tasks.count);
+        // What begins together shares what is idle: after a restart nobody knows what was planned for whom.
+        let share = idle.div_ceil(self.begins.max(1));
+        self.begins = self.begins.saturating_sub(1);
+        let parallel = parallel.max(1).min(idle).min(share).min(tasks.count);
         let free_until = match held.duty {
             Duty::Lease(Lease {
                 seen: Seen::Running { started },

@@ -127,6 +127,8 @@ pub struct Machine {
     owners: BTreeMap<B256, bool>,
     facts: Facts,
     trials: Trials,
+    /// Duties whose work begins in this step.
+    begins: u32,
     /// Leases that are due to be settled, by job.
     due: BTreeMap<B256, Vec<SeatId>>,
     /// Leases that are settled with another one, and the intent of that.
@@ -186,6 +188,7 @@ impl Machine {
             owners: BTreeMap::new(),
             facts: Facts::default(),
             trials: Trials::default(),
+            begins: 0,
             due: BTreeMap::new(),
             covered: BTreeMap::new(),
             taken: BTreeMap::new(),
@@ -285,7 +288,6 @@ impl Machine {
         for event in events {
             if let Some((job, first)) = self.see(event) {
                 self.touch(job, first);
-                self.facts.stake_is_stale();
                 self.offers = true;
             }
         }
@@ -314,13 +316,28 @@ impl Machine {
                 place.insert(job)
             }
         };
-        let first = job.see(event);
+        let (first, provider) = job.see(event);
+        let is_ours = provider == Some(self.me.provider)
+            || first.is_some_and(|first| self.has_duty(id, first));
+        if is_ours {
+            self.facts.stake_is_stale();
+        }
         self.unsettled.insert(id);
         self.wake(id);
         if let Some(first) = first {
             self.note(id, first);
         }
         Some((id, first))
+    }
+
+    /// Whether something of a lease is ours.
+    fn has_duty(&self, job: B256, first: u32) -> bool {
+        let at = |round, kind| SeatId {
+            lease: LeaseId { job, first, round },
+            kind,
+        };
+        let mut range = self.duties.range(at(0, 0)..=at(u16::MAX, u8::MAX));
+        range.next().is_some()
     }
 
     /// Notes whether a lease's result may have a jury with a seat for us.
@@ -387,6 +404,7 @@ impl Machine {
             if !self.duties.keys().any(|seat| seat.lease.job == id) {
                 self.jobs.remove(&id);
                 self.eager.remove(&id);
+                self.leave_trial(id);
             }
         }
         self.facts.stake_is_stale();

@@ -16,8 +16,8 @@ impl Machine {
             let (held, job) = (self.duties.get(id)?, self.jobs.get(&id.lease.job)?);
             Some(held.amount(job, now))
         });
+        // A claim that was signed may be mined at any time.
         let claims = self.intents.values();
-        let claims = claims.filter(|pending| now <= pending.until);
         duties
             .chain(claims.map(|pending| pending.amount))
             .fold(Amount::default(), Amount::plus)

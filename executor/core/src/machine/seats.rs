@@ -73,6 +73,7 @@ impl Machine {
         let found = self.look_over(id, job);
         if found.open.is_empty() && found.lapsed.is_empty() {
             self.sleep(id, found.next_lapse, Why::NoSeat);
+            self.leave_trial(id);
             return;
         }
         for seat in found.lapsed {

@@ -39,6 +39,10 @@ impl Machine {
             return;
         };
         let was_absent = held.duty.is_absent() && held.since != u64::MAX;
+        if held.duty.has_other_word(&duty) {
+            // What was refused before may be taken now.
+            (held.tries, held.rest_until) = (0, 0);
+        }
         held.duty = duty;
         held.since = match block {
             Some(block) => block,

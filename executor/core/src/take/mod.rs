@@ -308,7 +308,8 @@ impl<'a> Ordinary<'a> {
             return later(None, Why::NoCapacity);
         }
         if most == 0 || count(most) > most {
-            return later(None, Why::NotCovered);
+            // What is locked comes free slowly.
+            return later(Some(self.means.now.saturating_add(10)), Why::NotCovered);
         }
         match self.cost(count(most), self.means.now) {
             Ok(cost) => Decision::Claim(cost),

@@ -98,6 +98,8 @@ impl Panel {
             return;
         };
         if seat.commitment.replace(commitment).is_none() {
+            // Another machine of the provider may have reserved the seat. Whoever committed can open.
+            seat.tx = at.tx;
             self.committed.push(provider);
         }
         if self.commits() == places {
