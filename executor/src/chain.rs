@@ -40,7 +40,7 @@ use crate::{
     serve::NodeId,
     shell::{Inbox, Left, Loading, Node, Shares, Shell, Stopping, Tools},
     store::{NewIntent, Store, StoreError},
-    supervise::{GivenUp, supervise},
+    supervise::{GivenUp, MayPass, supervise},
     work::{Machine, Shelf, Workshop},
 };
 
@@ -424,7 +424,7 @@ impl Service {
     ) where
         F: Future<Output = Result<T, E>> + Send,
         T: Send,
-        E: std::fmt::Display + Send,
+        E: std::fmt::Display + MayPass + Send,
     {
         let (link, place) = (parts.tools.link.clone(), self.place.clone());
         let failed = move |why: &str, retry_in: Duration| {

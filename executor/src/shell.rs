@@ -144,6 +144,12 @@ pub(crate) enum ShellError {
     NoTimes,
 }
 
+impl crate::supervise::MayPass for ShellError {
+    fn may_pass(&self) -> bool {
+        matches!(self, Self::Store(error) if error.may_pass())
+    }
+}
+
 /// The machine of one chain, and what goes on for it.
 pub(crate) struct Shell {
     tools: Tools,

@@ -1,7 +1,8 @@
 //! Keeps services running: back-off after a failure, and a clear end after too many.
 
-use std::{fmt::Display, future::Future, time::Duration};
+use std::{fmt::Display, future::Future, panic::AssertUnwindSafe, time::Duration};
 
+use futures::FutureExt as _;
 use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
@@ -18,6 +19,29 @@ pub(crate) struct GivenUp {
     pub(crate) why: String,
 }
 
+/// An error that may pass by itself, however long it takes: of a disk that is full, above all.
+pub(crate) trait MayPass {
+    /// Whether it may.
+    fn may_pass(&self) -> bool {
+        false
+    }
+}
+
+/// Why a service ended.
+enum Ended<E> {
+    Failed(E),
+    Panicked,
+}
+
+impl<E: Display> Display for Ended<E> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Failed(error) => error.fmt(f),
+            Self::Panicked => f.write_str("it panicked: please report the lines above"),
+        }
+    }
+}
+
 /// Runs `service` again and again until `cancel`; tells `failed` why each time it fails and when it is started again,
 /// and `given_up` when it fails for good.
 pub(crate) async fn supervise<F, T, E>(
@@ -28,7 +52,7 @@ pub(crate) async fn supervise<F, T, E>(
     mut service: impl FnMut() -> F,
 ) where
     F: Future<Output = Result<T, E>>,
-    E: Display,
+    E: Display + MayPass,
 {
     let mut failures = 0u32;
     loop {
@@ -36,13 +60,17 @@ pub(crate) async fn supervise<F, T, E>(
         let result = tokio::select! {
             biased;
             () = cancel.cancelled() => return,
-            result = service() => result,
+            result = AssertUnwindSafe(service()).catch_unwind() => result,
         };
-        let Err(error) = result else { return };
-        failures = if started.elapsed() > RECOVERED {
-            1
-        } else {
-            failures + 1
+        let error = match result {
+            Ok(Ok(_)) => return,
+            Ok(Err(error)) => Ended::Failed(error),
+            Err(_) => Ended::Panicked,
+        };
+        let passes = matches!(&error, Ended::Failed(error) if error.may_pass());
+        failures = match started.elapsed() > RECOVERED || passes {
+            true => 1,
+            false => failures + 1,
         };
         let why = error.to_string();
         if failures >= TOO_MANY {
@@ -71,11 +99,37 @@ pub(crate) async fn supervise<F, T, E>(
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::panic)]
 
     use std::cell::Cell;
 
     use super::*;
+
+    impl MayPass for &str {
+        fn may_pass(&self) -> bool {
+            *self == "no room"
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_full_disk_is_waited_for_and_a_panic_is_a_failure() {
+        let (given_up, seen) = watch::channel(None);
+        let runs = Cell::new(0u32);
+        let cancel = CancellationToken::new();
+        let service = || {
+            runs.set(runs.get() + 1);
+            let run = runs.get();
+            async move {
+                if run <= 100 {
+                    return Err::<(), _>("no room");
+                }
+                panic!("on purpose");
+            }
+        };
+        supervise("control", cancel, given_up, |_, _| {}, service).await;
+        assert_eq!(runs.get(), 100 + TOO_MANY - 1);
+        assert!(seen.borrow().clone().unwrap().why.contains("panicked"));
+    }
 
     #[tokio::test(start_paused = true)]
     async fn a_service_is_started_again_and_given_up_after_too_many_failures() {

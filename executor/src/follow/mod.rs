@@ -46,6 +46,12 @@ pub(crate) enum FollowError {
     WrongChain { expected: u64, actual: u64 },
 }
 
+impl crate::supervise::MayPass for FollowError {
+    fn may_pass(&self) -> bool {
+        matches!(self, Self::Store(error) if error.may_pass())
+    }
+}
+
 /// What the follower works with.
 #[derive(Clone, Debug)]
 pub(crate) struct Follow {

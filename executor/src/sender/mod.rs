@@ -93,6 +93,12 @@ pub(crate) enum SendError {
     Build(String),
 }
 
+impl crate::supervise::MayPass for SendError {
+    fn may_pass(&self) -> bool {
+        matches!(self, Self::Store(error) if error.may_pass())
+    }
+}
+
 /// Sends calls of one key: to the market, or to the contract that an intent names.
 #[derive(Clone, Debug)]
 pub(crate) struct Sender(Arc<Inner>);

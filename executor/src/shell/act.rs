@@ -1,5 +1,7 @@
 //! What the machine commands is written down, and then done.
 
+use std::time::Duration;
+
 use piecework_executor_core::{
     Command, Input,
     command::Over,
@@ -33,12 +35,36 @@ impl Shell {
         });
         let durable: Vec<Durable> = durable.collect();
         if !durable.is_empty() {
-            self.tools.store.commit(durable).await?;
+            self.write_down(durable).await?;
         }
         for command in commands {
             self.carry_out_one(command);
         }
         Ok(())
+    }
+
+    /// Writes down what must be on disk. While the disk takes nothing it waits, and what runs goes on: a machine that ended
+    /// would lose bonded work.
+    async fn write_down(&self, durable: Vec<Durable>) -> Result<(), ShellError> {
+        /// The pause between two attempts.
+        const PAUSE: Duration = Duration::from_secs(1);
+        let mut told = false;
+        loop {
+            let error = match self.tools.store.commit(durable.clone()).await {
+                Ok(()) => return Ok(()),
+                Err(error) if error.may_pass() => error,
+                Err(error) => return Err(error.into()),
+            };
+            if !std::mem::replace(&mut told, true) {
+                tracing::error!(%error, "the state cannot be written: nothing is signed until it can be");
+                let why = format!(
+                    "the state cannot be written ({error}): make room under state_dir. What runs goes on, and nothing is \
+                     signed until then"
+                );
+                self.tools.board.write(|status| status.blocked = vec![why]);
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
     }
 
     fn carry_out_one(&mut self, command: Command) {

@@ -266,6 +266,32 @@ async fn the_end_of_a_duty_is_kept_and_tells_who_paid() {
 }
 
 #[tokio::test]
+async fn a_full_disk_may_pass_and_a_contradiction_may_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).unwrap();
+    // SQLite says the same of a database that may not grow as of a disk that is full.
+    store
+        .call(|tx| {
+            let pages: i64 = tx.pragma_query_value(None, "page_count", |row| row.get(0))?;
+            Ok(tx.pragma_update(None, "max_page_count", pages)?)
+        })
+        .await
+        .unwrap();
+    let large = JobRow {
+        id: JOB,
+        abi: vec![0; 1 << 20],
+        spec: vec![],
+        fee_bps: 0,
+    };
+    let full = store
+        .set_head(block(5, 5), vec![], vec![large])
+        .await
+        .unwrap_err();
+    assert!(full.may_pass(), "{full}");
+    assert!(!StoreError::Closed.may_pass());
+}
+
+#[tokio::test]
 async fn a_newer_a_foreign_and_another_markets_database_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     drop(open(dir.path()).unwrap());
