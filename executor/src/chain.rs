@@ -270,7 +270,7 @@ impl Service {
         };
         let left = Left::by(loading).await?;
         let drains = *self.common.stopping.borrow() == Stopping::Drain;
-        Ok(left.is_busy || drains && left.is_owing)
+        Ok(left.is_busy || drains && !left.is_clear)
     }
 
     /// Runs all services until one of them fails for good; `None` after a cancel. The machine runs also while the chain is

@@ -27,7 +27,7 @@ impl Admin {
             "draining: the executor at {} takes nothing more",
             self.url()
         )?;
-        let mut owed = BTreeMap::new();
+        let (mut owed, mut waits) = (BTreeMap::new(), false);
         loop {
             let status = match self.status().await {
                 Ok((status, _)) => status,
@@ -38,8 +38,12 @@ impl Admin {
             for line in news(&owed, &now) {
                 writeln!(out, "{line}")?;
             }
-            out.flush()?;
+            // Seats whose round has not begun may owe something yet; a chain that is not read says nothing.
+            if now.is_empty() && !status.drained && !std::mem::replace(&mut waits, true) {
+                writeln!(out, "nothing is owed now; waiting until nothing can be")?;
+            }
             owed = now;
+            out.flush()?;
             if status.drained {
                 writeln!(out, "nothing is owed: the executor ends now")?;
                 return Ok(());

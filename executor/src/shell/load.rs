@@ -117,8 +117,8 @@ pub(crate) struct Left {
     pub(crate) longest: Duration,
     /// Whether bonded work is unfinished.
     pub(crate) is_busy: bool,
-    /// Whether anything is lost without this machine.
-    pub(crate) is_owing: bool,
+    /// Whether nothing is lost if nobody ever works there again.
+    pub(crate) is_clear: bool,
 }
 
 impl Left {
@@ -137,7 +137,7 @@ impl Left {
             amount: machine.used(),
             longest: longest(&machine, now),
             is_busy: machine.is_busy(),
-            is_owing: !machine.obligations().is_empty(),
+            is_clear: machine.is_clear(),
         })
     }
 }

@@ -85,7 +85,6 @@ impl Shell {
         self.report.log(&duties);
         let leases = duties.into_iter().map(LeaseStatus::from);
         let owed = machine.obligations();
-        let is_owing = !owed.is_empty();
         let owed = owed.into_iter().map(ObligationStatus::from);
         let skipped = machine.answers().into_iter().map(|answer| SkippedJob {
             job: answer.job,
@@ -112,7 +111,10 @@ impl Shell {
         // Before the machine heard of the stop, it may still take work.
         let stops = machine.blocked().contains(&Blocked::Stopping);
         let drains = *tools.stopping.borrow() == Stopping::Drain;
-        let is_quiet = !machine.is_busy() && !(drains && is_owing);
+        let is_quiet = match drains {
+            true => machine.is_clear(),
+            false => !machine.is_busy(),
+        };
         tools.idle.send_replace(stops && is_quiet);
     }
 

@@ -108,6 +108,17 @@ impl Machine {
         self.duties.values().any(acts) || self.intents.keys().any(|id| id.what.binds())
     }
 
+    /// Whether this machine loses nothing if it stays away permanently: nothing is owed, and no seat that is held can owe
+    /// anything later.
+    #[must_use]
+    pub fn is_clear(&self) -> bool {
+        let can_owe = |held: &super::held::Held| match &held.duty {
+            Duty::Lease(_) => false,
+            Duty::Seat(seat) => seat.can_owe(),
+        };
+        !self.is_busy() && self.obligations().is_empty() && !self.duties.values().any(can_owe)
+    }
+
     /// Open jobs that are not taken, and why.
     #[must_use]
     pub fn answers(&self) -> Vec<Answered> {

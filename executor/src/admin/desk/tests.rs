@@ -128,7 +128,7 @@ async fn a_drain_needs_its_header_and_is_over_when_nothing_is_owed() {
     board.write(|status| status.drained = true);
     let said = draining.await.unwrap().unwrap();
     assert!(
-        said.ends_with("takes nothing more\nnothing is owed: the executor ends now\n"),
+        said.ends_with("takes nothing more\nnothing is owed now; waiting until nothing can be\nnothing is owed: the executor ends now\n"),
         "{said}"
     );
 }
