@@ -1,4 +1,6 @@
-//! For the owner: /livez /readyz /metrics /status.
+//! For the owner: /livez /readyz /metrics /status /why/JOB /drain.
+
+mod desk;
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -7,6 +9,8 @@ use metrics::{Key, Label, Metadata, Recorder as _};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
 
 use crate::status::{ChainStatus, Status};
+
+pub(crate) use desk::{Asking, DRAIN_HEADER, Desk};
 
 /// The newest status; clones share it.
 #[derive(Clone, Debug, Default)]
@@ -60,7 +64,8 @@ impl Place {
 }
 
 /// The admin server's routes.
-pub(crate) fn router(board: Board) -> Router {
+pub(crate) fn router(desk: Desk) -> Router {
+    let board = desk.board.clone();
     Router::new()
         .route("/livez", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
@@ -73,6 +78,7 @@ pub(crate) fn router(board: Board) -> Router {
             get(|State(board): State<Board>| async move { Json(board.read()) }),
         )
         .with_state(board)
+        .merge(desk::router(desk))
 }
 
 /// Ready means: it takes work on every chain. If not, each line says of one chain why.

@@ -30,7 +30,7 @@ use url::Url;
 
 use crate::{
     Error,
-    admin::Place,
+    admin::{Asking, Place},
     clock::ChainClock,
     config::{ChainConfig, OperatorKey, Password, Retention},
     depot::Depot,
@@ -158,6 +158,7 @@ pub(crate) struct Service {
     pub(crate) node_id: NodeId,
     pub(crate) settings: Settings,
     pub(crate) place: Place,
+    pub(crate) asking: Asking,
     /// Told when nothing bonded is unfinished here.
     pub(crate) idle: Arc<watch::Sender<bool>>,
     pub(crate) common: Common,
@@ -267,7 +268,9 @@ impl Service {
             settings: &self.settings,
             times,
         };
-        Ok(Left::by(loading).await?.is_busy)
+        let left = Left::by(loading).await?;
+        let drains = *self.common.stopping.borrow() == Stopping::Drain;
+        Ok(left.is_busy || drains && !left.is_clear)
     }
 
     /// Runs all services until one of them fails for good; `None` after a cancel. The machine runs also while the chain is
@@ -395,6 +398,7 @@ impl Service {
             feed,
             shares: common.shares.clone(),
             board: self.place.clone(),
+            asking: self.asking.clone(),
             stopping: common.stopping.clone(),
             idle: self.idle.clone(),
         };

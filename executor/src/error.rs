@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use alloy::primitives::Address;
 use piecework_net::{blobs::BlobError, chain::ChainError};
 
-use crate::{config::ConfigError, sandbox::SandboxError, store::StoreError};
+use crate::{config::ConfigError, owner::OwnerError, sandbox::SandboxError, store::StoreError};
 
 /// Why an executor did not start, or stopped.
 #[derive(Debug, thiserror::Error)]
@@ -81,6 +81,9 @@ pub enum Error {
         /// What the system said.
         source: std::io::Error,
     },
+    /// A command of the owner failed.
+    #[error(transparent)]
+    Owner(#[from] OwnerError),
     /// A service failed again and again.
     #[error(
         "{service} of chain {chain:?} failed {times} times in a row, last with: {why}; leases stay bonded, start again soon"
@@ -132,6 +135,7 @@ impl Error {
             Self::Blobs(error) => error.code(),
             Self::Bind { .. } => "bind",
             Self::Io { .. } => "io",
+            Self::Owner(error) => error.code(),
             Self::Service { .. } => "service",
         }
     }

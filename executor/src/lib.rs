@@ -23,6 +23,7 @@ pub mod config;
 mod depot;
 mod error;
 mod follow;
+pub mod owner;
 pub mod sandbox;
 mod sender;
 mod serve;
@@ -47,11 +48,14 @@ use url::Url;
 pub use check::{Finding, check};
 pub use config::{ChainConfig, Config, Flags};
 pub use error::Error;
-pub use status::{ChainStatus, LeaseStatus, SkippedJob, Status};
+pub use status::{ChainStatus, LeaseStatus, ObligationStatus, SkippedJob, Status};
 
 use shell::Stopping;
 use start::Running;
 use supervise::GivenUp;
+
+/// How long a drained executor says so before it ends.
+const FAREWELL: std::time::Duration = std::time::Duration::from_secs(2);
 
 /// A running executor. Dropped without [`stop`](Self::stop), it ends as after
 /// [`kill`](Self::kill), but nobody waits for its containers.
@@ -99,7 +103,7 @@ impl Executor {
         &self.running.blob_url
     }
 
-    /// Base URL of `/livez`, `/readyz`, `/metrics` and `/status`; `None` when switched off.
+    /// Base URL of `/livez`, `/readyz`, `/metrics`, `/status`, `/why/JOB` and `/drain`; `None` when switched off.
     #[must_use]
     pub fn admin_url(&self) -> Option<&Url> {
         self.running.admin_url.as_ref()
@@ -146,6 +150,33 @@ impl Executor {
             _ = self.failed() => {}
             () = tokio::time::sleep(self.grace) => tracing::warn!("the grace is over; bonded work is left for the next start"),
         }
+    }
+
+    /// Waits until the owner has drained it (`POST /drain`, the command `drain`) and nothing is owed on any chain. Does
+    /// not end otherwise. Unlike [`finish`](Self::finish), this waits also for chance and juries, however long they take.
+    pub async fn drained(&self) {
+        let mut stopping = self.running.stopping.subscribe();
+        if stopping
+            .wait_for(|it| *it == Stopping::Drain)
+            .await
+            .is_err()
+        {
+            return std::future::pending().await;
+        }
+        let mut chains = self.running.idle.clone();
+        loop {
+            for idle in &mut chains {
+                if idle.wait_for(|is_idle| *is_idle).await.is_err() {
+                    return std::future::pending().await;
+                }
+            }
+            // One that was idle first may owe something again.
+            if chains.iter().all(|idle| *idle.borrow()) {
+                break;
+            }
+        }
+        self.running.board.write(|status| status.drained = true);
+        tokio::time::sleep(FAREWELL).await;
     }
 
     /// Stops at once, without finishing anything, and waits until its containers are gone. What is

@@ -4,7 +4,10 @@ use std::{io::Write as _, process::ExitCode};
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
-use piecework_executor::{Config, Executor, Flags, check};
+use piecework_executor::{
+    Config, Executor, Flags, check,
+    owner::{self, OwnerCommand},
+};
 use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -14,6 +17,13 @@ const EXAMPLES: &str = "Examples:
     piecework-executor check --config /etc/piecework/executor.toml
   Take work until it is told to stop (SIGTERM or Ctrl-C finishes what is bonded, the second one stops at once):
     piecework-executor run --config /etc/piecework/executor.toml
+  Say what a running executor does, and why it does not take a job:
+    piecework-executor status --config /etc/piecework/executor.toml
+    piecework-executor why 0xJOB --config /etc/piecework/executor.toml
+  Take it out of service without losing anything, however long juries take:
+    piecework-executor drain --config /etc/piecework/executor.toml
+  Copy what it must not forget, while it runs:
+    piecework-executor backup /backup/today --config /etc/piecework/executor.toml
   Ask for more from this moment's work than the file says (flags are about the chain of a file that has one):
     PIECEWORK_MIN_PRICE=2000000000000000000 piecework-executor run --config executor.toml
 
@@ -33,6 +43,8 @@ enum Command {
     Run(Box<Flags>),
     /// Look at configuration, keys, chains, stakes and engine, and say what is missing
     Check(Box<Flags>),
+    #[command(flatten)]
+    Owner(OwnerCommand),
 }
 
 fn main() -> ExitCode {
@@ -49,6 +61,7 @@ fn main() -> ExitCode {
         match cli.command {
             Command::Run(flags) => run(*flags).await.map(|()| ExitCode::SUCCESS),
             Command::Check(flags) => look(*flags).await,
+            Command::Owner(command) => Ok(owner::run(command, &mut std::io::stdout()).await?),
         }
     });
     result.unwrap_or_else(|error| failed(&error))
@@ -95,6 +108,11 @@ async fn run(flags: Flags) -> anyhow::Result<()> {
         }
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
+        () = executor.drained() => {
+            let _ = sd_notify::notify(&[NotifyState::Stopping]);
+            tracing::info!("drained: nothing is owed");
+            return Ok(executor.kill().await?);
+        }
     }
     let _ = sd_notify::notify(&[NotifyState::Stopping]);
     tracing::info!("finishing what is bonded; a second signal stops at once");

@@ -32,7 +32,7 @@ use tokio::{
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::{
-    admin::Place,
+    admin::{Asking, Place},
     clock::ChainClock,
     config::{ChainTiming, Retention},
     follow::{Feed, Link},
@@ -60,6 +60,8 @@ pub(crate) enum Stopping {
     No,
     /// Take nothing, finish what is bonded.
     Finish,
+    /// Take nothing, and stay until nothing is owed.
+    Drain,
 }
 
 /// What can be done while the chain's node is reached.
@@ -107,6 +109,8 @@ pub(crate) struct Tools {
     /// What all chains take of the machine.
     pub(crate) shares: Shares,
     pub(crate) board: Place,
+    /// What the owner asks about jobs. The loop holds it while it runs.
+    pub(crate) asking: Asking,
     pub(crate) stopping: watch::Receiver<Stopping>,
     /// Told when nothing bonded is unfinished.
     pub(crate) idle: Arc<watch::Sender<bool>>,
@@ -187,6 +191,7 @@ impl Shell {
         let mut tick = tokio::time::interval(self.tools.timing.poll.max(SHORTEST_TICK));
         tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let mut stopping = self.tools.stopping.clone();
+        let mut asking = self.tools.asking.clone().lock_owned().await;
         self.step(first).await?;
         let mut inputs = self.known_outcomes().await?;
         if self.tools.is_stopping() {
@@ -204,6 +209,7 @@ impl Shell {
                     None => return Ok(()),
                 },
                 Ok(()) = stopping.changed() => inputs.push(Input::Stop),
+                Some(asked) = asking.recv() => asked.answer(&self.machine),
                 _ = tick.tick() => {
                     inputs.push(Input::Tick);
                     self.keep_house().await;

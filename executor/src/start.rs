@@ -18,7 +18,7 @@ use url::Url;
 
 use crate::{
     Error, admin,
-    admin::Board,
+    admin::{Board, Desk},
     chain::{Common, Fates, Reached, Service, operator_key, reach},
     config::{ChainConfig, Config},
     depot::Depot,
@@ -74,7 +74,7 @@ pub(crate) async fn start(config: Config) -> Result<Running, Error> {
     };
     let admin_url = admin.as_ref().map(|(_, address)| local_url(*address));
     board.write(|status| {
-        status.version = env!("CARGO_PKG_VERSION");
+        status.version = env!("CARGO_PKG_VERSION").into();
         status.blob_url = blob_url.to_string();
         status.capacity_tasks = config.capacity.tasks;
     });
@@ -111,6 +111,7 @@ pub(crate) async fn start(config: Config) -> Result<Running, Error> {
         .collect();
     keep_capacity(&config.chains, &stores, &settings, &common).await?;
     let (mut shelves, mut idle, mut services) = (Vec::new(), Vec::new(), Vec::new());
+    let mut desk = Desk::new(board.clone(), stopping.clone());
     let chains = config
         .chains
         .into_iter()
@@ -129,6 +130,7 @@ pub(crate) async fn start(config: Config) -> Result<Running, Error> {
         shelves.push(shelf.clone());
         services.push(Service {
             index,
+            asking: desk.add(&chain.name),
             private: DirStore::open(state.of(&chain).join("private"))?,
             place: board.add(first_status(&chain, signer.address())),
             config: chain,
@@ -149,7 +151,7 @@ pub(crate) async fn start(config: Config) -> Result<Running, Error> {
     let blob_router = serve::router(published, shops);
     spawn_server(&tracker, &cancel, blobs.0, blob_router);
     if let Some((listener, _)) = admin {
-        spawn_server(&tracker, &cancel, listener, admin::router(board.clone()));
+        spawn_server(&tracker, &cancel, listener, admin::router(desk));
     }
     Ok(Running {
         cancel,
@@ -353,7 +355,8 @@ async fn bind(key: &'static str, address: SocketAddr) -> Result<(TcpListener, So
     Ok((listener, bound))
 }
 
-fn local_url(address: SocketAddr) -> Url {
+/// The URL of a server that listens on an address of this machine.
+pub(crate) fn local_url(address: SocketAddr) -> Url {
     let mut url = Url::parse("http://127.0.0.1/").unwrap_or_else(|_| unreachable!("a constant"));
     // An unspecified address is no destination; loopback is.
     if !address.ip().is_unspecified() {

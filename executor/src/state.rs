@@ -26,11 +26,14 @@ use crate::{
 };
 
 /// The file of the secret that salts are derived from.
-const SECRET: &str = "salt-secret";
+pub(crate) const SECRET: &str = "salt-secret";
+
+/// The directory of the chains' own directories.
+pub(crate) const CHAINS: &str = "chains";
 
 /// Whether the state of a chain, if there is one, knows its market's times: then duties can go on while its node is silent.
 pub(crate) fn knows_times(dir: &Path, chain: &ChainConfig) -> bool {
-    crate::store::knows_times(&dir.join("chains").join(&chain.name))
+    crate::store::knows_times(&dir.join(CHAINS).join(&chain.name))
 }
 
 /// The state directory, which is ours while this lives.
@@ -108,7 +111,7 @@ impl StateDir {
     }
 
     fn chains(&self) -> PathBuf {
-        self.path.join("chains")
+        self.path.join(CHAINS)
     }
 
     /// Opens the stores of all chains, in their order, once it is clear that each market has one state and no other.

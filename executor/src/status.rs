@@ -1,13 +1,15 @@
 //! What an executor says about itself: `/status`, and [`Executor::status`](crate::Executor::status).
 
+use std::borrow::Cow;
+
 use alloy::primitives::{Address, B256};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// A moment of an executor.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Status {
     /// Version of this program.
-    pub version: &'static str,
+    pub version: Cow<'static, str>,
     /// Base URL of the published outputs.
     pub blob_url: String,
     /// Containers that run now, for all chains together.
@@ -16,12 +18,15 @@ pub struct Status {
     pub capacity_tasks: u32,
     /// Whether a stop was asked for.
     pub stopping: bool,
+    /// Whether the executor was drained: nothing is owed on any chain, and it ends now.
+    #[serde(default)]
+    pub drained: bool,
     /// The chains that are served, side by side, as they are configured.
     pub chains: Vec<ChainStatus>,
 }
 
 /// A moment of one chain.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct ChainStatus {
     /// What the owner calls it.
     pub name: String,
@@ -47,6 +52,9 @@ pub struct ChainStatus {
     pub blocked: Vec<String>,
     /// Leases and seats that are not over.
     pub leases: Vec<LeaseStatus>,
+    /// What is still owed: until when this machine is needed, and what is lost without it. The soonest first.
+    #[serde(default)]
+    pub obligations: Vec<ObligationStatus>,
     /// Open jobs that are not taken, and why.
     pub skipped: Vec<SkippedJob>,
     /// Leases settled for us since the state directory was made.
@@ -58,7 +66,7 @@ pub struct ChainStatus {
 }
 
 /// One lease.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct LeaseStatus {
     /// The job.
     pub job: B256,
@@ -73,15 +81,32 @@ pub struct LeaseStatus {
     /// Where it stands: running, submitting, submitted, audited, answering, judging, finalizing, leaving, expiring,
     /// settled, absent, lost; of a seat also joined, committing, committed, opening, opened, settling, failed,
     /// released.
-    pub phase: &'static str,
+    pub phase: Cow<'static, str>,
     /// Tasks whose outcome is known.
     pub tasks_done: u32,
     /// Last second in which a result can be submitted, or committed to.
     pub deadline: u64,
 }
 
+/// Something that this machine still owes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObligationStatus {
+    /// The job.
+    pub job: B256,
+    /// First task of the lease.
+    pub first: u32,
+    /// Its round, from 1.
+    pub round: u16,
+    /// 0 for a lease, or a seat of a redundant one; 1 or 2 for a seat of its first or second jury.
+    pub kind: u8,
+    /// Last second of chain time in which doing it helps.
+    pub until: u64,
+    /// The most that is lost without it, in the token's smallest unit.
+    pub at_stake: u128,
+}
+
 /// A job that is not taken.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SkippedJob {
     /// The job.
     pub job: B256,

@@ -1,6 +1,10 @@
 //! The TOML file, and how it is put together with flags.
 
-use std::{net::SocketAddr, path::Path, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use alloy::signers::local::PrivateKeySigner;
 use piecework_net::chain::deployment::Deployment;
@@ -43,6 +47,24 @@ pub(super) fn read(path: &Path) -> Result<File, ConfigError> {
     })
 }
 
+/// Where health, metrics and status are served; None if they are not.
+pub(super) fn admin(file: &File, flag: Option<SocketAddr>) -> Option<SocketAddr> {
+    let address = flag
+        .or(file.admin.bind)
+        .unwrap_or(SocketAddr::from(([127, 0, 0, 1], 7_702)));
+    file.admin.enabled.unwrap_or(true).then_some(address)
+}
+
+/// The directory of all state.
+pub(super) fn state_dir(file: &File, flag: Option<&Path>) -> Result<PathBuf, ConfigError> {
+    let dir = flag.or(file.state_dir.as_deref());
+    dir.map(Path::to_owned).ok_or(ConfigError::Missing {
+        key: "state_dir",
+        chain: None,
+        hint: "the file, or with --state-dir".to_owned(),
+    })
+}
+
 pub(super) fn merge(file: File, flags: &Flags) -> Result<Config, ConfigError> {
     let need = |key, hint: &str| ConfigError::Missing {
         key,
@@ -51,10 +73,8 @@ pub(super) fn merge(file: File, flags: &Flags) -> Result<Config, ConfigError> {
     };
     let capacity = &file.capacity;
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get) as u64;
-    let admin = flags
-        .admin
-        .or(file.admin.bind)
-        .unwrap_or(SocketAddr::from(([127, 0, 0, 1], 7_702)));
+    let admin = admin(&file, flags.admin);
+    let state_dir = state_dir(&file, flags.state_dir.as_deref());
     let count = file.chain.len();
     if count > 1
         && let Some(flag) = flags.of_one_chain()
@@ -70,11 +90,7 @@ pub(super) fn merge(file: File, flags: &Flags) -> Result<Config, ConfigError> {
     });
     Ok(Config {
         chains: chains.collect::<Result<_, _>>()?,
-        state_dir: flags
-            .state_dir
-            .clone()
-            .or(file.state_dir)
-            .ok_or(need("state_dir", "the file, or with --state-dir"))?,
+        state_dir: state_dir?,
         docker: flags
             .docker
             .clone()
@@ -97,7 +113,7 @@ pub(super) fn merge(file: File, flags: &Flags) -> Result<Config, ConfigError> {
             .or(file.serve.bind)
             .unwrap_or(SocketAddr::from(([0, 0, 0, 0], 7_701))),
         serve_url: flags.serve_url.clone().or(file.serve.url),
-        admin: file.admin.enabled.unwrap_or(true).then_some(admin),
+        admin,
         retention: Retention {
             keep: Duration::from_secs(
                 file.retention

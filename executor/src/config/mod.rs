@@ -12,7 +12,7 @@ mod sections;
 use std::{
     collections::{HashMap, HashSet},
     net::SocketAddr,
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -217,13 +217,35 @@ impl Config {
     /// # Errors
     /// An error that names the file or the key.
     pub fn load(flags: &Flags) -> Result<Self, ConfigError> {
-        let file = match &flags.config {
-            Some(path) => file::read(path)?,
-            None => sections::File::default(),
-        };
-        let config = file::merge(file, flags)?;
+        let config = file::merge(read(flags.config.as_deref())?, flags)?;
         config.validate()?;
         Ok(config)
+    }
+
+    /// Where an executor with this file answers its owner; None if the file switches that off. A flag that is set wins.
+    ///
+    /// # Errors
+    /// The file cannot be read or parsed.
+    pub fn admin_address(
+        file: Option<&Path>,
+        flag: Option<SocketAddr>,
+    ) -> Result<Option<SocketAddr>, ConfigError> {
+        match (file, flag) {
+            // Whoever gives the address needs no file.
+            (_, Some(flag)) => Ok(Some(flag)),
+            (file, None) => Ok(file::admin(&read(file)?, None)),
+        }
+    }
+
+    /// Where an executor with this file keeps its state. A flag that is set wins.
+    ///
+    /// # Errors
+    /// The file cannot be read or parsed, or nothing says where the state is.
+    pub fn state_dir(file: Option<&Path>, flag: Option<&Path>) -> Result<PathBuf, ConfigError> {
+        match flag {
+            Some(flag) => Ok(flag.to_owned()),
+            None => file::state_dir(&read(file)?, None),
+        }
     }
 
     /// Checks what can be checked without a chain or an engine.
@@ -310,6 +332,10 @@ impl Config {
         }
         Ok(())
     }
+}
+
+fn read(path: Option<&Path>) -> Result<sections::File, ConfigError> {
+    path.map_or_else(|| Ok(sections::File::default()), file::read)
 }
 
 #[cfg(test)]

@@ -117,6 +117,8 @@ pub(crate) struct Left {
     pub(crate) longest: Duration,
     /// Whether bonded work is unfinished.
     pub(crate) is_busy: bool,
+    /// Whether nothing is lost if nobody ever works there again.
+    pub(crate) is_clear: bool,
 }
 
 impl Left {
@@ -135,6 +137,7 @@ impl Left {
             amount: machine.used(),
             longest: longest(&machine, now),
             is_busy: machine.is_busy(),
+            is_clear: machine.is_clear(),
         })
     }
 }

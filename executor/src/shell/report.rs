@@ -3,10 +3,16 @@
 use std::{collections::HashMap, sync::atomic::Ordering};
 
 use piecework_core::view::seat::Key as SeatId;
-use piecework_executor_core::{machine::DutyStatus, take::Blocked};
+use piecework_executor_core::{
+    machine::{DutyStatus, Obligation},
+    take::Blocked,
+};
 
 use super::Shell;
-use crate::status::{LeaseStatus, SkippedJob};
+use crate::{
+    shell::Stopping,
+    status::{LeaseStatus, ObligationStatus, SkippedJob},
+};
 
 /// Jobs of which the status says why they are not taken.
 const MOST_SKIPPED: usize = 100;
@@ -46,22 +52,43 @@ impl Report {
     }
 }
 
+impl From<DutyStatus> for LeaseStatus {
+    fn from(duty: DutyStatus) -> Self {
+        Self {
+            job: duty.seat.lease.job,
+            first: duty.tasks.first,
+            count: duty.tasks.count,
+            round: duty.seat.lease.round,
+            kind: duty.seat.kind,
+            phase: duty.phase.into(),
+            tasks_done: duty.done,
+            deadline: duty.deadline,
+        }
+    }
+}
+
+impl From<Obligation> for ObligationStatus {
+    fn from(Obligation { seat, owed }: Obligation) -> Self {
+        Self {
+            job: seat.lease.job,
+            first: seat.lease.first,
+            round: seat.lease.round,
+            kind: seat.kind,
+            until: owed.until,
+            at_stake: owed.at_stake,
+        }
+    }
+}
+
 impl Shell {
     /// Writes the status, and whether a stop loses nothing.
     pub(super) fn tell(&mut self) {
         let (machine, tools) = (&self.machine, &self.tools);
         let duties = machine.duties();
         self.report.log(&duties);
-        let leases = duties.into_iter().map(|duty| LeaseStatus {
-            job: duty.seat.lease.job,
-            first: duty.tasks.first,
-            count: duty.tasks.count,
-            round: duty.seat.lease.round,
-            kind: duty.seat.kind,
-            phase: duty.phase,
-            tasks_done: duty.done,
-            deadline: duty.deadline,
-        });
+        let leases = duties.into_iter().map(LeaseStatus::from);
+        let owed = machine.obligations();
+        let owed = owed.into_iter().map(ObligationStatus::from);
         let skipped = machine.answers().into_iter().map(|answer| SkippedJob {
             job: answer.job,
             why: answer.why.to_string(),
@@ -73,6 +100,7 @@ impl Shell {
         let running = tools.shop.running.load(Ordering::Relaxed);
         tools.board.write(|status| {
             status.leases = leases.collect();
+            status.obligations = owed.collect();
             status.skipped = skipped.take(MOST_SKIPPED).collect();
             status.blocked = blocked;
             (status.stake, status.free_stake) = (stake, free_stake);
@@ -85,7 +113,12 @@ impl Shell {
         });
         // Before the machine heard of the stop, it may still take work.
         let stops = machine.blocked().contains(&Blocked::Stopping);
-        let is_idle = stops && !machine.is_busy();
+        let drains = *self.tools.stopping.borrow() == Stopping::Drain;
+        let is_quiet = match drains {
+            true => machine.is_clear(),
+            false => !machine.is_busy(),
+        };
+        let is_idle = stops && is_quiet;
         if is_idle && !self.report.told_idle {
             // What is finished may still be owed.
             self.tell_obligations();

@@ -3,6 +3,7 @@
 //! WAL and `synchronous=FULL`: what a call returned from is on disk. A second process on the same state
 //! directory, a database of another chain or market, and one made by a newer program are refused.
 
+mod copy;
 mod events;
 mod intents;
 mod journal;
@@ -20,6 +21,7 @@ use piecework_core::chain::IMarket;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
+pub(crate) use copy::copy;
 pub(crate) use events::JobRow;
 pub(crate) use intents::{Attempt, Intent, IntentState, NewIntent};
 pub(crate) use journal::Durable;

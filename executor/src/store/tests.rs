@@ -457,3 +457,33 @@ async fn a_blob_of_two_leases_goes_with_the_last_and_is_open_when_one_opened_it(
     assert_eq!(store.unpublish(JOB, 0).await.unwrap(), vec![own]);
     assert_eq!(store.unpublish(JOB, 4).await.unwrap(), vec![shared]);
 }
+
+#[tokio::test]
+async fn a_copy_made_while_the_store_is_written_remembers_what_was_bound() {
+    let dir = tempfile::tempdir().unwrap();
+    let (home, copied) = (dir.path().join("home"), dir.path().join("copy"));
+    let bind = |digest| Durable::Bind {
+        seat: SeatId {
+            lease: LeaseId {
+                job: JOB,
+                first: 0,
+                round: 1,
+            },
+            kind: 0,
+        },
+        tasks: Tasks { first: 0, count: 4 },
+        vote: Vote {
+            value: B256::repeat_byte(digest),
+            proof: B256::ZERO,
+        },
+    };
+    let store = open(&home).unwrap();
+    store.commit(vec![bind(1)]).await.unwrap();
+    std::fs::create_dir(&copied).unwrap();
+    assert!(copy(&home, &copied).unwrap());
+    store.commit(vec![bind(1)]).await.unwrap();
+    let restored = open(&copied).unwrap();
+    let error = restored.commit(vec![bind(2)]).await.unwrap_err();
+    assert_eq!(error.code(), "contradiction");
+    assert!(!copy(dir.path(), &copied).unwrap(), "there was nothing");
+}

@@ -1,4 +1,5 @@
 use std::{
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::Duration,
 };
@@ -16,6 +17,12 @@ impl Daemon {
         Self::start_with(scene, index, 2, Stdio::inherit())
     }
 
+    /// Which answers its owner there.
+    pub(crate) fn start_with_admin(scene: &Scene, index: usize, admin: &str) -> Self {
+        let config = Self::config(scene, index, 2, &format!("bind = {admin:?}"));
+        Self::spawn(scene, index, &config, Stdio::inherit())
+    }
+
     /// With its log there.
     pub(crate) fn start_with_log(scene: &Scene, index: usize, log: Stdio) -> Self {
         Self::start_with(scene, index, 2, log)
@@ -26,12 +33,18 @@ impl Daemon {
     }
 
     fn start_with(scene: &Scene, index: usize, margin: u64, log: Stdio) -> Self {
+        let config = Self::config(scene, index, margin, "enabled = false");
+        Self::spawn(scene, index, &config, log)
+    }
+
+    /// Writes the configuration.
+    fn config(scene: &Scene, index: usize, margin: u64, admin: &str) -> PathBuf {
         let config = scene.folder.path().join("executor.toml");
         let key = scene.net.key(index);
         let text = format!(
             "state_dir = {:?}\n[engine]\ndocker = {:?}\n\
              [capacity]\nmemory_bytes = 1073741824\ndisk_bytes = 1073741824\ntasks = 2\n\
-             [serve]\nbind = \"127.0.0.1:0\"\n[admin]\nenabled = false\n\
+             [serve]\nbind = \"127.0.0.1:0\"\n[admin]\n{admin}\n\
              [[chain]]\nname = \"devnet\"\nrpc_url = {:?}\nid = 31337\nmarket = \"{}\"\npoll_millis = 50\n\
              margin_seconds = {margin}\nconfirmations = 8\n[chain.provider]\naddress = \"{}\"\n\
              [chain.policy]\nmin_price = 0\ntry_seconds = 0\nallow_private_sources = true\n",
@@ -42,6 +55,11 @@ impl Daemon {
             key.address(),
         );
         std::fs::write(&config, text).unwrap();
+        config
+    }
+
+    fn spawn(scene: &Scene, index: usize, config: &Path, log: Stdio) -> Self {
+        let key = scene.net.key(index);
         let child = Command::new(env!("CARGO_BIN_EXE_piecework-executor"))
             .args(["run", "--config"])
             .arg(config)
@@ -56,6 +74,11 @@ impl Daemon {
     pub(crate) fn kill(mut self) {
         self.0.kill().unwrap();
         self.0.wait().unwrap();
+    }
+
+    /// Waits until it has ended by itself.
+    pub(crate) fn ends_well(mut self) {
+        assert!(self.0.wait().unwrap().success());
     }
 
     pub(crate) fn terminate(mut self) {

@@ -25,6 +25,7 @@ mod jury;
 mod jury_trouble;
 mod nodes;
 mod ordinary;
+mod owner;
 mod redundant;
 mod refusals;
 mod reorg;

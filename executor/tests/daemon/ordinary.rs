@@ -59,12 +59,12 @@ async fn a_job_is_claimed_run_settled_and_every_output_verifies() {
             .1
             .contains("piecework_ready{chain=\"devnet\"} 1")
     );
-    assert!(
-        get(format!("{admin}status"))
-            .await
-            .1
-            .contains("\"free_stake\":1000000")
-    );
+    // The stake is asked for once the lease has ended, and told with the next tick.
+    eventually("the whole stake is free", || async {
+        let (_, status) = get(format!("{admin}status")).await;
+        status.contains("\"free_stake\":1000000")
+    })
+    .await;
     executor.stop().await.unwrap();
     assert!(containers(&format!("piecework.job={job:x}")).is_empty());
 }

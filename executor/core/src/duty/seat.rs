@@ -57,6 +57,12 @@ impl Seat {
         self.prospect || matches!(self.mine, Mine::Joined | Mine::Committed | Mine::Opened)
     }
 
+    /// Whether it owes something, or will if its round begins: its vote, or the opening of that.
+    #[must_use]
+    pub fn can_owe(&self) -> bool {
+        matches!(self.mine, Mine::Joined | Mine::Committed)
+    }
+
     /// Whether it is a juror's.
     #[must_use]
     pub fn is_jurors(&self) -> bool {
@@ -268,6 +274,22 @@ mod tests {
             work: Work::Done(VOTE),
             ..seat
         }
+    }
+
+    #[test]
+    fn a_joined_seat_can_owe_before_its_round_begins() {
+        let waiting = Round {
+            begun: false,
+            ..round()
+        };
+        let joined = seat(0, Mine::Joined, waiting);
+        assert_eq!(
+            (joined.desired(1_000, 30).owed, joined.can_owe()),
+            (None, true)
+        );
+        assert!(seat(1, Mine::Committed, waiting).can_owe());
+        assert!(!seat(0, Mine::Opened, round()).can_owe());
+        assert!(!seat(0, Mine::Closed(SeenEnd::Paid), round()).can_owe());
     }
 
     #[test]

@@ -3,10 +3,10 @@
 use alloy_primitives::B256;
 use piecework_core::view::seat::{End as SeenEnd, Key as SeatId, Mine};
 
-use super::{Machine, held::Duty};
+use super::{Machine, held::Duty, job::Job};
 use crate::{
-    duty::{Act, Owed, lease::Seen, seat::Tasks},
-    take::{Answered, Blocked},
+    duty::{Act, End, Owed, lease::Seen, seat::Tasks},
+    take::{Answered, Blocked, Why},
 };
 
 /// A duty that is not over.
@@ -33,26 +33,54 @@ pub struct Obligation {
     pub owed: Owed,
 }
 
+/// What this machine does, did and would do for one job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobReport {
+    /// Its duties that are not over.
+    pub duties: Vec<DutyStatus>,
+    /// Its duties that are over, and how they ended.
+    pub over: Vec<(SeatId, End)>,
+    /// Why nothing more of it is taken. None if it was not looked at since something of it was taken last, or at all.
+    pub why: Option<Why>,
+}
+
 impl Machine {
     /// The duties that are not over.
     #[must_use]
     pub fn duties(&self) -> Vec<DutyStatus> {
-        let (now, margin) = (self.now.time, self.settings.timing.margin);
-        let status = |(id, held): (&SeatId, &super::held::Held)| {
-            let act = held.duty.desired(now, margin).act;
-            let deadline = match held.duty {
-                Duty::Lease(lease) => lease.deadline().unwrap_or_default(),
-                Duty::Seat(seat) => seat.round.commit_by,
-            };
-            DutyStatus {
-                seat: *id,
-                tasks: held.duty.tasks(),
-                phase: phase(&held.duty, act),
-                done: held.done,
-                deadline,
-            }
-        };
+        let status = |(id, held)| self.duty_status(id, held);
         self.duties.iter().map(status).collect()
+    }
+
+    fn duty_status(&self, id: &SeatId, held: &super::held::Held) -> DutyStatus {
+        let (now, margin) = (self.now.time, self.settings.timing.margin);
+        let act = held.duty.desired(now, margin).act;
+        let deadline = match held.duty {
+            Duty::Lease(lease) => lease.deadline().unwrap_or_default(),
+            Duty::Seat(seat) => seat.round.commit_by,
+        };
+        DutyStatus {
+            seat: *id,
+            tasks: held.duty.tasks(),
+            phase: phase(&held.duty, act),
+            done: held.done,
+            deadline,
+        }
+    }
+
+    /// What this machine does, did and would do for a job. None if it knows nothing of the job.
+    #[must_use]
+    pub fn job_report(&self, id: B256) -> Option<JobReport> {
+        let duties = self.duties.iter().filter(|(seat, _)| seat.lease.job == id);
+        let duties = duties.map(|(seat, held)| self.duty_status(seat, held));
+        let over = self.over.iter().filter(|(seat, _)| seat.lease.job == id);
+        let job = self.jobs.get(&id);
+        let report = JobReport {
+            duties: duties.collect(),
+            over: over.map(|(seat, end)| (*seat, *end)).collect(),
+            why: job.and_then(why),
+        };
+        (job.is_some() || !report.duties.is_empty() || !report.over.is_empty()).then_some(report)
     }
 
     /// What is lost, and when, if this machine does nothing from now on; the soonest first.
@@ -78,6 +106,17 @@ impl Machine {
             desired.work || desired.act_owed.is_some() || owes_opening(&held.duty)
         };
         self.duties.values().any(acts) || self.intents.keys().any(|id| id.what.binds())
+    }
+
+    /// Whether this machine loses nothing if it stays away permanently: nothing is owed, and no seat that is held can owe
+    /// anything later.
+    #[must_use]
+    pub fn is_clear(&self) -> bool {
+        let can_owe = |held: &super::held::Held| match &held.duty {
+            Duty::Lease(_) => false,
+            Duty::Seat(seat) => seat.can_owe(),
+        };
+        !self.is_busy() && self.obligations().is_empty() && !self.duties.values().any(can_owe)
     }
 
     /// Open jobs that are not taken, and why.
@@ -141,6 +180,19 @@ impl Machine {
     pub fn knows(&self, job: B256) -> bool {
         self.jobs.contains_key(&job)
     }
+}
+
+/// Why nothing more of a job is taken.
+fn why(job: &Job) -> Option<Why> {
+    if job.view.cancelled {
+        return Some(Why::Cancelled);
+    }
+    // The seats of a redundant job may be open when no task is left to claim.
+    let is_taken = job.view.next >= job.job.terms.tasks && job.job.assurance.replicas < 2;
+    if is_taken {
+        return Some(Why::AllTaken);
+    }
+    job.why.clone()
 }
 
 /// A committed seat must open before its time is over.

@@ -126,6 +126,53 @@ pub enum Why {
     Enough,
 }
 
+impl Why {
+    /// A stable code for programs.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Unposted => "unposted",
+            Self::Cancelled => "cancelled",
+            Self::Closes => "closes",
+            Self::Opens { .. } => "opens",
+            Self::Proofs => "proofs",
+            Self::Refund => "refund",
+            Self::Unlisted => "unlisted",
+            Self::Untrusted => "untrusted",
+            Self::NotAdmitted => "not-admitted",
+            Self::Spec(_) => "spec",
+            Self::Tasks { .. } => "tasks",
+            Self::Platform { .. } => "platform",
+            Self::TooLarge => "too-large",
+            Self::Window => "window",
+            Self::NeverPays { .. } => "never-pays",
+            Self::TooCheap { .. } => "too-cheap",
+            Self::BelowCost { .. } => "below-cost",
+            Self::JuryFee => "jury-fee",
+            Self::LeaseTasks { .. } => "lease-tasks",
+            Self::AllTaken => "all-taken",
+            Self::OnItsWay => "on-its-way",
+            Self::NoCapacity => "no-capacity",
+            Self::NotCovered => "not-covered",
+            Self::TooLate => "too-late",
+            Self::NoSeat => "no-seat",
+            Self::NotDrawn { .. } => "not-drawn",
+            Self::NoSeed => "no-seed",
+            Self::Lapsed => "lapsed",
+            Self::Refused(_) => "refused",
+            Self::Preparing => "preparing",
+            Self::Unready(_) => "unready",
+            Self::Trying => "trying",
+            Self::TrialWaits => "trial-waits",
+            Self::TrialNoCapacity => "trial-no-capacity",
+            Self::TrialTooLong { .. } => "trial-too-long",
+            Self::Differs { .. } => "differs",
+            Self::Unclear { .. } => "unclear",
+            Self::Enough => "enough",
+        }
+    }
+}
+
 impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
