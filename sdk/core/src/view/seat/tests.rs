@@ -237,3 +237,27 @@ fn two_jurors_agree_only_in_both_digests_and_abstentions_with_nobody() {
     assert_eq!(views.panel((0, 4, 2)).unwrap().commits(), 0);
     assert_eq!(views.winner((0, 4, 2), Some(Vote::default())), None);
 }
+
+#[test]
+fn a_seat_is_of_the_transaction_that_committed() {
+    let mut views = views();
+    join(&mut views, 1, 0, 1, 100);
+    let tx = |views: &SeatViews| {
+        let panel = views.panel((0, 1, 0)).unwrap();
+        panel.seat_of(who(1)).unwrap().tx
+    };
+    assert_eq!(tx(&views), B256::ZERO);
+    // Another machine of the provider commits: only that one can open.
+    let committed = IMarket::Committed {
+        provider: who(1),
+        round: 1,
+        commitment: B256::repeat_byte(5),
+        ..Default::default()
+    };
+    let by_another = StoredEvent {
+        tx: B256::repeat_byte(7),
+        ..at(110)
+    };
+    views.apply(&by_another, &MarketEvent::Committed(committed), |_| 77);
+    assert_eq!(tx(&views), B256::repeat_byte(7));
+}
