@@ -5,11 +5,7 @@ use std::{collections::HashMap, net::SocketAddr, path::Path, sync::Arc, time::Du
 use alloy::{primitives::Address, signers::local::PrivateKeySigner};
 use futures::future::join_all;
 use piecework_core::digest::Digest;
-use piecework_executor_core::{
-    machine::Settings,
-    policy::{Costs, Policy, Timing},
-    secret::Secret,
-};
+use piecework_executor_core::{machine::Settings, policy::Timing, secret::Secret};
 use piecework_net::blobs::{BoundedListener, DirStore, HttpClient, HttpPolicy, StoreLimits};
 use tokio::{net::TcpListener, sync::watch, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -121,7 +117,7 @@ pub(crate) async fn start(config: Config) -> Result<Running, Error> {
         .zip(node_ids);
     for (index, ((((chain, signer), store), settings), node_id)) in chains.enumerate() {
         let http = HttpClient::new(&HttpPolicy {
-            allow_private: chain.policy.allow_private_sources,
+            allow_private: chain.allow_private_sources,
             ..HttpPolicy::default()
         })?;
         let (told, seen) = watch::channel(false);
@@ -184,19 +180,8 @@ async fn secret(state: &StateDir, stores: &[crate::store::Store]) -> Result<Secr
 
 /// What the owner set for one chain, as its machine is told.
 fn settings(chain: &ChainConfig, config: &Config) -> Settings {
-    let policy = &chain.policy;
     Settings {
-        policy: Policy {
-            min_price: policy.min_price,
-            max_exposure: policy.max_exposure,
-            strangers_percent: policy.strangers_percent,
-            max_leases: policy.max_leases,
-            lists: policy.lists.clone(),
-            trusted_clients: policy.trusted_clients.clone(),
-            min_jury_fee: policy.min_jury_fee,
-            try_seconds: policy.try_seconds,
-            costs: Costs::default(),
-        },
+        policy: chain.policy.clone(),
         timing: Timing {
             margin: chain.timing.margin,
             confirmations: chain.timing.confirmations,

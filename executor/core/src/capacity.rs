@@ -4,7 +4,7 @@
 use piecework_core::spec::Resources;
 
 /// Memory of the host that a task may take, in bytes. Its files under `/out` are in memory too, and charged to its
-/// container.
+/// container: what a task was promised for its files is not taken from what it was promised for its processes.
 #[must_use]
 pub const fn host_memory(memory_bytes: u64, disk_bytes: u64) -> u64 {
     memory_bytes.saturating_add(disk_bytes)

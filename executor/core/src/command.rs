@@ -31,7 +31,7 @@ pub enum Command {
     Send(Intent),
     /// Write down that a duty is over.
     Over(Over),
-    /// Forget a job: nothing can happen to it any more that concerns this machine. Its events may be deleted.
+    /// Forget a job. This machine's part in it is over, so its events may be deleted.
     Forget {
         /// The job.
         job: B256,

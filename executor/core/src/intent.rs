@@ -222,7 +222,7 @@ pub struct Intent {
     pub to: Option<Address>,
     /// Calldata.
     pub data: Bytes,
-    /// Chain time, in seconds, after which it must not be begun any more.
+    /// Last second of chain time in which it may be begun.
     pub not_after: Option<u64>,
     /// Last second of chain time in which it must be mined, if it matters.
     pub deadline: Option<u64>,

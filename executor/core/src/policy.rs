@@ -58,7 +58,7 @@ impl Costs {
 /// How careful to be with time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timing {
-    /// Distance from a deadline, in seconds, at which an act is not begun any more.
+    /// Seconds before a deadline from which no act is begun.
     pub margin: u64,
     /// Blocks after which a block is final.
     pub confirmations: u64,

@@ -2,10 +2,8 @@
 
 use std::{fmt, path::PathBuf, time::Duration};
 
-use alloy::{
-    primitives::{Address, B256},
-    signers::local::PrivateKeySigner,
-};
+use alloy::{primitives::Address, signers::local::PrivateKeySigner};
+use piecework_executor_core::policy::{Costs, Policy};
 use piecework_net::chain::drand::Endpoints;
 use url::Url;
 
@@ -55,38 +53,6 @@ impl fmt::Debug for Password {
     }
 }
 
-/// Which work is worth taking.
-#[derive(Clone, Debug)]
-pub struct Policy {
-    /// Least price of a task after the protocol's fee, in the token's smallest unit.
-    pub min_price: u128,
-    /// Most stake locked for the jobs of one client at the same time, in the token's smallest
-    /// unit; `None` for no limit.
-    pub max_exposure: Option<u128>,
-    /// Share of the provider's stake, in percent, that may be locked at the same time for all clients together
-    /// of whom nothing was ever earned. 100: they are trusted like others, and their trials do not wait.
-    pub strangers_percent: u8,
-    /// Most leases and seats held at the same time.
-    pub max_leases: u32,
-    /// Private lists of providers (their Merkle roots) for whose jobs we work, once we are admitted to
-    /// them.
-    pub lists: Vec<B256>,
-    /// Clients whose redundant jobs for private lists are taken. Nobody is drawn for such a job: whoever made the list may
-    /// hold every other seat, and outvote us.
-    pub trusted_clients: Vec<Address>,
-    /// Least fee of a juror, in the token's smallest unit: above the price of one task and the gas of
-    /// two transactions.
-    pub min_jury_fee: u128,
-    /// A task of a new spec that others check is run twice before a lease, or a seat of one, is taken: this machine would
-    /// lose its bond for what a spec makes of the clock or of chance. If the outputs differ, no job with it is taken. Longest
-    /// time-out of such a task, in seconds; what may take longer is taken of known clients only, untried. 0: nothing is
-    /// tried.
-    pub try_seconds: u64,
-    /// Fetch inputs from loopback and private addresses too. For development networks only: a
-    /// client could otherwise make this machine read what only it can reach.
-    pub allow_private_sources: bool,
-}
-
 /// How the chain is followed and transactions are sent.
 #[derive(Clone, Debug)]
 pub struct ChainTiming {
@@ -100,7 +66,7 @@ pub struct ChainTiming {
     pub max_fee_per_gas: u128,
     /// The same for a transaction that saves stake, when less than half of its time is left.
     pub urgent_max_fee_per_gas: u128,
-    /// Distance from a deadline, in seconds, at which an act is not begun any more.
+    /// Seconds before a deadline from which no act is begun.
     pub margin: u64,
     /// First block that is read when the store is new.
     pub from_block: u64,
@@ -125,6 +91,9 @@ pub struct ChainConfig {
     pub operator: OperatorKey,
     /// What is worth taking.
     pub policy: Policy,
+    /// Fetch inputs from loopback and private addresses too. For development networks only: a client could otherwise make
+    /// this machine read what only it can reach.
+    pub allow_private_sources: bool,
     /// How the chain is followed.
     pub timing: ChainTiming,
     /// Base URLs of drand's endpoints, for a market whose seeds are drand's; each serves `<url>/public/<round>`. Empty:
@@ -152,8 +121,9 @@ impl ChainConfig {
                 trusted_clients: Vec::new(),
                 min_jury_fee: 0,
                 try_seconds: 600,
-                allow_private_sources: true,
+                costs: Costs::default(),
             },
+            allow_private_sources: true,
             timing: ChainTiming {
                 poll: Duration::from_millis(50),
                 confirmations: 2,

@@ -10,8 +10,8 @@ use alloy::signers::local::PrivateKeySigner;
 use piecework_net::chain::deployment::Deployment;
 
 use super::{
-    Capacity, ChainConfig, ChainTiming, Config, ConfigError, Flags, OperatorKey, Password, Policy,
-    Retention,
+    Capacity, ChainConfig, ChainTiming, Config, ConfigError, Costs, Flags, OperatorKey, Password,
+    Policy, Retention,
     old_form::edits,
     sections::{ChainSection, File},
 };
@@ -239,8 +239,13 @@ fn chain(section: ChainSection, flags: &Flags, place: &Place) -> Result<ChainCon
             trusted_clients: policy.trusted_clients,
             min_jury_fee: policy.min_jury_fee.map_or(min_price, |amount| amount.0),
             try_seconds: policy.try_seconds.unwrap_or(600),
-            allow_private_sources: policy.allow_private_sources.unwrap_or(false),
+            costs: Costs {
+                core_hour: policy.costs.core_hour.map_or(0, |amount| amount.0),
+                gib_hour: policy.costs.gib_hour.map_or(0, |amount| amount.0),
+                lease: policy.costs.lease.map_or(0, |amount| amount.0),
+            },
         },
+        allow_private_sources: policy.allow_private_sources.unwrap_or(false),
         timing: ChainTiming {
             poll: Duration::from_millis(section.poll_millis.unwrap_or(1_000)),
             confirmations: section.confirmations.unwrap_or(32),

@@ -20,8 +20,9 @@ use alloy::{primitives::Address, signers::local::PrivateKeySigner};
 use piecework_core::rules::{MAX_ENDPOINT, MAX_LEASE};
 use url::Url;
 
-pub use chain::{ChainConfig, ChainTiming, OperatorKey, Password, Policy};
+pub use chain::{ChainConfig, ChainTiming, OperatorKey, Password};
 pub use flags::Flags;
+pub use piecework_executor_core::policy::{Costs, Policy};
 
 /// Chain id of local development chains, where a raw key is accepted.
 pub(crate) const DEVNET_CHAIN: u64 = 31_337;

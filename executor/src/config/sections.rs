@@ -98,6 +98,15 @@ pub(super) struct PolicySection {
     pub(super) min_jury_fee: Option<Amount>,
     pub(super) try_seconds: Option<u64>,
     pub(super) allow_private_sources: Option<bool>,
+    pub(super) costs: CostsSection,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct CostsSection {
+    pub(super) core_hour: Option<Amount>,
+    pub(super) gib_hour: Option<Amount>,
+    pub(super) lease: Option<Amount>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -41,7 +41,7 @@ fn the_example_is_a_valid_configuration() {
     assert_eq!((config.chains.len(), chain.chain_id), (1, 11_155_111));
     assert!(matches!(chain.operator, OperatorKey::Keystore { .. }));
     assert_eq!(chain.policy.min_price, 500_000_000_000_000_000);
-    assert!(!chain.policy.allow_private_sources);
+    assert!(!chain.allow_private_sources);
 }
 
 #[test]
@@ -58,6 +58,12 @@ fn every_key_of_the_example_that_is_commented_out_is_a_real_key() {
     assert_eq!(config.runtime.as_deref(), Some("runsc"));
     assert_eq!(config.chains[0].drand_urls.len(), 1);
     assert_eq!(config.chains[0].rpc_urls.len(), 2);
+    let costs = Costs {
+        core_hour: 40_000_000_000_000_000,
+        gib_hour: 5_000_000_000_000_000,
+        lease: 100_000_000_000_000_000,
+    };
+    assert_eq!(config.chains[0].policy.costs, costs);
 }
 
 #[test]
@@ -281,6 +287,7 @@ fn a_file_of_the_older_form_is_answered_with_the_lines_to_change() {
         .replace("[[chain]]", "[chain]")
         .replace("name = \"sepolia\"\n", "")
         .replace("\n[chain.beacon]\n", "\n")
+        .replace("\n[chain.policy.costs]\n", "\n")
         .replace("[chain.", "[")
         .replace(
             "# A second chain",

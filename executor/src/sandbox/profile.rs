@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use piecework_executor_core::capacity::host_memory;
 use serde::Serialize;
 
 /// Nobody: neither root nor an account of the host.
@@ -146,15 +147,6 @@ impl Container {
         };
         input.into_iter().chain(output).collect()
     }
-}
-
-/// Memory of the host that a task may take, in bytes: an executor's capacity must count this much.
-///
-/// `/out` is memory too, and charged to the container: what a task was promised for its files must
-/// not be taken from what it was promised for its processes.
-#[must_use]
-pub const fn host_memory(memory_bytes: u64, disk_bytes: u64) -> u64 {
-    memory_bytes.saturating_add(disk_bytes)
 }
 
 /// The profile without its white space.

@@ -1,4 +1,4 @@
-//! What is not owed or needed any more goes.
+//! Removes what nobody is owed or needs.
 
 use std::{
     sync::{
@@ -43,7 +43,7 @@ impl House {
 }
 
 impl Shell {
-    /// Lets go what is not owed any more, and what nobody needs.
+    /// Removes what nobody is owed, and what nobody needs.
     pub(super) async fn keep_house(&mut self) {
         if self.house.looked.elapsed() < HOUSEKEEPING {
             return;

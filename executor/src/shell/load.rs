@@ -201,7 +201,7 @@ impl Shell {
     }
 }
 
-/// How long what a machine takes can be of use, should nothing be heard of its chain any more.
+/// How long what a machine takes can be of use, should its chain fall silent now.
 pub(super) fn longest(machine: &Machine, now: Now) -> Duration {
     let left = machine.busy_until().saturating_sub(now.time);
     Duration::from_secs(left.max(LEAST_KEPT))

@@ -14,7 +14,7 @@ pub(crate) enum IntentState {
     Sent,
     /// In a block, with success.
     Mined,
-    /// Will not be sent any more, or reverted in a block.
+    /// Will never be sent, or reverted in a block.
     Failed,
 }
 
@@ -38,7 +38,7 @@ pub(crate) struct NewIntent {
     pub(crate) to: Option<Address>,
     /// Calldata.
     pub(crate) data: Bytes,
-    /// Chain time after which it must not be begun any more.
+    /// Last second of chain time in which it may be begun.
     pub(crate) not_after: Option<u64>,
     /// Whether doing it twice does no harm (the second one reverts).
     pub(crate) repeatable: bool,

@@ -64,7 +64,7 @@ pub(crate) enum WorkError {
 }
 
 impl WorkError {
-    /// Whether outcomes, or their bytes, are not here any more.
+    /// Whether outcomes, or their bytes, were lost.
     fn is_missing(&self) -> bool {
         matches!(
             self,
@@ -146,7 +146,7 @@ impl Workshop {
         self.tracker.spawn(work.in_current_span());
     }
 
-    /// Tells the machine. Nobody listens any more while stopping.
+    /// Tells the machine. While the executor stops, nobody listens.
     pub(crate) fn tell(&self, input: Input) {
         let _ = self.inbox.send(input);
     }

@@ -73,7 +73,7 @@ pub struct Lease {
     pub work: Work<Roots>,
     /// Whether its tasks run now.
     pub working: bool,
-    /// Its outputs are not on this machine any more, though somebody may need them. Its tasks are run again.
+    /// This machine lost outputs of the lease that somebody may need. It runs the tasks once more.
     pub missing: bool,
 }
 

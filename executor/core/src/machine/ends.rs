@@ -73,9 +73,9 @@ impl Machine {
         }
     }
 
-    /// Forgets jobs to which nothing can happen any more.
+    /// Forgets jobs that are over.
     pub(super) fn forget(&mut self, time: u64) {
-        /// Seconds after which a job is looked at again that still has duties.
+        /// Seconds until the next try, for a job that still has duties, events to settle or intents.
         const LATER: u64 = 600;
         for id in self.forget_agenda.take(time) {
             let lease = |first, round| LeaseId {

@@ -290,24 +290,21 @@ impl Machine {
 
     /// Asks for the stake if something happened since it was read, and for the lists that the owner names.
     pub(super) fn ask_for_stake(&mut self) {
-        {
-            let pause = match (self.facts.stake, self.facts.stale) {
-                (None, _) => PAUSE,
-                (Some(_), true) => PAUSE / 10,
-                // Its owner may have added some.
-                (Some(_), false) => LONGEST_PAUSE,
-            };
-            let local = self.now.local;
-            if self.facts.may_ask(Topic::Stake, pause, local) {
-                self.facts.stale = false;
-                let waiting = self.facts.waiting.entry(Topic::Stake).or_default();
-                waiting.insert(Waiter::Offers);
-                let question = Question::Plain(Topic::Stake);
-                self.commands.push(Command::Ask {
-                    question,
-                    urgent: false,
-                });
-            }
+        let pause = match (self.facts.stake, self.facts.stale) {
+            (None, _) => PAUSE,
+            (Some(_), true) => PAUSE / 10,
+            // Its owner may have added some.
+            (Some(_), false) => LONGEST_PAUSE,
+        };
+        if self.facts.may_ask(Topic::Stake, pause, self.now.local) {
+            self.facts.stale = false;
+            let waiting = self.facts.waiting.entry(Topic::Stake).or_default();
+            waiting.insert(Waiter::Offers);
+            let question = Question::Plain(Topic::Stake);
+            self.commands.push(Command::Ask {
+                question,
+                urgent: false,
+            });
         }
         for list in self.settings.policy.lists.clone() {
             if !self.facts.is_admitted(list) {

@@ -168,7 +168,7 @@ impl Job {
         }
     }
 
-    /// When nothing can happen to it any more: its last round has run, and both juries have judged.
+    /// Chain time at which the job is over: its last round has run, and both juries have judged.
     pub(super) fn over_at(&self, times: &IMarket::Times) -> u64 {
         let timing = &self.job.timing;
         let jury = times

@@ -111,12 +111,12 @@ impl Machine {
         }
         let other_task = task.is_some_and(|task| task != seat.tasks.first);
         let other_key = worked_under.is_some() && key.is_some() && key != worked_under;
-        if other_task || (other_key && !seat.work.is_undone()) {
+        if other_task || other_key {
             if let Some(task) = task {
                 seat.tasks.first = task;
             }
             seat.work = Work::Undone;
-            held.done = 0;
+            (held.done, held.keyed) = (0, None);
             if std::mem::take(&mut seat.working) {
                 self.commands.push(Command::StopWork { seat: id });
             }
@@ -151,20 +151,15 @@ impl Machine {
             }
             return;
         }
+        if working || !wanted {
+            return;
+        }
+        // A juror's digest needs the key of its jury.
         let keyed = match id.is_jurors() {
             true => self.vote_key(id),
             false => None,
         };
-        if working && id.is_jurors() && keyed.is_some() {
-            let same = self.duties.get(&id).is_some_and(|held| held.keyed == keyed);
-            if !same {
-                // A reorganization drew the jury again.
-                self.commands.push(Command::StopWork { seat: id });
-                self.run(id, keyed);
-            }
-            return;
-        }
-        if !working && wanted && (keyed.is_some() || !id.is_jurors()) {
+        if keyed.is_some() || !id.is_jurors() {
             self.run(id, keyed);
         }
     }

@@ -3,10 +3,12 @@
 mod acts;
 mod agenda;
 mod calls;
+mod chain;
 mod ends;
 mod facts;
 mod found;
 mod held;
+mod intents;
 mod job;
 mod juries;
 mod means;
@@ -20,14 +22,14 @@ mod seen;
 mod sums;
 mod trials;
 
-use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
+use std::collections::{BTreeMap, BTreeSet};
 
 use alloy_primitives::{Address, B256};
 use piecework_core::{
     chain::IMarket,
     view::{
-        Block, StoredEvent,
-        lease::{Key as LeaseId, State},
+        Block,
+        lease::Key as LeaseId,
         seat::{Key as SeatId, Vote},
     },
 };
@@ -38,15 +40,15 @@ use crate::{
     command::Command,
     duty::End,
     input::{Answer, Failure, Input, Verdict},
-    intent::{Fate, Intent, IntentId, What},
+    intent::IntentId,
     policy::{Policy, Timing},
     secret::Secret,
-    take::Why,
 };
 
 use agenda::Agenda;
 use facts::{Facts, Waiter};
 use held::Held;
+use intents::{CLAIM_LIFE, Pending};
 use job::Job;
 use sums::Sums;
 use trials::Trials;
@@ -55,9 +57,6 @@ pub use report::{DutyStatus, JobReport, Obligation};
 
 /// Blocks whose events can still be taken back. A deeper reorganization makes the executor read the chain again.
 pub const KEPT: u64 = 256;
-/// Chain time, in seconds, within which a claim must be on its way.
-const CLAIM_LIFE: u64 = 60;
-
 /// Who works, and where.
 #[derive(Clone, Debug)]
 pub struct Me {
@@ -88,20 +87,6 @@ pub struct Settings {
     pub lease_tasks: u32,
     /// This machine's platform, in an image's words: `linux/amd64`.
     pub platform: &'static str,
-}
-
-/// An intent that is not settled.
-#[derive(Clone, Debug)]
-struct Pending {
-    fate: Fate,
-    /// Stake that it may lock.
-    bond: u128,
-    /// Part of the machine that its work takes.
-    amount: Amount,
-    /// How many tasks of it can run at the same time.
-    parallel: u32,
-    /// Chain time after which its work could not be in time: then it keeps no capacity.
-    until: u64,
 }
 
 /// The machine of one chain.
@@ -143,7 +128,7 @@ pub struct Machine {
     lost: u64,
     /// Leases with news; without a first task: all of a job.
     touched: BTreeSet<(B256, Option<u32>)>,
-    /// When each duty is looked at again without news.
+    /// When each duty is looked at next, if it has no news.
     duty_agenda: Agenda<SeatId>,
     /// When results of others are looked at, which may have a jury.
     jury_agenda: Agenda<(B256, u32)>,
@@ -283,210 +268,6 @@ impl Machine {
         }
     }
 
-    fn block(&mut self, head: Block, events: Vec<StoredEvent>) {
-        self.head = Some(head);
-        for event in events {
-            if let Some((job, first)) = self.see(event) {
-                self.touch(job, first);
-                self.offers = true;
-            }
-        }
-        let settled: Vec<B256> = self
-            .unsettled
-            .iter()
-            .filter(|id| {
-                let job = self.jobs.get_mut(*id);
-                job.is_none_or(|job| job.settle(head.number))
-            })
-            .copied()
-            .collect();
-        for id in settled {
-            self.unsettled.remove(&id);
-        }
-    }
-
-    /// Takes an event into its job. Returns the job and the lease that it is about.
-    fn see(&mut self, event: StoredEvent) -> Option<(B256, Option<u32>)> {
-        let id = event.job;
-        let job = match self.jobs.entry(id) {
-            Entry::Occupied(job) => job.into_mut(),
-            Entry::Vacant(place) => {
-                let job = Job::of(&event)?;
-                self.forget_agenda.set(id, job.over_at(&self.me.times));
-                place.insert(job)
-            }
-        };
-        let (first, provider) = job.see(event);
-        let is_ours = provider == Some(self.me.provider)
-            || first.is_some_and(|first| self.has_duty(id, first));
-        if is_ours {
-            self.facts.stake_is_stale();
-        }
-        self.unsettled.insert(id);
-        self.wake(id);
-        if let Some(first) = first {
-            self.note(id, first);
-        }
-        Some((id, first))
-    }
-
-    /// Whether something of a lease is ours.
-    fn has_duty(&self, job: B256, first: u32) -> bool {
-        let at = |round, kind| SeatId {
-            lease: LeaseId { job, first, round },
-            kind,
-        };
-        let mut range = self.duties.range(at(0, 0)..=at(u16::MAX, u8::MAX));
-        range.next().is_some()
-    }
-
-    /// Notes whether a lease's result may have a jury with a seat for us.
-    fn note(&mut self, id: B256, first: u32) {
-        let job = self.jobs.get(&id);
-        let lease = job.and_then(|job| job.view.leases.get(&first));
-        let may = lease.is_some_and(|lease| {
-            let state = lease.state;
-            let waits = matches!(
-                state,
-                State::Submitted | State::Audited(_) | State::Undecided
-            );
-            waits && lease.provider != self.me.provider
-        });
-        match may {
-            true => self.jury_agenda.set((id, first), 0),
-            false => self.jury_agenda.remove((id, first)),
-        }
-    }
-
-    /// A job is worth a look whenever work is taken.
-    fn wake(&mut self, id: B256) {
-        self.job_agenda.remove(id);
-        self.eager.insert(id);
-    }
-
-    /// A job is not worth a look before this time of the chain, unless something happens.
-    fn sleep(&mut self, id: B256, until: u64, why: Why) {
-        if let Some(job) = self.jobs.get_mut(&id) {
-            job.why = Some(why);
-        }
-        self.eager.remove(&id);
-        self.job_agenda.set(id, until);
-    }
-
-    fn rewind(&mut self, to: u64) {
-        if let Some(head) = &mut self.head {
-            head.number = head.number.min(to);
-        }
-        let mut gone = Vec::new();
-        for id in self.unsettled.clone() {
-            let Some(job) = self.jobs.get_mut(&id) else {
-                continue;
-            };
-            if !job.rewind(to) {
-                continue;
-            }
-            if job.is_empty() {
-                gone.push(id);
-            }
-            self.touched.insert((id, None));
-            self.wake(id);
-        }
-        // A seed may be another one now, whose lease has no news.
-        let leases = self.jobs.iter().flat_map(|(id, job)| {
-            let firsts = job.view.leases.keys();
-            firsts.map(|first| (*id, *first))
-        });
-        for (id, first) in leases.collect::<Vec<_>>() {
-            self.note(id, first);
-        }
-        // A posting that is gone may come back with the next block. Until then its duties are absent.
-        for id in gone {
-            if !self.duties.keys().any(|seat| seat.lease.job == id) {
-                self.jobs.remove(&id);
-                self.eager.remove(&id);
-                self.leave_trial(id);
-            }
-        }
-        self.facts.stake_is_stale();
-        self.facts.forget_seeds();
-        self.all = true;
-        self.offers = true;
-    }
-
-    fn fate(&mut self, id: IntentId, fate: Fate) {
-        if let Fate::Mined { tx, .. } = fate {
-            self.owners.insert(tx, true);
-        }
-        self.touch_what(id.what);
-        self.offers = true;
-        if fate == Fate::Failed {
-            if self.intents.remove(&id).is_some() {
-                self.came_to_nothing(id);
-            }
-            return;
-        }
-        let restored = self.restored(id, fate);
-        let pending = self.intents.entry(id).or_insert(restored);
-        pending.fate = fate;
-    }
-
-    /// What is kept for an intent of before the start: of a claim whose job is known, the capacity of one task. What a claim
-    /// got that is on its way again has its own.
-    fn restored(&self, id: IntentId, fate: Fate) -> Pending {
-        let claims = id.what.binds() && !self.synced;
-        let job = id.what.job().filter(|_| claims);
-        let job = job.and_then(|job| self.jobs.get(&job));
-        let (amount, window) = match job {
-            Some(job) => {
-                let spec = job.spec.as_deref();
-                let amount = spec.map(|spec| Amount::of(spec.resources, 1));
-                (amount.unwrap_or_default(), job.job.timing.runWindow)
-            }
-            None => (Amount::default(), 0),
-        };
-        let until = self.now.time.saturating_add(CLAIM_LIFE);
-        Pending {
-            fate,
-            bond: 0,
-            amount,
-            parallel: 1,
-            until: until.saturating_add(window),
-        }
-    }
-
-    /// Drops intents whose block was read: what they changed is in the events by now.
-    fn settle_intents(&mut self) {
-        let head = self.head.map_or(0, |head| head.number);
-        let read: Vec<IntentId> = self
-            .intents
-            .iter()
-            .filter(
-                |(_, pending)| matches!(pending.fate, Fate::Mined { block, .. } if block <= head),
-            )
-            .map(|(id, _)| *id)
-            .collect();
-        for id in read {
-            let Some(pending) = self.intents.remove(&id) else {
-                continue;
-            };
-            if id.what.binds() {
-                if let Fate::Mined { tx, .. } = pending.fate {
-                    self.inherit(tx, &pending);
-                }
-            } else {
-                // If it changed nothing, it is asked for again in a while.
-                self.rest(id);
-            }
-        }
-    }
-
-    /// The lease that an intent is about has news.
-    fn touch_what(&mut self, what: What) {
-        if let Some(lease) = what.lease() {
-            self.touch(lease.job, Some(lease.first));
-        }
-    }
-
     fn touch(&mut self, job: B256, first: Option<u32>) {
         self.touched.insert((job, first));
     }
@@ -494,25 +275,6 @@ impl Machine {
     fn is_final(&self, block: u64) -> bool {
         let head = self.head.map_or(0, |head| head.number);
         head >= block.saturating_add(self.settings.timing.confirmations)
-    }
-
-    fn is_open(&self, what: What) -> bool {
-        let from = IntentId { what, unique: 0 };
-        let to = IntentId {
-            what,
-            unique: u64::MAX,
-        };
-        self.intents.range(from..=to).next().is_some()
-    }
-
-    fn unique(&mut self) -> u64 {
-        self.me.unique = self.me.unique.wrapping_add(1);
-        self.me.unique
-    }
-
-    fn send(&mut self, intent: Intent, pending: Pending) {
-        self.intents.insert(intent.id, pending);
-        self.commands.push(Command::Send(intent));
     }
 
     fn count(&mut self, end: End) {

@@ -168,18 +168,6 @@ impl Machine {
     pub fn head(&self) -> Option<piecework_core::view::Block> {
         self.head
     }
-
-    /// How many jobs are remembered.
-    #[must_use]
-    pub fn jobs(&self) -> usize {
-        self.jobs.len()
-    }
-
-    /// Whether a job is remembered.
-    #[must_use]
-    pub fn knows(&self, job: B256) -> bool {
-        self.jobs.contains_key(&job)
-    }
 }
 
 /// Why nothing more of a job is taken.

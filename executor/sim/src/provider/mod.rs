@@ -16,7 +16,7 @@ use piecework_core::view::seat::Key as SeatId;
 use piecework_executor_core::{
     Input, Machine, Now,
     command::Order,
-    duty::{End, seat::Tasks},
+    duty::seat::Tasks,
     input::Question,
     intent::Fate,
     machine::{Me, Settings},
@@ -165,11 +165,6 @@ impl Provider {
         self.kill(until);
     }
 
-    /// Asks the process to take nothing more.
-    pub fn stop(&mut self, chain: &mut Chain, time: u64, log: &mut Log) {
-        let _ = self.step(chain, time, vec![Input::Stop], log);
-    }
-
     /// The duties that it has not ended.
     pub fn duties(&self) -> usize {
         self.live
@@ -214,18 +209,6 @@ impl Provider {
         words.join("; ")
     }
 
-    /// Leases and seats that were paid, and that lost something.
-    pub fn totals(&self) -> (u64, u64) {
-        let count = |end: End| {
-            self.disk
-                .over
-                .iter()
-                .filter(|(_, other, _)| *other == end)
-                .count()
-        };
-        (count(End::Paid) as u64, count(End::Lost) as u64)
-    }
-
     /// Values that it bound for one seat and task: more than one is a contradiction.
     pub fn contradictions(&self) -> Vec<SeatId> {
         let mut values: BTreeMap<(SeatId, u32), BTreeSet<B256>> = BTreeMap::new();
@@ -268,14 +251,14 @@ impl Provider {
             self.follow(chain, time, climate, &mut inputs);
             self.send(chain, time, climate, &mut inputs, log);
         }
-        self.work(chain, time, climate, &mut inputs);
+        self.work(time, climate, &mut inputs);
         inputs.push(Input::Tick);
-        let mut ended = self.step(chain, time, inputs, log);
+        let mut ended = self.step(time, inputs, log);
         self.put_out(shelf);
         if ended.is_ok() {
             let answers = self.answers(chain, time, climate, shelf);
             if !answers.is_empty() {
-                ended = self.step(chain, time, answers, log);
+                ended = self.step(time, answers, log);
                 self.put_out(shelf);
             }
         }
@@ -353,6 +336,6 @@ impl Provider {
             });
         }
         log.say(time, || format!("provider {} starts", self.number));
-        self.step(chain, time, inputs, log)
+        self.step(time, inputs, log)
     }
 }

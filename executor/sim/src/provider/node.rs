@@ -222,8 +222,7 @@ impl Provider {
         self.fill_gap(chain);
     }
 
-    /// Fills a nonce that nothing of ours has any more, as the sender does: a refused transaction that was reorganized away
-    /// left it.
+    /// Fills a gap in the nonces, as the sender does. A transaction leaves one if it is reorganized away and then refused.
     fn fill_gap(&self, chain: &mut Chain) {
         let next = chain.nonce(self.operator);
         let open = self

@@ -13,13 +13,12 @@ use super::{
     disk::{Row, State},
     worker::{cpu_time, failure},
 };
-use crate::{chain::Chain, world::Log};
+use crate::world::Log;
 
 impl Provider {
     /// Commits, then acts.
     pub(super) fn step(
         &mut self,
-        chain: &mut Chain,
         time: u64,
         inputs: Vec<Input>,
         log: &mut Log,
@@ -47,7 +46,7 @@ impl Provider {
         }
         for command in commands {
             self.point()?;
-            self.act(chain, time, command, log);
+            self.act(time, command, log);
         }
         Ok(())
     }
@@ -89,7 +88,7 @@ impl Provider {
         }
     }
 
-    fn act(&mut self, chain: &mut Chain, time: u64, command: Command, log: &mut Log) {
+    fn act(&mut self, time: u64, command: Command, log: &mut Log) {
         let number = self.number;
         let Some(live) = &mut self.live else { return };
         match command {
@@ -171,6 +170,5 @@ impl Provider {
                 live.later.push((time + 1, Input::Served { seat, reach }));
             }
         }
-        let _ = chain;
     }
 }

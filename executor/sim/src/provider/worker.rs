@@ -18,17 +18,11 @@ use super::{
     Character, Provider,
     disk::{Disk, Shelf},
 };
-use crate::{chain::Chain, world::Climate};
+use crate::world::Climate;
 
 impl Provider {
     /// Ends the runs that are due, and brings what was to come later.
-    pub(super) fn work(
-        &mut self,
-        chain: &Chain,
-        time: u64,
-        climate: &Climate,
-        inputs: &mut Vec<Input>,
-    ) {
+    pub(super) fn work(&mut self, time: u64, climate: &Climate, inputs: &mut Vec<Input>) {
         let Some(live) = &mut self.live else { return };
         let due: Vec<SeatId> = live
             .work
@@ -85,7 +79,6 @@ impl Provider {
             }
             inputs.push(input);
         }
-        let _ = chain;
     }
 
     /// Puts the digest lists out that everybody may have since the last step.

@@ -224,7 +224,7 @@ pub(super) fn settings(rng: &mut ChaCha8Rng, deepest: usize) -> Settings {
         },
         timing: Timing {
             margin: 10,
-            // A block is final for an owner when no reorganization takes it back any more.
+            // A block is final for an owner when no reorganization can take it back.
             confirmations: u64::try_from(deepest).unwrap_or_default() + rng.random_range(1..4),
         },
         total: Amount {

@@ -29,7 +29,7 @@ use crate::{
 const BEGIN: u64 = 1_800_000_000;
 /// Stake of a provider.
 const STAKE: u128 = 1_000_000;
-/// Blocks after which no reorganization comes any more.
+/// Blocks that no reorganization goes deeper than.
 const DEEP: u64 = 80;
 /// Seconds, at most, that a world takes to end once nothing goes wrong any more.
 const QUIET: u64 = 12_000;

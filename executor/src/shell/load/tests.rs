@@ -218,7 +218,7 @@ async fn a_claim_and_the_lease_that_it_got_keep_capacity_once() {
     bench.read().await;
     let left = bench.left().await;
     assert_eq!((left.amount.tasks, left.is_busy), (1, true));
-    // Nothing is to be run any more: only its result is owed.
+    // Its tasks have run: only its result is owed.
     for task in 0..2 {
         let row = TaskRow {
             task,
