@@ -35,7 +35,7 @@ pub struct Policy {
 pub struct Costs {
     /// One core for an hour.
     pub core_hour: u128,
-    /// One GiB of memory for an hour.
+    /// One GiB of memory for an hour. A task's disk counts as memory ([`Amount`]).
     pub gib_hour: u128,
     /// The gas of one lease or seat, from its claim to its end.
     pub lease: u128,

@@ -111,12 +111,12 @@ impl Machine {
         }
         let other_task = task.is_some_and(|task| task != seat.tasks.first);
         let other_key = worked_under.is_some() && key.is_some() && key != worked_under;
-        if other_task || other_key {
+        if other_task || (other_key && !seat.work.is_undone()) {
             if let Some(task) = task {
                 seat.tasks.first = task;
             }
             seat.work = Work::Undone;
-            (held.done, held.keyed) = (0, None);
+            held.done = 0;
             if std::mem::take(&mut seat.working) {
                 self.commands.push(Command::StopWork { seat: id });
             }
@@ -151,15 +151,24 @@ impl Machine {
             }
             return;
         }
-        if working || !wanted {
-            return;
-        }
-        // A juror's digest needs the key of its jury.
         let keyed = match id.is_jurors() {
             true => self.vote_key(id),
             false => None,
         };
-        if keyed.is_some() || !id.is_jurors() {
+        if working && id.is_jurors() && keyed.is_some() {
+            let same = self.duties.get(&id).is_some_and(|held| held.keyed == keyed);
+            if !same {
+                // A reorganization drew the jury again. Work under the old key is of no use, to a seat that is committed
+                // and one that is absent too. What it took of the machine is free for the new run.
+                self.commands.push(Command::StopWork { seat: id });
+                if let Some(held) = self.duties.get_mut(&id) {
+                    held.duty.set_working(false);
+                }
+                self.run(id, keyed);
+            }
+            return;
+        }
+        if !working && wanted && (keyed.is_some() || !id.is_jurors()) {
             self.run(id, keyed);
         }
     }
