@@ -57,6 +57,13 @@ pub enum Input {
         /// How it ended.
         end: End,
     },
+    /// Duties of forgotten jobs, of which so many ended so.
+    Forgotten {
+        /// How they ended.
+        end: End,
+        /// How many.
+        duties: u64,
+    },
     /// A client has paid this machine before.
     Paid {
         /// The client.

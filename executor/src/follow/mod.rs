@@ -19,7 +19,10 @@ use piecework_core::{
 };
 use piecework_executor_core::Input;
 use piecework_net::chain::{BlockRecord, ChainError, Follower, Head, MAX_FUTURE, Message as Chain};
-use tokio::sync::{Mutex as AsyncMutex, mpsc};
+use tokio::{
+    sync::{Mutex as AsyncMutex, mpsc},
+    time::Instant,
+};
 
 use crate::{
     clock::{ChainClock, local_now},
@@ -32,6 +35,9 @@ pub(crate) use link::Link;
 
 /// How often a chain that mines only on demand is asked for its time.
 const IDLE_CLOCK: Duration = Duration::from_millis(500);
+
+/// Shortest time between two looks whether the chain stood still.
+const STALL_CLOCK: Duration = Duration::from_secs(15);
 
 /// Why following stopped.
 #[derive(Debug, thiserror::Error)]
@@ -101,6 +107,7 @@ impl Follow {
         let mut receipts = self.receipts.lock().await;
         let mut shown = Vec::new();
         let mut added: Vec<EventAt> = Vec::new();
+        let mut looked: Option<Instant> = None;
         loop {
             let message = tokio::select! {
                 message = follower.next() => match message {
@@ -129,6 +136,13 @@ impl Follow {
                 Chain::Head(head) => {
                     self.head(head, std::mem::take(&mut added)).await?;
                     self.look_for_missed(&mut shown, Some(head)).await?;
+                    if synced
+                        && self.clock.is_ahead_of(head.timestamp)
+                        && looked.is_none_or(|at| at.elapsed() >= STALL_CLOCK)
+                    {
+                        looked = Some(Instant::now());
+                        self.look_for_stall(head).await;
+                    }
                     if !synced && head.number >= target {
                         synced = true;
                         self.feed.sync().await;
@@ -184,6 +198,17 @@ impl Follow {
                 ahead,
                 "a block is of the future, by this machine's clock: its time is not believed"
             );
+        }
+    }
+
+    /// A block is old: either it is read late, or the chain stood still. The newest block tells.
+    async fn look_for_stall(&self, head: Head) {
+        let newest = self.rpc.get_block_by_number(BlockNumberOrTag::Latest).await;
+        if let Ok(Some(block)) = newest
+            && block.header.number >= head.number
+            && is_believed(block.header.timestamp, local_now())
+        {
+            self.clock.observe_newest(block.header.timestamp);
         }
     }
 

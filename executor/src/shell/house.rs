@@ -8,13 +8,20 @@ use std::{
     time::Duration,
 };
 
-use piecework_executor_core::Input;
+use piecework_executor_core::{Input, machine::KEPT};
 use tokio::time::Instant;
 
 use super::Shell;
 
 /// How often is looked for what can go.
 const HOUSEKEEPING: Duration = Duration::from_secs(5);
+
+/// How often old intents are looked for.
+const SWEEPING: Duration = Duration::from_secs(60);
+/// Seconds of chain time for which an intent is kept that is over.
+const INTENTS_KEPT: u64 = 600;
+/// Blocks for which one is kept that was mined: more than a reorganization can take back.
+const BLOCKS_KEPT: u64 = 2 * KEPT;
 
 /// When was looked last, and whether anything is left.
 #[derive(Debug)]
@@ -23,6 +30,8 @@ pub(super) struct House {
     is_tidy: bool,
     /// Whether old outputs are being let go now.
     busy: Arc<AtomicBool>,
+    /// When old intents were forgotten last.
+    swept: Instant,
 }
 
 impl Default for House {
@@ -31,6 +40,7 @@ impl Default for House {
             looked: Instant::now(),
             is_tidy: false,
             busy: Arc::default(),
+            swept: Instant::now(),
         }
     }
 }
@@ -50,6 +60,7 @@ impl Shell {
         }
         self.house.looked = Instant::now();
         self.let_go();
+        self.sweep().await;
         let needed = self.machine.needed();
         self.tools.shop.shelf.keep(&needed);
         self.machine.unprepare(|job| !needed.contains(&job));
@@ -63,6 +74,24 @@ impl Shell {
                 tracing::warn!(%error, "cannot tidy up");
                 true
             });
+        }
+    }
+
+    /// Forgets intents on which nothing depends: no event is kept of what they did, and no reorganization that is
+    /// watched for takes their blocks back.
+    async fn sweep(&mut self) {
+        // While the chain is read again, no events are here.
+        if self.house.swept.elapsed() < SWEEPING || !self.tools.feed.is_synced() {
+            return;
+        }
+        self.house.swept = Instant::now();
+        let head = self.machine.head().map_or(0, |head| head.number);
+        let (old, deep) = (
+            self.tools.now().time.saturating_sub(INTENTS_KEPT),
+            head.saturating_sub(BLOCKS_KEPT),
+        );
+        if let Err(error) = self.tools.store.forget_intents(old, deep).await {
+            tracing::warn!(%error, "cannot forget old intents");
         }
     }
 

@@ -73,6 +73,11 @@ impl Loading<'_> {
                 end: row.end,
             });
         }
+        for (end, total) in store.totals().await? {
+            lost = lost.saturating_add(total.lost);
+            let duties = total.duties;
+            inputs.push(Input::Forgotten { end, duties });
+        }
         let clients = store.paying_clients().await?;
         inputs.extend(clients.into_iter().map(|client| Input::Paid { client }));
         for row in store.trials().await? {

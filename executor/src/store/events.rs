@@ -91,10 +91,11 @@ impl Store {
         .await
     }
 
-    /// Forgets everything that was read of the chain; it is read again from the first block.
+    /// Forgets everything that was read of the chain. It is read again from the first block, and jobs that were forgotten are
+    /// counted again.
     pub(crate) async fn forget_chain(&self) -> Result<()> {
         self.call(|tx| {
-            tx.execute_batch("DELETE FROM events; DELETE FROM blocks;")?;
+            tx.execute_batch("DELETE FROM events; DELETE FROM blocks; DELETE FROM totals;")?;
             Ok(())
         })
         .await

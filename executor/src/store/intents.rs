@@ -159,6 +159,26 @@ impl Store {
         .await
     }
 
+    /// Forgets intents that are over, were asked for before this chain time, and lie in a block below this one or in none, if
+    /// no event is kept of what they did.
+    pub(crate) async fn forget_intents(&self, asked_before: u64, below: u64) -> Result<()> {
+        self.call(move |tx| {
+            let of_use = "SELECT 1 FROM attempts JOIN events ON events.tx = attempts.hash WHERE intent = intents.id";
+            let over = "final = 1 AND asked < ?1 AND (block IS NULL OR block < ?2)";
+            let limits = (to_sql(asked_before), to_sql(below));
+            tx.prepare_cached(&format!(
+                "DELETE FROM attempts WHERE intent IN (SELECT id FROM intents WHERE {over} AND NOT EXISTS ({of_use}))"
+            ))?
+            .execute(limits)?;
+            tx.prepare_cached(&format!(
+                "DELETE FROM intents WHERE {over} AND NOT EXISTS (SELECT 1 FROM attempts WHERE intent = intents.id)"
+            ))?
+            .execute(limits)?;
+            Ok(())
+        })
+        .await
+    }
+
     /// The attempts of an intent, newest last.
     pub(crate) async fn attempts(&self, id: String) -> Result<Vec<Attempt>> {
         self.call(move |tx| {

@@ -2,7 +2,7 @@
 //!
 //! Everything that a step of the machine wants on disk is written in one transaction, before anything of that step is done.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use alloy::primitives::{Address, B256};
 use piecework_core::view::{
@@ -13,11 +13,14 @@ use piecework_executor_core::{
     command::Over,
     duty::{End, seat::Tasks},
 };
-use rusqlite::{Row, Transaction};
+use rusqlite::{Params, Row, Transaction};
 
 use super::{
-    Contradiction, NewIntent, Result, Store, StoreError, hash, intents::insert_intent, number,
-    retention::insert_settled, to_sql,
+    Contradiction, NewIntent, Result, Store, StoreError, hash,
+    intents::insert_intent,
+    number,
+    retention::{forget_outputs, insert_settled},
+    to_sql,
 };
 
 /// What must be on disk before anything else is done.
@@ -50,6 +53,21 @@ pub(crate) struct OverRow {
     pub(crate) lost: u128,
 }
 
+/// What duties came to together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Total {
+    pub(crate) duties: u64,
+    /// The most that they lost.
+    pub(crate) lost: u128,
+}
+
+impl Total {
+    fn add(&mut self, lost: u128) {
+        self.duties = self.duties.saturating_add(1);
+        self.lost = self.lost.saturating_add(lost);
+    }
+}
+
 impl Store {
     /// Writes all of it, or nothing.
     ///
@@ -72,7 +90,7 @@ impl Store {
         .await
     }
 
-    /// Everything that was ever bound: the duty, its first task, and the vote; in the order in which it was.
+    /// Everything that was bound for jobs that are not forgotten: the duty, its first task, and the vote; in the order in which it was.
     pub(crate) async fn bound(&self) -> Result<Vec<(SeatId, u32, Vote)>> {
         self.call(|tx| {
             Ok(tx
@@ -89,28 +107,18 @@ impl Store {
         .await
     }
 
-    /// The duties that are over.
+    /// The duties that are over, but for those of forgotten jobs.
     pub(crate) async fn over(&self) -> Result<Vec<OverRow>> {
-        self.call(|tx| {
-            let mut select = tx.prepare_cached("SELECT * FROM over")?;
-            let rows = select.query_map([], |row| {
-                let end: String = row.get("end")?;
-                let lost: String = row.get("lost")?;
-                Ok((seat(row)?, end, row.get("why")?, lost))
-            })?;
-            rows.map(|row| {
-                let (seat, end, why, lost) = row?;
-                let damaged = || StoreError::Damaged(format!("over: {end:?}, {lost:?}"));
-                Ok(OverRow {
-                    seat,
-                    end: End::parse(&end).ok_or_else(damaged)?,
-                    why,
-                    lost: lost.parse().map_err(|_| damaged())?,
-                })
-            })
-            .collect()
-        })
-        .await
+        self.call(|tx| over(tx, "SELECT * FROM over", [])).await
+    }
+
+    /// What is left of the duties of forgotten jobs, by their ends.
+    pub(crate) async fn totals(&self) -> Result<Vec<(End, Total)>> {
+        let totals = self.call(totals).await?;
+        let ends = totals.into_iter();
+        Ok(ends
+            .filter_map(|(end, total)| Some((End::parse(end)?, total)))
+            .collect())
     }
 
     /// The clients that have paid this machine.
@@ -202,6 +210,27 @@ fn end(tx: &Transaction<'_>, over: &Over, at: u64) -> Result<()> {
     Ok(())
 }
 
+/// The duties that are over, by a query of their table.
+fn over(tx: &Transaction<'_>, query: &str, of: impl Params) -> Result<Vec<OverRow>> {
+    let mut select = tx.prepare_cached(query)?;
+    let rows = select.query_map(of, |row| {
+        let end: String = row.get("end")?;
+        let lost: String = row.get("lost")?;
+        Ok((seat(row)?, end, row.get("why")?, lost))
+    })?;
+    rows.map(|row| {
+        let (seat, end, why, lost) = row?;
+        let damaged = || StoreError::Damaged(format!("over: {end:?}, {lost:?}"));
+        Ok(OverRow {
+            seat,
+            end: End::parse(&end).ok_or_else(damaged)?,
+            why,
+            lost: lost.parse().map_err(|_| damaged())?,
+        })
+    })
+    .collect()
+}
+
 fn seat(row: &Row<'_>) -> rusqlite::Result<SeatId> {
     let lease = LeaseId {
         job: hash(row, "job")?,
@@ -214,16 +243,41 @@ fn seat(row: &Row<'_>) -> rusqlite::Result<SeatId> {
     })
 }
 
-/// Deletes what is known of a job, except what its outputs are served with as long as these are here.
+/// Deletes what is known of a job, except what its outputs are served with as long as these are here. Of its duties the
+/// totals stay.
 fn forget(tx: &Transaction<'_>, job: B256) -> Result<()> {
     let id = job.as_slice();
-    tx.prepare_cached("DELETE FROM events WHERE job = ?1")?
-        .execute([id])?;
-    for table in [
-        "DELETE FROM tasks WHERE job = ?1 AND NOT EXISTS (SELECT 1 FROM published WHERE job = ?1)",
-        "DELETE FROM jobs WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM published WHERE job = ?1)",
-    ] {
-        tx.prepare_cached(table)?.execute([id])?;
+    let mut totals = totals(tx)?;
+    for row in over(tx, "SELECT * FROM over WHERE job = ?1", [id])? {
+        totals.entry(row.end.name()).or_default().add(row.lost);
     }
-    Ok(())
+    for (end, total) in totals {
+        tx.prepare_cached("INSERT OR REPLACE INTO totals VALUES (?1, ?2, ?3)")?
+            .execute((end, to_sql(total.duties), total.lost.to_string()))?;
+    }
+    for table in ["events", "journal", "over"] {
+        tx.prepare_cached(&format!("DELETE FROM {table} WHERE job = ?1"))?
+            .execute([id])?;
+    }
+    forget_outputs(tx, job)
+}
+
+/// Of forgotten jobs: how many duties ended so, and what they lost.
+fn totals(tx: &Transaction<'_>) -> Result<BTreeMap<&'static str, Total>> {
+    let mut select = tx.prepare_cached("SELECT * FROM totals")?;
+    let rows = select.query_map([], |row| {
+        let end: String = row.get("end")?;
+        let lost: String = row.get("lost")?;
+        Ok((end, number(row, "duties")?, lost))
+    })?;
+    rows.map(|row| {
+        let (end, duties, lost) = row?;
+        let damaged = || StoreError::Damaged(format!("totals: {end:?}, {lost:?}"));
+        let total = Total {
+            duties,
+            lost: lost.parse().map_err(|_| damaged())?,
+        };
+        Ok((End::parse(&end).ok_or_else(damaged)?.name(), total))
+    })
+    .collect()
 }

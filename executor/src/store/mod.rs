@@ -24,12 +24,15 @@ use tokio::sync::{mpsc, oneshot};
 pub(crate) use copy::copy;
 pub(crate) use events::JobRow;
 pub(crate) use intents::{Attempt, Intent, IntentState, NewIntent};
-pub(crate) use journal::Durable;
+pub(crate) use journal::{Durable, Total};
 pub use lock::Lock;
 pub(crate) use tasks::{TaskRow, TrialRow};
 
 /// Schema changes, in order; the database's `user_version` says how many were applied.
-const MIGRATIONS: &[&str] = &[include_str!("schema/0001.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("schema/0001.sql"),
+    include_str!("schema/0002.sql"),
+];
 /// Name of the database in its directory.
 const DATABASE: &str = "executor.sqlite";
 /// "PWX2": tells this program's databases from others.

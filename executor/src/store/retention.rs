@@ -117,10 +117,27 @@ impl Store {
                 .collect::<rusqlite::Result<Vec<_>>>()?;
             tx.execute("DELETE FROM published WHERE job = ?1 AND first = ?2", (job.as_slice(), first))?;
             tx.execute("DELETE FROM settled WHERE job = ?1 AND first = ?2", (job.as_slice(), first))?;
+            let is_known: bool = tx
+                .prepare_cached("SELECT EXISTS (SELECT 1 FROM events WHERE job = ?1)")?
+                .query_row([job.as_slice()], |row| row.get(0))?;
+            if !is_known {
+                forget_outputs(tx, job)?;
+            }
             Ok(digests)
         })
         .await
     }
+}
+
+/// Deletes what the outputs of a forgotten job are served with, if none of them are here.
+pub(super) fn forget_outputs(tx: &Transaction<'_>, job: B256) -> Result<()> {
+    for table in [
+        "DELETE FROM tasks WHERE job = ?1 AND NOT EXISTS (SELECT 1 FROM published WHERE job = ?1)",
+        "DELETE FROM jobs WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM published WHERE job = ?1)",
+    ] {
+        tx.prepare_cached(table)?.execute([job.as_slice()])?;
+    }
+    Ok(())
 }
 
 /// From `at` on, a lease's outputs are no longer owed.

@@ -46,7 +46,7 @@ impl Machine {
         // A seat that was never taken is nothing to remember.
         let taken = held.tx.is_some();
         if taken {
-            self.count(end);
+            self.count(end, 1);
             self.over.insert(id, end);
         }
         let job = self.jobs.get(&id.lease.job);

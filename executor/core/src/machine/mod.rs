@@ -227,9 +227,10 @@ impl Machine {
                 self.bound.entry((seat, task)).or_default().push(vote);
             }
             Input::Over { seat, end } => {
-                self.count(end);
+                self.count(end, 1);
                 self.over.insert(seat, end);
             }
+            Input::Forgotten { end, duties } => self.count(end, duties),
             Input::Paid { client } => {
                 self.paid.insert(client);
             }
@@ -277,10 +278,10 @@ impl Machine {
         head >= block.saturating_add(self.settings.timing.confirmations)
     }
 
-    fn count(&mut self, end: End) {
+    fn count(&mut self, end: End, duties: u64) {
         match end {
-            End::Paid => self.settled = self.settled.saturating_add(1),
-            End::Lost => self.lost = self.lost.saturating_add(1),
+            End::Paid => self.settled = self.settled.saturating_add(duties),
+            End::Lost => self.lost = self.lost.saturating_add(duties),
             End::Released | End::Vanished => {}
         }
     }

@@ -184,6 +184,8 @@ struct Ordinary<'a> {
     free: u32,
     /// Tasks that can run one after another within the run window.
     rounds: u32,
+    /// The same, if the process is down for a quarter of it.
+    calm_rounds: u32,
     /// When its ramp gets to the least price.
     worth: u64,
 }
@@ -201,13 +203,15 @@ struct Free {
 impl<'a> Ordinary<'a> {
     fn of(offer: Offer<'a>, means: Means<'a>, spec: &'a JobSpec, worth: u64) -> Self {
         let ever = means.total.fits(spec.resources);
+        let window = offer.job.timing.runWindow;
         Self {
             offer,
             means,
             spec,
             ever,
             free: means.free.fits(spec.resources).min(ever),
-            rounds: rounds(spec, offer.job.timing.runWindow, means.timing),
+            rounds: rounds(spec, window, means.timing),
+            calm_rounds: rounds(spec, window.saturating_sub(window / 4), means.timing),
             worth,
         }
     }
@@ -294,11 +298,13 @@ impl<'a> Ordinary<'a> {
     /// How many of the `left` tasks to claim.
     fn claim(&self, left: u32, affordable: u32) -> Decision {
         let job = self.offer.job;
-        let fits = self.means.lease_tasks.min(left);
-        let fits = fits.min(self.free.saturating_mul(self.rounds));
-        let most = fits.min(affordable);
         // What the market makes of it leaves no rest that is smaller than a lease.
         let count = |wanted: u32| rules::clamp(&job.terms, left, wanted).unwrap_or(u32::MAX);
+        // A plan leaves time for a process that is down, unless the market has no lease that does.
+        let calm = self.free.saturating_mul(self.calm_rounds).max(count(1));
+        let fits = self.means.lease_tasks.min(left);
+        let fits = fits.min(self.free.saturating_mul(self.rounds)).min(calm);
+        let most = fits.min(affordable);
         if self.means.lease_tasks < count(1).min(left) {
             return Decision::Skip(Why::LeaseTasks {
                 least: job.terms.minLease,

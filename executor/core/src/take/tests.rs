@@ -76,7 +76,7 @@ impl Scene {
                 opensAt: 1_000,
                 ramp: 100,
                 closesAt: 9_000,
-                runWindow: 800,
+                runWindow: 1_000,
                 auditWindow: 60,
             },
         };
@@ -216,9 +216,15 @@ fn a_lease_is_as_large_as_owner_market_time_stake_and_what_is_left_allow() {
     );
     scene.job.terms.maxLease = 9;
     assert_eq!(scene.count(), 9);
-    // 112 s for a task: two after another in 230 s, three at a time.
-    scene.job.timing.runWindow = 230;
+    // 112 s for a task: two after another in three quarters of 310 s, three at a time.
+    scene.job.timing.runWindow = 310;
     assert_eq!(scene.count(), 6);
+    // Of 230 s three quarters are time for one. All of it is used where the market has no smaller lease.
+    scene.job.timing.runWindow = 230;
+    assert_eq!(scene.count(), 3);
+    scene.job.terms.minLease = 5;
+    assert_eq!(scene.count(), 5);
+    (scene.job.timing.runWindow, scene.job.terms.minLease) = (310, 1);
     scene.stake = 260;
     assert_eq!(scene.count(), 5);
     scene.view.next = 38;

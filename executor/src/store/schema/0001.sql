@@ -90,7 +90,7 @@ CREATE TABLE attempts (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX attempts_by_intent ON attempts (intent);
 
--- What this machine has bound stake to. Written before the signature, never changed, never deleted. `kind` is 0 for a
+-- What this machine has bound stake to. Written before the signature, never changed, deleted with its job. `kind` is 0 for a
 -- lease or a seat of one, 1 and 2 for a juror's seat. `task` is the first task: a jury that is drawn again may have another
 -- one. Only one `value` is ever bound to a key. A juror that is drawn again has another key, and another `proof`. Salts are
 -- not kept: they follow from the file salt-secret.
