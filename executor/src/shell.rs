@@ -8,6 +8,7 @@
 //! and commands what is to be done.
 
 mod act;
+mod again;
 mod ask;
 mod house;
 mod load;
@@ -167,6 +168,7 @@ pub(crate) struct Shell {
     questions: Questions,
     report: Report,
     house: house::House,
+    again: again::Again,
     /// Ends everything that goes on for this machine when it goes.
     ended: DropGuard,
 }
@@ -213,6 +215,7 @@ impl Shell {
                 _ = tick.tick() => {
                     inputs.push(Input::Tick);
                     self.keep_house().await;
+                    self.look_again();
                 }
             }
             // What else is there already is taken in together.

@@ -17,7 +17,8 @@ use alloy::rpc::types::Filter;
 use alloy::rpc::types::anvil::ReorgOptions;
 use common::Devnet;
 use piecework::chain::{
-    ChainError, ChainOptions, Follower, MarketEvent, Message, Sender, connect, read_logs,
+    ChainError, ChainOptions, Contract, Follower, IMarket, MarketEvent, Message, Sender, connect,
+    read_logs,
 };
 use piecework_faults::{Faults, Limit, Proxy, Words};
 
@@ -493,4 +494,24 @@ async fn receipts_that_are_not_there_at_first_are_asked_for_again() {
         node.change(|faults| faults.lost_answers.clear());
     };
     tokio::join!(reader.read(&[1, 2]), well);
+}
+
+#[tokio::test]
+async fn what_another_endpoint_contradicts_is_told() {
+    let nodes = Nodes::start(2).await;
+    let rpc = nodes.provider().await;
+    let market = Contract::new(nodes.devnet.market, &rpc);
+    let call = IMarket::beaconCall {};
+    let (one, other) = market.ask_two(&call).await.unwrap();
+    assert_eq!(Some(&one), other.as_ref());
+    for (liar, proxy) in nodes.proxies.iter().enumerate() {
+        proxy.change(|faults| faults.wrong_words = true);
+        let (one, other) = market.ask_two(&call).await.unwrap();
+        assert_ne!(Some(one), other, "endpoint {liar} lies");
+        proxy.change(|faults| faults.wrong_words = false);
+    }
+    // One endpoint has nobody to contradict it, and one that does not answer contradicts nobody.
+    nodes.proxies[1].change(|faults| faults.down = true);
+    let (again, other) = market.ask_two(&call).await.unwrap();
+    assert_eq!((again, other), (one, None));
 }

@@ -33,6 +33,8 @@ pub struct Faults {
     pub slow: BTreeMap<String, Duration>,
     /// Is added to the answers of `eth_getTransactionCount`, which never fall below 0.
     pub count_offset: i64,
+    /// Adds 1 to the first word of each answer of `eth_call`, unless that word is 0.
+    pub wrong_words: bool,
     /// Sends a call to the node, and then answers with an error in place of the node's answer, by method.
     /// The key `*` stands for all methods that have no key of their own.
     pub lost_answers: BTreeMap<String, Words>,
@@ -71,6 +73,7 @@ impl Faults {
             "eth_getLogs" => self.hidden_logs || self.truncated_logs || self.max_range.is_some(),
             "eth_getTransactionReceipt" => self.null_receipts || self.stale_receipts,
             "eth_getTransactionCount" => self.count_offset != 0,
+            "eth_call" => self.wrong_words,
             "eth_getBlockByNumber" => self.base_fee.is_some() || self.future_seconds > 0,
             "eth_getBlockByHash" | "eth_feeHistory" | "eth_gasPrice" => self.base_fee.is_some(),
             _ => false,

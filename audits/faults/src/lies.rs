@@ -271,6 +271,12 @@ impl Liar {
                     *result = hex(moved(count, faults.count_offset));
                 }
             }
+            "eth_call" => {
+                let words = result.as_str().filter(|_| faults.wrong_words);
+                if let Some(wrong) = words.and_then(wrong_word) {
+                    *result = wrong.into();
+                }
+            }
             "eth_getBlockByNumber" | "eth_getBlockByHash" => {
                 if let (Some(fee), Some(place)) = (faults.base_fee, result.get_mut("baseFeePerGas"))
                 {
@@ -322,6 +328,21 @@ fn batch(answers: Vec<(&Value, Answer)>) -> Response {
     }
     let replies = Value::Array(replies).to_string();
     response(StatusCode::OK, Some(JSON), wait, replies)
+}
+
+/// Hexadecimal words, the first of which is one more. None if it is 0, or there is none.
+fn wrong_word(words: &str) -> Option<String> {
+    /// `0x` and the higher half of the first word.
+    const HIGH: usize = 2 + 32;
+    let (high, rest) = words.split_at_checked(HIGH)?;
+    let (low, rest) = rest.split_at_checked(32)?;
+    let number = u128::from_str_radix(low, 16).ok()?;
+    let is_zero = number == 0
+        && high
+            .trim_start_matches("0x")
+            .bytes()
+            .all(|digit| digit == b'0');
+    (!is_zero).then(|| format!("{high}{:032x}{rest}", number.wrapping_add(1)))
 }
 
 /// A count with an offset, at least 0.

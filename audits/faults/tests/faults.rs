@@ -84,6 +84,24 @@ async fn a_count_offset_never_goes_below_zero() {
 }
 
 #[tokio::test]
+async fn a_wrong_word_is_one_more_than_the_right_one_and_none_becomes_of_nothing() {
+    let world = World::start().await;
+    // The identity precompile answers what it is given.
+    let identity = "0x0000000000000000000000000000000000000004";
+    let words = |first: &str| format!("0x{first:0>64}{:064x}", 7);
+    let ask = |first| {
+        let call = json!({"to": identity, "data": words(first)});
+        world.ask("eth_call", json!([call, "latest"]))
+    };
+    world.lie(|faults| faults.wrong_words = true);
+    for (right, wrong) in [("0", "0"), ("1", "2"), ("8f", "90")] {
+        assert_eq!(ask(right).await, words(wrong));
+    }
+    world.honest();
+    assert_eq!(ask("1").await, words("1"));
+}
+
+#[tokio::test]
 async fn a_lost_answer_hides_a_sent_transaction() {
     let world = World::start().await;
     let transaction = support::three_logs();

@@ -173,7 +173,7 @@ impl Asker {
                 })
             }
             Topic::Number(provider) => {
-                let number = self.state_of(provider).await?.number;
+                let number = self.number_of(provider).await?;
                 Ok(Answer::Number { provider, number })
             }
             Topic::Admitted(list) => {
@@ -209,6 +209,22 @@ impl Asker {
             .call()
             .await;
         state.map_err(Silence::failed)
+    }
+
+    /// The number of a provider, which a commitment hides for good: a wrong one can never be opened.
+    async fn number_of(&self, provider: Address) -> Result<u32, Silence> {
+        let rpc = self.node()?.rpc;
+        let market = Contract::new(self.market, &rpc);
+        let asked = market.ask_two(&IMarket::providerOfCall { provider }).await;
+        let (one, other) = asked.map_err(Silence::failed)?;
+        // An endpoint that is behind may know none.
+        match other.filter(|other| other.number > 0 && other.number != one.number) {
+            Some(other) if one.number > 0 => Err(Silence::failed(format!(
+                "two endpoints tell different numbers of provider {provider}: {} and {}",
+                one.number, other.number
+            ))),
+            _ => Ok(one.number),
+        }
     }
 
     /// Whether this machine sent a transaction: it signed it, or its account did before the database was lost.

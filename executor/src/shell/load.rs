@@ -14,7 +14,9 @@ use piecework_executor_core::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Inbox, Shell, ShellError, Tools, ask::Questions, house::House, report::Report};
+use super::{
+    Inbox, Shell, ShellError, Tools, again::Again, ask::Questions, house::House, report::Report,
+};
 use crate::store::{IntentState, Store, StoreError};
 
 /// Capacity is kept at least so long for a chain that falls silent.
@@ -184,6 +186,7 @@ impl Shell {
             questions: Questions::new(&tools, ended.clone()),
             report: Report::new(memory.lost),
             house: House::default(),
+            again: Again::default(),
             ended: ended.drop_guard(),
             tools,
         };

@@ -24,7 +24,9 @@ use tokio::sync::{mpsc, oneshot};
 pub(crate) use copy::copy;
 pub(crate) use events::JobRow;
 pub(crate) use intents::{Attempt, Intent, IntentState, NewIntent};
-pub(crate) use journal::{Durable, Total};
+pub(crate) use journal::Durable;
+#[cfg(test)]
+pub(crate) use journal::Total;
 pub use lock::Lock;
 pub(crate) use tasks::{TaskRow, TrialRow};
 

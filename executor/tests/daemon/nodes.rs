@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use alloy::providers::ext::AnvilApi as _;
+use piecework::chain::IMarket;
 use piecework_executor::Executor;
 use piecework_faults::{Faults, Limit, Proxy, Words};
 
@@ -123,4 +124,45 @@ async fn events_are_kept_although_a_node_knows_no_receipt_any_more() {
     scene.settled(job, 1).await;
     assert_eq!(scene.free_stake(provider).await, PURSE);
     executor.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_node_hides_of_a_held_seat_is_found_while_there_is_time_to_open_it() {
+    let scene = Scene::new().await;
+    for index in [2, 3, 4] {
+        scene.net.stake(index).await;
+    }
+    let node = Proxy::start(scene.net.anvil.url()).await.unwrap();
+    let mut config = scene.config(2);
+    config.chains[0].rpc_urls = vec![node.url().parse().unwrap()];
+    let blind = Executor::start(config).await.unwrap();
+    let _mining = scene.keep_mining();
+    let job = scene
+        .post_redundant(&scene.spec(&["nap", "10"], 1), |_| {})
+        .await;
+    eventually("the first seat is taken", || async {
+        scene.count(job, "Committed").await == 1
+    })
+    .await;
+    // Its only node loses what the others do, in all its places.
+    node.set(Faults {
+        hidden_logs: true,
+        lost_answers: BTreeMap::from([("eth_getBlockReceipts".to_owned(), Words::InternalError)]),
+        ..Faults::default()
+    });
+    let others = scene.executors([3, 4]).await;
+    eventually("the others have opened", || async {
+        scene.count(job, "Opened").await >= 2
+    })
+    .await;
+    node.set(Faults::default());
+    scene.settled(job, 1).await;
+    let ends = scene.ends(job).await;
+    assert!(
+        ends.iter().all(|(end, ..)| *end == IMarket::SeatEnd::Paid),
+        "{ends:?}"
+    );
+    for executor in others.into_iter().chain([blind]) {
+        executor.stop().await.unwrap();
+    }
 }

@@ -316,9 +316,7 @@ impl Machine {
 
     /// The number of a provider, which never changes once it has one.
     pub(super) fn number_of(&mut self, provider: Address, waiter: Waiter) -> Option<u32> {
-        let own = self.facts.stake.map(|stake| stake.number);
-        let own = own.filter(|number| provider == self.me.provider && *number > 0);
-        let known = own.or_else(|| self.facts.numbers.get(&provider).copied());
+        let known = self.facts.numbers.get(&provider).copied();
         if known.is_none() {
             let question = Question::Plain(Topic::Number(provider));
             self.ask(question, PAUSE, true, waiter);

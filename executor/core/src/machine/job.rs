@@ -43,6 +43,8 @@ pub(super) struct Job {
     pub(super) fee_bps: u16,
     /// When it was posted.
     pub(super) posted: u64,
+    /// The block that holds its post.
+    pub(super) block: u64,
     /// What the chain says of it now.
     pub(super) view: JobView,
     /// The same, without the events in `recent`.
@@ -71,6 +73,7 @@ impl Job {
                 .map_err(|error| Why::Spec(error.to_string())),
             fee_bps: posted.feeBps,
             posted: event.block.time,
+            block: event.block.number,
             view: JobView::default(),
             base: JobView::default(),
             recent: Vec::new(),

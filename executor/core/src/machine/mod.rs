@@ -53,7 +53,7 @@ use job::Job;
 use sums::Sums;
 use trials::Trials;
 
-pub use report::{DutyStatus, JobReport, Obligation};
+pub use report::{DutyStatus, JobReport, Obligation, Watch};
 
 /// Blocks whose events can still be taken back. A deeper reorganization makes the executor read the chain again.
 pub const KEPT: u64 = 256;

@@ -1,5 +1,7 @@
 //! What the machine says about itself.
 
+use std::collections::BTreeSet;
+
 use alloy_primitives::B256;
 use piecework_core::view::seat::{End as SeenEnd, Key as SeatId, Mine};
 
@@ -22,6 +24,17 @@ pub struct DutyStatus {
     pub done: u32,
     /// Last second in which a result can be submitted, or committed to.
     pub deadline: u64,
+}
+
+/// The jobs of which an event that was missed could cost this machine stake.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Watch {
+    /// Which.
+    pub jobs: Vec<B256>,
+    /// The first block that can hold an event of one of them.
+    pub from: u64,
+    /// The shortest of their windows, in seconds: so much time there is at least to act on an event.
+    pub window: u64,
 }
 
 /// What this machine still owes.
@@ -94,6 +107,26 @@ impl Machine {
         let mut owed: Vec<Obligation> = owed.collect();
         owed.sort_unstable_by_key(|obligation| obligation.owed.until);
         owed
+    }
+
+    /// The jobs of which an event that was missed could cost stake; none while nothing is locked.
+    #[must_use]
+    pub fn watch(&self) -> Option<Watch> {
+        let bonded = self.duties.iter().filter(|(_, held)| held.duty.is_bonded());
+        let ids: BTreeSet<B256> = bonded.map(|(id, _)| id.lease.job).collect();
+        let jobs = || ids.iter().filter_map(|id| self.jobs.get(id));
+        let times = &self.me.times;
+        let windows = jobs().flat_map(|job| {
+            let timing = &job.job.timing;
+            let judged = [times.revealWindow, times.respondWindow, timing.auditWindow];
+            let judged = judged.into_iter().filter(|_| job.can_be_judged());
+            judged.chain([timing.runWindow])
+        });
+        Some(Watch {
+            from: jobs().map(|job| job.block).min()?,
+            window: windows.filter(|window| *window > 0).min()?,
+            jobs: ids.iter().copied().collect(),
+        })
     }
 
     /// Whether stopping now loses work that is bonded, or may become so: duties that have to act or to run, and claims on their

@@ -7,6 +7,7 @@ use alloy::primitives::{Address, B256, Bytes};
 use alloy::providers::{DynProvider, Provider as _};
 use alloy::rpc::types::TransactionRequest;
 use alloy::sol_types::SolCall as _;
+use alloy::transports::TransportErrorKind;
 use url::Url;
 
 use super::drand::{DrandError, Endpoints, GroupKey};
@@ -102,17 +103,20 @@ impl Beacon {
     /// The seed of a point; none while nobody has published it, and for point 0, which is no point.
     ///
     /// # Errors
-    /// [`ChainError`].
+    /// [`ChainError`], also if two endpoints tell different seeds.
     pub async fn seed(&self, point: u64) -> Result<Option<B256>, ChainError> {
         if point == 0 {
             return Ok(None);
         }
-        let seed = self
-            .contract()
-            .ask(IBeacon::seedCall { id: point })
-            .call()
-            .await;
-        let seed = seed.map_err(|error| ChainError::from_contract("seed", error))?;
+        let call = IBeacon::seedCall { id: point };
+        let asked = self.contract().ask_two(&call).await;
+        let (seed, other) = asked.map_err(|error| ChainError::from_contract("seed", error))?;
+        // An endpoint that is behind knows none.
+        if other.is_some_and(|other| !other.is_zero() && other != seed) && !seed.is_zero() {
+            let why = format!("two endpoints tell different seeds of point {point}");
+            let error = TransportErrorKind::custom_str(&why);
+            return Err(ChainError::from_rpc("seed", error));
+        }
         Ok((!seed.is_zero()).then_some(seed))
     }
 

@@ -6,7 +6,6 @@
 //! market a second endpoint is asked too, or the block's receipts; and a range that is refused is halved until it is not.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use alloy::eips::{BlockId, BlockNumberOrTag};
@@ -15,15 +14,15 @@ use alloy::providers::{DynProvider, Provider as _};
 use alloy::rpc::types::{Filter, Header, Log};
 use alloy::transports::{RpcError, TransportError};
 
-use super::rpc::Opinion;
+use super::opinion;
 use super::{ChainError, EventAt, LogPlace, UnreadableLog};
 
 /// Blocks of a first range; it doubles while the node allows it.
 const FIRST_WIDTH: u64 = 2_000;
 /// Most blocks of a range.
 const MAX_WIDTH: u64 = 100_000;
-/// How long a second opinion is waited for.
-const SECOND: Duration = Duration::from_secs(3);
+/// The question for logs.
+const LOGS: &str = "eth_getLogs";
 /// How often a block's receipts are asked for.
 const LOOKS: u32 = 3;
 /// The pause after a look without an answer.
@@ -182,27 +181,12 @@ async fn ask(
     filter: &Filter,
     other_than: Option<usize>,
 ) -> Result<(Vec<Log>, Option<usize>), TransportError> {
-    let opinion = Opinion {
-        other_than,
-        by: Arc::default(),
-    };
-    let by = opinion.by.clone();
-    let call = provider.client().request("eth_getLogs", (filter.clone(),));
-    let call = call.map_meta(|mut meta| {
-        meta.extensions_mut().insert(opinion);
-        meta
-    });
-    Ok((call.await?, by.get().copied()))
+    opinion::ask(provider, LOGS, (filter.clone(),), other_than).await
 }
 
 /// What another endpoint says, if there is one and it answers.
 async fn second(provider: &DynProvider, filter: &Filter, first: Option<usize>) -> Option<Vec<Log>> {
-    let first = first?;
-    let asked = ask(provider, filter, Some(first));
-    match tokio::time::timeout(SECOND, asked).await.ok()? {
-        Ok((logs, by)) if by.is_some_and(|by| by != first) => Some(logs),
-        _ => None,
-    }
+    opinion::second(provider, LOGS, (filter.clone(),), first).await
 }
 
 /// The logs that the receipts of a block hold: nodes keep these apart from their logs. Nodes that lag, or are busy, are asked

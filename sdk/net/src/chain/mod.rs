@@ -16,6 +16,7 @@ mod error;
 mod follow;
 pub mod keys;
 mod logs;
+mod opinion;
 mod revert;
 mod rpc;
 mod send;
