@@ -45,7 +45,7 @@ use futures::future::join_all;
 use tokio::sync::watch::Receiver;
 use url::Url;
 
-pub use check::{Finding, check};
+pub use check::{Finding, Verdict, check};
 pub use config::{ChainConfig, Config, Flags};
 pub use error::Error;
 pub use status::{ChainStatus, LeaseStatus, ObligationStatus, SkippedJob, Status};

@@ -5,7 +5,7 @@ use std::{io::Write as _, process::ExitCode};
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use piecework_executor::{
-    Config, Executor, Flags, check,
+    Config, Executor, Finding, Flags, Verdict, check,
     owner::{self, OwnerCommand},
 };
 use sd_notify::NotifyState;
@@ -29,6 +29,12 @@ const EXAMPLES: &str = "Examples:
 
 RUST_LOG chooses what is logged (default: info); PIECEWORK_LOG=json makes it JSON.";
 
+const CHECK: &str = "Each line is ok, a warning (it works, but can lose money or fail later), or MISSING, with what to do.
+The exit code is 1 if anything is missing. Nothing is changed, and an executor may run meanwhile.
+
+Examples:
+  piecework-executor check --config /etc/piecework/executor.toml";
+
 /// Takes leases from Piecework markets, on one chain or several, runs their containers in a sandbox, submits the results.
 #[derive(Parser)]
 #[command(name = "piecework-executor", version, after_help = EXAMPLES)]
@@ -41,7 +47,8 @@ struct Cli {
 enum Command {
     /// Take work until stopped
     Run(Box<Flags>),
-    /// Look at configuration, keys, chains, stakes and engine, and say what is missing
+    /// Look at keys, chains, stakes, engine, disk and clock, and say what is missing
+    #[command(after_help = CHECK)]
     Check(Box<Flags>),
     #[command(flatten)]
     Owner(OwnerCommand),
@@ -132,17 +139,20 @@ async fn look(flags: Flags) -> anyhow::Result<ExitCode> {
     let names = config.chains.iter().map(|chain| chain.name.len());
     let width = names.max().unwrap_or_default();
     for finding in &findings {
-        let mark = if finding.ok { "ok     " } else { "MISSING" };
+        let mark = match finding.verdict {
+            Verdict::Good => "ok     ",
+            Verdict::Warning => "warning",
+            Verdict::Missing => "MISSING",
+        };
         let chain = finding.chain.as_deref().unwrap_or_default();
         writeln!(
             out,
-            "{mark} {chain:<width$} {:<9} {}",
+            "{mark} {chain:<width$} {:<7} {}",
             finding.what, finding.text
         )?;
     }
-    Ok(if findings.iter().all(|finding| finding.ok) {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
+    Ok(match findings.iter().any(Finding::is_missing) {
+        true => ExitCode::FAILURE,
+        false => ExitCode::SUCCESS,
     })
 }

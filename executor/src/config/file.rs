@@ -97,6 +97,7 @@ pub(super) fn merge(file: File, flags: &Flags) -> Result<Config, ConfigError> {
             .or(file.engine.docker)
             .unwrap_or_else(|| "unix:///var/run/docker.sock".to_owned()),
         runtime: flags.runtime.clone().or(file.engine.runtime),
+        trusted_runc: file.engine.trusted_runc,
         capacity: Capacity {
             cpu_millis: capacity.cpu_millis.unwrap_or(cores.saturating_mul(1_000)),
             memory_bytes: capacity

@@ -161,6 +161,9 @@ pub struct Config {
     pub docker: String,
     /// OCI runtime of the containers (`runsc` for gVisor); `None` for the engine's default.
     pub runtime: Option<String>,
+    /// A package of runc, by its exact version or build, that the owner knows to have the fixes that its number does not
+    /// show: distributions mend old versions.
+    pub trusted_runc: Option<String>,
     /// What the machine gives, to all chains together.
     pub capacity: Capacity,
     /// Where outputs are served.
@@ -192,6 +195,7 @@ impl Config {
             state_dir,
             docker,
             runtime: None,
+            trusted_runc: None,
             capacity: Capacity {
                 cpu_millis: 2_000,
                 memory_bytes: 2 << 30,

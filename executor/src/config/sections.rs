@@ -74,6 +74,7 @@ pub(super) struct BeaconSection {
 pub(super) struct EngineSection {
     pub(super) docker: Option<String>,
     pub(super) runtime: Option<String>,
+    pub(super) trusted_runc: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -56,6 +56,7 @@ fn every_key_of_the_example_that_is_commented_out_is_a_real_key() {
         .collect();
     let config = load(&text).unwrap();
     assert_eq!(config.runtime.as_deref(), Some("runsc"));
+    assert_eq!(config.trusted_runc.as_deref(), Some("1.1.5+ds1-1+deb12u1"));
     assert_eq!(config.chains[0].drand_urls.len(), 1);
     assert_eq!(config.chains[0].rpc_urls.len(), 2);
     let costs = Costs {

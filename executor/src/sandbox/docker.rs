@@ -5,6 +5,7 @@
 //! goes through it, and the rest through the transport it stands on.
 
 use std::{
+    collections::BTreeSet,
     future::Future,
     path::{Path, PathBuf},
     pin::Pin,
@@ -28,9 +29,10 @@ use tokio::time::timeout;
 
 use super::{
     engine::{
-        Attached, ByteStream, ContainerEngine, ContainerState, EngineError, EngineResult,
-        ImageFacts, VolumeRequest,
+        Attached, ByteStream, ContainerEngine, ContainerState, EngineError, EngineFacts,
+        EngineResult, ImageFacts, Limit, VolumeRequest,
     },
+    facts::{InfoAnswer, VersionAnswer, has_swap, names},
     profile::CreateRequest,
 };
 
@@ -78,7 +80,7 @@ impl DockerEngine {
             socket,
             client,
         };
-        let version: Version = engine.get_json("tell its version", "/version").await?;
+        let version: VersionAnswer = engine.get_json("tell its version", "/version").await?;
         let minor = agree(&version).ok_or_else(|| EngineError::Version {
             server: version.api_version.clone(),
             minimum: version.min_api_version.clone(),
@@ -162,7 +164,7 @@ impl DockerEngine {
         what: &'static str,
         path: &str,
         body: &impl serde::Serialize,
-    ) -> EngineResult<()> {
+    ) -> EngineResult<Vec<u8>> {
         let path = format!("{}{path}", self.prefix);
         let body = serde_json::to_vec(body).map_err(|error| EngineError::Protocol {
             what,
@@ -172,8 +174,7 @@ impl DockerEngine {
             let answer = self.client.post(&path, Payload::Json(body), None).await?;
             read_bounded(answer, MAX_ANSWER).await
         })
-        .await?;
-        Ok(())
+        .await
     }
 
     /// Posts and reads a stream of JSON lines to its end; an `error` line is a refusal, for the
@@ -224,6 +225,12 @@ impl DockerEngine {
 
 #[async_trait]
 impl ContainerEngine for DockerEngine {
+    async fn facts(&self) -> EngineResult<EngineFacts> {
+        let version: VersionAnswer = self.get_json("tell its version", "/version").await?;
+        let info: InfoAnswer = self.get_json("tell about itself", "/info").await?;
+        Ok(EngineFacts::new(version, info, has_swap()))
+    }
+
     async fn image(&self, reference: &str) -> EngineResult<Option<ImageFacts>> {
         let path = format!("/images/{reference}/json");
         match self.get_json("inspect an image", &path).await {
@@ -264,8 +271,25 @@ impl ContainerEngine for DockerEngine {
     }
 
     async fn create(&self, name: &str, request: &CreateRequest) -> EngineResult<()> {
+        const WHAT: &str = "create a container";
+        #[derive(Deserialize)]
+        #[serde(rename_all = "PascalCase")]
+        struct Created {
+            warnings: Option<Vec<String>>,
+        }
         let path = format!("/containers/create?{}", encoded_pair("name", name));
-        self.post_json("create a container", &path, request).await
+        let created: Created = parse(WHAT, &self.post_json(WHAT, &path, request).await?)?;
+        let warnings = created.warnings.unwrap_or_default();
+        for warning in &warnings {
+            tracing::info!(warning, "the container engine warns of a container");
+        }
+        let limits = unbounded(&warnings, has_swap());
+        if limits.is_empty() {
+            return Ok(());
+        }
+        self.remove(name).await?;
+        let limits = names(&limits);
+        Err(EngineError::Unbounded { limits })
     }
 
     async fn attach(&self, name: &str) -> EngineResult<Attached> {
@@ -397,7 +421,8 @@ impl ContainerEngine for DockerEngine {
             "Labels": request.labels,
         });
         self.post_json("create a volume", "/volumes/create", &body)
-            .await
+            .await?;
+        Ok(())
     }
 
     async fn remove_volume(&self, name: &str) -> EngineResult<()> {
@@ -427,16 +452,8 @@ impl ContainerEngine for DockerEngine {
     }
 }
 
-#[derive(Debug, Deserialize)]
-struct Version {
-    #[serde(rename = "ApiVersion")]
-    api_version: String,
-    #[serde(rename = "MinAPIVersion", default)]
-    min_api_version: String,
-}
-
 /// The minor version to speak: the newest we know, within what the server offers.
-fn agree(version: &Version) -> Option<usize> {
+fn agree(version: &VersionAnswer) -> Option<usize> {
     let minor = |text: &str| text.strip_prefix("1.")?.parse::<usize>().ok();
     let newest = minor(&version.api_version)?;
     let oldest = minor(&version.min_api_version).unwrap_or(0);
@@ -444,6 +461,16 @@ fn agree(version: &Version) -> Option<usize> {
     // A server whose oldest is newer than ours is asked for its oldest: Docker keeps old fields.
     let chosen = ours.max(oldest);
     (chosen >= OLDEST && chosen <= newest).then_some(chosen)
+}
+
+/// The limits that an engine's warnings about a container say are discarded, and that matter on this machine.
+fn unbounded(warnings: &[String], has_swap: bool) -> BTreeSet<Limit> {
+    let discarded = warnings
+        .iter()
+        .filter_map(|warning| Limit::discarded(warning));
+    discarded
+        .filter(|limit| has_swap || *limit != Limit::Swap)
+        .collect()
 }
 
 fn ignore(result: EngineResult<()>, statuses: &[u16]) -> EngineResult<()> {
@@ -497,23 +524,4 @@ fn validate(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{Version, agree};
-
-    fn version(newest: &str, oldest: &str) -> Option<usize> {
-        agree(&Version {
-            api_version: newest.to_owned(),
-            min_api_version: oldest.to_owned(),
-        })
-    }
-
-    #[test]
-    fn agrees_on_an_api_version() {
-        assert_eq!(version("1.41", "1.12"), Some(41));
-        assert_eq!(version("1.43", "1.12"), Some(43));
-        assert_eq!(version("1.51", "1.24"), Some(43));
-        assert_eq!(version("1.52", "1.44"), Some(44));
-        assert_eq!(version("1.40", "1.12"), None);
-        assert_eq!(version("nonsense", ""), None);
-    }
-}
+mod tests;

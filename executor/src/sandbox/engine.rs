@@ -10,6 +10,8 @@ use serde::Deserialize;
 
 use super::profile::CreateRequest;
 
+pub use super::facts::{EngineFacts, Limit, Package};
+
 /// Why an engine call failed. None of these is the job's fault.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
@@ -66,6 +68,16 @@ pub enum EngineError {
         /// The engine's own words.
         message: String,
     },
+    /// The engine discards limits that keep tasks from taking the whole machine.
+    #[error(
+        "the container engine does not bound {limits}: a stranger's task could take the whole machine, or end in another way \
+         than elsewhere, which costs the bond. No task runs so. Give the engine the cgroup controllers cpu, memory and pids, \
+         and for swap boot with swapaccount=1 or switch swap off"
+    )]
+    Unbounded {
+        /// What is not bounded.
+        limits: String,
+    },
     /// The connection broke, or the answer makes no sense.
     #[error("the container engine gave no usable answer when asked to {what}: {message}")]
     Protocol {
@@ -87,6 +99,7 @@ impl EngineError {
             Self::TimedOut { .. } => "engine-timeout",
             Self::NotFound { .. } => "engine-not-found",
             Self::Refused { .. } => "engine-refused",
+            Self::Unbounded { .. } => "engine-unbounded",
             Self::Protocol { .. } => "engine-protocol",
         }
     }
@@ -189,6 +202,8 @@ pub struct VolumeRequest {
 /// A container engine. Every call but `wait` ends by itself within a bounded time.
 #[async_trait]
 pub trait ContainerEngine: Send + Sync + 'static {
+    /// What the engine says of itself and of its machine.
+    async fn facts(&self) -> EngineResult<EngineFacts>;
     /// What the engine says of the image with this id or reference; `None` if it has none.
     async fn image(&self, reference: &str) -> EngineResult<Option<ImageFacts>>;
     /// Loads an image archive from a file.
@@ -198,7 +213,8 @@ pub trait ContainerEngine: Send + Sync + 'static {
     /// Removes the image with this id, and nothing else; `false` if the engine refuses because something
     /// still uses it. An absent one is no error.
     async fn remove_image(&self, id: &str) -> EngineResult<bool>;
-    /// Creates a container under a name of ours.
+    /// Creates a container under a name of ours. One whose limits the engine discards is removed again, and
+    /// [`EngineError::Unbounded`] is returned.
     async fn create(&self, name: &str, request: &CreateRequest) -> EngineResult<()>;
     /// Attaches to stdout and stderr; to be called before `start`.
     async fn attach(&self, name: &str) -> EngineResult<Attached>;

@@ -2,6 +2,7 @@
 //!
 //! - [`engine`]: what is asked of a container engine; [`docker`] is the one behind it.
 //! - [`profile`]: the hardened profile, as the exact create request.
+//! - `facts`: what an engine says of itself, and which limits it discards.
 //! - `outputs`: bounded space for `/out`; `holder` is our own container that does nothing.
 //! - [`stdio`], [`collect`]: what a task printed and wrote, strictly parsed and capped.
 //! - `images`, `prepare`: what the tasks of a job share; `notes`, `unused`: images leave again.
@@ -18,6 +19,7 @@ pub mod stdio;
 
 mod env;
 mod error;
+mod facts;
 mod holder;
 mod images;
 mod notes;
@@ -202,6 +204,11 @@ impl Sandbox {
         prepare::private_dir(&config.state_dir)?;
         let labels = BTreeMap::from([(LABEL_EXECUTOR.to_owned(), config.instance.clone())]);
         let outputs_dir = config.state_dir.join("out");
+        let unbounded = engine.facts().await?.unbounded;
+        if !unbounded.is_empty() {
+            let limits = facts::names(&unbounded);
+            return Err(engine::EngineError::Unbounded { limits }.into());
+        }
         sweep(engine.as_ref(), &config.instance).await?;
         Outputs::sweep(&outputs_dir).await?;
         let outputs = Outputs::new(

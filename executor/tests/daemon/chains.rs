@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use piecework::chain::IMarket;
-use piecework_executor::{Config, Executor, Status, check};
+use piecework_executor::{Config, Executor, Status, Verdict, check};
 
 use crate::{
     cable::Cable,
@@ -72,12 +72,21 @@ async fn a_job_on_each_of_two_chains_is_run_settled_and_paid_by_one_executor() {
         let of_it = findings
             .iter()
             .filter(|at| at.chain.as_deref() == Some(name));
-        of_it.map(|at| (at.what, at.ok)).collect::<Vec<_>>()
+        of_it.map(|at| (at.what, at.verdict)).collect::<Vec<_>>()
     };
-    let fine = ["chain", "key", "stake", "gas"].map(|what| (what, true));
-    assert_eq!(of("here"), [&fine[..], &[("endpoint", true)]].concat());
-    // On a chain that is no devnet others must reach the outputs.
-    assert_eq!(of("there"), [&fine[..], &[("endpoint", false)]].concat());
+    use Verdict::{Good, Missing, Warning};
+    let fine = ["chain", "key", "stake", "gas"].map(|what| (what, Good));
+    let node = ("node", Good);
+    assert_eq!(
+        of("here"),
+        [&[node], &fine[..], &[("outputs", Good)]].concat()
+    );
+    // On a chain that is no devnet one node is few, time is this machine's, and others must reach the outputs.
+    let public = [node, ("node", Warning), ("clock", Good)];
+    assert_eq!(
+        of("there"),
+        [&public[..], &fine[..], &[("outputs", Missing)]].concat()
+    );
 
     let executor = Executor::start(config).await.unwrap();
     // The same on both, so that both publish the same bytes.

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use piecework::{chain::IMarket, digest::manifest::Outcome};
-use piecework_executor::{Executor, check};
+use piecework_executor::{Executor, Verdict, check};
 
 use crate::{
     net::PURSE,
@@ -208,23 +208,34 @@ async fn an_operator_works_for_a_provider_and_check_says_what_is_missing() {
         .call(scene.net.market, &allow)
         .await
         .unwrap();
-    let missing: Vec<_> = check(&config)
-        .await
-        .into_iter()
-        .filter(|finding| !finding.ok)
-        .collect();
-    assert_eq!(
-        missing
-            .iter()
-            .map(|finding| finding.what)
-            .collect::<Vec<_>>(),
-        ["stake", "endpoint"]
-    );
-    assert!(
-        missing[1].text.contains("setProfile("),
-        "{}",
-        missing[1].text
-    );
+    // One of two nodes is dead.
+    let dead = "http://127.0.0.1:1".parse().unwrap();
+    config.chains[0].rpc_urls.push(dead);
+    let findings = check(&config).await;
+    let told = |verdict| {
+        let of_chain = findings.iter().filter(|at| at.chain.is_some());
+        of_chain
+            .filter(move |at| at.verdict == verdict)
+            .collect::<Vec<_>>()
+    };
+    let [stake, outputs] = told(Verdict::Missing)[..] else {
+        panic!("{findings:?}");
+    };
+    assert_eq!((stake.what, outputs.what), ("stake", "outputs"));
+    assert!(outputs.text.contains("setProfile("), "{}", outputs.text);
+    let [node] = told(Verdict::Warning)[..] else {
+        panic!("{findings:?}");
+    };
+    assert!(node.text.contains("http://127.0.0.1:1"), "{}", node.text);
+    // What the machine lacks differs from one to the next, but each part of it is told of, and containers run.
+    for what in ["engine", "runc", "kernel", "cgroup", "disk"] {
+        assert!(findings.iter().any(|at| at.what == what), "{what}");
+    }
+    let runs = findings
+        .iter()
+        .find(|at| at.text.ends_with("runs containers"));
+    assert_eq!(runs.unwrap().verdict, Verdict::Good);
+    config.chains[0].rpc_urls.pop();
 
     // Without stake it waits and says so; with stake it works.
     let executor = Executor::start(config).await.unwrap();
