@@ -23,6 +23,7 @@ pub mod config;
 mod depot;
 mod error;
 mod follow;
+mod listen;
 pub mod owner;
 pub mod sandbox;
 mod sender;

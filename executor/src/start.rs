@@ -1,12 +1,12 @@
 //! From a configuration to running services: one machine, and a [`Service`] for each chain.
 
-use std::{collections::HashMap, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{collections::HashMap, net::SocketAddr, path::Path, sync::Arc};
 
 use alloy::{primitives::Address, signers::local::PrivateKeySigner};
 use futures::future::join_all;
 use piecework_core::digest::Digest;
 use piecework_executor_core::{machine::Settings, policy::Timing, secret::Secret};
-use piecework_net::blobs::{BoundedListener, DirStore, HttpClient, HttpPolicy, StoreLimits};
+use piecework_net::blobs::{DirStore, HttpClient, HttpPolicy, StoreLimits};
 use tokio::{net::TcpListener, sync::watch, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument as _;
@@ -18,6 +18,7 @@ use crate::{
     chain::{Common, Fates, Reached, Service, operator_key, reach},
     config::{ChainConfig, Config},
     depot::Depot,
+    listen::{self, Bounds},
     sandbox::{Sandbox, SandboxConfig, docker::DockerEngine},
     serve,
     shell::{Left, Loading, Shares, Stopping, whole},
@@ -357,20 +358,8 @@ fn spawn_server(
     listener: TcpListener,
     router: axum::Router,
 ) {
-    let cancel = cancel.clone();
-    tracker.spawn(async move {
-        let stopped = cancel.clone();
-        let server = axum::serve(BoundedListener::new(listener), router)
-            .with_graceful_shutdown(async move { stopped.cancelled().await });
-        let too_long = async {
-            cancel.cancelled().await;
-            tokio::time::sleep(Duration::from_secs(2)).await;
-        };
-        tokio::select! {
-            result = server => if let Err(error) = result { tracing::error!(%error, "a server stopped") },
-            () = too_long => {}
-        }
-    });
+    let server = listen::serve(listener, router, Bounds::default(), cancel.clone());
+    tracker.spawn(server);
 }
 
 #[cfg(test)]
