@@ -24,6 +24,8 @@ const EXAMPLES: &str = "Examples:
     piecework-executor drain --config /etc/piecework/executor.toml
   Copy what it must not forget, while it runs:
     piecework-executor backup /backup/today --config /etc/piecework/executor.toml
+  Say what can be got back when the state directory is gone, before it is run again:
+    piecework-executor recover --config /etc/piecework/executor.toml
   Ask for more from this moment's work than the file says (flags are about the chain of a file that has one):
     PIECEWORK_MIN_PRICE=2000000000000000000 piecework-executor run --config executor.toml
 

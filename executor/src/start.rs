@@ -180,7 +180,7 @@ async fn secret(state: &StateDir, stores: &[crate::store::Store]) -> Result<Secr
 }
 
 /// What the owner set for one chain, as its machine is told.
-fn settings(chain: &ChainConfig, config: &Config) -> Settings {
+pub(crate) fn settings(chain: &ChainConfig, config: &Config) -> Settings {
     Settings {
         policy: chain.policy.clone(),
         timing: Timing {

@@ -31,6 +31,24 @@ pub(crate) const SECRET: &str = "salt-secret";
 /// The directory of the chains' own directories.
 pub(crate) const CHAINS: &str = "chains";
 
+/// The secret in a file; `None` if there is no file.
+pub(crate) fn read_secret(path: &Path) -> Result<Option<Secret>, Error> {
+    let failed = |why: String| Error::SaltSecret {
+        path: path.to_owned(),
+        why,
+    };
+    match std::fs::read_to_string(path) {
+        Ok(text) => {
+            let bytes: Result<B256, _> = text.trim().parse();
+            let bytes =
+                bytes.map_err(|_| failed("it is not 32 bytes in hexadecimal".to_owned()))?;
+            Ok(Some(Secret::new(bytes)))
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(failed(error.to_string())),
+    }
+}
+
 /// Whether the state of a chain, if there is one, knows its market's times: then duties can go on while its node is silent.
 pub(crate) fn knows_times(dir: &Path, chain: &ChainConfig) -> bool {
     crate::store::knows_times(&dir.join(CHAINS).join(&chain.name))
@@ -62,28 +80,20 @@ impl StateDir {
     /// and without it no commitment can be opened.
     pub(crate) fn secret(&self) -> Result<Secret, Error> {
         let path = self.path.join(SECRET);
+        if let Some(secret) = read_secret(&path)? {
+            return Ok(secret);
+        }
         let failed = |why: String| Error::SaltSecret {
             path: path.clone(),
             why,
         };
-        match std::fs::read_to_string(&path) {
-            Ok(text) => {
-                let bytes: Result<B256, _> = text.trim().parse();
-                let bytes =
-                    bytes.map_err(|_| failed("it is not 32 bytes in hexadecimal".to_owned()))?;
-                Ok(Secret::new(bytes))
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                let mut bytes = B256::ZERO;
-                OsRng
-                    .try_fill_bytes(bytes.as_mut_slice())
-                    .map_err(|error| failed(format!("no random bytes: {error}")))?;
-                self.write_secret(&path, bytes)
-                    .map_err(|error| failed(error.to_string()))?;
-                Ok(Secret::new(bytes))
-            }
-            Err(error) => Err(failed(error.to_string())),
-        }
+        let mut bytes = B256::ZERO;
+        OsRng
+            .try_fill_bytes(bytes.as_mut_slice())
+            .map_err(|error| failed(format!("no random bytes: {error}")))?;
+        self.write_secret(&path, bytes)
+            .map_err(|error| failed(error.to_string()))?;
+        Ok(Secret::new(bytes))
     }
 
     /// A secret is there whole, or not at all.

@@ -8,7 +8,7 @@ use url::Url;
 
 /// What overrides the configuration file. Every flag has an environment variable. Those about a chain, its key or
 /// its policy are refused where the file has several chains.
-#[derive(Args, Clone, Debug, Default)]
+#[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 pub struct Flags {
     /// Configuration file (TOML); executor.example.toml explains every key
     #[arg(long, short, env = "PIECEWORK_EXECUTOR_CONFIG", value_name = "FILE")]

@@ -6,7 +6,7 @@ use alloy::primitives::B256;
 use clap::{Args, Subcommand};
 
 use super::{Admin, OwnerError};
-use crate::{Config, Error};
+use crate::{Config, Error, Flags};
 
 const STATUS: &str = "Examples:
   piecework-executor status --config /etc/piecework/executor.toml
@@ -26,6 +26,14 @@ Whoever reads the backup can tell this machine's votes before they are opened: k
 
 Examples:
   piecework-executor backup /backup/executor-$(date +%F) --config /etc/piecework/executor.toml";
+
+const RECOVER: &str = "It needs the nodes, the key and a few minutes, and sends nothing. The state_dir need not exist. A database that is there is
+copied and read on from its end, also while an executor runs. It says whether the file salt-secret fits, what is owed until when, and what to do.
+The exit code is 1 if stake is lost as things are.
+
+Examples:
+  piecework-executor recover --config /etc/piecework/executor.toml
+  piecework-executor recover --config /etc/piecework/executor.toml --state-dir /mnt/old-disk/piecework";
 
 /// What the owner of a running executor types.
 #[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
@@ -76,6 +84,9 @@ pub enum OwnerCommand {
         #[arg(long, env = "PIECEWORK_STATE_DIR", value_name = "DIR")]
         state_dir: Option<PathBuf>,
     },
+    /// Print what a machine whose state is gone can get back, by the chain and the key alone
+    #[command(after_help = RECOVER)]
+    Recover(Box<Flags>),
 }
 
 /// Where a running executor answers its owner.
@@ -141,7 +152,7 @@ mod tests {
             state_dir: Some("from".into()),
         };
         assert_eq!(parse("backup to --state-dir from").unwrap(), backup);
-        for wrong in ["why", "why 0x12", "backup", "drain now"] {
+        for wrong in ["why", "why 0x12", "backup", "drain now", "recover --job 1"] {
             parse(wrong).unwrap_err();
         }
     }

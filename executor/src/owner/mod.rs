@@ -1,11 +1,12 @@
 //! The owner's commands: what a running executor does and why, draining it, and a copy of what it must not forget.
 //!
-//! All but [`backup`] ask the admin server of the running executor, at the address of its configuration.
+//! All but [`backup`] and [`recover`] ask the admin server of the running executor, at the address of its configuration.
 
 mod args;
 mod ask;
 mod backup;
 mod drain;
+mod recover;
 mod table;
 
 use std::{
@@ -22,6 +23,7 @@ use crate::{Config, Error, store::StoreError};
 pub use args::OwnerCommand;
 pub use ask::Admin;
 pub use backup::backup;
+pub use recover::{Recovered, SecretFit, recover};
 pub use table::table;
 
 /// Why a command of the owner failed.
@@ -108,6 +110,14 @@ pub enum OwnerError {
         /// What failed.
         source: Box<StoreError>,
     },
+    /// The chain cannot be read to its end.
+    #[error(
+        "the chain cannot be read to its end: {why}. Nothing was changed. Try again, or with other nodes in more_rpc_urls"
+    )]
+    NotRead {
+        /// What failed.
+        why: String,
+    },
     /// The result cannot be printed.
     #[error("cannot write to the standard output: {0}")]
     Output(#[from] io::Error),
@@ -126,6 +136,7 @@ impl OwnerError {
             Self::NoState { .. } => "backup-no-state",
             Self::NotEmpty { .. } => "backup-not-empty",
             Self::Incomplete { .. } => "backup-incomplete",
+            Self::NotRead { .. } => "recover-not-read",
             Self::Output(_) => "output",
         }
     }
@@ -171,6 +182,14 @@ pub async fn run(command: OwnerCommand, out: &mut impl Write) -> Result<ExitCode
                 "{to}: salt-secret, and the database of {}\n",
                 chains.join(", ")
             ))?;
+        }
+        OwnerCommand::Recover(flags) => {
+            let config = Config::load(&flags.with_secrets_from_env())?;
+            let recovered = recover(&config).await?;
+            print(&recover::report(&recovered, &config.state_dir))?;
+            if recovered.iter().any(|chain| chain.lost() > 0) {
+                return Ok(ExitCode::FAILURE);
+            }
         }
     }
     Ok(ExitCode::SUCCESS)

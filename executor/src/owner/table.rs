@@ -77,7 +77,7 @@ fn chain_table(chain: &ChainStatus, time: u64, now: u64) -> String {
     text
 }
 
-const DUTY: [&str; 8] = [
+pub(super) const DUTY: [&str; 8] = [
     "JOB",
     "FIRST",
     "COUNT",
@@ -87,7 +87,7 @@ const DUTY: [&str; 8] = [
     "DONE",
     "TIME LEFT",
 ];
-const OWED: [&str; 6] = [
+pub(super) const OWED: [&str; 6] = [
     "JOB",
     "FIRST",
     "ROUND",
@@ -96,7 +96,7 @@ const OWED: [&str; 6] = [
     "OTHERWISE LOST",
 ];
 
-fn duty(lease: &LeaseStatus, now: u64) -> [String; 8] {
+pub(super) fn duty(lease: &LeaseStatus, now: u64) -> [String; 8] {
     [
         short(&lease.job),
         lease.first.to_string(),
@@ -112,7 +112,7 @@ fn duty(lease: &LeaseStatus, now: u64) -> [String; 8] {
     ]
 }
 
-fn owed(owed: &ObligationStatus, now: u64) -> [String; 6] {
+pub(super) fn owed(owed: &ObligationStatus, now: u64) -> [String; 6] {
     [
         short(&owed.job),
         owed.first.to_string(),
@@ -124,7 +124,7 @@ fn owed(owed: &ObligationStatus, now: u64) -> [String; 6] {
 }
 
 /// Adds a table with a heading, its columns as wide as they must be.
-fn section<const N: usize>(
+pub(super) fn section<const N: usize>(
     text: &mut String,
     what: &str,
     heads: &[&str; N],
@@ -171,7 +171,7 @@ pub(super) fn time_left(until: u64, now: u64) -> String {
 }
 
 /// A duration in its two largest units.
-fn span(seconds: u64) -> String {
+pub(super) fn span(seconds: u64) -> String {
     let (minutes, hours, days) = (seconds / 60, seconds / 3_600, seconds / 86_400);
     match (days, hours, minutes) {
         (0, 0, 0) => format!("{seconds} s"),

@@ -35,16 +35,16 @@ pub(crate) struct Loading<'a> {
 }
 
 /// Everything that a store remembers, as inputs.
-struct Memory {
-    inputs: Vec<Input>,
+pub(crate) struct Memory {
+    pub(crate) inputs: Vec<Input>,
     /// Time of the newest block.
-    time: u64,
+    pub(crate) time: u64,
     /// Stake that was ever lost.
     lost: u128,
 }
 
 impl Loading<'_> {
-    fn machine(&self) -> Machine {
+    pub(crate) fn machine(&self) -> Machine {
         let me = Me {
             provider: self.provider,
             market: self.market,
@@ -56,7 +56,7 @@ impl Loading<'_> {
         Machine::new(me, self.settings.clone())
     }
 
-    async fn memory(&self) -> Result<Memory, StoreError> {
+    pub(crate) async fn memory(&self) -> Result<Memory, StoreError> {
         let store = self.store;
         let head = store.blocks().await?.last().copied();
         let mut inputs = Vec::new();

@@ -26,6 +26,7 @@ mod jury_trouble;
 mod nodes;
 mod ordinary;
 mod owner;
+mod recover;
 mod redundant;
 mod refusals;
 mod reorg;
