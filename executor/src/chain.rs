@@ -35,7 +35,7 @@ use crate::{
     config::{ChainConfig, OperatorKey, Password, Retention},
     depot::Depot,
     follow::{Feed, Follow, Link},
-    sandbox::Sandbox,
+    sandbox::LateSandbox,
     sender::{Outcome, Sender},
     serve::NodeId,
     shell::{Inbox, Left, Loading, Node, Shares, Shell, Stopping, Tools},
@@ -167,7 +167,7 @@ pub(crate) struct Service {
 /// What all chains share.
 #[derive(Clone)]
 pub(crate) struct Common {
-    pub(crate) sandbox: Sandbox,
+    pub(crate) sandbox: LateSandbox,
     pub(crate) depot: Depot,
     /// What all chains take of the machine.
     pub(crate) shares: Shares,

@@ -84,7 +84,8 @@ impl Executor {
     ///
     /// # Errors
     /// Anything that makes work impossible: see [`Error`]. A provider without stake is not an
-    /// error: the executor waits and says so in its status. Neither is one of several chains that does not answer.
+    /// error: the executor waits and says so in its status. Neither is one of several chains that does not answer, nor a
+    /// container engine that does not answer where work was begun before.
     pub async fn start(config: Config) -> Result<Self, Error> {
         let grace = config.stop_grace;
         let running = Box::pin(start::start(config)).await?;
@@ -211,7 +212,7 @@ impl Executor {
         for shelf in &self.running.shelves {
             shelf.keep(&Default::default());
         }
-        let sandbox = &self.running.sandbox;
+        let sandbox = self.running.sandbox.get()?;
         sandbox
             .remove_unused_images(std::time::Duration::ZERO, 0)
             .await?;

@@ -1,6 +1,11 @@
 //! From a configuration to running services: one machine, and a [`Service`] for each chain.
 
-use std::{collections::HashMap, net::SocketAddr, path::Path, sync::Arc};
+use std::{
+    collections::HashMap,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use alloy::{primitives::Address, signers::local::PrivateKeySigner};
 use futures::future::join_all;
@@ -19,7 +24,7 @@ use crate::{
     config::{ChainConfig, Config},
     depot::Depot,
     listen::{self, Bounds},
-    sandbox::{Sandbox, SandboxConfig, docker::DockerEngine},
+    sandbox::{LateSandbox, Sandbox, SandboxConfig, SandboxError, docker::DockerEngine},
     serve,
     shell::{Left, Loading, Shares, Stopping, whole},
     state::{self, StateDir},
@@ -32,7 +37,7 @@ use crate::{
 pub(crate) struct Running {
     pub(crate) cancel: CancellationToken,
     pub(crate) tracker: TaskTracker,
-    pub(crate) sandbox: Sandbox,
+    pub(crate) sandbox: LateSandbox,
     /// Jobs that are ready to run, of each chain.
     pub(crate) shelves: Vec<Shelf>,
     pub(crate) stopping: watch::Sender<Stopping>,
@@ -53,7 +58,7 @@ pub(crate) async fn start(config: Config) -> Result<Running, Error> {
     let stores = state.stores(&config.chains)?;
     let secret = secret(&state, &stores).await?;
     let dir = state.path();
-    let sandbox = sandbox(&config, dir).await?;
+    let sandbox = late_sandbox(&config, dir).await?;
 
     let (stopping, stopping_seen) = watch::channel(Stopping::No);
     let (fates, given_up) = Fates::new(config.chains.len());
@@ -107,6 +112,7 @@ pub(crate) async fn start(config: Config) -> Result<Running, Error> {
         .map(|chain| settings(chain, &config))
         .collect();
     keep_capacity(&config.chains, &stores, &settings, &common).await?;
+    let engine = config.clone();
     let (mut shelves, mut idle, mut services) = (Vec::new(), Vec::new(), Vec::new());
     let mut desk = Desk::new(board.clone(), stopping.clone());
     let chains = config
@@ -140,6 +146,14 @@ pub(crate) async fn start(config: Config) -> Result<Running, Error> {
             idle: Arc::new(told),
             common: common.clone(),
         });
+    }
+    if sandbox.trouble().is_some() {
+        tracker.spawn(await_engine(
+            engine,
+            dir.to_owned(),
+            sandbox.clone(),
+            cancel.clone(),
+        ));
     }
     for (service, reached) in services.into_iter().zip(reached) {
         let span = tracing::info_span!("serve", chain = service.config.name);
@@ -306,7 +320,7 @@ fn depot(config: &Config, dir: &Path, stores: Vec<crate::store::Store>) -> Resul
 }
 
 /// A directory of which nothing that a process before this one left there is of use.
-fn empty_dir(path: std::path::PathBuf) -> Result<std::path::PathBuf, Error> {
+fn empty_dir(path: PathBuf) -> Result<PathBuf, Error> {
     let emptied = match std::fs::remove_dir_all(&path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
         _ => std::fs::create_dir_all(&path),
@@ -317,12 +331,45 @@ fn empty_dir(path: std::path::PathBuf) -> Result<std::path::PathBuf, Error> {
     }
 }
 
+/// The sandbox, or the promise of one: where work was begun before, duties that need no container do not wait for an engine
+/// that is not there yet. Where there are none, an engine that does not answer is a mistake to be told at once.
+async fn late_sandbox(config: &Config, dir: &Path) -> Result<LateSandbox, Error> {
+    let error = match sandbox(config, dir).await {
+        Ok(sandbox) => return Ok(LateSandbox::new(Ok(sandbox))),
+        Err(error) => error,
+    };
+    let has_begun = |chain| state::knows_times(&config.state_dir, chain);
+    match error {
+        Error::Sandbox(SandboxError::Engine(error))
+            if error.may_pass() && config.chains.iter().any(has_begun) =>
+        {
+            tracing::warn!(%error, "it is tried again; what needs no container goes on meanwhile");
+            Ok(LateSandbox::new(Err(error)))
+        }
+        error => Err(error),
+    }
+}
+
+async fn await_engine(config: Config, dir: PathBuf, late: LateSandbox, cancel: CancellationToken) {
+    let make = || async {
+        match sandbox(&config, &dir).await {
+            Ok(sandbox) => Ok(sandbox),
+            Err(Error::Sandbox(error)) => Err(error),
+            Err(error) => Err(SandboxError::Background(error.to_string())),
+        }
+    };
+    tokio::select! {
+        () = cancel.cancelled() => {}
+        () = late.try_until_it_comes(make) => {}
+    }
+}
+
 /// The engine and the sandbox. The instance's name is made from the state directory: a process that
 /// starts there again finds what the one before left in the engine.
 pub(crate) async fn sandbox(config: &Config, dir: &Path) -> Result<Sandbox, Error> {
     let engine = DockerEngine::connect(&config.docker)
         .await
-        .map_err(crate::sandbox::SandboxError::from)?;
+        .map_err(SandboxError::from)?;
     let name = Digest::of(dir.as_os_str().as_encoded_bytes()).to_string();
     let instance = format!("executor-{}", name.get(..16).unwrap_or_default());
     let mut sandbox = SandboxConfig::new(instance, dir.join("sandbox"));

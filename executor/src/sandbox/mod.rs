@@ -22,6 +22,7 @@ mod error;
 mod facts;
 mod holder;
 mod images;
+mod late;
 mod notes;
 mod outputs;
 mod prepare;
@@ -44,6 +45,7 @@ use tracing::Instrument as _;
 
 pub use error::SandboxError;
 pub(crate) use images::platform;
+pub(crate) use late::LateSandbox;
 pub use outputs::OutputsMode;
 
 use engine::ContainerEngine;

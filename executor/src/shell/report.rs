@@ -137,6 +137,7 @@ impl Shell {
             words.push("it is still reading the chain".to_owned());
         }
         words.extend(tools.link.trouble());
+        words.extend(tools.shop.sandbox.trouble());
         if blocked.contains(&Blocked::NoStake) {
             words.push(format!(
                 "provider {} has no stake: approve the market's token and call stake(amount)",

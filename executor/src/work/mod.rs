@@ -34,7 +34,7 @@ use tracing::Instrument as _;
 use crate::{
     clock::{ChainClock, local_now},
     depot::{Cached, Depot},
-    sandbox::{Prepared, Sandbox, SandboxError, TaskResult},
+    sandbox::{LateSandbox, Prepared, SandboxError, TaskResult},
     store::{Store, StoreError, TaskRow},
 };
 
@@ -102,7 +102,7 @@ impl From<WorkError> for Failure {
 /// Does the work of duties; clones share everything.
 #[derive(Clone)]
 pub(crate) struct Workshop {
-    pub(crate) sandbox: Sandbox,
+    pub(crate) sandbox: LateSandbox,
     pub(crate) store: Store,
     /// Results of this chain that nobody may see yet.
     pub(crate) private: DirStore,
@@ -194,6 +194,7 @@ impl Workshop {
             .collect();
         let prepared = self
             .sandbox
+            .get()?
             .prepare(spec, digest, &sources, &self.depot.cache)
             .await?;
         self.shelf.lock().insert(job, (prepared.clone(), cached));
@@ -207,7 +208,9 @@ impl Workshop {
 
     /// Removes images that are not kept any longer from the engine, in the background.
     pub(crate) fn remove_images(&self, keep: Duration, max_bytes: u64) {
-        let sandbox = self.sandbox.clone();
+        let Ok(sandbox) = self.sandbox.get() else {
+            return;
+        };
         self.spawn(async move {
             if let Err(error) = sandbox.remove_unused_images(keep, max_bytes).await {
                 tracing::warn!(%error, "cannot remove unused images");
@@ -295,7 +298,10 @@ impl Workshop {
                 return Err(failure);
             }
             tracing::warn!(of = ?order.seat, why = failure.why, "the work failed; trying again");
-            tokio::time::sleep(wait).await;
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = self.sandbox.comes() => {}
+            }
             wait = wait.saturating_mul(2).min(LONGEST);
         }
     }
@@ -371,6 +377,7 @@ impl Workshop {
         let name = format!("{job:x}");
         let result = self
             .sandbox
+            .get()?
             .run(prepared, &name, task, outputs, cancel)
             .await?;
         tracing::info!(%job, task, outcome = %result.outcome, timings = ?result.timings, "task done");

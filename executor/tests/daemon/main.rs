@@ -23,6 +23,7 @@ mod gone;
 mod images;
 mod jury;
 mod jury_trouble;
+mod late_engine;
 mod nodes;
 mod ordinary;
 mod owner;
