@@ -5,6 +5,7 @@ mod publish;
 
 use std::{
     collections::{BTreeSet, HashMap},
+    io::ErrorKind,
     path::PathBuf,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -34,7 +35,7 @@ use tracing::Instrument as _;
 use crate::{
     clock::{ChainClock, local_now},
     depot::{Cached, Depot},
-    sandbox::{LateSandbox, Prepared, SandboxError, TaskResult},
+    sandbox::{LateSandbox, Prepared, SandboxError, TaskResult, collect::CollectError},
     store::{Store, StoreError, TaskRow},
 };
 
@@ -70,6 +71,25 @@ impl WorkError {
             self,
             Self::Missing { .. } | Self::Blobs(BlobError::NotFound { .. })
         )
+    }
+
+    /// Whether the disk of the state directory takes nothing now.
+    fn is_of_the_disk(&self) -> bool {
+        use SandboxError::{Collect, Host, Store, Unobtainable};
+        match self {
+            Self::Store(error) => error.may_pass(),
+            Self::Blobs(error)
+            | Self::Sandbox(
+                Collect(CollectError::Store(error))
+                | Store(error)
+                | Unobtainable { source: error, .. },
+            ) => matches!(error, BlobError::DiskFull { .. }),
+            Self::Sandbox(Host { source, .. }) => matches!(
+                source.kind(),
+                ErrorKind::StorageFull | ErrorKind::QuotaExceeded
+            ),
+            _ => false,
+        }
     }
 }
 
@@ -283,7 +303,9 @@ impl Workshop {
             };
             self.unshelve(order.seat.lease.job);
             let now = self.clock.now();
-            let limit = if now <= order.free_until {
+            // A full disk is waited for as long as that helps: while it takes no result, it takes no decision to leave
+            // either, and one that is written down when there is room comes too late to be free.
+            let limit = if now <= order.free_until && !error.is_of_the_disk() {
                 order.free_until
             } else {
                 order.deadline

@@ -4,7 +4,7 @@ use std::{
     time::Duration,
 };
 
-use alloy::providers::ext::AnvilApi as _;
+use alloy::{providers::ext::AnvilApi as _, signers::local::PrivateKeySigner};
 use piecework::chain::{IMarket, MarketEvent};
 
 use crate::net::PURSE;
@@ -59,8 +59,13 @@ impl Daemon {
     }
 
     fn spawn(scene: &Scene, index: usize, config: &Path, log: Stdio) -> Self {
-        let key = scene.net.key(index);
-        let child = Command::new(env!("CARGO_BIN_EXE_piecework-executor"))
+        let program = Path::new(env!("CARGO_BIN_EXE_piecework-executor"));
+        Self::run(program, config, &scene.net.key(index), log)
+    }
+
+    /// Starts this program with this configuration and this key.
+    pub(crate) fn run(program: &Path, config: &Path, key: &PrivateKeySigner, log: Stdio) -> Self {
+        let child = Command::new(program)
             .args(["run", "--config"])
             .arg(config)
             .env("PIECEWORK_PRIVATE_KEY", format!("{:x}", key.to_bytes()))
@@ -68,6 +73,16 @@ impl Daemon {
             .spawn()
             .unwrap();
         Self(child)
+    }
+
+    /// The number of its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.0.id()
+    }
+
+    /// Whether it has not ended.
+    pub(crate) fn is_alive(&mut self) -> bool {
+        self.0.try_wait().unwrap().is_none()
     }
 
     /// SIGKILL: no goodbye.

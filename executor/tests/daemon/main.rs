@@ -19,6 +19,7 @@ mod chains;
 mod chains_restart;
 mod crash;
 mod drand;
+mod full_disk;
 mod gone;
 mod images;
 mod jury;

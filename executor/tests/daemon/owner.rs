@@ -10,7 +10,7 @@ use crate::crash::Daemon;
 use crate::scene::{Scene, containers, eventually, naps};
 
 /// An address that nobody listens on.
-fn free_address() -> String {
+pub(crate) fn free_address() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().to_string()
 }
