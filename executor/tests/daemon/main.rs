@@ -35,4 +35,5 @@ mod reorg;
 mod scene;
 mod timeline;
 mod trials;
+mod turns;
 mod unreadable;
