@@ -36,10 +36,11 @@ test: ## all tests: contracts, gas snapshot, Rust with real anvil and real Docke
 	case $$ink in 0) ;; 3) export PIECEWORK_WITHOUT_INK=1 ;; *) exit $$ink ;; esac
 	$(MAKE) --no-print-directory revive
 
-test-deep: ## the contracts' fuzz and invariant tests, and the differential traces, long
+test-deep: ## the contracts' fuzz and invariant tests, and the differential traces, long; executors that are killed for half an hour
 	@$(call ENV,test)
 	FOUNDRY_PROFILE=deep forge test
 	PIECEWORK_DEPTH=50 cargo test --locked -p piecework-differential -- --nocapture
+	PIECEWORK_SOAK_LEASES=2000 PIECEWORK_SOAK_KILLS=44 cargo test --locked -p piecework-executor --test daemon -- --ignored --nocapture --test-threads 1
 
 ink: ## the market as an ink! contract: its tests, and its PolkaVM blob, compared with the committed digest
 	@ink=$$(realpath -m $(TARGET))/ink

@@ -33,6 +33,7 @@ mod redundant;
 mod refusals;
 mod reorg;
 mod scene;
+mod soak;
 mod timeline;
 mod trials;
 mod turns;
