@@ -24,6 +24,9 @@ pub struct Faults {
     pub stale_receipts: bool,
     /// Refuses calls, by method. The key `*` stands for all methods that have no key of their own.
     pub limited: BTreeMap<String, Limit>,
+    /// Takes this many calls within any second, and answers further requests with HTTP 429 and plain text.
+    /// The calls of a batch count one by one. Refused calls do not count.
+    pub per_second: Option<usize>,
     /// The node lags by this many blocks.
     /// The tags `latest`, `pending` and `safe` and `eth_blockNumber` mean an older block, the view.
     /// Above the view, blocks and receipts are null, logs are absent, mined transactions are pending, and state has no header.

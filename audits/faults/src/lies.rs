@@ -1,7 +1,8 @@
 //! From a request to an answer that may be a lie.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -13,6 +14,8 @@ use crate::node::{Node, hex, number, quantity, response};
 use crate::words::{Range, Words};
 
 const JSON: &str = "application/json";
+/// The time in which `per_second` counts calls.
+const SECOND: Duration = Duration::from_secs(1);
 
 /// The answer to one call.
 pub(crate) enum Answer {
@@ -106,6 +109,8 @@ pub(crate) struct Liar {
     pub(crate) calls: Mutex<BTreeMap<String, u64>>,
     /// How many calls each limit has seen, by its key.
     pub(crate) limits: Mutex<BTreeMap<String, u64>>,
+    /// When each call of the last second was taken.
+    pub(crate) taken: Mutex<VecDeque<Instant>>,
     /// The first answer for each transaction.
     pub(crate) receipts: Mutex<BTreeMap<String, Value>>,
 }
@@ -117,6 +122,7 @@ impl Liar {
             faults: Mutex::default(),
             calls: Mutex::default(),
             limits: Mutex::default(),
+            taken: Mutex::default(),
             receipts: Mutex::default(),
         }
     }
@@ -138,6 +144,15 @@ impl Liar {
             let reply = error(&Value::Null, -32700, "Parse error");
             return response(StatusCode::OK, Some(JSON), None, reply.to_string());
         };
+        if let Some(most) = faults.per_second
+            && !self.take(calls.len(), most)
+        {
+            let limit = Limit {
+                as_http: true,
+                ..Limit::default()
+            };
+            return Answer::limited(&Value::Null, limit).into_response();
+        }
         if !calls.iter().any(|call| faults.touch(method(call))) {
             return self.node.forward(body).await;
         }
@@ -172,6 +187,20 @@ impl Liar {
         for call in calls {
             *counts.entry(method(call).to_owned()).or_default() += 1;
         }
+    }
+
+    /// Takes so many calls, if no more than `most` are taken in a second.
+    fn take(&self, calls: usize, most: usize) -> bool {
+        let now = Instant::now();
+        let mut taken = lock(&self.taken);
+        while taken.front().is_some_and(|at| now - *at >= SECOND) {
+            taken.pop_front();
+        }
+        let fits = taken.len() + calls <= most;
+        if fits {
+            taken.extend(std::iter::repeat_n(now, calls));
+        }
+        fits
     }
 
     /// The limit that refuses this call.

@@ -210,6 +210,25 @@ async fn a_limited_batch_reaches_no_node() {
 }
 
 #[tokio::test]
+async fn a_rate_refuses_what_is_above_it_for_a_second() {
+    let world = World::start().await;
+    world.lie(|faults| faults.per_second = Some(3));
+    let begin = Instant::now();
+    for _ in 0..3 {
+        let honest = world.call("eth_chainId", json!([])).await;
+        assert_eq!(honest.status, StatusCode::OK);
+    }
+    let refused = world.call("eth_chainId", json!([])).await;
+    // On a machine that was asleep for a second, nothing can be said.
+    if begin.elapsed() < Duration::from_secs(1) {
+        assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS);
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let honest = world.call("eth_chainId", json!([])).await;
+    assert_eq!(honest.status, StatusCode::OK);
+}
+
+#[tokio::test]
 async fn a_slow_method_waits() {
     let world = World::start().await;
     let wait = Duration::from_millis(700);
