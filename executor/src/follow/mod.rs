@@ -33,8 +33,13 @@ use crate::{
 pub(crate) use feed::Feed;
 pub(crate) use link::Link;
 
-/// How often a chain that mines only on demand is asked for its time.
-const IDLE_CLOCK: Duration = Duration::from_millis(500);
+/// After so long without a message of the follower, a chain that mines on demand is asked for its time. One that makes a
+/// block each second beside these need not be asked.
+const IDLE_CLOCK: Duration = Duration::from_millis(1_500);
+/// Without an event of the market and a transaction of ours for so long, nothing happens.
+const CALM: Duration = Duration::from_secs(3);
+/// Then the node is asked for news no more often than this. Public chains are polled less often anyway.
+const CALM_POLL: Duration = Duration::from_millis(250);
 
 /// Shortest time between two looks whether the chain stood still.
 const STALL_CLOCK: Duration = Duration::from_secs(15);
@@ -97,8 +102,7 @@ impl Follow {
             self.market,
             self.timing.from_block,
             records,
-        )
-        .poll_interval(self.timing.poll);
+        );
         let mut synced = follower.head().is_some_and(|head| head.number >= target);
         if synced {
             self.see_time(follower.head()).await;
@@ -108,7 +112,13 @@ impl Follow {
         let mut shown = Vec::new();
         let mut added: Vec<EventAt> = Vec::new();
         let mut looked: Option<Instant> = None;
+        let mut lively = Instant::now();
         loop {
+            let poll = match lively.elapsed() < CALM {
+                true => self.timing.poll,
+                false => self.timing.poll.max(CALM_POLL),
+            };
+            follower.set_poll_interval(poll);
             let message = tokio::select! {
                 message = follower.next() => match message {
                     Ok(message) => message,
@@ -122,6 +132,9 @@ impl Follow {
                     }
                 },
                 Some(logs) = receipts.recv() => {
+                    // The block of our own transaction is there to be read.
+                    lively = Instant::now();
+                    follower.look_now();
                     shown.push(logs);
                     self.look_for_missed(&mut shown, follower.head()).await?;
                     continue;
@@ -130,7 +143,10 @@ impl Follow {
                 never = self.see_idle_time(), if self.on_demand && synced => match never {},
             };
             match message {
-                Chain::Added(event) => added.push(event),
+                Chain::Added(event) => {
+                    lively = Instant::now();
+                    added.push(event);
+                }
                 // The head that follows is lower: the store drops what is above it.
                 Chain::Removed(_) => {}
                 Chain::Head(head) => {

@@ -99,6 +99,22 @@ impl crate::supervise::MayPass for SendError {
     }
 }
 
+/// Whether a pass found intents that are not final.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Open {
+    None,
+    Some,
+}
+
+impl Open {
+    fn of(open: &[Intent]) -> Self {
+        match open {
+            [] => Self::None,
+            _ => Self::Some,
+        }
+    }
+}
+
 /// Sends calls of one key: to the market, or to the contract that an intent names.
 #[derive(Clone, Debug)]
 pub(crate) struct Sender(Arc<Inner>);
@@ -210,36 +226,38 @@ impl Sender {
 
     /// Works until an error that only a human can mend: the store's, or the key's.
     pub(crate) async fn run(&self) -> Result<std::convert::Infallible, SendError> {
+        let poll = self.0.timing.poll;
         loop {
-            match self.pass().await {
-                Ok(()) => {}
+            let pause = match self.pass().await {
+                Ok(Open::Some) => poll,
+                // Whoever writes an intent down wakes the loop.
+                Ok(Open::None) => poll.saturating_mul(WATCH_POLLS),
                 Err(error @ (SendError::Rpc(_) | SendError::WrongChain { .. })) => {
                     tracing::warn!(%error, "the chain's endpoint fails; transactions wait");
                     self.0.memory().trouble = Some(error.to_string());
+                    poll
                 }
                 Err(error) => return Err(error),
-            }
+            };
             tokio::select! {
                 () = self.0.wake.notified() => {}
-                () = tokio::time::sleep(self.0.timing.poll) => {}
+                () = tokio::time::sleep(pause) => {}
             }
         }
     }
 
-    /// One look at every open intent, in the order of their nonces, then the new ones.
-    pub(crate) async fn pass(&self) -> Result<(), SendError> {
+    /// One look at every open intent, in the order of their nonces, then the new ones. Says whether there were any.
+    pub(crate) async fn pass(&self) -> Result<Open, SendError> {
         let inner = &self.0;
         // Without the node: the capacity of a claim is wanted elsewhere when its time is over.
-        inner.give_up_late().await?;
-        let mut open = inner.store.open_intents().await?;
+        let mut open = inner.give_up_late().await?;
         let over = inner.store.recently_final(WATCHED).await?;
         if open.is_empty() && (over.is_empty() || !inner.is_time_to_watch()) {
             inner.memory().trouble = None;
-            return Ok(());
+            return Ok(Open::None);
         }
-        inner.check_chain().await?;
         let Some(head) = inner.provider.get_block(BlockId::latest()).await? else {
-            return Ok(());
+            return Ok(Open::Some);
         };
         let (number, hash) = (head.header.number, head.header.hash);
         let now = match inner.clock.now() {
@@ -247,6 +265,15 @@ impl Sender {
             now => now,
         };
         let moved = inner.memory().checked != Some(hash);
+        let waits = open
+            .iter()
+            .any(|intent| matches!(intent.state, IntentState::Queued | IntentState::Sent));
+        if !moved && !waits {
+            // Where all are in blocks, only another block can change anything.
+            inner.memory().trouble = None;
+            return Ok(Open::of(&open));
+        }
+        inner.check_chain().await?;
         // Read before the receipts: a nonce that is used although no receipt is found may be another's.
         let signers = open.iter().chain(&over).filter_map(|intent| intent.signer);
         let used = inner.counts(signers.collect()).await?;
@@ -316,7 +343,7 @@ impl Sender {
             tracing::warn!(trouble, "a transaction cannot be sent; it is tried again");
         }
         memory.trouble = trouble;
-        Ok(())
+        Ok(Open::of(&open))
     }
 }
 
@@ -475,12 +502,14 @@ impl Inner {
         Ok(if believed { pending } else { own })
     }
 
-    /// Ends intents that were never sent, and whose time is over.
-    async fn give_up_late(&self) -> Result<(), StoreError> {
+    /// Ends intents that were never sent, and whose time is over. Returns the others that are open.
+    async fn give_up_late(&self) -> Result<Vec<Intent>, StoreError> {
         let now = self.clock.now();
+        let mut open = Vec::new();
         for intent in self.store.open_intents().await? {
             let is_late = intent.new.not_after.is_some_and(|limit| now > limit);
             if intent.nonce.is_some() || !is_late {
+                open.push(intent);
                 continue;
             }
             let id = intent.new.id;
@@ -496,7 +525,7 @@ impl Inner {
                 .await?;
             self.tell(Outcome::GivenUp { id, why });
         }
-        Ok(())
+        Ok(open)
     }
 
     /// Simulates, signs, stores and broadcasts a new intent. `true` if it is in flight now.

@@ -149,6 +149,18 @@ impl Follower {
         self
     }
 
+    /// Changes how often the node is asked for news.
+    pub fn set_poll_interval(&mut self, interval: Duration) {
+        self.poll_interval = interval;
+    }
+
+    /// Asks the node for news at once, unless it fails.
+    pub fn look_now(&mut self) {
+        if self.backoff.is_none() {
+            self.next_look = Instant::now();
+        }
+    }
+
     /// The last block read, if any.
     pub fn head(&self) -> Option<Head> {
         self.recent.back().map(|record| record.head)

@@ -23,6 +23,8 @@ const FIRST_WIDTH: u64 = 2_000;
 const MAX_WIDTH: u64 = 100_000;
 /// The question for logs.
 const LOGS: &str = "eth_getLogs";
+/// Logs of an answer above which ranges are narrowed: an answer is held in memory, as text and as logs.
+const MANY: usize = 10_000;
 /// How often a block's receipts are asked for.
 const LOOKS: u32 = 3;
 /// The pause after a look without an answer.
@@ -73,7 +75,7 @@ pub async fn read_logs(provider: &DynProvider, filter: &Filter) -> Result<Vec<Lo
     Ok(logs)
 }
 
-/// How wide a range a node allows, learnt from its refusals.
+/// How wide a range a node allows, learnt from its refusals and from the length of its answers.
 #[derive(Debug)]
 pub(super) struct Ranges {
     width: u64,
@@ -111,7 +113,7 @@ impl Ranges {
                     if let Some(other) = second(provider, &part, first).await {
                         logs = union(logs, within(other, from, end));
                     }
-                    self.grow(end - from + 1);
+                    self.learn(end - from + 1, logs.len());
                     return Ok((logs, end));
                 }
                 Err(error) if end > from && may_be_too_wide(&error) => {
@@ -127,7 +129,8 @@ impl Ranges {
         }
     }
 
-    fn grow(&mut self, read: u64) {
+    /// Learns from an answer of so many logs over `read` blocks.
+    fn learn(&mut self, read: u64, logs: usize) {
         if read == self.width {
             self.full += 1;
             if self.full.is_multiple_of(TRY_WIDER) {
@@ -136,6 +139,11 @@ impl Ranges {
             }
             self.width = self.width.saturating_mul(2).min(self.most);
         }
+        // Blocks that would hold about `MANY` logs.
+        let (read, logs) = (u128::from(read), logs as u128);
+        let few = (read * MANY as u128).checked_div(logs);
+        let few = few.map_or(u64::MAX, |few| u64::try_from(few).unwrap_or(u64::MAX));
+        self.width = self.width.min(few.max(1));
     }
 
     fn shrink(&mut self, refused: u64) {
@@ -299,21 +307,39 @@ mod tests {
     #[test]
     fn a_range_is_halved_when_it_is_refused_and_doubled_when_it_is_not() {
         let mut ranges = Ranges::default();
-        ranges.grow(2_000);
-        ranges.grow(4_000);
+        ranges.learn(2_000, 0);
+        ranges.learn(4_000, 0);
         assert_eq!(ranges.width, 8_000);
         // The last range before the head says nothing about the width.
-        ranges.grow(17);
+        ranges.learn(17, 0);
         assert_eq!(ranges.width, 8_000);
         ranges.shrink(8_000);
         assert_eq!(ranges.width, 4_000);
         for _ in 0..3 {
-            ranges.grow(ranges.width);
+            ranges.learn(ranges.width, 0);
         }
         assert_eq!(ranges.width, 7_999);
         for _ in 0..20 {
             ranges.shrink(ranges.width.max(2));
         }
+        assert_eq!(ranges.width, 1);
+    }
+
+    #[test]
+    fn ranges_are_as_wide_as_an_answer_may_be_long() {
+        let mut ranges = Ranges::default();
+        // A hundred logs a block.
+        ranges.learn(2_000, 200_000);
+        assert_eq!(ranges.width, 100);
+        ranges.learn(100, 10_000);
+        assert_eq!(ranges.width, 100);
+        // Fewer, then none.
+        ranges.learn(100, 6_000);
+        assert_eq!(ranges.width, 166);
+        ranges.learn(166, 0);
+        assert_eq!(ranges.width, 332);
+        // One block holds more than that.
+        ranges.learn(332, 100_000_000);
         assert_eq!(ranges.width, 1);
     }
 
@@ -325,7 +351,7 @@ mod tests {
         }
         assert_eq!((ranges.width, ranges.most), (1, 1));
         for _ in 0..TRY_WIDER * 20 {
-            ranges.grow(ranges.width);
+            ranges.learn(ranges.width, 0);
         }
         assert_eq!(ranges.width, MAX_WIDTH);
     }

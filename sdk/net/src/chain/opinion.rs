@@ -11,7 +11,7 @@ use alloy::{
 use super::rpc::Opinion;
 
 /// How long a second opinion is waited for.
-const SECOND: Duration = Duration::from_secs(5);
+const SECOND: Duration = Duration::from_secs(3);
 
 /// One endpoint's answer, and which one it was. The endpoint `other_than` is asked last.
 pub(super) async fn ask<P: RpcSend + 'static, R: RpcRecv>(
