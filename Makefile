@@ -4,7 +4,7 @@ SHELL := bash
 .DEFAULT_GOAL := help
 # One shell for a whole recipe: what bootstrap exports holds to its end.
 .ONESHELL:
-.PHONY: help demo test test-deep ink revive prove mutate coverage lint bench simulate simulate-executor build abi gas clean
+.PHONY: help demo test test-deep ink revive prove mutate coverage lint bench bench-chain simulate simulate-executor build abi gas clean
 
 # Where cargo puts things; one target directory for everything.
 TARGET := $(or $(CARGO_TARGET_DIR),target)
@@ -79,6 +79,13 @@ bench: ## overhead of a lease against a bare docker run: out/bench.json
 	$(WORKLOAD)
 	cargo build --locked --release -p piecework-cli
 	$(TARGET)/release/piecework bench --workload $(TARGET)/workload/release/piecework-render --out out
+
+bench-chain: ## what an executor costs: calls, seconds, memory, processor time, gas: out/load.json (half an hour; ONLY=calls,idle runs a part)
+	@$(call ENV,demo)
+	$(WORKLOAD)
+	cargo build --locked --release -p piecework-cli -p piecework-executor -p piecework-load
+	$(TARGET)/release/piecework-load --executor $(TARGET)/release/piecework-executor --piecework $(TARGET)/release/piecework \
+		--workload $(TARGET)/workload/release/piecework-render --out out $(if $(ONLY),--only '$(ONLY)')
 
 simulate: ## how much cheating costs, and how likely collusion is to win: writes audits/simulation and audits/economics.md
 	@cargo run --locked --quiet --release -p piecework-simulate
