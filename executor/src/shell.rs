@@ -27,7 +27,7 @@ use piecework_executor_core::{
 };
 use piecework_net::chain::beacon::Beacon;
 use tokio::{
-    sync::{mpsc, watch},
+    sync::{Semaphore, mpsc, watch},
     time::{Instant, MissedTickBehavior},
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -155,12 +155,22 @@ impl crate::supervise::MayPass for ShellError {
     }
 }
 
+/// The work of a duty.
+struct Running {
+    /// The key under which a juror does it.
+    keyed: Option<B256>,
+    /// Ends it.
+    cancel: CancellationToken,
+    /// A permit for each of its tasks that may run at the same time.
+    room: Arc<Semaphore>,
+}
+
 /// The machine of one chain, and what goes on for it.
 pub(crate) struct Shell {
     tools: Tools,
     machine: Machine,
-    /// Ends the work of a duty, which a juror does under a key.
-    works: HashMap<SeatId, (Option<B256>, CancellationToken)>,
+    /// The work of duties.
+    works: HashMap<SeatId, Running>,
     /// Ends a trial, by the digest of its spec.
     trials: HashMap<B256, CancellationToken>,
     /// Ends attempts to serve a duty's outputs.
@@ -236,7 +246,7 @@ impl Shell {
         for input in &inputs {
             match input {
                 Input::Worked { seat, keyed, .. } => {
-                    let is_same = |(under, _): &(Option<B256>, _)| under == keyed;
+                    let is_same = |running: &Running| running.keyed == *keyed;
                     if self.works.get(seat).is_some_and(is_same) {
                         self.works.remove(seat);
                     }

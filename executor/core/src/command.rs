@@ -54,6 +54,13 @@ pub enum Command {
     },
     /// Run what has no outcome yet of a duty.
     Run(Order),
+    /// Let more tasks of what runs run at the same time.
+    Widen {
+        /// Which duty.
+        seat: SeatId,
+        /// How many more.
+        more: u32,
+    },
     /// Give running tasks up.
     StopWork {
         /// Which duty.

@@ -1,6 +1,6 @@
 //! What the machine commands is written down, and then done.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use piecework_executor_core::{
     Command, Input,
@@ -8,9 +8,10 @@ use piecework_executor_core::{
     duty::End,
     intent::{Fate, Intent, IntentId},
 };
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use super::{Shell, ShellError};
+use super::{Running, Shell, ShellError};
 use crate::{
     clock::local_now,
     sender::{Outcome, asked_at},
@@ -80,15 +81,27 @@ impl Shell {
             Command::Run(order) => {
                 self.house.is_needed();
                 let cancel = self.token();
-                let work = (order.keyed, cancel.clone());
-                if let Some((_, before)) = self.works.insert(order.seat, work) {
-                    before.cancel();
+                let places = usize::try_from(order.parallel).unwrap_or(1).max(1);
+                let room = Arc::new(Semaphore::new(places));
+                let running = Running {
+                    keyed: order.keyed,
+                    cancel: cancel.clone(),
+                    room: room.clone(),
+                };
+                if let Some(before) = self.works.insert(order.seat, running) {
+                    before.cancel.cancel();
                 }
-                self.tools.shop.start(order, cancel);
+                self.tools.shop.start(order, cancel, room);
+            }
+            Command::Widen { seat, more } => {
+                if let Some(running) = self.works.get(&seat) {
+                    let more = usize::try_from(more).unwrap_or_default();
+                    running.room.add_permits(more);
+                }
             }
             Command::StopWork { seat } => {
-                if let Some((_, work)) = self.works.remove(&seat) {
-                    work.cancel();
+                if let Some(running) = self.works.remove(&seat) {
+                    running.cancel.cancel();
                 }
             }
             Command::Try {

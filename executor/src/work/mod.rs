@@ -28,7 +28,7 @@ use piecework_executor_core::{
     input::Failure,
 };
 use piecework_net::blobs::{BlobError, BlobSource, DirStore, HttpClient};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument as _;
 
@@ -239,14 +239,16 @@ impl Workshop {
     }
 
     /// Runs what is missing of a duty, in the background. After `cancel` nothing is told.
-    pub(crate) fn start(&self, order: Order, cancel: CancellationToken) {
+    ///
+    /// `room` has a permit for each task that may run at the same time.
+    pub(crate) fn start(&self, order: Order, cancel: CancellationToken, room: Arc<Semaphore>) {
         let shop = self.clone();
         self.spawn(async move {
             let (seat, keyed) = (order.seat, order.keyed);
             let result = tokio::select! {
                 biased;
                 () = cancel.cancelled() => return,
-                result = shop.persist(&order, &cancel) => result,
+                result = shop.persist(&order, &cancel, &room) => result,
             };
             drop(order);
             if cancel.is_cancelled() {
@@ -294,10 +296,15 @@ impl Workshop {
     }
 
     /// Tries again after failures of ours, as long as that costs nothing or still helps.
-    async fn persist(&self, order: &Order, cancel: &CancellationToken) -> Result<Vote, Failure> {
+    async fn persist(
+        &self,
+        order: &Order,
+        cancel: &CancellationToken,
+        room: &Semaphore,
+    ) -> Result<Vote, Failure> {
         let mut wait = RETRY;
         loop {
-            let error = match self.attempt(order, cancel).await {
+            let error = match self.attempt(order, cancel, room).await {
                 Ok(vote) => return Ok(vote),
                 Err(error) => error,
             };
@@ -328,7 +335,12 @@ impl Workshop {
         }
     }
 
-    async fn attempt(&self, order: &Order, cancel: &CancellationToken) -> Result<Vote, WorkError> {
+    async fn attempt(
+        &self,
+        order: &Order,
+        cancel: &CancellationToken,
+        room: &Semaphore,
+    ) -> Result<Vote, WorkError> {
         let (job, Tasks { first, count }) = (order.seat.lease.job, order.tasks);
         let known = self.known(job, first, count).await?;
         let missing: Vec<u32> = (0..count)
@@ -337,9 +349,17 @@ impl Workshop {
             .collect();
         if !missing.is_empty() {
             let prepared = self.ready(job, &order.spec, order.digest).await?;
+            let tasks = missing.len();
             stream::iter(missing)
-                .map(|task| self.task(order.seat, task, &prepared, cancel))
-                .buffer_unordered(usize::try_from(order.parallel).unwrap_or(1).max(1))
+                .map(|task| {
+                    let prepared = &prepared;
+                    async move {
+                        // It is never closed.
+                        let _place = room.acquire().await.ok();
+                        self.task(order.seat, task, prepared, cancel).await
+                    }
+                })
+                .buffer_unordered(tasks)
                 .try_collect::<()>()
                 .await?;
         }

@@ -254,3 +254,26 @@ async fn an_operator_works_for_a_provider_and_check_says_what_is_missing() {
         .unwrap()
         .unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lease_that_began_beside_another_one_takes_the_room_that_it_leaves() {
+    let scene = Scene::new().await;
+    scene.net.stake(2).await;
+    let mut config = scene.config(2);
+    config.capacity.tasks = 2;
+    config.chains[0].policy.try_seconds = 0;
+    let executor = Executor::start(config).await.unwrap();
+    let short = scene.post(&scene.spec(&["nap", "3000"], 1)).await;
+    status_says(&executor, "the first one runs", |status| {
+        status.running_tasks == 1
+    })
+    .await;
+    let long = scene.post(&scene.spec(&["nap", "5000"], 4)).await;
+    scene.settled(short, 1).await;
+    status_says(&executor, "two tasks of the other one run", |status| {
+        status.running_tasks == 2
+    })
+    .await;
+    scene.settled(long, 1).await;
+    executor.stop().await.unwrap();
+}

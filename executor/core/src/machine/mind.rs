@@ -151,6 +151,9 @@ impl Machine {
             }
             return;
         }
+        if working {
+            self.widen(id);
+        }
         let keyed = match id.is_jurors() {
             true => self.vote_key(id),
             false => None,
@@ -225,6 +228,26 @@ impl Machine {
             held.duty.set_working(true);
         }
         self.commands.push(Command::Run(order));
+    }
+
+    /// Lets more tasks of running work run at the same time, if nothing else takes the capacity: after a restart nobody knows
+    /// what was planned for whom, and other work may have ended since it began.
+    fn widen(&mut self, id: SeatId) {
+        let free = self.free().minus(self.trials.amount());
+        let Some(held) = self.duties.get_mut(&id) else {
+            return;
+        };
+        let left = held.duty.tasks().count.saturating_sub(held.done);
+        let Some(Ok(spec)) = self.jobs.get(&id.lease.job).map(|job| &job.spec) else {
+            return;
+        };
+        let more = free
+            .fits(spec.resources)
+            .min(left.saturating_sub(held.parallel));
+        if more > 0 {
+            held.parallel = held.parallel.saturating_add(more);
+            self.commands.push(Command::Widen { seat: id, more });
+        }
     }
 
     /// The key of a juror's second digest, from the seed of its jury's point.

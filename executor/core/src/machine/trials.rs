@@ -59,7 +59,8 @@ impl Trials {
         self.running.values().map(|trial| trial.job)
     }
 
-    fn amount(&self) -> Amount {
+    /// What trials take of the machine.
+    pub(super) fn amount(&self) -> Amount {
         let amounts = self.running.values().filter_map(|trial| trial.amount);
         amounts.fold(Amount::default(), Amount::plus)
     }

@@ -135,6 +135,8 @@ impl Provider {
                 });
                 live.work.insert(order.seat, (order, ends));
             }
+            // How fast something runs is drawn when it begins.
+            Command::Widen { .. } => {}
             Command::StopWork { seat } => {
                 log.say(time, || format!("provider {number} stops {seat:?}"));
                 live.work.remove(&seat);
