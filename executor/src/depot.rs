@@ -15,7 +15,7 @@ use crate::{
     clock::local_now,
     config::Retention,
     store::{Store, StoreError},
-    work::{WorkError, background},
+    work::error::{WorkError, background},
 };
 
 /// The shared blobs; clones share everything.

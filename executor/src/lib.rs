@@ -51,8 +51,8 @@ pub use config::{ChainConfig, Config, Flags};
 pub use error::Error;
 pub use status::{ChainStatus, LeaseStatus, ObligationStatus, SkippedJob, Status};
 
-use shell::Stopping;
 use start::Running;
+use status::Stopping;
 use supervise::GivenUp;
 
 /// How long a drained executor says so before it ends.

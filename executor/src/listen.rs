@@ -8,7 +8,7 @@ use std::{
     collections::HashMap,
     convert::Infallible,
     io,
-    net::{IpAddr, Ipv6Addr},
+    net::{IpAddr, Ipv6Addr, SocketAddr},
     pin::{Pin, pin},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, ready},
@@ -29,6 +29,7 @@ use tokio::{
     time::{Instant, Sleep, sleep},
 };
 use tokio_util::sync::CancellationToken;
+use url::Url;
 
 /// Connections that are open get so long to end once the server is cancelled.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -281,6 +282,17 @@ impl AsyncWrite for Paced {
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
+}
+
+/// The URL of a server that listens on an address of this machine.
+pub(crate) fn local_url(address: SocketAddr) -> Url {
+    let mut url = Url::parse("http://127.0.0.1/").unwrap_or_else(|_| unreachable!("a constant"));
+    // An unspecified address is no destination; loopback is.
+    if !address.ip().is_unspecified() {
+        let _ = url.set_ip_host(address.ip());
+    }
+    let _ = url.set_port(Some(address.port()));
+    url
 }
 
 #[cfg(test)]

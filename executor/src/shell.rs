@@ -38,6 +38,7 @@ use crate::{
     config::{ChainTiming, Retention},
     follow::{Feed, Link},
     sender::{Outcome, Sender},
+    status::Stopping,
     store::{Store, StoreError},
     work::Workshop,
 };
@@ -54,16 +55,6 @@ const FIRST_WORD: Duration = Duration::from_secs(3);
 const LOOK: Duration = Duration::from_millis(20);
 /// Shortest time between two ticks.
 const SHORTEST_TICK: Duration = Duration::from_millis(100);
-
-/// What the owner asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stopping {
-    No,
-    /// Take nothing, finish what is bonded.
-    Finish,
-    /// Take nothing, and stay until nothing is owed.
-    Drain,
-}
 
 /// What can be done while the chain's node is reached.
 #[derive(Clone, Debug)]

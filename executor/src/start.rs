@@ -23,12 +23,13 @@ use crate::{
     chain::{Common, Fates, Reached, Service, operator_key, reach},
     config::{ChainConfig, Config},
     depot::Depot,
+    listen::local_url,
     listen::{self, Bounds},
     sandbox::{LateSandbox, Sandbox, SandboxConfig, SandboxError, docker::DockerEngine},
     serve,
-    shell::{Left, Loading, Shares, Stopping, whole},
+    shell::{Left, Loading, Shares, whole},
     state::{self, StateDir},
-    status::ChainStatus,
+    status::{ChainStatus, Stopping},
     supervise::GivenUp,
     work::{Machine, Shelf},
 };
@@ -386,17 +387,6 @@ async fn bind(key: &'static str, address: SocketAddr) -> Result<(TcpListener, So
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
     Ok((listener, bound))
-}
-
-/// The URL of a server that listens on an address of this machine.
-pub(crate) fn local_url(address: SocketAddr) -> Url {
-    let mut url = Url::parse("http://127.0.0.1/").unwrap_or_else(|_| unreachable!("a constant"));
-    // An unspecified address is no destination; loopback is.
-    if !address.ip().is_unspecified() {
-        let _ = url.set_ip_host(address.ip());
-    }
-    let _ = url.set_port(Some(address.port()));
-    url
 }
 
 fn spawn_server(

@@ -113,3 +113,22 @@ pub struct SkippedJob {
     /// Why not, in words.
     pub why: String,
 }
+
+/// What the owner calls a lease or a seat.
+pub(crate) fn kind(kind: u8) -> &'static str {
+    match kind {
+        0 => "lease",
+        1 => "jury",
+        _ => "second jury",
+    }
+}
+
+/// What the owner asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stopping {
+    No,
+    /// Take nothing, finish what is bonded.
+    Finish,
+    /// Take nothing, and stay until nothing is owed.
+    Drain,
+}

@@ -20,7 +20,7 @@ use crate::{
     clock::local_now,
     sandbox::Prepared,
     store::TrialRow,
-    work::{WorkError, Workshop},
+    work::{Workshop, error::WorkError},
 };
 
 /// The time from the beginning of the first run to that of the second one, at least: an output that depends on the clock

@@ -19,6 +19,8 @@ use piecework_protocol::types::{Phase, Times, U256};
 pub const MARKET: Address = Address::repeat_byte(0x4d);
 /// The chain's id.
 pub const CHAIN: u64 = 31_337;
+/// When every world begins, in Unix seconds.
+pub const BEGIN: u64 = 1_800_000_000;
 /// Blocks that a reorganization can take back.
 const DEEPEST: usize = 80;
 /// The base fee when nothing is going on, in wei.

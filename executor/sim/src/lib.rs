@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 
 pub mod chain;
+pub mod climate;
+pub mod log;
 pub mod provider;
 pub mod world;
 

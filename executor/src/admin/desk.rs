@@ -17,7 +17,7 @@ use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use url::form_urlencoded;
 
 use super::Board;
-use crate::{shell::Stopping, status::LeaseStatus};
+use crate::status::{self, LeaseStatus, Stopping};
 
 /// The header without which nobody is drained: a web page cannot send it to another address.
 pub(crate) const DRAIN_HEADER: &str = "piecework-drain";
@@ -198,7 +198,7 @@ impl Answer {
             } = lease;
             line(format_args!(
                 "worked on: {} of {count} tasks from {first}, round {round}, {phase}, {tasks_done} done",
-                crate::owner::kind(*kind)
+                status::kind(*kind)
             ));
         }
         for Ended {
@@ -210,7 +210,7 @@ impl Answer {
         {
             line(format_args!(
                 "over: {} from task {first}, round {round}, {end}",
-                crate::owner::kind(*kind)
+                status::kind(*kind)
             ));
         }
         if let (Some(why), Some(code)) = (&self.why, self.code) {

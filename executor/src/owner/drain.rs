@@ -3,10 +3,10 @@
 use std::{collections::BTreeMap, io::Write, time::Duration};
 
 use super::{
-    Admin, OwnerError, kind,
+    Admin, OwnerError,
     table::{chain_time, short, time_left},
 };
-use crate::{ChainStatus, ObligationStatus, Status, clock::local_now};
+use crate::{ChainStatus, ObligationStatus, Status, clock::local_now, status::kind};
 
 /// The pause between two looks. An executor that owes nothing says so for longer, before it ends.
 const PAUSE: Duration = Duration::from_millis(500);

@@ -194,12 +194,3 @@ pub async fn run(command: OwnerCommand, out: &mut impl Write) -> Result<ExitCode
     }
     Ok(ExitCode::SUCCESS)
 }
-
-/// What the owner calls a lease or a seat.
-pub(crate) fn kind(kind: u8) -> &'static str {
-    match kind {
-        0 => "lease",
-        1 => "jury",
-        _ => "second jury",
-    }
-}

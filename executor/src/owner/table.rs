@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use alloy::primitives::B256;
 
-use super::kind;
+use crate::status::kind;
 use crate::{ChainStatus, LeaseStatus, ObligationStatus, Status};
 
 /// Makes a short table of each chain. `now` is this machine's time, in Unix seconds.

@@ -9,10 +9,7 @@ use piecework_executor_core::{
 };
 
 use super::Shell;
-use crate::{
-    shell::Stopping,
-    status::{LeaseStatus, ObligationStatus, SkippedJob},
-};
+use crate::status::{LeaseStatus, ObligationStatus, SkippedJob, Stopping};
 
 /// Jobs of which the status says why they are not taken.
 const MOST_SKIPPED: usize = 100;

@@ -1,11 +1,11 @@
 //! The work of a duty: its tasks in the sandbox, their outcomes in the store, its digests.
 
+pub(crate) mod error;
 mod outcome;
 mod publish;
 
 use std::{
     collections::{BTreeSet, HashMap},
-    io::ErrorKind,
     path::PathBuf,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -17,7 +17,7 @@ use std::{
 use alloy::primitives::B256;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use piecework_core::{
-    digest::{Digest, manifest::Outcome},
+    digest::Digest,
     spec::JobSpec,
     view::seat::{Key as SeatId, Vote},
 };
@@ -27,16 +27,17 @@ use piecework_executor_core::{
     duty::{Reach, seat::Tasks},
     input::Failure,
 };
-use piecework_net::blobs::{BlobError, BlobSource, DirStore, HttpClient};
+use piecework_net::blobs::{BlobSource, DirStore, HttpClient};
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument as _;
 
+use self::error::{WorkError, background};
 use crate::{
     clock::{ChainClock, local_now},
     depot::{Cached, Depot},
-    sandbox::{LateSandbox, Prepared, SandboxError, TaskResult, collect::CollectError},
-    store::{Store, StoreError, TaskRow},
+    sandbox::{LateSandbox, Prepared, SandboxError, TaskResult},
+    store::{Store, TaskRow},
 };
 
 /// First wait after a failure of ours; it doubles up to a minute.
@@ -45,79 +46,6 @@ const RETRY: Duration = Duration::from_secs(1);
 const SERVE_AGAIN: Duration = Duration::from_secs(5);
 /// The longest wait after a failure of ours.
 const LONGEST: Duration = Duration::from_secs(60);
-
-/// Why the work of a duty does not go on. Never the job's doing.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum WorkError {
-    #[error(transparent)]
-    Sandbox(#[from] SandboxError),
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    #[error("the blob store failed: {0}")]
-    Blobs(#[from] BlobError),
-    #[error("a result is damaged: {0}")]
-    Damaged(String),
-    #[error("of {count} tasks only {known} have an outcome here")]
-    Missing { known: usize, count: u32 },
-    /// Another machine may see another outcome: nobody can vote for it.
-    #[error("the task ended with \"{0}\", which may come of this machine")]
-    Unsure(Outcome),
-}
-
-impl WorkError {
-    /// Whether outcomes, or their bytes, were lost.
-    fn is_missing(&self) -> bool {
-        matches!(
-            self,
-            Self::Missing { .. } | Self::Blobs(BlobError::NotFound { .. })
-        )
-    }
-
-    /// Whether the disk of the state directory takes nothing now.
-    fn is_of_the_disk(&self) -> bool {
-        use SandboxError::{Collect, Host, Store, Unobtainable};
-        match self {
-            Self::Store(error) => error.may_pass(),
-            Self::Blobs(error)
-            | Self::Sandbox(
-                Collect(CollectError::Store(error))
-                | Store(error)
-                | Unobtainable { source: error, .. },
-            ) => matches!(error, BlobError::DiskFull { .. }),
-            Self::Sandbox(Host { source, .. }) => matches!(
-                source.kind(),
-                ErrorKind::StorageFull | ErrorKind::QuotaExceeded
-            ),
-            _ => false,
-        }
-    }
-}
-
-impl From<SandboxError> for Failure {
-    fn from(error: SandboxError) -> Self {
-        use SandboxError::{Image, Input, Unobtainable};
-        Self {
-            why: error.to_string(),
-            of_the_job: error.is_of_the_job(),
-            of_the_input: matches!(error, Unobtainable { .. } | Input(_) | Image(_)),
-            unsure: false,
-        }
-    }
-}
-
-impl From<WorkError> for Failure {
-    fn from(error: WorkError) -> Self {
-        match error {
-            WorkError::Sandbox(error) => error.into(),
-            error => Self {
-                why: error.to_string(),
-                of_the_job: false,
-                of_the_input: false,
-                unsure: matches!(error, WorkError::Unsure(_)),
-            },
-        }
-    }
-}
 
 /// Does the work of duties; clones share everything.
 #[derive(Clone)]
@@ -463,13 +391,4 @@ impl Drop for Counted {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
-}
-
-/// Runs what blocks on the disk.
-pub(crate) async fn background<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, WorkError> + Send + 'static,
-) -> Result<T, WorkError> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|error| WorkError::Damaged(format!("a background task died: {error}")))?
 }

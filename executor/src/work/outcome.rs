@@ -16,7 +16,8 @@ use piecework_net::blobs::DirStore;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    WorkError, Workshop, background,
+    Workshop,
+    error::{WorkError, background},
     publish::{holder, read_manifest},
 };
 

@@ -8,7 +8,10 @@ use piecework_core::digest::{
 use piecework_executor_core::duty::{Reach, seat::Tasks};
 use piecework_net::blobs::DirStore;
 
-use super::{WorkError, Workshop, background};
+use super::{
+    Workshop,
+    error::{WorkError, background},
+};
 use crate::depot::clear;
 
 impl Workshop {

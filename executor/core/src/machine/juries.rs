@@ -12,9 +12,9 @@ use piecework_core::{
 
 use super::{
     Job, Machine,
+    candidate::{Candidate, Open},
     facts::Publish,
-    offers::Candidate,
-    seats::{Open, waiter_of},
+    seats::waiter_of,
 };
 use crate::{
     duty::seat::Tasks,

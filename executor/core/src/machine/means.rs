@@ -1,8 +1,10 @@
 //! What the machine has for new work: stake, what may be locked for a client, capacity, and turns.
 
+use std::collections::BTreeSet;
+
 use alloy_primitives::{Address, B256};
 
-use super::{Job, Machine, offers::Candidate};
+use super::{Job, Machine, candidate::Candidate};
 use crate::{
     capacity::Amount,
     take::{Cost, Means, rank::Bid},
@@ -22,20 +24,35 @@ impl Machine {
         known.then_some(client)
     }
 
-    pub(super) fn held_by_clients(&self) -> Vec<(Option<Address>, u64)> {
+    /// The clients whose present work, claims on their way included, takes a part of the machine.
+    pub(super) fn holders(&self) -> BTreeSet<Option<Address>> {
         let now = self.now.time;
-        let of = |job: B256, amount: Amount| {
-            let job = self.jobs.get(&job)?;
-            let share = amount.share_of(self.settings.total);
-            Some((self.turn(job.job.terms.client), share))
-        };
         let duties = self.sums.busy.iter().filter_map(|id| {
             let (held, job) = (self.duties.get(id)?, self.jobs.get(&id.lease.job)?);
-            of(id.lease.job, held.amount(job, now))
+            Some((id.lease.job, held.amount(job, now)))
         });
         let claims = self.intents.iter();
-        let claims = claims.filter_map(|(id, pending)| of(id.what.job()?, pending.amount));
-        duties.chain(claims).collect()
+        let claims = claims.filter_map(|(id, pending)| Some((id.what.job()?, pending.amount)));
+        let parts = duties.chain(claims);
+        let parts = parts.filter(|(_, amount)| *amount != Amount::default());
+        parts
+            .filter_map(|(job, _)| Some(self.turn(self.jobs.get(&job)?.job.terms.client)))
+            .collect()
+    }
+
+    /// Remembers that work of a job is being claimed: then it is the turn of other clients.
+    pub(super) fn takes_turn(&mut self, job: B256) {
+        /// Clients that are remembered.
+        const MOST: usize = 4_096;
+        let Some(client) = self.jobs.get(&job).map(|job| job.job.terms.client) else {
+            return;
+        };
+        self.claims = self.claims.saturating_add(1);
+        self.served.insert(self.turn(client), self.claims);
+        if self.served.len() > MOST {
+            let old = self.claims.saturating_sub(MOST as u64 / 2);
+            self.served.retain(|_, last| *last > old);
+        }
     }
 
     pub(super) fn bid(&self, job: &Job, cost: Cost) -> Option<Bid> {

@@ -3,6 +3,7 @@
 mod acts;
 mod agenda;
 mod calls;
+mod candidate;
 mod chain;
 mod ends;
 mod facts;
@@ -124,6 +125,9 @@ pub struct Machine {
     unowned: BTreeSet<B256>,
     /// Clients that have paid this machine.
     paid: BTreeSet<Address>,
+    /// The number of the last claim in each client's turn, of all claims since the start.
+    served: BTreeMap<Option<Address>, u64>,
+    claims: u64,
     settled: u64,
     lost: u64,
     /// Leases with news; without a first task: all of a job.
@@ -179,6 +183,8 @@ impl Machine {
             taken: BTreeMap::new(),
             unowned: BTreeSet::new(),
             paid: BTreeSet::new(),
+            served: BTreeMap::new(),
+            claims: 0,
             settled: 0,
             lost: 0,
             touched: BTreeSet::new(),

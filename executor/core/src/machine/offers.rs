@@ -4,7 +4,7 @@ use alloy_primitives::{B256, Bytes};
 use alloy_sol_types::SolCall as _;
 use piecework_core::{chain::IMarket, view::lease::Key as LeaseId};
 
-use super::{CLAIM_LIFE, Job, Machine, Pending, job::Ready, seats::Open, trials::Trying};
+use super::{CLAIM_LIFE, Job, Machine, Pending, candidate::Candidate, job::Ready, trials::Trying};
 use crate::{
     capacity::Amount,
     command::Command,
@@ -12,31 +12,12 @@ use crate::{
     intent::{Fate, Intent, IntentId, What},
     take::{
         self, Cost, Decision, Why,
-        rank::{self, Bid},
+        rank::{self, Bid, Turn},
     },
 };
 
-/// Milliseconds after which the market is asked again after a refusal.
-pub(super) const PAUSE: u64 = 1_000;
 /// Milliseconds for which a job is left alone after a claim was refused: others were quicker, most likely.
 const AFTER_REFUSAL: u64 = 500;
-/// Work that could be taken.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Candidate {
-    Claim(B256),
-    Takeover(LeaseId),
-    Seat(Open),
-}
-
-impl Candidate {
-    pub(super) fn job(&self) -> B256 {
-        match self {
-            Self::Claim(job) => *job,
-            Self::Takeover(lease) => lease.job,
-            Self::Seat(open) => open.id.lease.job,
-        }
-    }
-}
 
 impl Machine {
     /// Looks at every open job, and takes what is worth it, the best first.
@@ -54,12 +35,10 @@ impl Machine {
         }
         self.juries(&mut bids);
         let plain: Vec<Bid> = bids.iter().map(|(bid, _)| *bid).collect();
-        let held = self.held_by_clients();
-        let order = rank::order(&plain, self.settings.total, |client| {
-            held.iter()
-                .filter(|(other, _)| *other == client)
-                .map(|(_, share)| *share)
-                .sum()
+        let holders = self.holders();
+        let order = rank::order(&plain, self.settings.total, |client| Turn {
+            holds: holders.contains(&client),
+            last: self.served.get(&client).copied().unwrap_or_default(),
         });
         for place in order {
             let Some((bid, candidate)) = bids.get(place).copied() else {
@@ -305,6 +284,7 @@ impl Machine {
         };
         if let Some(job) = what.job() {
             self.jobs.entry(job).and_modify(|job| job.why = None);
+            self.takes_turn(job);
         }
         self.send(intent, pending);
     }

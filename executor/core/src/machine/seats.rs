@@ -12,8 +12,8 @@ use piecework_core::{
 
 use super::{
     Job, Machine,
+    candidate::{Candidate, Open},
     facts::{Publish, Waiter, turn_of},
-    offers::{Candidate, PAUSE},
 };
 use crate::{
     capacity::Amount,
@@ -32,6 +32,8 @@ use crate::{
 const WINDOW: usize = 32;
 /// Questions about calls that wait for an answer at the same time.
 const QUESTIONS: usize = 16;
+/// Milliseconds after which the market is asked again after a refusal.
+const PAUSE: u64 = 1_000;
 /// How long, in milliseconds, the market's "yes" counts.
 const FRESH: u64 = 3_000;
 /// Milliseconds in a turn: executors do not all send at once what anyone may send.
@@ -40,18 +42,6 @@ const TURN: u64 = 2_000;
 const LET_HOLDERS: u64 = 10;
 /// Work that takes no longer, in seconds, is done before its seat is taken, with one transaction less.
 const SHORT: u64 = 60;
-
-/// A seat that could be taken.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Open {
-    pub(super) id: SeatId,
-    pub(super) place: Place,
-    pub(super) tasks: Tasks,
-    /// The point that draws it; 0 where nobody is drawn.
-    pub(super) point: u64,
-    /// Last second to take it.
-    pub(super) by: u64,
-}
 
 /// What there is to do in a redundant job.
 #[derive(Default)]

@@ -28,19 +28,25 @@ pub fn rate(bid: &Bid, total: Amount) -> u128 {
     bid.cost.pays.saturating_mul(1 << 32) / taken
 }
 
-/// The order in which bids are taken: places in `bids`, the best first. `held` is the share of the machine, in millionths,
-/// that the present work of a client takes.
+/// When a client was served. The lesser goes first: who has no part of the machine now, then who was served longest ago.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Turn {
+    /// Whether present work of it takes a part of the machine.
+    pub holds: bool,
+    /// The number of the last claim for it, of all claims; 0 for none.
+    pub last: u64,
+}
+
+/// The order in which bids are taken: places in `bids`, the best first.
 #[must_use]
-pub fn order(bids: &[Bid], total: Amount, held: impl Fn(Option<Address>) -> u64) -> Vec<usize> {
+pub fn order(bids: &[Bid], total: Amount, turn: impl Fn(Option<Address>) -> Turn) -> Vec<usize> {
     let mut order: Vec<usize> = (0..bids.len()).collect();
     order.sort_by_cached_key(|place| {
         let Some(bid) = bids.get(*place) else {
-            return (true, 0, u64::MAX);
+            return (None, 0, u64::MAX);
         };
-        // A client that has a part of the machine already lets those go first that have none.
-        let served = held(bid.client) > 0;
         (
-            served,
+            Some(turn(bid.client)),
             u128::MAX.saturating_sub(rate(bid, total)),
             bid.posted,
         )
@@ -87,7 +93,7 @@ mod tests {
             bid(3, 100, 10, 4),
             bid(4, 10_000, 10, 8),
         ];
-        assert_eq!(order(&bids, TOTAL, |_| 0), [3, 1, 2, 0]);
+        assert_eq!(order(&bids, TOTAL, |_| Turn::default()), [3, 1, 2, 0]);
         let large = Bid {
             amount: Amount {
                 memory_bytes: 4_000,
@@ -101,7 +107,18 @@ mod tests {
     #[test]
     fn clients_take_turns() {
         let bids = [bid(1, 100, 10, 1), bid(2, 1, 10, 2)];
-        let held = |client| u64::from(client == Some(Address::repeat_byte(1)));
-        assert_eq!(order(&bids, TOTAL, held), [1, 0]);
+        let rich = Some(Address::repeat_byte(1));
+        let holds = |client| Turn {
+            holds: client == rich,
+            last: 0,
+        };
+        assert_eq!(order(&bids, TOTAL, holds), [1, 0]);
+        // Its lease filled the machine, and has ended.
+        let was_last = |client| Turn {
+            holds: false,
+            last: u64::from(client == rich),
+        };
+        assert_eq!(order(&bids, TOTAL, was_last), [1, 0]);
+        assert_eq!(order(&bids, TOTAL, |_| Turn::default()), [0, 1]);
     }
 }

@@ -12,7 +12,7 @@ use super::{
     Provider,
     disk::{Disk, Shelf},
 };
-use crate::{chain::Chain, world::Climate};
+use crate::{chain::Chain, climate::Climate};
 
 impl Provider {
     /// The answers that are known at once.

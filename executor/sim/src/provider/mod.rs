@@ -29,7 +29,8 @@ use self::disk::{Disk, State};
 pub use self::{disk::Shelf, worker::spec};
 use crate::{
     chain::{CHAIN, Chain, MARKET},
-    world::{Climate, Log},
+    climate::Climate,
+    log::Log,
 };
 
 /// A process.

@@ -8,7 +8,8 @@ use rand::Rng as _;
 use super::{Provider, answers::word, disk::State};
 use crate::{
     chain::{CALM, Chain, Tx},
-    world::{Climate, Log},
+    climate::Climate,
+    log::Log,
 };
 
 /// Blocks after which an intent is no longer watched.

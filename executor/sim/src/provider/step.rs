@@ -13,7 +13,7 @@ use super::{
     disk::{Row, State},
     worker::{cpu_time, failure},
 };
-use crate::world::Log;
+use crate::log::Log;
 
 impl Provider {
     /// Commits, then acts.

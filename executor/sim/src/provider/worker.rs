@@ -18,7 +18,7 @@ use super::{
     Character, Provider,
     disk::{Disk, Shelf},
 };
-use crate::world::Climate;
+use crate::climate::Climate;
 
 impl Provider {
     /// Ends the runs that are due, and brings what was to come later.

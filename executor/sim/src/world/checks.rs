@@ -13,8 +13,8 @@ use piecework_core::{
 };
 use piecework_protocol::types::Phase;
 
-use super::{BEGIN, Climate, Outcome, Plan, World};
-use crate::provider::Character;
+use super::{Outcome, Plan, World};
+use crate::{chain::BEGIN, climate::Climate, provider::Character};
 
 impl World {
     /// Checks what can no longer be taken back.

@@ -12,8 +12,12 @@ use piecework_protocol::types::Phase;
 use rand::Rng as _;
 use rand_chacha::ChaCha8Rng;
 
-use super::{WINDOW, World, one_of};
-use crate::{chain::Chain, provider::spec};
+use super::World;
+use crate::{
+    chain::Chain,
+    climate::{WINDOW, one_of},
+    provider::spec,
+};
 
 impl World {
     pub(super) fn post(&mut self) {

@@ -1,9 +1,7 @@
 //! A seed's world: its people, its weather, and what must hold whatever happens.
 
 mod checks;
-mod climate;
 mod jobs;
-mod log;
 mod think;
 
 use std::collections::BTreeMap;
@@ -15,26 +13,20 @@ use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
 use self::jobs::{account, operator_call, settings};
-pub use self::{
-    climate::Climate,
-    log::{Log, name},
-    think::{Thought, think},
-};
+pub use self::think::{Thought, think};
 use crate::{
-    chain::{CALM, Chain, Tx},
+    chain::{BEGIN, CALM, Chain, Tx},
+    climate::{Climate, WINDOW},
+    log::Log,
     provider::{Character, Provider, Shelf},
 };
 
-/// When every world begins, in Unix seconds.
-const BEGIN: u64 = 1_800_000_000;
 /// Stake of a provider.
 const STAKE: u128 = 1_000_000;
 /// Blocks that no reorganization goes deeper than.
 const DEEP: u64 = 80;
 /// Seconds, at most, that a world takes to end once nothing goes wrong any more.
 const QUIET: u64 = 12_000;
-/// Shortest run window of a job, in seconds. A process is down for a quarter of it at most.
-const WINDOW: u64 = 512;
 
 /// What a seed came to.
 #[derive(Debug)]
@@ -352,10 +344,4 @@ impl World {
             (provider.silent_until, provider.full_until) = (0, 0);
         }
     }
-}
-
-/// One of some values, by chance.
-fn one_of<T: Copy + Default, const N: usize>(rng: &mut ChaCha8Rng, values: [T; N]) -> T {
-    let place = rng.random_range(0..N);
-    values.get(place).copied().unwrap_or_default()
 }

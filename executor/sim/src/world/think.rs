@@ -5,7 +5,8 @@ use std::time::Duration;
 use alloy_sol_types::SolEventInterface as _;
 use piecework_core::{chain::MarketEvent, view::StoredEvent};
 
-use super::{BEGIN, Plan, World};
+use super::{Plan, World};
+use crate::chain::BEGIN;
 
 /// What a lease costs its executor in thought, from the first to the last of one large job.
 #[derive(Debug, Default)]

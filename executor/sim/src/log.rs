@@ -10,8 +10,7 @@ use piecework_executor_core::{
     intent::{IntentId, What},
 };
 
-use super::BEGIN;
-use crate::chain::{Chain, Tx};
+use crate::chain::{BEGIN, Chain, Tx};
 
 /// What is told of a run, and what was found wrong.
 #[derive(Debug, Default)]

@@ -3,7 +3,8 @@
 use rand::Rng as _;
 use rand_chacha::ChaCha8Rng;
 
-use super::{WINDOW, one_of};
+/// Shortest run window of a job, in seconds. A process is down for a quarter of it at most.
+pub const WINDOW: u64 = 512;
 
 /// The weather of a seed: which things go wrong, and how often.
 #[derive(Clone, Debug)]
@@ -144,4 +145,10 @@ impl Climate {
         .map(|(_, name)| name)
         .collect()
     }
+}
+
+/// One of some values, by chance.
+pub fn one_of<T: Copy + Default, const N: usize>(rng: &mut ChaCha8Rng, values: [T; N]) -> T {
+    let place = rng.random_range(0..N);
+    values.get(place).copied().unwrap_or_default()
 }
