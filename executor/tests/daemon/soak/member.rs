@@ -2,6 +2,7 @@
 
 use std::{
     fs::OpenOptions,
+    net::TcpListener,
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     process::Stdio,
@@ -10,10 +11,10 @@ use std::{
 
 use alloy::primitives::{Address, B256};
 use piecework_executor::Status;
+use rand::Rng as _;
 
 use crate::{
     crash::Daemon,
-    owner::free_address,
     scene::{Scene, docker},
 };
 
@@ -32,7 +33,7 @@ pub(super) struct Member {
 impl Member {
     pub(super) async fn new(scene: &Scene, program: &Path, index: usize) -> Self {
         let address = scene.net.stake(index).await;
-        let (admin, serve) = (free_address(), free_address());
+        let (admin, serve) = (kept_address(), kept_address());
         let config = scene.folder.path().join(format!("soak-{index}.toml"));
         let state = scene.state_dir(index);
         let text = format!(
@@ -83,7 +84,8 @@ impl Member {
         let pid = self.daemon.as_ref().unwrap().pid();
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
         let rss = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let rss = rss.and_then(|rss| rss.split_whitespace().next()).unwrap();
+        let rss = rss.and_then(|rss| rss.split_whitespace().next());
+        let rss = rss.unwrap_or_else(|| panic!("it ended by itself: see {}", self.log.display()));
         let database = self.state.join("chains/devnet/executor.sqlite");
         let log = database.with_extension("sqlite-wal");
         Sample {
@@ -140,6 +142,14 @@ impl Member {
                 .collect()
         })
     }
+}
+
+/// An address that nobody listens on, and that no outgoing connection takes while its daemon is down: of the ports below
+/// those that the system gives to connections.
+fn kept_address() -> String {
+    let mut ports = std::iter::repeat_with(|| rand::rng().random_range(10_000..30_000_u16));
+    let free = ports.find_map(|port| TcpListener::bind(("127.0.0.1", port)).ok());
+    free.unwrap().local_addr().unwrap().to_string()
 }
 
 /// Disk that a file, or all that is in a directory, takes, in KiB. What goes meanwhile takes none.
