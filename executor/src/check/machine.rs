@@ -181,8 +181,8 @@ mod tests {
     fn a_directory_that_does_not_exist_yet_has_the_space_of_the_one_above() {
         let dir = tempfile::tempdir().unwrap();
         let here = look(dir.path()).unwrap().device;
-        let there =
-            space(&dir.path().join("not/yet")).unwrap_or_else(|(_, error)| Err(error).unwrap());
+        let there = space(&dir.path().join("not/yet")).map_err(|(_, error)| error);
+        let there = there.unwrap();
         assert_eq!(there.device, here);
         fs::create_dir_all(dir.path().join("published/ab")).unwrap();
         fs::write(dir.path().join("published/ab/cd"), vec![1; 8_192]).unwrap();
