@@ -31,7 +31,8 @@ const EXAMPLES: &str = "Examples:
 
 RUST_LOG chooses what is logged (default: info); PIECEWORK_LOG=json makes it JSON.";
 
-const CHECK: &str = "Each line is ok, a warning (it works, but can lose money or fail later), or MISSING, with what to do.
+const CHECK: &str =
+    "Each line is ok, a warning (it works, but can lose money or fail later), or MISSING.
 The exit code is 1 if anything is missing. Nothing is changed, and an executor may run meanwhile.
 
 Examples:

@@ -27,13 +27,14 @@ Whoever reads the backup can tell this machine's votes before they are opened: k
 Examples:
   piecework-executor backup /backup/executor-$(date +%F) --config /etc/piecework/executor.toml";
 
-const RECOVER: &str = "It needs the nodes, the key and a few minutes, and sends nothing. The state_dir need not exist. A database that is there is
-copied and read on from its end, also while an executor runs. It says whether the file salt-secret fits, what is owed until when, and what to do.
+const RECOVER: &str = "It needs the nodes, the key and a few minutes, and sends nothing. The state_dir need not exist.
+A database that is there is copied and read on from its end, also while an executor runs.
+It says whether the file salt-secret fits, what is owed until when, and what to do.
 The exit code is 1 if stake is lost as things are.
 
 Examples:
   piecework-executor recover --config /etc/piecework/executor.toml
-  piecework-executor recover --config /etc/piecework/executor.toml --state-dir /mnt/old-disk/piecework";
+  piecework-executor recover --config /etc/piecework/executor.toml --state-dir /old/piecework";
 
 /// What the owner of a running executor types.
 #[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
