@@ -103,25 +103,35 @@ async fn main() -> anyhow::Result<()> {
         leases: cli.leases,
         idle: Duration::from_secs(cli.idle),
     };
-    let is_wanted = |what| cli.only.is_empty() || cli.only.contains(&what);
     let mut figures = Figures::default();
-    if is_wanted(What::Idle) {
-        Box::pin(idle::measure(&parts, &mut figures)).await?;
-    }
-    if is_wanted(What::Calls) {
-        Box::pin(calls::measure(&parts, &mut figures)).await?;
-    }
-    if is_wanted(What::Leases) {
-        Box::pin(leases::measure(&parts, &mut figures)).await?;
-    }
-    if is_wanted(What::Long) {
-        Box::pin(history::long(&parts, &mut figures)).await?;
-    }
-    if is_wanted(What::Restart) {
-        Box::pin(restart::measure(&parts, &mut figures)).await?;
-    }
-    if is_wanted(What::Dense) {
-        Box::pin(history::dense(&parts, &mut figures)).await?;
+    tokio::select! {
+        measured = Box::pin(measure(&parts, &cli.only, &mut figures)) => measured?,
+        // What was started ends with the measurement.
+        _ = tokio::signal::ctrl_c() => anyhow::bail!("interrupted; nothing is written"),
     }
     figures.finish(&cli.out)
+}
+
+/// Measures what is named, or all of it.
+async fn measure(parts: &Parts, only: &[What], figures: &mut Figures) -> anyhow::Result<()> {
+    let is_wanted = |what| only.is_empty() || only.contains(&what);
+    if is_wanted(What::Idle) {
+        Box::pin(idle::measure(parts, figures)).await?;
+    }
+    if is_wanted(What::Calls) {
+        Box::pin(calls::measure(parts, figures)).await?;
+    }
+    if is_wanted(What::Leases) {
+        Box::pin(leases::measure(parts, figures)).await?;
+    }
+    if is_wanted(What::Long) {
+        Box::pin(history::long(parts, figures)).await?;
+    }
+    if is_wanted(What::Restart) {
+        Box::pin(restart::measure(parts, figures)).await?;
+    }
+    if is_wanted(What::Dense) {
+        Box::pin(history::dense(parts, figures)).await?;
+    }
+    Ok(())
 }
