@@ -134,12 +134,25 @@ fn measure(recorder: &PrometheusRecorder, status: &ChainStatus) {
     plain("piecework_skipped_jobs", status.skipped.len() as f64);
     for phase in [
         "running",
+        "failed",
         "submitting",
         "submitted",
         "finalizing",
-        "releasing",
+        "leaving",
         "expiring",
+        "audited",
+        "answering",
+        "judging",
+        "joined",
+        "committing",
+        "committed",
+        "opening",
+        "opened",
+        "settling",
         "settled",
+        "released",
+        "lost",
+        "absent",
     ] {
         let leases = status.leases.iter();
         let leases = leases.filter(|lease| lease.phase == phase).count();

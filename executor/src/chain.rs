@@ -313,14 +313,14 @@ impl Service {
     ) -> Result<(), Error> {
         let knows_times = self.store.times().await?.is_some();
         if knows_times {
-            self.start_control(parts);
+            self.start_loop(parts);
         }
         let reached = self.reached(parts, first, knows_times).await;
         self.store.put_times(&reached.times).await?;
         self.common.fates.works(self.index);
         self.attach(parts, reached).await?;
         if !knows_times {
-            self.start_control(parts);
+            self.start_loop(parts);
         }
         Ok(())
     }
@@ -330,7 +330,7 @@ impl Service {
         &self,
         parts: &Parts,
         first: Option<Result<Reached, Error>>,
-        has_control: bool,
+        has_loop: bool,
     ) -> Reached {
         let mut wait = FIRST_WAIT;
         let mut next = first;
@@ -348,7 +348,7 @@ impl Service {
             };
             let blocked = self.cannot_be_served(&error.to_string(), wait);
             parts.unreached.send_replace(Some(blocked));
-            match has_control {
+            match has_loop {
                 // It says itself whether anything is owed.
                 true => tokio::time::sleep(wait).await,
                 false => self.pause(wait).await,
@@ -419,8 +419,8 @@ impl Service {
         }
     }
 
-    /// Runs a service, and again when it fails. Each failure is for the status: control says it from then on, if it is not
-    /// control that fails.
+    /// Runs a service, and again when it fails. Each failure is for the status: the loop says it from then on, if it is not
+    /// the loop that fails.
     fn supervise<F, T, E>(
         &self,
         parts: &Parts,
@@ -443,9 +443,9 @@ impl Service {
         self.common.tracker.spawn(run);
     }
 
-    fn start_control(&self, parts: &Parts) {
+    fn start_loop(&self, parts: &Parts) {
         let (tools, inbox) = (parts.tools.clone(), parts.inbox.clone());
-        self.supervise(parts, "control", move || {
+        self.supervise(parts, "loop", move || {
             let (tools, inbox) = (tools.clone(), inbox.clone());
             async move { Shell::run(tools, &mut *inbox.lock().await).await }
         });
@@ -552,7 +552,7 @@ mod tests {
     #[test]
     fn the_executor_fails_when_every_chain_has_and_not_before() {
         let end = |why: &str| GivenUp {
-            service: "control",
+            service: "loop",
             times: 8,
             why: why.to_owned(),
         };

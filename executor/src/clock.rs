@@ -4,35 +4,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::time::Instant;
 
-/// A chain whose newest block is so many seconds behind the estimate has stalled for some time.
-const STALLED: u64 = 60;
-
 /// An estimate of the time the next block will carry: the newest block's time plus what has passed
 /// since it was seen, by a clock that cannot be set.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ChainClock(Arc<Mutex<Option<(u64, Instant)>>>);
 
 impl ChainClock {
-    /// Takes a block's time in. The estimate does not go back: old blocks, read while catching up,
+    /// Takes a block's time in. The estimate never goes back: old blocks, read while catching up,
     /// and those of a shorter fork change nothing.
     pub(crate) fn observe(&self, time: u64) {
-        self.set_if(time, |now| time > now);
-    }
-
-    /// Takes in the time of the newest block that there is. After a stall the estimate goes back: the seconds in which the
-    /// chain stood still count against no deadline.
-    pub(crate) fn observe_newest(&self, time: u64) {
-        self.set_if(time, |now| time > now || is_stalled(time, now));
-    }
-
-    /// Whether this is so far behind that the chain has stalled, if it is the time of its newest block.
-    pub(crate) fn is_ahead_of(&self, time: u64) -> bool {
-        is_stalled(time, self.now())
-    }
-
-    fn set_if(&self, time: u64, is_better: impl FnOnce(u64) -> bool) {
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if seen.is_none_or(|seen| is_better(estimate(seen))) {
+        if seen.is_none_or(|seen| time > estimate(seen)) {
             *seen = Some((time, Instant::now()));
         }
     }
@@ -44,10 +26,6 @@ impl ChainClock {
             .unwrap_or_else(PoisonError::into_inner)
             .map_or(0, estimate)
     }
-}
-
-fn is_stalled(newest: u64, now: u64) -> bool {
-    newest.saturating_add(STALLED) < now
 }
 
 fn estimate((time, at): (u64, Instant)) -> u64 {
@@ -78,19 +56,5 @@ mod tests {
         assert_eq!(clock.now(), 1_030);
         clock.observe(1_048);
         assert_eq!(clock.now(), 1_048);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn seconds_in_which_the_chain_stood_still_do_not_count() {
-        let clock = ChainClock::default();
-        clock.observe_newest(1_000);
-        tokio::time::advance(Duration::from_secs(600)).await;
-        assert!(clock.is_ahead_of(1_012) && !clock.is_ahead_of(1_540));
-        // An old block says nothing, and a late one little.
-        clock.observe(1_012);
-        clock.observe_newest(1_540);
-        assert_eq!(clock.now(), 1_600);
-        clock.observe_newest(1_012);
-        assert_eq!(clock.now(), 1_012);
     }
 }

@@ -392,6 +392,7 @@ mod tests {
     async fn a_client_that_reads_at_the_least_rate_is_served_to_the_end() {
         let bounds = Bounds {
             rate: 4 << 20,
+            patience: Duration::from_secs(2),
             ..short()
         };
         let (address, _cancel) = served(bounds).await;

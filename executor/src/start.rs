@@ -341,11 +341,10 @@ async fn late_sandbox(config: &Config, dir: &Path) -> Result<LateSandbox, Error>
     };
     let has_begun = |chain| state::knows_times(&config.state_dir, chain);
     match error {
-        Error::Sandbox(SandboxError::Engine(error))
-            if error.may_pass() && config.chains.iter().any(has_begun) =>
-        {
+        // Whatever is wrong with the engine: a vote that is committed to must be opened all the same.
+        Error::Sandbox(error) if config.chains.iter().any(has_begun) => {
             tracing::warn!(%error, "it is tried again; what needs no container goes on meanwhile");
-            Ok(LateSandbox::new(Err(error)))
+            Ok(LateSandbox::new(Err(error.into_engine())))
         }
         error => Err(error),
     }

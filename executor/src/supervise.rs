@@ -126,7 +126,7 @@ mod tests {
                 panic!("on purpose");
             }
         };
-        supervise("control", cancel, given_up, |_, _| {}, service).await;
+        supervise("loop", cancel, given_up, |_, _| {}, service).await;
         assert_eq!(runs.get(), 100 + TOO_MANY - 1);
         assert!(seen.borrow().clone().unwrap().why.contains("panicked"));
     }

@@ -1,4 +1,4 @@
-//! A task of a new spec, run twice: a spec whose output depends on the clock, on chance or on the processor would let
+//! A task of a new spec, run twice: a spec whose output depends on the clock or on chance would let
 //! anyone have an honest provider convicted by a jury.
 
 use std::{sync::Arc, time::Duration};

@@ -177,7 +177,7 @@ pub(super) async fn look(
     let state = state.map_err(|error| ChainError::from_contract("providerOf", error))?;
     findings.push(if state.stake == 0 {
         let text = format!(
-            "provider {} has no stake: approve the market's token and call stake(amount)",
+            "provider {} has no stake: type `piecework provider stake TOKENS` with its key",
             config.provider
         );
         Finding::missing("stake", text)
@@ -186,7 +186,7 @@ pub(super) async fn look(
             "{} staked, none of it free: nothing can be taken before a lease ends",
             state.stake
         );
-        Finding::missing("stake", text)
+        Finding::warning("stake", text)
     } else {
         let text = format!("{} staked, {} of it free", state.stake, state.free);
         Finding::good("stake", text)

@@ -66,8 +66,9 @@ impl Feed {
     /// Forgets the chain, so that it is read again from the first block.
     pub(super) async fn reread(&self, store: &Store) -> Result<(), StoreError> {
         let _turn = self.hold().await;
-        store.forget_chain().await?;
+        // First: what is deleted while a chain is whole must not be while it is read.
         self.synced.store(false, Ordering::SeqCst);
+        store.forget_chain().await?;
         self.rereads
             .send_modify(|times| *times = times.wrapping_add(1));
         Ok(())

@@ -41,9 +41,6 @@ const CALM: Duration = Duration::from_secs(3);
 /// Then the node is asked for news no more often than this. Public chains are polled less often anyway.
 const CALM_POLL: Duration = Duration::from_millis(250);
 
-/// Shortest time between two looks whether the chain stood still.
-const STALL_CLOCK: Duration = Duration::from_secs(15);
-
 /// Why following stopped.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FollowError {
@@ -111,7 +108,6 @@ impl Follow {
         let mut receipts = self.receipts.lock().await;
         let mut shown = Vec::new();
         let mut added: Vec<EventAt> = Vec::new();
-        let mut looked: Option<Instant> = None;
         let mut lively = Instant::now();
         loop {
             let poll = match lively.elapsed() < CALM {
@@ -152,13 +148,6 @@ impl Follow {
                 Chain::Head(head) => {
                     self.head(head, std::mem::take(&mut added)).await?;
                     self.look_for_missed(&mut shown, Some(head)).await?;
-                    if synced
-                        && self.clock.is_ahead_of(head.timestamp)
-                        && looked.is_none_or(|at| at.elapsed() >= STALL_CLOCK)
-                    {
-                        looked = Some(Instant::now());
-                        self.look_for_stall(head).await;
-                    }
                     if !synced && head.number >= target {
                         synced = true;
                         self.feed.sync().await;
@@ -214,17 +203,6 @@ impl Follow {
                 ahead,
                 "a block is of the future, by this machine's clock: its time is not believed"
             );
-        }
-    }
-
-    /// A block is old: either it is read late, or the chain stood still. The newest block tells.
-    async fn look_for_stall(&self, head: Head) {
-        let newest = self.rpc.get_block_by_number(BlockNumberOrTag::Latest).await;
-        if let Ok(Some(block)) = newest
-            && block.header.number >= head.number
-            && is_believed(block.header.timestamp, local_now())
-        {
-            self.clock.observe_newest(block.header.timestamp);
         }
     }
 

@@ -413,11 +413,17 @@ impl Reader<'_> {
             return Ok(true);
         }
         let found = self.rpc.get_transaction_by_hash(tx).await;
-        let found = found
-            .map_err(|error| ChainError::from_rpc("eth_getTransactionByHash", error))?
-            .map(|found| found.from());
-        let signed = self.store.signers().await?;
-        Ok(found.is_some_and(|from| from == self.signer.address() || signed.contains(&from)))
+        let found =
+            found.map_err(|error| ChainError::from_rpc("eth_getTransactionByHash", error))?;
+        let Some(found) = found else {
+            let why = format!(
+                "the node does not know transaction {tx} any longer, so it cannot tell whose work that is: ask a node that \
+                 keeps all transactions"
+            );
+            return Err(OwnerError::NotRead { why }.into());
+        };
+        let (from, signed) = (found.from(), self.store.signers().await?);
+        Ok(from == self.signer.address() || signed.contains(&from))
     }
 
     async fn state_of(&self, provider: Address) -> Result<IMarket::ProviderState, Error> {

@@ -39,7 +39,7 @@ pub enum SandboxError {
     },
     /// No way to bound `/out` works here.
     #[error(
-        "no bounded space for outputs: {0}; give this process the right to mount, or set outputs = \"volume\""
+        "no bounded space for outputs: {0}; run the executor as root, or let the engine make tmpfs volumes"
     )]
     OutputsUnavailable(String),
     /// The engine runs where this machine's files are not.
@@ -52,7 +52,7 @@ pub enum SandboxError {
     Config(String),
     /// The input or the image's archive could not be had.
     #[error(
-        "the job's {what} cannot be had: {source}; release the lease, it is free in the first eighth of its run window"
+        "the job's {what} cannot be had: {source}; the lease is left, which is free in the first eighth of its run window"
     )]
     Unobtainable {
         /// Image archive or input.
@@ -62,12 +62,12 @@ pub enum SandboxError {
     },
     /// The input is no tree.
     #[error(
-        "the job's input is not a tree: {0}; release the lease, it is free in the first eighth of its run window"
+        "the job's input is not a tree: {0}; the lease is left, which is free in the first eighth of its run window"
     )]
     Input(#[from] ManifestError),
     /// The image is not what its pin says, or cannot run under the profile.
     #[error(
-        "the job's image is refused: {0}; release the lease, it is free in the first eighth of its run window"
+        "the job's image is refused: {0}; the lease is left, which is free in the first eighth of its run window"
     )]
     Image(String),
     /// The job asks for more than this executor gives.

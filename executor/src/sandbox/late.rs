@@ -64,14 +64,7 @@ impl LateSandbox {
                         );
                         told.clone_from(&why);
                     }
-                    let error = match error {
-                        SandboxError::Engine(error) => error,
-                        _ => EngineError::Protocol {
-                            what: "run a container",
-                            message: why,
-                        },
-                    };
-                    let _ = self.0.send_replace(Err(error));
+                    let _ = self.0.send_replace(Err(error.into_engine()));
                 }
             }
         }
@@ -85,9 +78,15 @@ impl LateSandbox {
     }
 }
 
-impl EngineError {
-    /// Whether the engine is only not there yet.
-    pub(crate) fn may_pass(&self) -> bool {
-        matches!(self, Self::Unreachable { .. } | Self::TimedOut { .. })
+impl SandboxError {
+    /// What is wrong with the engine.
+    pub(crate) fn into_engine(self) -> EngineError {
+        match self {
+            Self::Engine(error) => error,
+            error => EngineError::Protocol {
+                what: "run a container",
+                message: error.to_string(),
+            },
+        }
     }
 }

@@ -99,22 +99,6 @@ impl crate::supervise::MayPass for SendError {
     }
 }
 
-/// Whether a pass found intents that are not final.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Open {
-    None,
-    Some,
-}
-
-impl Open {
-    fn of(open: &[Intent]) -> Self {
-        match open {
-            [] => Self::None,
-            _ => Self::Some,
-        }
-    }
-}
-
 /// Sends calls of one key: to the market, or to the contract that an intent names.
 #[derive(Clone, Debug)]
 pub(crate) struct Sender(Arc<Inner>);
@@ -229,9 +213,9 @@ impl Sender {
         let poll = self.0.timing.poll;
         loop {
             let pause = match self.pass().await {
-                Ok(Open::Some) => poll,
                 // Whoever writes an intent down wakes the loop.
-                Ok(Open::None) => poll.saturating_mul(WATCH_POLLS),
+                Ok(0) => poll.saturating_mul(WATCH_POLLS),
+                Ok(_) => poll,
                 Err(error @ (SendError::Rpc(_) | SendError::WrongChain { .. })) => {
                     tracing::warn!(%error, "the chain's endpoint fails; transactions wait");
                     self.0.memory().trouble = Some(error.to_string());
@@ -246,18 +230,18 @@ impl Sender {
         }
     }
 
-    /// One look at every open intent, in the order of their nonces, then the new ones. Says whether there were any.
-    pub(crate) async fn pass(&self) -> Result<Open, SendError> {
+    /// One look at every open intent, in the order of their nonces, then the new ones. Returns how many there were.
+    pub(crate) async fn pass(&self) -> Result<usize, SendError> {
         let inner = &self.0;
         // Without the node: the capacity of a claim is wanted elsewhere when its time is over.
         let mut open = inner.give_up_late().await?;
         let over = inner.store.recently_final(WATCHED).await?;
         if open.is_empty() && (over.is_empty() || !inner.is_time_to_watch()) {
             inner.memory().trouble = None;
-            return Ok(Open::None);
+            return Ok(0);
         }
         let Some(head) = inner.provider.get_block(BlockId::latest()).await? else {
-            return Ok(Open::Some);
+            return Ok(open.len());
         };
         let (number, hash) = (head.header.number, head.header.hash);
         let now = match inner.clock.now() {
@@ -271,7 +255,7 @@ impl Sender {
         if !moved && !waits {
             // Where all are in blocks, only another block can change anything.
             inner.memory().trouble = None;
-            return Ok(Open::of(&open));
+            return Ok(open.len());
         }
         inner.check_chain().await?;
         // Read before the receipts: a nonce that is used although no receipt is found may be another's.
@@ -343,7 +327,7 @@ impl Sender {
             tracing::warn!(trouble, "a transaction cannot be sent; it is tried again");
         }
         memory.trouble = trouble;
-        Ok(Open::of(&open))
+        Ok(open.len())
     }
 }
 

@@ -1,5 +1,7 @@
-//! Events of jobs in which stake is locked are read a second time, while there is still time to act on them: a node that hid
-//! one at first may tell it later.
+//! Events of jobs in which stake is locked are read again, while there is still time to act on them: a node that hid one at
+//! first may tell it later.
+//!
+//! The store takes in events of its newest 256 blocks, so these are the ones that are read again.
 
 use std::{
     collections::BTreeMap,
@@ -11,7 +13,7 @@ use std::{
 };
 
 use alloy::{primitives::B256, rpc::types::Filter};
-use piecework_executor_core::machine::Watch;
+use piecework_executor_core::machine::{KEPT, Watch};
 use piecework_net::chain::read_logs;
 use tokio::time::Instant;
 
@@ -25,22 +27,25 @@ const SHORTEST: Duration = Duration::from_secs(1);
 /// Jobs in one question.
 const MOST: usize = 100;
 
-/// What was read again: everything at two looks, from the first event of a held job on.
+/// What was read again: each block at two looks.
 #[derive(Debug)]
 pub(super) struct Again {
     looked: Instant,
-    /// Where the last look ended, and where the one before did.
-    ends: Option<(u64, u64)>,
+    /// The head at the last look, and at the one before.
+    heads: (u64, u64),
     /// Whether it is being read now.
     busy: Arc<AtomicBool>,
+    /// Whether the last look read everything.
+    done: Arc<AtomicBool>,
 }
 
 impl Default for Again {
     fn default() -> Self {
         Self {
             looked: Instant::now(),
-            ends: None,
+            heads: (0, 0),
             busy: Arc::default(),
+            done: Arc::default(),
         }
     }
 }
@@ -49,7 +54,6 @@ impl Shell {
     /// Reads events of held jobs again if it is time, in the background. The follower takes in what it has missed.
     pub(super) fn look_again(&mut self) {
         let Some(Watch { jobs, from, window }) = self.machine.watch() else {
-            self.again.ends = None;
             return;
         };
         let every = Duration::from_secs(window / TIMES).clamp(SHORTEST, LONGEST);
@@ -57,39 +61,52 @@ impl Shell {
         let (Some(node), Some(head)) = (node, self.machine.head()) else {
             return;
         };
-        if self.again.looked.elapsed() < every || self.again.busy.swap(true, Ordering::SeqCst) {
+        let again = &mut self.again;
+        let is_time = again.looked.elapsed() >= every || head.number >= again.heads.0 + KEPT / 2;
+        if !is_time || again.looked.elapsed() < SHORTEST || again.busy.swap(true, Ordering::SeqCst)
+        {
             return;
         }
-        self.again.looked = Instant::now();
-        let (last, before) = self.again.ends.unwrap_or((from, from));
-        self.again.ends = Some((head.number, last));
-        let from = from.max(before);
-        let (feed, market, busy) = (
-            self.tools.feed.clone(),
-            self.tools.market,
-            self.again.busy.clone(),
-        );
+        again.looked = Instant::now();
+        if again.done.swap(false, Ordering::SeqCst) {
+            again.heads = (head.number, again.heads.0);
+        }
+        let from = from
+            .max(again.heads.1)
+            .max(head.number.saturating_sub(KEPT));
+        let (busy, done) = (Busy(again.busy.clone()), again.done.clone());
+        let (feed, market) = (self.tools.feed.clone(), self.tools.market);
         self.tools.shop.spawn(async move {
+            let _busy = busy;
             for jobs in jobs.chunks(MOST) {
                 let filter = Filter::new()
                     .address(market)
                     .topic1(jobs.to_vec())
                     .from_block(from);
-                match read_logs(&node.rpc, &filter).await {
-                    Ok(logs) => {
-                        // Of one block at a time.
-                        let mut blocks: BTreeMap<Option<B256>, Vec<_>> = BTreeMap::new();
-                        for log in logs {
-                            blocks.entry(log.block_hash).or_default().push(log);
-                        }
-                        blocks.into_values().for_each(|logs| feed.show(logs));
-                    }
+                let logs = match read_logs(&node.rpc, &filter).await {
+                    Ok(logs) => logs,
                     Err(error) => {
-                        tracing::debug!(%error, "events cannot be read a second time now")
+                        tracing::warn!(%error, "events of held jobs cannot be read again now");
+                        return;
                     }
+                };
+                // Of one block at a time.
+                let mut blocks: BTreeMap<Option<B256>, Vec<_>> = BTreeMap::new();
+                for log in logs {
+                    blocks.entry(log.block_hash).or_default().push(log);
                 }
+                blocks.into_values().for_each(|logs| feed.show(logs));
             }
-            busy.store(false, Ordering::SeqCst);
+            done.store(true, Ordering::SeqCst);
         });
+    }
+}
+
+/// A look that is being made. It is over when this is dropped, also by a panic.
+struct Busy(Arc<AtomicBool>);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::SeqCst);
     }
 }

@@ -219,10 +219,11 @@ impl Asker {
         let (one, other) = asked.map_err(Silence::failed)?;
         // An endpoint that is behind may know none.
         match other.filter(|other| other.number > 0 && other.number != one.number) {
-            Some(other) if one.number > 0 => Err(Silence::failed(format!(
-                "two endpoints tell different numbers of provider {provider}: {} and {}",
-                one.number, other.number
-            ))),
+            Some(other) if one.number > 0 => {
+                let (one, other) = (one.number, other.number);
+                tracing::warn!(%provider, one, other, "two endpoints tell different numbers of a provider");
+                Err(Silence::failed("two endpoints contradict each other"))
+            }
             _ => Ok(one.number),
         }
     }

@@ -86,7 +86,7 @@ impl Shell {
         let leases = duties.into_iter().map(LeaseStatus::from);
         let owed = machine.obligations();
         let owed = owed.into_iter().map(ObligationStatus::from);
-        let skipped = machine.answers().into_iter().map(|answer| SkippedJob {
+        let skipped = machine.answers().map(|answer| SkippedJob {
             job: answer.job,
             why: answer.why.to_string(),
         });
@@ -137,7 +137,7 @@ impl Shell {
         words.extend(tools.shop.sandbox.trouble());
         if blocked.contains(&Blocked::NoStake) {
             words.push(format!(
-                "provider {} has no stake: approve the market's token and call stake(amount)",
+                "provider {} has no stake: type `piecework provider stake TOKENS` with its key",
                 tools.provider
             ));
         }

@@ -134,7 +134,7 @@ impl Store {
         .await
     }
 
-    /// All accounts that ever signed for this state.
+    /// The accounts that signed what is still kept.
     pub(crate) async fn signers(&self) -> Result<Vec<Address>> {
         self.call(|tx| {
             Ok(tx

@@ -35,6 +35,8 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema/0001.sql"),
     include_str!("schema/0002.sql"),
 ];
+/// Memory for pages of the database, in KiB: new events have random keys.
+const CACHE_KIB: i64 = 32 << 10;
 /// Name of the database in its directory.
 const DATABASE: &str = "executor.sqlite";
 /// "PWX2": tells this program's databases from others.
@@ -222,6 +224,7 @@ impl Store {
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "foreign_keys", "ON")?;
+        connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
         bind(&mut connection, dir, chain_id, market)?;
 
         let (calls, mut inbox) = mpsc::unbounded_channel::<Call>();

@@ -338,7 +338,7 @@ async fn a_broken_state_of_one_chain_is_told_and_is_nothing_to_the_other() {
     eventually("it is told", || async {
         let (code, why) = page(&executor, "readyz").await;
         code == 503
-            && why.contains("there: control failed: the database failed: no such table: journal")
+            && why.contains("there: loop failed: the database failed: no such table: journal")
     })
     .await;
     for _ in 0..2 {
@@ -378,7 +378,7 @@ async fn a_chain_that_is_started_again_finds_the_machine_it_promised() {
     let small = there.post(&job(&there, "10", 500)).await;
     eventually("it is told", || async {
         let (_, why) = page(&executor, "readyz").await;
-        why.contains("there: control failed: the database failed: no space")
+        why.contains("there: loop failed: the database failed: no space")
     })
     .await;
     // Half of the machine is still promised: what needs all of it waits.

@@ -263,12 +263,14 @@ async fn a_lease_that_began_beside_another_one_takes_the_room_that_it_leaves() {
     config.capacity.tasks = 2;
     config.chains[0].policy.try_seconds = 0;
     let executor = Executor::start(config).await.unwrap();
-    let short = scene.post(&scene.spec(&["nap", "3000"], 1)).await;
+    let short = scene.post(&scene.spec(&["nap", "9000"], 1)).await;
     status_says(&executor, "the first one runs", |status| {
         status.running_tasks == 1
     })
     .await;
     let long = scene.post(&scene.spec(&["nap", "5000"], 4)).await;
+    status_says(&executor, "both run", |status| status.running_tasks == 2).await;
+    assert_eq!(scene.count(short, "Submitted").await, 0);
     scene.settled(short, 1).await;
     status_says(&executor, "two tasks of the other one run", |status| {
         status.running_tasks == 2

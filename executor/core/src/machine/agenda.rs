@@ -28,6 +28,16 @@ impl<K: Copy + Ord> Agenda<K> {
         }
     }
 
+    /// Whether a key is due at some time.
+    pub(super) fn has(&self, key: K) -> bool {
+        self.at.contains_key(&key)
+    }
+
+    /// All keys that are due at some time.
+    pub(super) fn keys(&self) -> Vec<K> {
+        self.at.keys().copied().collect()
+    }
+
     pub(super) fn remove(&mut self, key: K) {
         if let Some(at) = self.at.remove(&key) {
             self.due.remove(&(at, key));

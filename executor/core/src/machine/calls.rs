@@ -87,7 +87,10 @@ impl Machine {
     /// The vote that the chain's commitment of a seat of ours hides.
     fn committed_vote(&mut self, id: SeatId) -> Option<Vote> {
         let waiter = Waiter::Lease(id.lease.job, Some(id.lease.first));
-        let number = self.number_of(self.me.provider, waiter)?;
+        let agreed = self.number_of(self.me.provider, waiter);
+        // Endpoints that contradict each other must not keep a vote closed. The commitment shows which one is right.
+        let told = self.facts.stake().map(|stake| stake.number);
+        let numbers: Vec<u32> = agreed.into_iter().chain(told).collect();
         let view = &self.jobs.get(&id.lease.job)?.view;
         let place = (id.lease.first, id.lease.round, id.kind);
         let panel = view.seats.panel(place)?;
@@ -102,7 +105,14 @@ impl Machine {
         // An abstention may be all that was committed to before a database was lost.
         let abstention = id.is_jurors().then(Vote::default);
         let mut votes = bound.chain(worked).chain(abstention);
-        votes.find(|vote| self.commitment(id, number, *vote) == committed)
+        let found = votes.find_map(|vote| {
+            let mut numbers = numbers.iter();
+            let hides = |number: &&u32| self.commitment(id, **number, vote) == committed;
+            Some((vote, *numbers.find(hides)?))
+        });
+        let (vote, number) = found?;
+        self.facts.set_number(self.me.provider, number);
+        Some(vote)
     }
 
     /// The call that opens our commitment. The last opening ends the round.

@@ -9,7 +9,7 @@ use piecework_core::view::{
     seat::Key as SeatId,
 };
 
-use super::{Job, Machine};
+use super::{Job, KEPT, Machine};
 use crate::take::Why;
 
 impl Machine {
@@ -21,17 +21,12 @@ impl Machine {
                 self.offers = true;
             }
         }
-        let settled: Vec<B256> = self
-            .unsettled
-            .iter()
-            .filter(|id| {
-                let job = self.jobs.get_mut(*id);
-                job.is_none_or(|job| job.settle(head.number))
-            })
-            .copied()
-            .collect();
-        for id in settled {
-            self.unsettled.remove(&id);
+        for id in self.settle_agenda.take(head.number) {
+            let next = self
+                .jobs
+                .get_mut(&id)
+                .and_then(|job| job.settle(head.number));
+            self.settle_agenda.set(id, next.unwrap_or(u64::MAX));
         }
     }
 
@@ -46,13 +41,16 @@ impl Machine {
                 place.insert(job)
             }
         };
+        let settles = event.block.number.saturating_add(KEPT).saturating_add(1);
         let (first, provider) = job.see(event);
         let is_ours = provider == Some(self.me.provider)
             || first.is_some_and(|first| self.has_duty(id, first));
         if is_ours {
             self.facts.stake_is_stale();
         }
-        self.unsettled.insert(id);
+        if !self.settle_agenda.has(id) {
+            self.settle_agenda.set(id, settles);
+        }
         self.wake(id);
         if let Some(first) = first {
             self.note(id, first);
@@ -108,7 +106,7 @@ impl Machine {
             head.number = head.number.min(to);
         }
         let mut gone = Vec::new();
-        for id in self.unsettled.clone() {
+        for id in self.settle_agenda.keys() {
             let Some(job) = self.jobs.get_mut(&id) else {
                 continue;
             };

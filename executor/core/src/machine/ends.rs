@@ -91,7 +91,7 @@ impl Machine {
                 kind: u8::MAX,
             };
             let busy = self.duties.range(seats.clone()).next().is_some()
-                || self.unsettled.contains(&id)
+                || self.settle_agenda.has(id)
                 || self
                     .intents
                     .keys()

@@ -160,6 +160,11 @@ impl Facts {
         self.stake
     }
 
+    /// Remembers a number that is certain.
+    pub(super) fn set_number(&mut self, provider: Address, number: u32) {
+        self.numbers.insert(provider, number);
+    }
+
     pub(super) fn stake_is_stale(&mut self) {
         self.stale = true;
     }
@@ -314,7 +319,7 @@ impl Machine {
         }
     }
 
-    /// The number of a provider, which never changes once it has one.
+    /// The number of a provider, on which two endpoints agree if there are several. It never changes once there is one.
     pub(super) fn number_of(&mut self, provider: Address, waiter: Waiter) -> Option<u32> {
         let known = self.facts.numbers.get(&provider).copied();
         if known.is_none() {

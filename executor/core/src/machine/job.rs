@@ -100,15 +100,17 @@ impl Job {
         (first, provider)
     }
 
-    /// Forgets how to take back what is deep in the chain. Returns whether nothing is left to take back.
-    pub(super) fn settle(&mut self, head: u64) -> bool {
+    /// Forgets how to take back what is deep in the chain. Returns the head at which more of it can be forgotten, if anything
+    /// is left to take back.
+    pub(super) fn settle(&mut self, head: u64) -> Option<u64> {
         let deep = self
             .recent
             .partition_point(|event| event.block.number.saturating_add(KEPT) < head);
         for event in self.recent.drain(..deep) {
             self.base.see(&event);
         }
-        self.recent.is_empty()
+        let first = self.recent.first()?;
+        Some(first.block.number.saturating_add(KEPT).saturating_add(1))
     }
 
     /// Takes back what is above a block. Returns whether there was anything.

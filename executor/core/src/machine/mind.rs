@@ -233,6 +233,14 @@ impl Machine {
     /// Lets more tasks of running work run at the same time, if nothing else takes the capacity: after a restart nobody knows
     /// what was planned for whom, and other work may have ended since it began.
     fn widen(&mut self, id: SeatId) {
+        let waits = |id: &SeatId| {
+            let held = self.duties.get(id);
+            held.is_some_and(|held| held.duty.is_bonded() && !held.duty.is_working())
+        };
+        // What waits to run was promised more than it keeps.
+        if self.sums.busy.iter().any(waits) {
+            return;
+        }
         let free = self.free().minus(self.trials.amount());
         let Some(held) = self.duties.get_mut(&id) else {
             return;

@@ -142,8 +142,8 @@ pub struct Machine {
     job_agenda: Agenda<B256>,
     /// When a job can be forgotten.
     forget_agenda: Agenda<B256>,
-    /// Jobs with events that a reorganization could take back.
-    unsettled: BTreeSet<B256>,
+    /// Jobs with events that a reorganization could take back, and the head from which on it cannot.
+    settle_agenda: Agenda<B256>,
     sums: Sums,
     /// Every duty must be looked at.
     all: bool,
@@ -193,7 +193,7 @@ impl Machine {
             eager: BTreeSet::new(),
             job_agenda: Agenda::default(),
             forget_agenda: Agenda::default(),
-            unsettled: BTreeSet::new(),
+            settle_agenda: Agenda::default(),
             sums: Sums::default(),
             all: false,
             ticked: false,

@@ -153,14 +153,12 @@ impl Machine {
     }
 
     /// Open jobs that are not taken, and why.
-    #[must_use]
-    pub fn answers(&self) -> Vec<Answered> {
-        let answers = self.jobs.iter().filter_map(|(id, job)| {
+    pub fn answers(&self) -> impl Iterator<Item = Answered> {
+        self.jobs.iter().filter_map(|(id, job)| {
             let untaken = job.view.next < job.job.terms.tasks;
             let why = job.why.clone().filter(|_| untaken && !job.view.cancelled)?;
             Some(Answered { job: *id, why })
-        });
-        answers.collect()
+        })
     }
 
     /// What keeps the whole machine from taking work.

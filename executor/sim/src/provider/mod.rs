@@ -195,10 +195,9 @@ impl Provider {
                 )
             })
             .collect();
-        let answers = live.machine.answers();
         words.extend(
-            answers
-                .iter()
+            live.machine
+                .answers()
                 .map(|answer| format!("[{}: {}]", &answer.job.to_string()[..8], answer.why)),
         );
         words.extend(
