@@ -31,7 +31,9 @@ const MOST: usize = 100;
 #[derive(Debug)]
 pub(super) struct Again {
     looked: Instant,
-    /// The head at the last look, and at the one before.
+    /// The head at the last look.
+    head: u64,
+    /// The heads at the last two looks that read everything, the newer one first.
     heads: (u64, u64),
     /// Whether it is being read now.
     busy: Arc<AtomicBool>,
@@ -43,6 +45,7 @@ impl Default for Again {
     fn default() -> Self {
         Self {
             looked: Instant::now(),
+            head: 0,
             heads: (0, 0),
             busy: Arc::default(),
             done: Arc::default(),
@@ -62,15 +65,17 @@ impl Shell {
             return;
         };
         let again = &mut self.again;
-        let is_time = again.looked.elapsed() >= every || head.number >= again.heads.0 + KEPT / 2;
+        let soon = again.head.saturating_add(KEPT / 2);
+        let is_time = again.looked.elapsed() >= every || head.number >= soon;
         if !is_time || again.looked.elapsed() < SHORTEST || again.busy.swap(true, Ordering::SeqCst)
         {
             return;
         }
         again.looked = Instant::now();
         if again.done.swap(false, Ordering::SeqCst) {
-            again.heads = (head.number, again.heads.0);
+            again.heads = (again.head, again.heads.0);
         }
+        again.head = head.number;
         let from = from
             .max(again.heads.1)
             .max(head.number.saturating_sub(KEPT));
