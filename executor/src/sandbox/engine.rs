@@ -140,6 +140,14 @@ pub struct ImageFacts {
     pub repo_tags: Option<Vec<String>>,
 }
 
+impl ImageFacts {
+    /// The digests of its layers' contents.
+    #[must_use]
+    pub fn layers(&self) -> &[String] {
+        self.root_fs.layers.as_deref().unwrap_or_default()
+    }
+}
+
 /// The layers of an image.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "PascalCase")]

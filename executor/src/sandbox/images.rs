@@ -272,7 +272,7 @@ impl Images {
         for id in &note.ids {
             if let Some(facts) = self.engine.image(id).await?
                 && facts.id == *id
-                && layers(&facts) == note.layers
+                && facts.layers() == note.layers
             {
                 return Image::new(facts).map(Some);
             }
@@ -283,11 +283,7 @@ impl Images {
 
 fn is_verified(facts: &ImageFacts, verified: &VerifiedImage) -> bool {
     let diff_ids = verified.diff_ids.iter().map(ToString::to_string);
-    verified.has_id(&facts.id) && diff_ids.eq(layers(facts).iter().cloned())
-}
-
-pub(super) fn layers(facts: &ImageFacts) -> &[String] {
-    facts.root_fs.layers.as_deref().unwrap_or_default()
+    verified.has_id(&facts.id) && diff_ids.eq(facts.layers().iter().cloned())
 }
 
 /// The platform of this machine, in the words of images.

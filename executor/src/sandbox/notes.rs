@@ -9,7 +9,7 @@ use std::{
 use piecework_core::digest::OciDigest;
 use serde::{Deserialize, Serialize};
 
-use super::{SandboxError, engine::ImageFacts, images::layers};
+use super::{SandboxError, engine::ImageFacts};
 
 /// What is remembered of an image. The file's time is when it was used last.
 #[derive(Debug, Serialize, Deserialize)]
@@ -28,7 +28,7 @@ impl Note {
     pub(super) fn of(facts: &ImageFacts, ours: bool) -> Self {
         Self {
             ids: vec![facts.id.clone()],
-            layers: layers(facts).to_vec(),
+            layers: facts.layers().to_vec(),
             bytes: facts.size,
             ours,
         }

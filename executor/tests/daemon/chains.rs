@@ -119,7 +119,7 @@ async fn a_job_on_each_of_two_chains_is_run_settled_and_paid_by_one_executor() {
     says(&executor, "both are settled", |status| {
         let settled = |at: &piecework_executor::ChainStatus| {
             let mut leases = at.leases.iter();
-            leases.all(|lease| lease.phase == "settled")
+            at.free_stake == PURSE && leases.all(|lease| lease.phase == "settled")
         };
         status.chains.iter().all(settled)
     })
