@@ -19,7 +19,7 @@ const HOUSEKEEPING: Duration = Duration::from_secs(5);
 /// How often old intents are looked for.
 const SWEEPING: Duration = Duration::from_secs(60);
 /// Seconds of chain time for which an intent is kept that is over.
-const INTENTS_KEPT: u64 = 600;
+const INTENTS_KEPT: u64 = 120;
 /// Blocks for which one is kept that was mined: more than a reorganization can take back.
 const BLOCKS_KEPT: u64 = 2 * KEPT;
 
