@@ -86,7 +86,7 @@ impl Depot {
         self.full.load(Ordering::Relaxed)
     }
 
-    /// Lets go what is not owed any more and is old, or too much: the oldest first, of whichever chain.
+    /// Deletes outputs that nobody is owed if they are old or too many: the oldest first, of whichever chain.
     pub(crate) async fn let_go(&self) {
         let Ok(_alone) = self.publishing.try_lock() else {
             return;

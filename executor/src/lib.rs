@@ -23,7 +23,6 @@ pub mod config;
 mod depot;
 mod error;
 mod follow;
-mod listen;
 pub mod owner;
 pub mod sandbox;
 mod sender;
@@ -128,7 +127,7 @@ impl Executor {
         self.kill().await
     }
 
-    /// The first phase of [`stop`](Self::stop): takes no work any more, and returns when nothing
+    /// The first phase of [`stop`](Self::stop): takes no more work, and returns when nothing
     /// bonded is unfinished on any chain, all have failed, or `stop_grace` is over.
     pub async fn finish(&self) {
         self.running.stopping.send_replace(Stopping::Finish);
@@ -242,7 +241,7 @@ async fn failure(mut given_up: Receiver<Option<(String, GivenUp)>>) -> Error {
             return end.into();
         }
         if given_up.changed().await.is_err() {
-            // All services have ended without a failure: nothing will fail any more.
+            // All services have ended without a failure, so none can fail.
             return std::future::pending().await;
         }
     }

@@ -43,6 +43,7 @@ use crate::{
     work::Workshop,
 };
 
+pub(crate) use ask::is_sent_by_us;
 pub(crate) use load::{Left, Loading};
 pub(crate) use share::Shares;
 

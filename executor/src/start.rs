@@ -11,7 +11,7 @@ use alloy::{primitives::Address, signers::local::PrivateKeySigner};
 use futures::future::join_all;
 use piecework_core::digest::Digest;
 use piecework_executor_core::{machine::Settings, policy::Timing, secret::Secret};
-use piecework_net::blobs::{DirStore, HttpClient, HttpPolicy, StoreLimits};
+use piecework_net::blobs::{self, Bounds, DirStore, HttpClient, HttpPolicy, StoreLimits};
 use tokio::{net::TcpListener, sync::watch, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument as _;
@@ -23,8 +23,6 @@ use crate::{
     chain::{Common, Fates, Reached, Service, operator_key, reach},
     config::{ChainConfig, Config},
     depot::Depot,
-    listen::local_url,
-    listen::{self, Bounds},
     sandbox::{LateSandbox, Sandbox, SandboxConfig, SandboxError, docker::DockerEngine},
     serve,
     shell::{Left, Loading, Shares, whole},
@@ -388,13 +386,24 @@ async fn bind(key: &'static str, address: SocketAddr) -> Result<(TcpListener, So
     Ok((listener, bound))
 }
 
+/// The URL of a server that listens on an address of this machine.
+pub(crate) fn local_url(address: SocketAddr) -> Url {
+    let mut url = Url::parse("http://127.0.0.1/").unwrap_or_else(|_| unreachable!("a constant"));
+    // An unspecified address is no destination; loopback is.
+    if !address.ip().is_unspecified() {
+        let _ = url.set_ip_host(address.ip());
+    }
+    let _ = url.set_port(Some(address.port()));
+    url
+}
+
 fn spawn_server(
     tracker: &TaskTracker,
     cancel: &CancellationToken,
     listener: TcpListener,
     router: axum::Router,
 ) {
-    let server = listen::serve(listener, router, Bounds::default(), cancel.clone());
+    let server = blobs::serve(listener, router, Bounds::default(), cancel.clone());
     tracker.spawn(server);
 }
 

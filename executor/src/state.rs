@@ -214,7 +214,7 @@ mod tests {
         store.commit(vec![bind]).await
     }
 
-    /// What is opened in a directory that nobody holds any more: threads of stores end a moment late.
+    /// Opens the stores of a directory whose last owner has just left: threads of stores end a moment late.
     fn open(dir: &Path, chains: &[ChainConfig]) -> Result<Vec<Store>, StoreError> {
         for _ in 0..100 {
             match Lock::take(dir) {
@@ -310,7 +310,7 @@ mod tests {
             let error = open(dir.path(), &[changed]).unwrap_err();
             assert_eq!(error.to_string(), said);
         }
-        // One that is not served any more is no obstacle, and is found again.
+        // A chain that left the configuration is no obstacle. Its state is found when it comes back.
         drop(open(dir.path(), &[chain("base", 10, 2)]).unwrap());
         drop(open(dir.path(), &[chain("base", 10, 2), chain("l2", 10, 1)]).unwrap());
     }

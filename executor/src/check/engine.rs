@@ -8,7 +8,7 @@ use crate::{
     sandbox::{
         SandboxError,
         docker::DockerEngine,
-        engine::{ContainerEngine as _, EngineFacts},
+        engine::{ContainerEngine as _, EngineError, EngineFacts},
     },
     start,
 };
@@ -146,13 +146,8 @@ fn kernel(facts: &EngineFacts) -> Finding {
 
 fn cgroup(facts: &EngineFacts) -> Finding {
     if !facts.unbounded.is_empty() {
-        let limits: Vec<&str> = facts.unbounded.iter().map(|limit| limit.name()).collect();
-        let text = format!(
-            "the engine cannot bound {}: give it the cgroup controllers cpu, memory and pids, and for swap boot with \
-             swapaccount=1 or switch swap off",
-            limits.join(", ")
-        );
-        return Finding::missing("cgroup", text);
+        let error = EngineError::unbounded(&facts.unbounded);
+        return Finding::missing("cgroup", error.to_string());
     }
     match facts.cgroup_version.as_str() {
         "2" => Finding::good("cgroup", "version 2, with cpu, memory and pids"),

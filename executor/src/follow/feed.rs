@@ -80,7 +80,7 @@ impl Feed {
     }
 
     pub(super) fn tell(&self, input: Input) {
-        // Nobody listens any more while stopping; the store knows all the same.
+        // While the executor stops, nobody listens. The store knows all the same.
         let _ = self.inbox.send(input);
     }
 }

@@ -11,7 +11,7 @@ use reqwest::{
 use url::Url;
 
 use super::OwnerError;
-use crate::{Status, admin::DRAIN_HEADER, listen::local_url};
+use crate::{Status, admin::DRAIN_HEADER, start::local_url};
 
 /// The longest wait for an answer.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -68,7 +68,7 @@ pub enum OwnerError {
     },
     /// The executor ended before all was done.
     #[error(
-        "the executor at {url} does not answer any more, and still owed this:\n{owed}Stake is lost if it stays away: look at \
+        "the executor at {url} has stopped answering, and still owed this:\n{owed}Stake is lost if it stays away: look at \
          its log, and start it again on the same state_dir"
     )]
     Ended {
@@ -100,7 +100,7 @@ pub enum OwnerError {
     },
     /// The copy failed on its way.
     #[error(
-        "the backup in {} is not complete, and of no use: {source}. The executor's own state is unchanged; remove that \
+        "the backup in {} is not complete, so it restores nothing: {source}. The executor's own state is unchanged; remove that \
          directory, and try again",
         path.display()
     )]

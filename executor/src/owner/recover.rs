@@ -9,9 +9,8 @@ use std::{
 };
 
 use alloy::{
-    network::TransactionResponse as _,
     primitives::{Address, B256},
-    providers::{DynProvider, Provider as _},
+    providers::DynProvider,
     signers::local::PrivateKeySigner,
     sol_types::SolEventInterface as _,
 };
@@ -41,7 +40,7 @@ use crate::{
     chain::{Reached, operator_key, reach},
     clock::{ChainClock, local_now},
     follow::{Feed, Follow, Link},
-    shell::Loading,
+    shell::{Loading, is_sent_by_us},
     start::settings,
     state::{CHAINS, SECRET, read_secret},
     store::{Lock, Store, copy},
@@ -51,7 +50,7 @@ use crate::{
 const AT_ONCE: usize = 8;
 /// The machine has heard all that it asks for long before so many rounds of answers.
 const MOST_ROUNDS: usize = 64;
-/// How often reading a chain is begun again. A backup that a reorganization has overtaken is read anew once.
+/// Attempts to read a chain. The second one reads from the first block if a reorganization made the backup useless.
 const ATTEMPTS: usize = 3;
 
 /// Whether the file `salt-secret` can open what was committed to.
@@ -371,7 +370,7 @@ impl Reader<'_> {
             number: me.number,
         }));
         for _ in 0..MOST_ROUNDS {
-            // Nothing of the machine is free, so no new work is looked at.
+            // All capacity counts as taken, so the machine looks for no new work.
             let commands = machine.step(now, loading.settings.total, std::mem::take(&mut inputs));
             let questions = commands.into_iter().filter_map(|command| match command {
                 Command::Ask {
@@ -412,18 +411,14 @@ impl Reader<'_> {
         if self.store.intent_of_tx(tx).await?.is_some() {
             return Ok(true);
         }
-        let found = self.rpc.get_transaction_by_hash(tx).await;
-        let found =
-            found.map_err(|error| ChainError::from_rpc("eth_getTransactionByHash", error))?;
-        let Some(found) = found else {
-            let why = format!(
+        let sent = is_sent_by_us(&self.store, &self.rpc, self.signer.address(), tx).await?;
+        let unknown = || OwnerError::NotRead {
+            why: format!(
                 "the node does not know transaction {tx} any longer, so it cannot tell whose work that is: ask a node that \
                  keeps all transactions"
-            );
-            return Err(OwnerError::NotRead { why }.into());
+            ),
         };
-        let (from, signed) = (found.from(), self.store.signers().await?);
-        Ok(from == self.signer.address() || signed.contains(&from))
+        Ok(sent.ok_or_else(unknown)?)
     }
 
     async fn state_of(&self, provider: Address) -> Result<IMarket::ProviderState, Error> {

@@ -32,7 +32,7 @@ use super::{
         Attached, ByteStream, ContainerEngine, ContainerState, EngineError, EngineFacts,
         EngineResult, ImageFacts, Limit, VolumeRequest,
     },
-    facts::{InfoAnswer, VersionAnswer, has_swap, names},
+    facts::{InfoAnswer, VersionAnswer, has_swap},
     profile::CreateRequest,
 };
 
@@ -288,8 +288,7 @@ impl ContainerEngine for DockerEngine {
             return Ok(());
         }
         self.remove(name).await?;
-        let limits = names(&limits);
-        Err(EngineError::Unbounded { limits })
+        Err(EngineError::unbounded(&limits))
     }
 
     async fn attach(&self, name: &str) -> EngineResult<Attached> {
@@ -333,7 +332,7 @@ impl ContainerEngine for DockerEngine {
     async fn kill(&self, name: &str) -> EngineResult<()> {
         let container = self.container(name);
         let call = container.kill(Some("SIGKILL"));
-        // 409: it does not run any more.
+        // 409: it has stopped.
         ignore(self.call("kill a container", CALL, call).await, &[304, 409])
     }
 

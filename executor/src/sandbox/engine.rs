@@ -1,7 +1,11 @@
 //! What the sandbox asks of a container engine: a narrow trait, so that a change of crate or of
 //! engine stays in one file.
 
-use std::{collections::BTreeMap, path::Path, pin::Pin};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    pin::Pin,
+};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -89,6 +93,14 @@ pub enum EngineError {
 }
 
 impl EngineError {
+    /// The error of an engine that discards these limits.
+    pub(crate) fn unbounded(limits: &BTreeSet<Limit>) -> Self {
+        let names: Vec<&str> = limits.iter().map(|limit| limit.name()).collect();
+        Self::Unbounded {
+            limits: names.join(", "),
+        }
+    }
+
     /// A stable code for logs, metrics and tests.
     #[must_use]
     pub const fn code(&self) -> &'static str {

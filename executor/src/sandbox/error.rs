@@ -104,7 +104,7 @@ impl SandboxError {
     }
 
     /// Whether the job itself is to blame, so that no executor with this configuration can run
-    /// it and trying again is of no use.
+    /// it, and trying again does not help.
     #[must_use]
     pub fn is_of_the_job(&self) -> bool {
         match self {

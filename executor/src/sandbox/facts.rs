@@ -87,12 +87,6 @@ impl Limit {
     }
 }
 
-/// Names limits in a sentence.
-pub(super) fn names(limits: &BTreeSet<Limit>) -> String {
-    let names: Vec<&str> = limits.iter().map(|limit| limit.name()).collect();
-    names.join(", ")
-}
-
 /// Whether this machine swaps. If it cannot be told, it does.
 pub(super) fn has_swap() -> bool {
     let swaps = std::fs::read_to_string("/proc/swaps");
@@ -206,10 +200,9 @@ mod tests {
         };
         assert_eq!((good.runc, good.cgroup_version.as_str()), (Some(runc), "2"));
         let bad = facts(info(false), true).unbounded;
-        assert_eq!(
-            names(&bad),
-            "CPU time, memory, the number of processes, swap"
-        );
+        let names: Vec<&str> = bad.iter().map(|limit| limit.name()).collect();
+        let all = ["CPU time", "memory", "the number of processes", "swap"];
+        assert_eq!(names, all);
         // Without swap on the machine nothing is lost with its limit.
         assert!(!facts(info(false), false).unbounded.contains(&Limit::Swap));
         assert_eq!(

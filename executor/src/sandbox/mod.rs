@@ -208,8 +208,7 @@ impl Sandbox {
         let outputs_dir = config.state_dir.join("out");
         let unbounded = engine.facts().await?.unbounded;
         if !unbounded.is_empty() {
-            let limits = facts::names(&unbounded);
-            return Err(engine::EngineError::Unbounded { limits }.into());
+            return Err(engine::EngineError::unbounded(&unbounded).into());
         }
         sweep(engine.as_ref(), &config.instance).await?;
         Outputs::sweep(&outputs_dir).await?;

@@ -283,7 +283,7 @@ fn unmount(path: &Path) -> io::Result<()> {
     loop {
         match rustix::mount::unmount(path, UnmountFlags::NOFOLLOW | UnmountFlags::DETACH) {
             Ok(()) => {}
-            // Not a mount point (any more), or never one because we may not mount.
+            // It is no mount point, or never was one because the executor may not mount.
             Err(Errno::INVAL | Errno::PERM) => break,
             Err(Errno::NOENT) => return Ok(()),
             Err(error) => return Err(error.into()),

@@ -79,7 +79,7 @@ impl Inputs {
             .dir
             .join(format!("{digest}-{:08x}", rand::random::<u32>()));
         let (input, store) = (Arc::new(Input { path }), cache.clone());
-        // The input goes along: if nobody waits any more, it is removed after it was unpacked.
+        // The input goes along: if the waiting job gave up, the input is removed once it is unpacked.
         let input = tokio::task::spawn_blocking(move || {
             materialize(&tree, &store, &input.path).map(|()| input)
         })

@@ -191,7 +191,7 @@ impl Running {
         let spec = &prepared.spec.image;
         images.forget(&spec.manifest);
         let Ok(image) = images.ensure(spec, &[], &prepared.cache).await else {
-            // Not the job's fault: it is made ready anew, from its sources.
+            // Not the job's fault: the executor fetches it from its sources again.
             return Err(lost.into());
         };
         Ok(engine.create(&self.name, &request(&image)).await?)

@@ -1,4 +1,4 @@
-//! Images that nothing uses any more leave the engine again: those that came with us, and no others.
+//! Removes unused images from the engine: those that the executor brought, and no others.
 
 use std::{
     sync::{Arc, PoisonError},

@@ -6,7 +6,7 @@ use alloy::{
     eips::{BlockId, BlockNumberOrTag},
     network::{TransactionBuilder as _, TransactionResponse as _},
     primitives::{Address, B256, Bytes},
-    providers::Provider as _,
+    providers::{DynProvider, Provider as _},
     rpc::types::TransactionRequest,
 };
 use piecework_core::{
@@ -22,7 +22,7 @@ use piecework_executor_core::{
 use piecework_net::{
     blobs::fetch_bytes,
     chain::{
-        Contract,
+        ChainError, Contract,
         beacon::{BeaconKind, Publication},
         decode_error,
     },
@@ -36,6 +36,7 @@ use url::Url;
 
 use super::{Node, Tools};
 use crate::{
+    Error,
     store::{Store, StoreError},
     work::Workshop,
 };
@@ -234,11 +235,9 @@ impl Asker {
         if self.store.intent_of_tx(tx).await?.is_some() {
             return ours(true);
         }
-        let found = self.node()?.rpc.get_transaction_by_hash(tx).await;
-        let found = found.map_err(Silence::failed)?.ok_or(Silence::Unknown)?;
-        let from = found.from();
-        let signed = self.store.signers().await?;
-        ours(from == self.operator || signed.contains(&from))
+        let rpc = self.node()?.rpc;
+        let sent = is_sent_by_us(&self.store, &rpc, self.operator, tx).await;
+        ours(sent.map_err(Silence::failed)?.ok_or(Silence::Unknown)?)
     }
 
     /// What the market would say now to a call of ours. Nothing is sent.
@@ -303,6 +302,22 @@ impl Asker {
         let digests = digest_list::decode(&bytes, of.count).map_err(Silence::failed)?;
         Leaf::find(&digests, &of).ok_or_else(|| Silence::failed("it is not what was submitted"))
     }
+}
+
+/// Whether this account sent a transaction, or another one that signed for this state. None if the node does not know it.
+pub(crate) async fn is_sent_by_us(
+    store: &Store,
+    rpc: &DynProvider,
+    operator: Address,
+    tx: B256,
+) -> Result<Option<bool>, Error> {
+    let found = rpc.get_transaction_by_hash(tx).await;
+    let found = found.map_err(|error| ChainError::from_rpc("eth_getTransactionByHash", error))?;
+    let Some(from) = found.map(|found| found.from()) else {
+        return Ok(None);
+    };
+    let signed = store.signers().await?;
+    Ok(Some(from == operator || signed.contains(&from)))
 }
 
 /// What the beacon says of a point now.

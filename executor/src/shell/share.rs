@@ -16,7 +16,7 @@ pub(crate) struct Shares(Arc<Mutex<BTreeMap<String, Share>>>);
 #[derive(Clone, Copy, Debug)]
 struct Share {
     amount: Amount,
-    /// Then nothing of it can be of use any more, should the chain be silent from now on.
+    /// The last moment at which this share can be used, even if the chain stays silent.
     until: Instant,
 }
 

@@ -39,7 +39,7 @@ pub(crate) enum Durable {
     Send(NewIntent, u64),
     /// A duty that is over, and the local time.
     Over(Over, u64),
-    /// A job to which nothing can happen any more.
+    /// A job that is over.
     Forget(B256),
 }
 
@@ -107,7 +107,7 @@ impl Store {
         .await
     }
 
-    /// The duties that are over, but for those of forgotten jobs.
+    /// The duties that are over, of jobs that are not forgotten.
     pub(crate) async fn over(&self) -> Result<Vec<OverRow>> {
         self.call(|tx| over(tx, "SELECT * FROM over", [])).await
     }

@@ -290,7 +290,7 @@ impl Store {
     {
         let (reply, answer) = oneshot::channel();
         let call: Call = Box::new(move |connection| {
-            // Nobody listens any more if the caller was cancelled; the work stands all the same.
+            // If the caller was cancelled, nobody listens. The work stands all the same.
             let _ = reply.send(in_transaction(connection, work));
         });
         self.calls.send(call).map_err(|_| StoreError::Closed)?;

@@ -134,7 +134,7 @@ async fn a_committed_vote_is_lost_with_the_salt_secret_and_found_with_it() {
         scene.count(job, "Committed").await == 2
     })
     .await;
-    // Time stands still while it is looked at.
+    // No block comes while the test reads the chain.
     drop(mining);
     let state = scene.state_dir(2);
     let secret = std::fs::read(state.join("salt-secret")).unwrap();

@@ -34,7 +34,7 @@ const WAVE: u32 = 50;
 const JOB: u32 = 10;
 /// What a task earns after the fee.
 const NET: u128 = 98;
-/// Blocks after which nothing of a wave is open any more.
+/// Blocks after which the executors have ended all duties of a wave.
 const CONFIRMED: u64 = 16;
 /// Chain time after which the jobs of a wave are over.
 const OVER: u64 = 3 * 3_600;
@@ -193,7 +193,7 @@ impl Soak {
         });
     }
 
-    /// Waits until nothing of a wave is owed any more, looks at what is left, and ends its jobs.
+    /// Waits until the executors have ended all duties of a wave, counts what they keep, and ends the jobs.
     async fn settle_down(&mut self) {
         let rpc = self.scene.net.provider.clone();
         rpc.anvil_mine(Some(CONFIRMED), None).await.unwrap();

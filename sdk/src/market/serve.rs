@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use super::Market;
 use crate::Error;
-use crate::blobs::{BoundedListener, blob_router};
+use crate::blobs::{Bounds, blob_router, serve};
 
 /// A running blob server; it ends when the last run that holds it is gone.
 #[derive(Debug)]
@@ -53,11 +54,9 @@ impl Market {
             None => own_url(bound).map_err(failed)?,
         };
         let router = blob_router(self.inner.store.clone());
-        let task = tokio::spawn(async move {
-            if let Err(error) = axum::serve(BoundedListener::new(listener), router).await {
-                tracing::error!(%error, "the blob server ended");
-            }
-        });
+        // It ends with its task.
+        let never = CancellationToken::new();
+        let task = tokio::spawn(serve(listener, router, Bounds::default(), never));
         let server = Arc::new(BlobServer { url, task });
         *running = Arc::downgrade(&server);
         Ok(server)

@@ -262,7 +262,7 @@ impl Held {
     }
 }
 
-/// Chain time at which a duty is looked at next, if it has no news.
+/// The chain time of the next look at a duty, if no news of it comes before.
 pub(super) fn look_at(duty: &Duty, now: u64, has_seed: bool) -> u64 {
     /// Seconds between two looks at a duty that waits for a seed, or for a block to be final.
     const WAITS: u64 = 5;

@@ -161,8 +161,8 @@ impl Machine {
         if working && id.is_jurors() && keyed.is_some() {
             let same = self.duties.get(&id).is_some_and(|held| held.keyed == keyed);
             if !same {
-                // A reorganization drew the jury again. Work under the old key is of no use, to a seat that is committed
-                // and one that is absent too. What it took of the machine is free for the new run.
+                // A reorganization drew the jury again, under another key. No seat can use work under the old key, whether
+                // it is absent, joined or committed. The new run takes the capacity of the old one.
                 self.commands.push(Command::StopWork { seat: id });
                 if let Some(held) = self.duties.get_mut(&id) {
                     held.duty.set_working(false);

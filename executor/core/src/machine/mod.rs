@@ -132,7 +132,7 @@ pub struct Machine {
     lost: u64,
     /// Leases with news; without a first task: all of a job.
     touched: BTreeSet<(B256, Option<u32>)>,
-    /// When each duty is looked at next, if it has no news.
+    /// The time of the next look at each duty, if no news of it comes before.
     duty_agenda: Agenda<SeatId>,
     /// When results of others are looked at, which may have a jury.
     jury_agenda: Agenda<(B256, u32)>,

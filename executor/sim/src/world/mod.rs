@@ -25,7 +25,7 @@ use crate::{
 const STAKE: u128 = 1_000_000;
 /// Blocks that no reorganization goes deeper than.
 const DEEP: u64 = 80;
-/// Seconds, at most, that a world takes to end once nothing goes wrong any more.
+/// Seconds, at most, that a world takes to end after its last fault.
 const QUIET: u64 = 12_000;
 
 /// What a seed came to.

@@ -272,7 +272,7 @@ async fn a_nonce_that_a_dropped_transaction_left_is_filled() {
     let fees = sender.0.market_fees().await.unwrap();
     let nothing = NewIntent {
         to: Some(Address::repeat_byte(9)),
-        data: Bytes::new(),
+        data: alloy::primitives::Bytes::new(),
         ..allow(9)
     };
     let foreign = sender.0.sign(&nothing, 0, 50_000, fees).unwrap();

@@ -11,7 +11,7 @@ use alloy::primitives::{Address, B256};
 use alloy::rpc::types::TransactionReceipt;
 use alloy::sol_types::SolCall;
 use futures::future::try_join_all;
-use piecework::blobs::{BoundedListener, blob_router};
+use piecework::blobs::{Bounds, blob_router, serve};
 use piecework::chain::IMarket::{self, IMarketErrors, Opening, Phase};
 use piecework::chain::{ChainError, deploy::mint};
 use piecework::digest::{Digest, lease, tree};
@@ -21,6 +21,7 @@ use piecework::{Error, Market, MarketConfig, Run};
 use piecework_render::Scene;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 use super::tile::Tile;
 use crate::devnet::Devnet;
@@ -89,10 +90,9 @@ impl Cheat {
             .map_err(failed)?;
         let url = format!("http://{}", listener.local_addr().map_err(failed)?);
         let router = blob_router(market.store().clone());
-        let server = tokio::spawn(async move {
-            // Ends with the cheat.
-            let _ = axum::serve(BoundedListener::new(listener), router).await;
-        });
+        // It ends with the cheat.
+        let never = CancellationToken::new();
+        let server = tokio::spawn(serve(listener, router, Bounds::default(), never));
         let cheat = Self {
             market,
             address,

@@ -23,7 +23,7 @@ pub use error::BlobError;
 pub(crate) use fetch::background;
 pub use fetch::{fetch, fetch_any, fetch_bytes};
 pub use http::{HttpClient, HttpPolicy, HttpSource, blob_router};
-pub use listen::{BoundedListener, BoundedStream};
+pub use listen::{Bounds, serve};
 pub use store::{DirStore, StoreLimits};
 pub use writer::{BlobWriter, StagedBlob};
 
