@@ -518,3 +518,14 @@ async fn what_another_endpoint_contradicts_is_told() {
     let (again, other) = market.ask_two(&call).await.unwrap();
     assert_eq!((again, other), (one, None));
 }
+
+#[tokio::test]
+async fn where_there_is_one_endpoint_no_second_one_is_asked() {
+    let nodes = Nodes::start(1).await;
+    let rpc = nodes.provider().await;
+    let market = Contract::new(nodes.devnet.market, &rpc);
+    nodes.proxies[0].forget_calls();
+    let (_, other) = market.ask_two(&IMarket::beaconCall {}).await.unwrap();
+    assert_eq!(other, None);
+    assert_eq!(nodes.proxies[0].calls("eth_call"), 1);
+}

@@ -184,6 +184,13 @@ impl Endpoints {
             RequestPacket::Batch(_) => None,
         };
         let give_up = Instant::now() + LONGEST_WAIT;
+        let is_second = opinion
+            .as_ref()
+            .is_some_and(|opinion| opinion.other_than.is_some());
+        if is_second && self.0.len() == 1 {
+            // Nobody else is there to be asked.
+            return Err(nobody());
+        }
         loop {
             let mut order = self.order();
             if let Some(other_than) = opinion.as_ref().and_then(|opinion| opinion.other_than) {
