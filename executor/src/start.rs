@@ -199,6 +199,7 @@ pub(crate) fn settings(chain: &ChainConfig, config: &Config) -> Settings {
         timing: Timing {
             margin: chain.timing.margin,
             confirmations: chain.timing.confirmations,
+            settle_within: chain.timing.settle_within,
         },
         total: whole(&config.capacity),
         lease_tasks: config.capacity.lease_tasks,

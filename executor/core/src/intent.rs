@@ -218,6 +218,8 @@ fn parse(text: &str) -> Option<IntentId> {
 pub struct Intent {
     /// Its name.
     pub id: IntentId,
+    /// What the transaction does besides what its name says.
+    pub with: Vec<What>,
     /// The contract that is called; `None` for the market.
     pub to: Option<Address>,
     /// Calldata.

@@ -62,6 +62,8 @@ pub struct Timing {
     pub margin: u64,
     /// Blocks after which a block is final.
     pub confirmations: u64,
+    /// Seconds for which a lease that can be settled waits for a transaction that settles it too.
+    pub settle_within: u64,
 }
 
 #[cfg(test)]

@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 
 use alloy_primitives::Address;
 use alloy_sol_types::SolCall as _;
-use piecework_core::{chain::IMarket, view::JobView};
+use piecework_core::{
+    chain::{IMarket, Multicall},
+    view::{JobView, seat::Key as SeatId},
+};
 use piecework_executor_core::{
     capacity::Amount,
-    intent::{IntentId, What},
+    intent::{Intent, IntentId, What},
 };
 
 use crate::chain::{BEGIN, Chain, Tx};
@@ -50,23 +53,48 @@ impl Log {
     }
 
     /// Checks a transaction that is broadcast: no secret is told while somebody could still commit.
-    pub fn sent(&mut self, time: u64, provider: usize, id: &IntentId, tx: &Tx, chain: &Chain) {
-        *self.acts.entry(name(&id.what)).or_default() += 1;
-        self.say(time, || format!("provider {provider} sends {id}"));
+    pub fn sent(&mut self, time: u64, provider: usize, intent: &Intent, tx: &Tx, chain: &Chain) {
+        let id = &intent.id;
+        let does = || std::iter::once(&id.what).chain(&intent.with);
+        for what in does() {
+            *self.acts.entry(name(what)).or_default() += 1;
+        }
+        self.say(time, || {
+            format!("provider {provider} sends {id}, with {:?}", intent.with)
+        });
+        let calls = match Multicall::multicallCall::abi_decode(&tx.data) {
+            Ok(calls) => calls.data,
+            Err(_) => vec![tx.data.clone()],
+        };
         let opens =
             |openings: &[IMarket::Opening]| openings.iter().any(|opening| !opening.salt.is_zero());
-        let (what, kind) = match &id.what {
-            What::Open(seat) | What::Settle(seat) | What::Judge(seat) => (seat.lease, seat.kind),
-            _ => return,
-        };
-        let told = IMarket::settleCall::abi_decode(&tx.data)
-            .map(|call| opens(&call.openings))
-            .or_else(|_| {
-                IMarket::judgeCall::abi_decode(&tx.data).map(|call| opens(&call.openings))
-            });
-        if !matches!(told, Ok(true)) {
-            return;
+        let told = calls.iter().filter_map(|call| {
+            let settled = IMarket::settleCall::abi_decode(call).map(|call| opens(&call.openings));
+            let judged = || IMarket::judgeCall::abi_decode(call).map(|call| opens(&call.openings));
+            settled.or_else(|_| judged()).ok()
+        });
+        let told: Vec<bool> = told.collect();
+        let rounds = does().filter_map(|what| match what {
+            What::Open(seat) | What::Settle(seat) | What::Judge(seat) => Some(*seat),
+            _ => None,
+        });
+        let rounds: Vec<SeatId> = rounds.collect();
+        if told.len() > rounds.len() && told.contains(&true) {
+            self.breach(
+                time,
+                format!("provider {provider} does more than {id} says"),
+            );
         }
+        for (seat, told) in rounds.into_iter().zip(told) {
+            if told {
+                self.told(time, provider, id, seat, chain);
+            }
+        }
+    }
+
+    /// Checks that nobody can commit to a round any more.
+    fn told(&mut self, time: u64, provider: usize, id: &IntentId, seat: SeatId, chain: &Chain) {
+        let (what, kind) = (seat.lease, seat.kind);
         // As the newest block has it.
         let mut view = JobView::default();
         for number in 0..=chain.tip().number {

@@ -11,6 +11,8 @@ use super::{ConfigError, DEVNET_CHAIN};
 
 /// Longest name of a chain.
 const MAX_NAME: usize = 32;
+/// Longest time for which a lease that can be settled may wait, in seconds.
+const MAX_SETTLE_WITHIN: u64 = 3_600;
 
 /// The key that signs for the provider.
 #[derive(Clone)]
@@ -68,6 +70,8 @@ pub struct ChainTiming {
     pub urgent_max_fee_per_gas: u128,
     /// Seconds before a deadline from which no act is begun.
     pub margin: u64,
+    /// Seconds for which a lease that can be settled waits for a transaction that settles it too.
+    pub settle_within: u64,
     /// First block that is read when the store is new.
     pub from_block: u64,
 }
@@ -131,6 +135,7 @@ impl ChainConfig {
                 max_fee_per_gas: 500_000_000_000,
                 urgent_max_fee_per_gas: 10_000_000_000_000,
                 margin: 2,
+                settle_within: 0,
                 from_block: 0,
             },
             drand_urls: Vec::new(),
@@ -204,6 +209,11 @@ impl ChainConfig {
                 "chain.urgent_max_fee_gwei",
                 "must not be less than chain.max_fee_gwei",
             ));
+        }
+        if self.timing.settle_within > MAX_SETTLE_WITHIN {
+            let why =
+                format!("must be at most {MAX_SETTLE_WITHIN}: the bond is locked for so long");
+            return Err(self.invalid("chain.settle_within_seconds", why));
         }
         if self.timing.confirmations > 1_024 {
             return Err(self.invalid("chain.confirmations", "must be at most 1024"));

@@ -10,8 +10,8 @@ use alloy::signers::local::PrivateKeySigner;
 use piecework_net::chain::deployment::Deployment;
 
 use super::{
-    Capacity, ChainConfig, ChainTiming, Config, ConfigError, Costs, Flags, OperatorKey, Password,
-    Policy, Retention,
+    Capacity, ChainConfig, ChainTiming, Config, ConfigError, Costs, DEVNET_CHAIN, Flags,
+    OperatorKey, Password, Policy, Retention,
     old_form::edits,
     sections::{ChainSection, File},
 };
@@ -22,6 +22,8 @@ const MAX_FILE: u64 = 64 * 1024;
 const GWEI: u128 = 1_000_000_000;
 /// What saves a bond may cost so many times as much, if the file says nothing else.
 const URGENT: u128 = 20;
+/// Seconds for which a lease that can be settled waits for company, where the file does not say and it costs real gas.
+const SETTLE_WITHIN: u64 = 120;
 
 pub(super) fn read(path: &Path) -> Result<File, ConfigError> {
     let failed = |source| ConfigError::Read {
@@ -200,6 +202,8 @@ fn chain(section: ChainSection, flags: &Flags, place: &Place) -> Result<ChainCon
         place.agree("chain.market", market, deployment.market)?;
     }
     let deployment = deployment.as_ref();
+    let is_devnet =
+        chain_id.or(deployment.map(|deployment| deployment.chain_id)) == Some(DEVNET_CHAIN);
     let policy = section.policy;
     let max_fee_gwei = section.max_fee_gwei.unwrap_or(200);
     let min_price = flags
@@ -257,6 +261,10 @@ fn chain(section: ChainSection, flags: &Flags, place: &Place) -> Result<ChainCon
                 |gwei| u128::from(gwei).saturating_mul(GWEI),
             ),
             margin: section.margin_seconds.unwrap_or(60),
+            settle_within: section.settle_within_seconds.unwrap_or(match is_devnet {
+                true => 0,
+                false => SETTLE_WITHIN,
+            }),
             from_block: section
                 .from_block
                 .or(deployment.map(|deployment| deployment.block))

@@ -39,6 +39,7 @@ pub(super) struct ChainSection {
     pub(super) max_fee_gwei: Option<u64>,
     pub(super) urgent_max_fee_gwei: Option<u64>,
     pub(super) margin_seconds: Option<u64>,
+    pub(super) settle_within_seconds: Option<u64>,
     pub(super) provider: ProviderSection,
     pub(super) policy: PolicySection,
     pub(super) beacon: BeaconSection,

@@ -1,28 +1,21 @@
 //! Transactions of duties: asked for when they should be on their way, and again when they came to nothing.
 
-use alloy_primitives::Bytes;
-use alloy_sol_types::SolCall as _;
-use piecework_core::{
-    chain::IMarket,
-    view::{
-        lease::Roots,
-        seat::{Key as SeatId, Vote},
-    },
+use piecework_core::view::{
+    lease::Roots,
+    seat::{Key as SeatId, Vote},
 };
 
 use super::{
-    Machine, Pending,
+    Machine,
+    batch::Ready,
     held::{Duty, Held},
 };
 use crate::{
-    capacity::Amount,
     command::Command,
     duty::{Act, Owed, lease::Seen},
-    intent::{Fate, Intent, IntentId, What},
+    intent::{IntentId, What},
 };
 
-/// Leases that are settled in one call.
-const TOGETHER: usize = 16;
 /// Longest pause after an act came to nothing: 1 second, doubled so often.
 const LONGEST_PATIENCE: u32 = 5;
 
@@ -42,6 +35,7 @@ impl Machine {
             (Act::Open, _) => What::Open(id),
             (Act::Settle, _) => What::Settle(id),
         };
+        let margin = self.settings.timing.margin;
         let Some(held) = self.duties.get(&id) else {
             return;
         };
@@ -51,12 +45,13 @@ impl Machine {
             return;
         }
         if act == Act::Finalize {
-            // Those of a job that are due together go in one call.
-            if !self.covered.contains_key(&id) {
-                self.due.entry(id.lease.job).or_default().push(id);
-            }
+            self.can_settle(id);
             return;
         }
+        // What failed before, may fail because others were quicker, or is nearly too late, goes with no other call.
+        let hurry = self.now.time.saturating_add(margin.saturating_mul(2));
+        let is_race = matches!(held.duty, Duty::Seat(seat) if seat.prospect);
+        let alone = held.failed || is_race || owed.is_some_and(|owed| owed.until <= hurry);
         let tasks = held.duty.tasks();
         let Some(data) = self.call_of(id, act) else {
             return;
@@ -79,63 +74,12 @@ impl Machine {
                 vote,
             });
         }
-        self.send_act(what, data, owed);
-    }
-
-    fn send_act(&mut self, what: What, data: Bytes, owed: Option<Owed>) -> IntentId {
-        let unique = self.unique();
-        let id = IntentId { what, unique };
-        let intent = Intent {
-            id,
-            to: None,
+        self.ready.push(Ready {
+            does: vec![what],
             data,
-            not_after: None,
-            deadline: owed.map(|owed| owed.until),
-            at_stake: owed.map_or(0, |owed| owed.at_stake),
-        };
-        let pending = Pending {
-            fate: Fate::Open,
-            bond: 0,
-            amount: Amount::default(),
-            parallel: 0,
-            until: 0,
-        };
-        self.send(intent, pending);
-        id
-    }
-
-    /// Sends what is due together.
-    pub(super) fn send_due(&mut self) {
-        for (job, leases) in std::mem::take(&mut self.due) {
-            for leases in leases.chunks(TOGETHER) {
-                let (Some(first), Some(job)) = (leases.first(), self.jobs.get(&job)) else {
-                    continue;
-                };
-                let call = IMarket::finalizeCall {
-                    job: job.job.clone(),
-                    firsts: leases.iter().map(|id| id.lease.first).collect(),
-                };
-                let what = What::Finalize(first.lease);
-                let intent = self.send_act(what, call.abi_encode().into(), None);
-                for id in leases.iter().skip(1) {
-                    self.covered.insert(*id, intent);
-                }
-            }
-        }
-    }
-
-    /// The other leases that an intent settles. It is over.
-    pub(super) fn uncover(&mut self, intent: IntentId) -> Vec<SeatId> {
-        if !matches!(intent.what, What::Finalize(_)) {
-            return Vec::new();
-        }
-        let covered = self.covered.iter();
-        let covered = covered.filter(|(_, other)| **other == intent);
-        let covered: Vec<SeatId> = covered.map(|(id, _)| *id).collect();
-        for id in &covered {
-            self.covered.remove(id);
-        }
-        covered
+            owed,
+            alone,
+        });
     }
 
     /// The outputs of a duty are not here, and somebody may need them. They are made again while its bond depends on them.
@@ -156,11 +100,14 @@ impl Machine {
         self.touch(id.lease.job, Some(id.lease.first));
     }
 
-    /// A transaction that will not happen, or that changed nothing.
-    pub(super) fn rest(&mut self, intent: IntentId) {
-        for id in seat_of(intent.what).into_iter().chain(self.uncover(intent)) {
-            self.rest_duty(id);
+    /// A transaction that will not happen, or that changed nothing. Returns the duties that it was about.
+    pub(super) fn rest(&mut self, intent: IntentId) -> Vec<SeatId> {
+        let does = self.uncover(intent).into_iter().chain([intent.what]);
+        let duties: Vec<SeatId> = does.filter_map(duty_of).collect();
+        for id in &duties {
+            self.rest_duty(*id);
         }
+        duties
     }
 
     fn rest_duty(&mut self, id: SeatId) {
@@ -178,7 +125,11 @@ impl Machine {
     }
 
     pub(super) fn came_to_nothing(&mut self, intent: IntentId) {
-        self.rest(intent);
+        for id in self.rest(intent) {
+            if let Some(held) = self.duties.get_mut(&id) {
+                held.failed = true;
+            }
+        }
         let what = intent.what;
         match what {
             What::Commit(id) => {
@@ -202,7 +153,7 @@ impl Machine {
 }
 
 /// The duty that an intent is about.
-fn seat_of(what: What) -> Option<SeatId> {
+fn duty_of(what: What) -> Option<SeatId> {
     match what {
         What::Submit(lease) | What::Leave(lease) | What::Finalize(lease) | What::Expire(lease) => {
             Some(SeatId { lease, kind: 0 })

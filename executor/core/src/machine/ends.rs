@@ -34,7 +34,6 @@ impl Machine {
         };
         self.recount(id);
         self.duty_agenda.remove(id);
-        self.covered.remove(&id);
         if let Some(tx) = held.tx {
             self.taken.remove(&tx);
         }

@@ -403,6 +403,7 @@ impl Machine {
         let not_after = self.now.time.saturating_add(CLAIM_LIFE);
         let intent = Intent {
             id,
+            with: Vec::new(),
             to: Some(to),
             data,
             not_after: Some(not_after),

@@ -134,6 +134,8 @@ pub(super) struct Held {
     pub(super) parallel: u32,
     /// Acts that came to nothing.
     pub(super) tries: u32,
+    /// Whether an act of it was refused, reverted or was given up.
+    pub(super) failed: bool,
     /// Chain time until which nothing is sent for it.
     pub(super) rest_until: u64,
     pub(super) served: Option<Reach>,
@@ -160,6 +162,7 @@ impl Held {
             since: u64::MAX,
             parallel: 1,
             tries: 0,
+            failed: false,
             rest_until: 0,
             served: None,
             serving: None,

@@ -105,7 +105,7 @@ impl Machine {
             what,
             unique: u64::MAX,
         };
-        self.intents.range(from..=to).next().is_some()
+        self.covered.contains_key(&what) || self.intents.range(from..=to).next().is_some()
     }
 
     pub(super) fn unique(&mut self) -> u64 {

@@ -41,7 +41,7 @@ impl Machine {
         for (_, id) in ids {
             self.mind_duty(id);
         }
-        self.send_due();
+        self.send_ready();
     }
 
     pub(super) fn mind_duty(&mut self, id: SeatId) {

@@ -2,6 +2,7 @@
 
 mod acts;
 mod agenda;
+mod batch;
 mod calls;
 mod candidate;
 mod chain;
@@ -41,12 +42,13 @@ use crate::{
     command::Command,
     duty::End,
     input::{Answer, Failure, Input, Verdict},
-    intent::IntentId,
+    intent::{IntentId, What},
     policy::{Policy, Timing},
     secret::Secret,
 };
 
 use agenda::Agenda;
+use batch::Ready;
 use facts::{Facts, Waiter};
 use held::Held;
 use intents::{CLAIM_LIFE, Pending};
@@ -115,10 +117,12 @@ pub struct Machine {
     trials: Trials,
     /// Duties whose work begins in this step.
     begins: u32,
-    /// Leases that are due to be settled, by job.
-    due: BTreeMap<B256, Vec<SeatId>>,
-    /// Leases that are settled with another one, and the intent of that.
-    covered: BTreeMap<SeatId, IntentId>,
+    /// Calls that are sent at the end of this step.
+    ready: Vec<Ready>,
+    /// Leases that can be settled, and since when.
+    ripe: BTreeMap<SeatId, u64>,
+    /// What the transaction of an intent does besides what its name says.
+    covered: BTreeMap<What, IntentId>,
     /// Duties, by the transaction that took them.
     taken: BTreeMap<B256, SeatId>,
     /// Jobs with a lease or a seat of which is not known yet whether this machine took it.
@@ -178,7 +182,8 @@ impl Machine {
             facts: Facts::default(),
             trials: Trials::default(),
             begins: 0,
-            due: BTreeMap::new(),
+            ready: Vec::new(),
+            ripe: BTreeMap::new(),
             covered: BTreeMap::new(),
             taken: BTreeMap::new(),
             unowned: BTreeSet::new(),

@@ -269,6 +269,7 @@ impl Machine {
             .map_or(0, |job| job.job.timing.runWindow);
         let intent = Intent {
             id,
+            with: Vec::new(),
             to: None,
             data,
             not_after: Some(now.saturating_add(CLAIM_LIFE)),

@@ -94,6 +94,7 @@ impl Scene {
         let timing = Timing {
             margin: 2,
             confirmations: 2,
+            settle_within: 0,
         };
         let mut view = JobView::default();
         (view.posted, view.run_window) = (true, job.timing.runWindow);

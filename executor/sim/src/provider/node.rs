@@ -131,7 +131,7 @@ impl Provider {
                         let fee = chain.base_fee.saturating_mul(2).min(CALM * climate.cap);
                         let tx = Tx::new(operator, nonce, row.intent.data.clone(), fee);
                         nonce += 1;
-                        log.sent(time, number, id, &tx, chain);
+                        log.sent(time, number, &row.intent, &tx, chain);
                         chain.broadcast(tx.clone());
                         row.attempts.push(tx);
                         (row.state, row.sent_at) = (State::Sent, time);

@@ -230,6 +230,7 @@ pub(super) fn settings(rng: &mut ChaCha8Rng, deepest: usize) -> Settings {
             margin: 10,
             // A block is final for an owner when no reorganization can take it back.
             confirmations: u64::try_from(deepest).unwrap_or_default() + rng.random_range(1..4),
+            settle_within: one_of(rng, [0, 90]),
         },
         total: Amount {
             cpu_millis: 8_000,

@@ -107,6 +107,7 @@ impl Bench {
             timing: Timing {
                 margin: 2,
                 confirmations: 2,
+                settle_within: 0,
             },
             total,
             lease_tasks: 8,

@@ -28,6 +28,12 @@ sol! {
         function DOMAIN_SEPARATOR() external view returns (bytes32);
     }
 
+    /// Several calls of one caller in one transaction, all or none, as OpenZeppelin's `Multicall` takes them.
+    #[sol(all_derives)]
+    interface Multicall {
+        function multicall(bytes[] data) external returns (bytes[] results);
+    }
+
     /// A source of public randomness, as the market asks it.
     #[sol(all_derives)]
     interface IBeacon {

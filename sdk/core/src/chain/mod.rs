@@ -7,7 +7,7 @@ mod revert;
 
 pub use bindings::{
     BlockBeacon, BlockBeaconConstructor, DevToken, DrandBeacon, DrandBeaconConstructor, IBeacon,
-    IERC20, IERC5267, IMarket, MarketConstructor,
+    IERC20, IERC5267, IMarket, MarketConstructor, Multicall,
 };
 pub use events::{EventAt, LogPlace, MarketEvent, UnreadableLog};
 pub use revert::{Revert, decode_revert};

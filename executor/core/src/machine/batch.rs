@@ -1,0 +1,161 @@
+//! Acts that go together: one transaction costs less than several, and it is mined in one block.
+//!
+//! An act is sent in the step that asks for it, with all others of that step. A lease that can be settled waits for such a
+//! transaction, but not for ever: nothing is lost while it waits. What was refused once goes alone, and so does what is
+//! nearly too late, so that no other call can make it fail.
+
+use std::collections::BTreeMap;
+
+use alloy_primitives::{B256, Bytes};
+use alloy_sol_types::SolCall as _;
+use piecework_core::{
+    chain::{IMarket, Multicall},
+    view::seat::Key as SeatId,
+};
+
+use super::{Machine, Pending};
+use crate::{
+    capacity::Amount,
+    duty::{Act, Owed},
+    intent::{Fate, Intent, IntentId, What},
+};
+
+/// Most leases and seats that one transaction is about: its gas and its size are bounded by it.
+const TOGETHER: usize = 16;
+
+/// A call that is to be sent.
+#[derive(Clone, Debug)]
+pub(super) struct Ready {
+    /// What it does: several leases of a job are settled in one call.
+    pub(super) does: Vec<What>,
+    pub(super) data: Bytes,
+    pub(super) owed: Option<Owed>,
+    /// Whether nothing else may go with it.
+    pub(super) alone: bool,
+}
+
+impl Machine {
+    /// Notes that a lease can be settled.
+    pub(super) fn can_settle(&mut self, id: SeatId) {
+        self.ripe.entry(id).or_insert(self.now.time);
+    }
+
+    /// Sends what this step made ready, with the leases that can be settled.
+    pub(super) fn send_ready(&mut self) {
+        let mut ready = std::mem::take(&mut self.ready);
+        if ready.is_empty() && !self.must_settle() {
+            return;
+        }
+        ready.extend(self.settlements());
+        let (alone, together): (Vec<_>, Vec<_>) = ready.into_iter().partition(|one| one.alone);
+        for one in alone {
+            self.send_together(vec![one]);
+        }
+        let mut batch: Vec<Ready> = Vec::new();
+        for one in together {
+            let size: usize = batch.iter().map(|other| other.does.len()).sum();
+            if size + one.does.len() > TOGETHER {
+                self.send_together(std::mem::take(&mut batch));
+            }
+            batch.push(one);
+        }
+        self.send_together(batch);
+    }
+
+    /// Whether leases that can be settled have waited long enough, or fill a transaction.
+    fn must_settle(&self) -> bool {
+        let patience = match self.stopping {
+            true => 0,
+            false => self.settings.timing.settle_within,
+        };
+        let since = self.ripe.values().min();
+        let waited = since.is_some_and(|since| self.now.time >= since.saturating_add(patience));
+        waited || self.ripe.len() >= TOGETHER
+    }
+
+    /// The calls that settle what can be settled, each for one job.
+    fn settlements(&mut self) -> Vec<Ready> {
+        let (now, margin) = (self.now.time, self.settings.timing.margin);
+        let ripe = std::mem::take(&mut self.ripe).into_keys();
+        // Somebody else may have settled it, or a reorganization changed it.
+        let still = ripe.filter(|id| {
+            let held = self.duties.get(id);
+            held.is_some_and(|held| held.duty.desired(now, margin).act == Some(Act::Finalize))
+        });
+        let mut of_jobs: BTreeMap<B256, Vec<SeatId>> = BTreeMap::new();
+        for id in still {
+            of_jobs.entry(id.lease.job).or_default().push(id);
+        }
+        let mut calls = Vec::new();
+        for (job, ids) in of_jobs {
+            let Some(job) = self.jobs.get(&job) else {
+                continue;
+            };
+            for ids in ids.chunks(TOGETHER) {
+                let call = IMarket::finalizeCall {
+                    job: job.job.clone(),
+                    firsts: ids.iter().map(|id| id.lease.first).collect(),
+                };
+                calls.push(Ready {
+                    does: ids.iter().map(|id| What::Finalize(id.lease)).collect(),
+                    data: call.abi_encode().into(),
+                    owed: None,
+                    alone: false,
+                });
+            }
+        }
+        calls
+    }
+
+    /// Sends these calls in one transaction. Its name is that of the first thing that it does.
+    fn send_together(&mut self, batch: Vec<Ready>) {
+        let mut does = batch.iter().flat_map(|one| one.does.iter().copied());
+        let Some(what) = does.next() else { return };
+        let with: Vec<What> = does.collect();
+        let id = IntentId {
+            what,
+            unique: self.unique(),
+        };
+        for other in &with {
+            self.covered.insert(*other, id);
+        }
+        let owed = || batch.iter().filter_map(|one| one.owed);
+        let (deadline, at_stake) = (
+            owed().map(|owed| owed.until).min(),
+            owed().fold(0u128, |sum, owed| sum.saturating_add(owed.at_stake)),
+        );
+        let mut calls: Vec<Bytes> = batch.into_iter().map(|one| one.data).collect();
+        let data = match calls.len() {
+            1 => calls.remove(0),
+            _ => Multicall::multicallCall { data: calls }.abi_encode().into(),
+        };
+        let intent = Intent {
+            id,
+            with,
+            to: None,
+            data,
+            not_after: None,
+            deadline,
+            at_stake,
+        };
+        let pending = Pending {
+            fate: Fate::Open,
+            bond: 0,
+            amount: Amount::default(),
+            parallel: 0,
+            until: 0,
+        };
+        self.send(intent, pending);
+    }
+
+    /// What else the transaction of an intent did. The intent is over.
+    pub(super) fn uncover(&mut self, intent: IntentId) -> Vec<What> {
+        let covered = self.covered.iter();
+        let covered = covered.filter(|(_, other)| **other == intent);
+        let covered: Vec<What> = covered.map(|(what, _)| *what).collect();
+        for what in &covered {
+            self.covered.remove(what);
+        }
+        covered
+    }
+}
