@@ -49,7 +49,8 @@ pub enum Error {
     },
     /// The key may not act for the provider.
     #[error(
-        "{operator} may not act for provider {provider}: the provider must call setOperator({operator}, true)"
+        "{operator} may not act for provider {provider}: nothing was started. Allow it with the provider's own key: \
+         `piecework provider operator {operator}`"
     )]
     NotOperator {
         /// The staked account.

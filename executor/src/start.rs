@@ -261,7 +261,7 @@ pub(crate) fn tell_keys_apart(
         if let Some(other) = taken.insert(key, &chain.name) {
             let why = format!(
                 "the operator key {} is that of {other:?} too, on the same chain: the transactions of both would take \
-                 each other's place. Give each its own operator key, with `setOperator`",
+                 each other's place. Give each its own operator key: `piecework provider operator`",
                 signer.address()
             );
             return Err(chain.invalid("chain.provider.keystore", why).into());
@@ -431,7 +431,7 @@ mod tests {
             error.unwrap_err().to_string(),
             "`chain.provider.keystore` of chain \"new\": the operator key 0x7E5F4552091A69125d5DfCb7b8C2659029395Bdf is \
              that of \"old\" too, on the same chain: the transactions of both would take each other's place. Give each its \
-             own operator key, with `setOperator`"
+             own operator key: `piecework provider operator`"
         );
         tell_keys_apart(&[chain("l1", 1, 1), chain("l2", 10, 1)], &keys).unwrap();
     }

@@ -286,7 +286,7 @@ mod tests {
                 chain("l2", 11, 1),
                 format!(
                     "{path}/chains/l2 is the state of chain id 10, market {market}, not of chain id 11, market {market}: a \
-                     chain's name goes with one market for ever. Nothing was started. Keep the old [[chain]] table, \
+                     chain's name always goes with the same market. Nothing was started. Keep the old [[chain]] table, \
                      which its leases need until they are over, and give the other market a table and a name of its own"
                 ),
             ),
@@ -294,7 +294,7 @@ mod tests {
                 chain("l2", 10, 2),
                 format!(
                     "{path}/chains/l2 is the state of chain id 10, market {market}, not of chain id 10, market {other}: a \
-                     chain's name goes with one market for ever. Nothing was started. Keep the old [[chain]] table, \
+                     chain's name always goes with the same market. Nothing was started. Keep the old [[chain]] table, \
                      which its leases need until they are over, and give the other market a table and a name of its own"
                 ),
             ),

@@ -220,8 +220,8 @@ pub(super) async fn look(
         }
         Some(url) => {
             let text = format!(
-                "the profile says {:?}, not {url}: with the provider's own key call setProfile({}, {}, \"{url}\")",
-                profile.endpoint, profile.nodeId, profile.capabilities
+                "the profile says {:?}, not {url}: type `piecework provider profile {url}` with the provider's own key",
+                profile.endpoint
             );
             Finding::missing("outputs", text)
         }

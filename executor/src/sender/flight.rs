@@ -125,6 +125,21 @@ impl Inner {
         }
     }
 
+    /// Follows an intent. What the node answers to this one alone must not hold up the others: it is returned.
+    pub(super) async fn follow_or_tell(
+        &self,
+        flight: &Flight,
+        head: u64,
+        used: u64,
+    ) -> Result<Option<String>, SendError> {
+        match self.follow(flight, head, used).await {
+            Err(SendError::Rpc(error)) if error.is_error_resp() => {
+                Ok(Some(format!("{}: {error}", flight.id())))
+            }
+            followed => followed.map(|()| None),
+        }
+    }
+
     /// Opens an intent again whose block is gone.
     pub(super) async fn send_again(&self, intent: &Intent) -> Result<(), SendError> {
         let id = intent.new.id.clone();

@@ -290,19 +290,16 @@ impl Sender {
         }
         let line = inner.line_up(&mut flights);
         let (mut in_flight, mut trouble) = (0, None);
-        for flight in &flights {
-            let intent = &flight.intent;
-            let is_sent = intent.state == IntentState::Sent;
-            in_flight += usize::from(is_sent);
-            if moved || is_sent {
-                match inner.follow(flight, number, count(intent.signer)).await {
-                    // The node answers, but not to this one: it must not hold up the others.
-                    Err(SendError::Rpc(error)) if error.is_error_resp() => {
-                        trouble = Some(format!("{}: {error}", intent.new.id));
-                    }
-                    followed => followed?,
-                }
-            }
+        // Where a node limits its calls, receipts of what is in a block come last: nothing waits for them.
+        let (sent, mined): (Vec<_>, Vec<_>) =
+            (flights.iter()).partition(|flight| flight.intent.state == IntentState::Sent);
+        for flight in sent {
+            in_flight += 1;
+            let used = count(flight.intent.signer);
+            trouble = inner
+                .follow_or_tell(flight, number, used)
+                .await?
+                .or(trouble);
         }
         let own = count(None);
         inner.find_gaps(own).await?;
@@ -319,6 +316,13 @@ impl Sender {
             }
         }
         inner.fill_gaps(patience).await?;
+        for flight in mined.into_iter().filter(|_| moved) {
+            let used = count(flight.intent.signer);
+            trouble = inner
+                .follow_or_tell(flight, number, used)
+                .await?
+                .or(trouble);
+        }
         let mut memory = inner.memory();
         memory.checked = Some(hash);
         let trouble = memory

@@ -86,7 +86,7 @@ pub enum StoreError {
     /// The state of this name belongs to another chain or market.
     #[error(
         "{path} is the state of chain id {found_chain}, market {found_market}, not of chain id {chain}, market {market}: \
-         a chain's name goes with one market for ever. Nothing was started. Keep the old [[chain]] table, which its \
+         a chain's name always goes with the same market. Nothing was started. Keep the old [[chain]] table, which its \
          leases need until they are over, and give the other market a table and a name of its own"
     )]
     OtherMarket {

@@ -35,6 +35,7 @@ mod reorg;
 mod scene;
 mod soak;
 mod timeline;
+mod together;
 mod trials;
 mod turns;
 mod unreadable;

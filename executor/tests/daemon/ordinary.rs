@@ -222,7 +222,11 @@ async fn an_operator_works_for_a_provider_and_check_says_what_is_missing() {
         panic!("{findings:?}");
     };
     assert_eq!((stake.what, outputs.what), ("stake", "outputs"));
-    assert!(outputs.text.contains("setProfile("), "{}", outputs.text);
+    assert!(
+        outputs.text.contains("piecework provider profile "),
+        "{}",
+        outputs.text
+    );
     let [node] = told(Verdict::Warning)[..] else {
         panic!("{findings:?}");
     };

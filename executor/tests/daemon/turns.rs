@@ -1,7 +1,15 @@
 //! Clients take turns: who has much work does not make another one wait for all of it.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
 use alloy::primitives::B256;
-use piecework::chain::{EventAt, IMarket, Sender};
+use piecework::{
+    chain::{EventAt, IMarket, Sender},
+    digest::{Digest, OciDigest},
+};
 use piecework_executor::Executor;
 
 use crate::scene::{Scene, eventually};
@@ -13,8 +21,9 @@ const BESIDE: u32 = 2;
 /// What a task of the map pays.
 const PRICE: u128 = 100;
 /// The most leases of the map that are taken before a job that was posted later: those whose claims are on their way when
-/// it is posted, and those that take the places that come free while its image is made ready.
-const MOST: usize = 2 * BESIDE as usize;
+/// it is posted, and those that take the places that come free while its image is made ready, which takes long on a busy
+/// machine. Without turns all of the map comes first.
+const MOST: usize = 5 * BESIDE as usize;
 
 /// Deposits everything the other client has.
 async fn other_client(scene: &Scene) -> Sender {
@@ -128,4 +137,45 @@ async fn a_later_task_does_not_wait_for_leases_that_fill_the_machine() {
         lease: 4,
     };
     a_later_job_has_its_turn(map, 1).await;
+}
+
+/// A source that takes connections and never answers.
+async fn silent_source() -> (String, Arc<AtomicUsize>) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = asked.clone();
+    tokio::spawn(async move {
+        let mut held = Vec::new();
+        while let Ok((socket, _)) = listener.accept().await {
+            count.fetch_add(1, Ordering::SeqCst);
+            held.push(socket);
+        }
+    });
+    (url, asked)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_whose_images_never_come_holds_one_place_and_delays_no_other_client() {
+    let scene = Scene::new().await;
+    scene.net.stake(2).await;
+    let client = other_client(&scene).await;
+    let executor = Executor::start(scene.config(2)).await.unwrap();
+    let (url, asked) = silent_source().await;
+    for number in 0..6u8 {
+        let mut spec = scene.spec(&["nap", "10"], 1);
+        // An archive of its own, which nobody has.
+        spec.image.archive = Some(Digest::of(&[number]));
+        spec.image.manifest = OciDigest([number; 32]);
+        spec.sources = vec![url.clone()];
+        scene.post(&spec).await;
+    }
+    eventually("the first image is asked for", || async {
+        asked.load(Ordering::SeqCst) > 0
+    })
+    .await;
+    let job = later(&scene, &client, PRICE).await;
+    scene.settled(job, 1).await;
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
+    executor.stop().await.unwrap();
 }

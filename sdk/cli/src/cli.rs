@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use alloy::primitives::{Address, B256};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use url::Url;
 
 use crate::amount::Amount;
 use crate::assured::{Percent, Replicas};
@@ -470,6 +471,12 @@ pub(crate) enum ProviderCommand {
         /// Stop it
         #[arg(long)]
         revoke: bool,
+    },
+    /// Publish the URL at which your machines serve results: clients and jurors ask the market for it
+    #[command(after_help = "Example:\n  piecework provider profile https://provider.example.org/")]
+    Profile {
+        /// The executor's serve.url: http or https, at most 128 bytes
+        url: Url,
     },
 }
 

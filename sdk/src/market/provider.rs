@@ -1,6 +1,6 @@
 //! What a provider's owner does: stake, operators, profile.
 
-use alloy::primitives::{Address, B256};
+use alloy::primitives::Address;
 use alloy::rpc::types::TransactionReceipt;
 
 use super::Market;
@@ -51,14 +51,22 @@ impl Market {
             .await?)
     }
 
-    /// Publishes how to reach the caller as a provider. `endpoint` is the base URL of its blobs.
+    /// Publishes how to reach the caller as a provider. `endpoint` is the base URL of its blobs. The rest of its profile
+    /// stays.
     ///
     /// # Errors
     /// [`Error::NoKey`], [`Error::Chain`].
     pub async fn set_profile(&self, endpoint: &str) -> Result<TransactionReceipt, Error> {
+        let provider = self.account()?;
+        let contract = self.contract();
+        let profile = contract
+            .ask(IMarket::profileOfCall { provider })
+            .call()
+            .await;
+        let profile = profile.map_err(|error| ChainError::from_contract("profileOf", error))?;
         let call = IMarket::setProfileCall {
-            nodeId: B256::ZERO,
-            capabilities: B256::ZERO,
+            nodeId: profile.nodeId,
+            capabilities: profile.capabilities,
             endpoint: endpoint.to_owned(),
         };
         Ok(self.sender()?.call(self.address(), &call).await?)

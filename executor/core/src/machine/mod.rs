@@ -117,6 +117,8 @@ pub struct Machine {
     trials: Trials,
     /// Duties whose work begins in this step.
     begins: u32,
+    /// Jobs whose image and input are being fetched before anything of them is taken.
+    preparing: BTreeSet<B256>,
     /// Calls that are sent at the end of this step.
     ready: Vec<Ready>,
     /// Leases that can be settled, and since when.
@@ -182,6 +184,7 @@ impl Machine {
             facts: Facts::default(),
             trials: Trials::default(),
             begins: 0,
+            preparing: BTreeSet::new(),
             ready: Vec::new(),
             ripe: BTreeMap::new(),
             covered: BTreeMap::new(),

@@ -1,6 +1,6 @@
 //! New work: what is open, what of it is worth taking, and in which order it is taken.
 
-use alloy_primitives::{B256, Bytes};
+use alloy_primitives::{Address, B256, Bytes};
 use alloy_sol_types::SolCall as _;
 use piecework_core::{chain::IMarket, view::lease::Key as LeaseId};
 
@@ -18,6 +18,8 @@ use crate::{
 
 /// Milliseconds for which a job is left alone after a claim was refused: others were quicker, most likely.
 const AFTER_REFUSAL: u64 = 500;
+/// Most jobs whose images and inputs are fetched at the same time: of clients that have paid before, and of others.
+const MOST_PREPARING: usize = 4;
 
 impl Machine {
     /// Looks at every open job, and takes what is worth it, the best first.
@@ -150,7 +152,8 @@ impl Machine {
             return;
         }
         // Image and input first, the stake after: what cannot be had costs nothing then.
-        if let Err(why) = self.make_ready(id) {
+        let is_seat = matches!(candidate, Candidate::Seat(_));
+        if let Err(why) = self.make_ready(id, is_seat) {
             self.why(id, why);
             return;
         }
@@ -171,9 +174,11 @@ impl Machine {
         }
     }
 
-    /// Has a job's image and input fetched, if they are not here.
-    fn make_ready(&mut self, id: B256) -> Result<(), Why> {
+    /// Has a job's image and input fetched, if they are not here. What is fetched at the same time is bounded, or strangers
+    /// could fill disk and line; a seat has little time, and does not wait.
+    fn make_ready(&mut self, id: B256, is_seat: bool) -> Result<(), Why> {
         let local = self.now.local;
+        let has_place = is_seat || self.has_place(id);
         let Some(job) = self.jobs.get_mut(&id) else {
             return Err(Why::Unposted);
         };
@@ -194,12 +199,16 @@ impl Machine {
             }
             Ready::No | Ready::Failed { .. } => {}
         }
+        if !has_place {
+            return Err(Why::PreparingOthers);
+        }
         let failed = matches!(job.ready, Ready::Failed { .. });
         if !failed {
             job.ready = Ready::Working;
         }
         let digest = job.digest();
         job.begin_preparing();
+        self.preparing.insert(id);
         self.commands.push(Command::Prepare {
             job: id,
             spec,
@@ -208,8 +217,21 @@ impl Machine {
         Err(Why::Preparing)
     }
 
+    /// Whether one more job of this one's client may be made ready: so many of clients that have paid before, the same
+    /// number of others, and of each of these one.
+    fn has_place(&self, id: B256) -> bool {
+        let client = |id: &B256| Some(self.jobs.get(id)?.job.terms.client);
+        let own = client(&id);
+        let is_known = |client: Option<Address>| client.is_some_and(|it| self.paid.contains(&it));
+        let known = is_known(own);
+        let others = self.preparing.iter().map(client);
+        let others: Vec<_> = others.filter(|other| is_known(*other) == known).collect();
+        others.len() < MOST_PREPARING && (known || !others.contains(&own))
+    }
+
     pub(super) fn prepared(&mut self, id: B256, result: Result<(), Failure>) {
         let local = self.now.local;
+        self.preparing.remove(&id);
         if let Some(job) = self.jobs.get_mut(&id) {
             job.prepared(local, result);
             self.wake(id);

@@ -97,6 +97,8 @@ pub enum Why {
     Refused(String),
     /// Image and input are being fetched.
     Preparing,
+    /// Images and inputs of others are being fetched first.
+    PreparingOthers,
     /// Image or input cannot be had, or the job cannot run here.
     Unready(String),
     /// Its spec is being tried.
@@ -161,6 +163,7 @@ impl Why {
             Self::Lapsed => "lapsed",
             Self::Refused(_) => "refused",
             Self::Preparing => "preparing",
+            Self::PreparingOthers => "preparing-others",
             Self::Unready(_) => "unready",
             Self::Trying => "trying",
             Self::TrialWaits => "trial-waits",
@@ -237,6 +240,10 @@ impl fmt::Display for Why {
             Self::Lapsed => f.write_str("a round of it lapsed, and must be ended first"),
             Self::Refused(why) => f.write_str(why),
             Self::Preparing => f.write_str("its image and input are being made ready"),
+            Self::PreparingOthers => f.write_str(
+                "images and inputs of other jobs are being fetched first: four at a time of clients that have paid this \
+                 machine, and four of others, one for each client",
+            ),
             Self::Unready(why) => f.write_str(why),
             Self::Trying => f.write_str("its spec is new here: a task of it is being run twice"),
             Self::TrialWaits => {

@@ -142,6 +142,7 @@ impl Bench {
     async fn intends(&self, what: What) -> String {
         let intent = Intent {
             id: IntentId { what, unique: 5 },
+            with: Vec::new(),
             to: None,
             data: Bytes::new(),
             not_after: None,

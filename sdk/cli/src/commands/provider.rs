@@ -2,6 +2,7 @@
 
 use alloy::primitives::Address;
 use serde_json::json;
+use url::Url;
 
 use super::wallet::sent;
 use crate::amount::{Amount, tokens};
@@ -22,6 +23,7 @@ pub(crate) async fn run(
         ProviderCommand::Operator { operator, revoke } => {
             set_operator(globals, output, operator, !revoke).await
         }
+        ProviderCommand::Profile { url } => set_profile(globals, output, &url).await,
     }
 }
 
@@ -62,6 +64,24 @@ async fn set_operator(
     let word = if allowed { "may now" } else { "may no longer" };
     say!("{operator} {word} take leases for {}.", market.account()?);
     let value = json!({ "transaction": receipt.transaction_hash, "operator": operator, "allowed": allowed });
+    output.result(&value, || receipt.transaction_hash.to_string())
+}
+
+async fn set_profile(globals: &Globals, output: Output, url: &Url) -> Result<(), Failure> {
+    // As the market's: it would refuse a longer one.
+    const LONGEST: usize = 128;
+    if !matches!(url.scheme(), "http" | "https") || url.as_str().len() > LONGEST {
+        return Err(Failure::new(
+            "cli-url",
+            format!(
+                "{url} is not an http:// or https:// URL of at most {LONGEST} bytes; nothing was sent"
+            ),
+        ));
+    }
+    let market = market(globals, Key::Needed).await?;
+    let receipt = market.set_profile(url.as_str()).await?;
+    say!("{} serves its results at {url}.", market.account()?);
+    let value = json!({ "transaction": receipt.transaction_hash, "endpoint": url });
     output.result(&value, || receipt.transaction_hash.to_string())
 }
 

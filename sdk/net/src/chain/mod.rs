@@ -28,7 +28,7 @@ pub use follow::{BlockRecord, Follower, Head, Message};
 pub use logs::{decode_event, read_logs};
 pub use piecework_core::chain::{
     BlockBeacon, DevToken, DrandBeacon, EventAt, IBeacon, IERC20, IERC5267, IMarket, LogPlace,
-    MarketEvent, Revert, UnreadableLog, decode_revert, events,
+    MarketEvent, Multicall, Revert, UnreadableLog, decode_revert, events,
 };
 pub use revert::decode_error;
 pub use rpc::MAX_FUTURE;
