@@ -167,7 +167,7 @@ async fn a_client_whose_images_never_come_holds_one_place_and_delays_no_other_cl
         // An archive of its own, which nobody has.
         spec.image.archive = Some(Digest::of(&[number]));
         spec.image.manifest = OciDigest([number; 32]);
-        spec.sources = vec![url.clone()];
+        spec.sources = vec![url.parse().unwrap()];
         scene.post(&spec).await;
     }
     eventually("the first image is asked for", || async {
