@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use crate::{
     Parts,
+    echo::{self, Life},
     figures::{Figures, mebibytes, seconds},
     process::{Process, Settings, memory, processor_time},
     world::{Blocks, PRICE, World},
@@ -29,6 +30,8 @@ const DEEP: u64 = 100;
 const LOGS_OF_JOB: usize = 4;
 /// Such jobs in a block.
 const JOBS_IN_BLOCK: usize = 100;
+/// Jobs of the largest chain that the executor is asked about.
+const ASKED: usize = 200;
 /// Seconds after which all of that is over.
 const DAY: u64 = 86_400;
 /// No start takes longer.
@@ -104,64 +107,142 @@ pub(crate) async fn dense(parts: &Parts, figures: &mut Figures) -> anyhow::Resul
         (0..left.min(JOBS_IN_BLOCK)).flat_map(life).collect()
     });
     world.crowd(worker, batches).await?;
-    // All of it is over, and deep.
+    end(&world).await?;
+    figures.note("dense_chain_made_in_seconds", begin.elapsed().as_secs());
+    first_start(parts, &world, figures, "dense").await?;
+    Ok(())
+}
+
+/// A chain on which far more happened, for which anvil needs less memory and time: see [`echo`].
+pub(crate) async fn million(parts: &Parts, figures: &mut Figures) -> anyhow::Result<()> {
+    let jobs = parts.echoed / LOGS_OF_JOB;
+    let blocks = jobs.div_ceil(parts.echoed_jobs) as u64;
+    let past = Blocks::Every {
+        seconds: 1,
+        ago: DAY + 7_200 + blocks,
+    };
+    let world = World::start(past, &parts.workload).await?;
+    let spec = world.spec(1)?;
+    let worker = world.other.address();
+    let now = world.time().await?;
+    let begin = Instant::now();
+    let job = || {
+        let mut job = world.job(&spec, 1, 0, now);
+        job.terms.client = worker;
+        job.timing.closesAt = now + 7_200 + blocks;
+        job
+    };
+    let (one, other) = (job(), job());
+    let real = [&one, &other].map(|job| life(job.clone(), worker, &spec));
+    let real = real.concat();
+    world.rehearse(worker, real.clone()).await?;
+    world.crowd(worker, std::iter::once(real)).await?;
+    let life = Life::of(&world, &one, &other).await?;
+
+    let code = echo::begin(&world).await?;
+    // Some of all jobs are asked about at the end.
+    let mut asked = vec![one, other];
+    let every = jobs.div_ceil(ASKED).max(1);
+    let mut told = asked.len();
+    let transactions = std::iter::from_fn(|| {
+        let part = jobs.saturating_sub(told).min(parts.echoed_jobs);
+        let batch: Vec<IMarket::Job> = (0..part).map(|_| job()).collect();
+        for job in &batch {
+            told += 1;
+            if told.is_multiple_of(every) || told == jobs {
+                asked.push(job.clone());
+            }
+        }
+        (part > 0).then(|| life.calldata(&batch))
+    });
+    world.send(worker, transactions).await?;
+    echo::end(&world, code).await?;
+    end(&world).await?;
+    for job in &asked {
+        life.check(&world, job).await?;
+    }
+    figures.note("million_chain_made_in_seconds", begin.elapsed().as_secs());
+    let executor = first_start(parts, &world, figures, "million").await?;
+    for job in &asked {
+        let why = executor.why(life.id(job)).await?;
+        anyhow::ensure!(
+            why.as_deref() == Some("all-taken"),
+            "the executor does not know what happened to a job: {why:?} (it forgets jobs after ten minutes)"
+        );
+    }
+    figures.note("million_jobs_asked_about", asked.len());
+    Ok(())
+}
+
+/// Lets all of it be over, and deep.
+async fn end(world: &World) -> anyhow::Result<()> {
     world.rpc.anvil_increase_time(DAY).await?;
-    world.mine(400).await?;
+    world.mine(400).await
+}
+
+/// A first start of an executor over all of that. The keys of its figures begin with `key`.
+async fn first_start(
+    parts: &Parts,
+    world: &World,
+    figures: &mut Figures,
+    key: &str,
+) -> anyhow::Result<Process> {
     let logs = world.count_logs().await?;
     let target = world.rpc.get_block_number().await?;
-    figures.note("dense_chain_made_in_seconds", begin.elapsed().as_secs());
-    figures.note("dense_chain_blocks", target);
-    figures.note("dense_chain_node_bytes", memory(world.anvil.pid())?.0);
-
+    figures.note(&format!("{key}_chain_blocks"), target);
+    figures.note(
+        &format!("{key}_chain_node_bytes"),
+        memory(world.anvil.pid())?.0,
+    );
     let settings = Settings {
         by_proxy: false,
         ..Settings::default()
     };
-    let mut executor = Process::start(&parts.executor, &world, settings)?;
+    let mut executor = Process::start(&parts.executor, world, settings)?;
     let before = processor_time(world.anvil.pid())?;
     let took = read(&mut executor, target).await?;
     let rate = logs as f64 / took.as_secs_f64();
     let (now, most) = memory(executor.id())?;
     let own = processor_time(executor.id())?;
     let node = processor_time(world.anvil.pid())? - before;
-    figures.note("dense_node_processor_seconds", node.as_secs_f64());
+    figures.note(&format!("{key}_node_processor_seconds"), node.as_secs_f64());
     figures.add(
-        "dense_seconds",
+        &format!("{key}_seconds"),
         took.as_secs_f64(),
         format!("first start over {logs} logs in {target} blocks"),
         seconds(took),
         "",
     );
     figures.add(
-        "dense_processor_seconds",
+        &format!("{key}_processor_seconds"),
         own.as_secs_f64(),
         "  processor time of the executor",
         seconds(own),
         "",
     );
-    figures.add("dense_logs", logs, "  logs", logs.to_string(), "");
+    figures.add(&format!("{key}_logs"), logs, "  logs", logs.to_string(), "");
     figures.add(
-        "events_per_second",
+        &format!("{key}_events_per_second"),
         rate.round(),
         "  events a second",
         format!("{rate:.0}"),
         "",
     );
     figures.add(
-        "dense_memory_bytes",
+        &format!("{key}_memory_bytes"),
         now,
         "  memory (RSS) at the end",
         mebibytes(now),
         "",
     );
     figures.add(
-        "dense_most_memory_bytes",
+        &format!("{key}_most_memory_bytes"),
         most,
         "  most memory",
         mebibytes(most),
         "",
     );
-    Ok(())
+    Ok(executor)
 }
 
 /// The calls of a job from its post to its payment.

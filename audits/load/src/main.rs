@@ -1,6 +1,7 @@
 //! Measures what an executor costs: see `README.md`.
 
 mod calls;
+mod echo;
 mod figures;
 mod history;
 mod idle;
@@ -25,6 +26,8 @@ enum What {
     Long,
     /// A first start over a chain with many logs
     Dense,
+    /// The same with a million, told by an echo in the market's place; only if it is named
+    Million,
     /// A restart with many jobs
     Restart,
     /// Leases a second, and gas
@@ -58,7 +61,7 @@ struct Cli {
     /// Where load.json is written
     #[arg(long, value_name = "DIR", default_value = "out")]
     out: PathBuf,
-    /// What is measured; all of it if nothing is named
+    /// What is measured; all of it but the million if nothing is named
     #[arg(long, value_enum, value_delimiter = ',')]
     only: Vec<What>,
     /// Blocks of the long chain
@@ -67,6 +70,12 @@ struct Cli {
     /// Logs of the dense chain
     #[arg(long, default_value_t = 100_000)]
     logs: usize,
+    /// Logs of the chain of the million
+    #[arg(long, default_value_t = 1_000_000)]
+    echoed: usize,
+    /// Jobs in each of its blocks, with four logs each
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    echoed_jobs: u32,
     /// Jobs of the restart
     #[arg(long, default_value_t = 100_000)]
     jobs: usize,
@@ -85,6 +94,8 @@ struct Parts {
     workload: PathBuf,
     blocks: u64,
     logs: usize,
+    echoed: usize,
+    echoed_jobs: usize,
     jobs: usize,
     leases: u32,
     idle: Duration,
@@ -99,6 +110,8 @@ async fn main() -> anyhow::Result<()> {
         workload: cli.workload,
         blocks: cli.blocks,
         logs: cli.logs,
+        echoed: cli.echoed,
+        echoed_jobs: cli.echoed_jobs as usize,
         jobs: cli.jobs,
         leases: cli.leases,
         idle: Duration::from_secs(cli.idle),
@@ -112,7 +125,7 @@ async fn main() -> anyhow::Result<()> {
     figures.finish(&cli.out)
 }
 
-/// Measures what is named, or all of it.
+/// Measures what is named, or all of it but the million.
 async fn measure(parts: &Parts, only: &[What], figures: &mut Figures) -> anyhow::Result<()> {
     let is_wanted = |what| only.is_empty() || only.contains(&what);
     if is_wanted(What::Idle) {
@@ -132,6 +145,9 @@ async fn measure(parts: &Parts, only: &[What], figures: &mut Figures) -> anyhow:
     }
     if is_wanted(What::Dense) {
         Box::pin(history::dense(parts, figures)).await?;
+    }
+    if only.contains(&What::Million) {
+        Box::pin(history::million(parts, figures)).await?;
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use alloy::hex;
+use alloy::{hex, primitives::B256};
 use anyhow::Context as _;
 use piecework::chain::keys;
 use serde_json::Value;
@@ -84,6 +84,15 @@ impl Process {
         let text = answer.send().await.ok()?.text().await.ok()?;
         let status: Value = serde_json::from_str(&text).ok()?;
         status.get("chains")?.get(0).cloned()
+    }
+
+    /// What it says of a job: the code of the reason why nothing more of it is taken.
+    pub(crate) async fn why(&self, job: B256) -> anyhow::Result<Option<String>> {
+        let answer = self.http.get(format!("http://{}/why/{job}", self.admin));
+        let answer = answer.header("accept", "application/json").send().await?;
+        let answer: Value = serde_json::from_str(&answer.text().await?)?;
+        let code = answer.pointer("/0/code").and_then(Value::as_str);
+        Ok(code.map(ToOwned::to_owned))
     }
 
     /// Waits until its status is such; returns how long that took from its start.

@@ -271,10 +271,19 @@ impl World {
         from: Address,
         batches: impl Iterator<Item = Vec<Bytes>>,
     ) -> anyhow::Result<()> {
+        let calls = batches.map(|data| Ok(batch::multicallCall { data }.abi_encode().into()));
+        self.send(from, calls).await
+    }
+
+    /// Sends transactions of `from` to the market, and waits until all are mined.
+    pub(crate) async fn send(
+        &self,
+        from: Address,
+        inputs: impl Iterator<Item = anyhow::Result<Bytes>>,
+    ) -> anyhow::Result<()> {
         let first = self.rpc.get_transaction_count(from).await?;
         let mut next = first;
-        for data in batches {
-            let call = batch::multicallCall { data };
+        for input in inputs {
             let request = TransactionRequest::default()
                 .with_from(from)
                 .with_to(self.market)
@@ -282,7 +291,7 @@ impl World {
                 .with_gas_limit(500_000_000)
                 .with_max_fee_per_gas(2_000_000_000)
                 .with_max_priority_fee_per_gas(1)
-                .with_input(call.abi_encode());
+                .with_input(input?);
             let _ = self.rpc.send_transaction(request).await?;
             next += 1;
             while next - self.rpc.get_transaction_count(from).await? >= AT_ONCE {
