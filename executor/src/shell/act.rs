@@ -76,7 +76,7 @@ impl Shell {
             Command::Ask { question, urgent } => self.questions.ask(question, urgent),
             Command::Prepare { job, spec, digest } => {
                 self.house.is_needed();
-                self.tools.shop.prepare(job, spec, digest);
+                self.tools.shop.prepare(job, spec, digest, self.token());
             }
             Command::Run(order) => {
                 self.house.is_needed();

@@ -99,11 +99,21 @@ impl Workshop {
         let _ = self.inbox.send(input);
     }
 
-    /// Makes a job's image and input ready, in the background.
-    pub(crate) fn prepare(&self, job: B256, spec: Arc<JobSpec>, digest: B256) {
+    /// Makes a job's image and input ready, in the background. A source may take its time, and a stop must not wait for it:
+    /// after `cancel` nothing is told.
+    pub(crate) fn prepare(
+        &self,
+        job: B256,
+        spec: Arc<JobSpec>,
+        digest: B256,
+        cancel: CancellationToken,
+    ) {
         let shop = self.clone();
         self.spawn(async move {
-            let result = shop.ready(job, &spec, digest).await;
+            let ready = shop.ready(job, &spec, digest);
+            let Some(result) = cancel.run_until_cancelled(ready).await else {
+                return;
+            };
             let result = result.map(|_| ()).map_err(Failure::from);
             if let Err(Failure {
                 why, of_the_job, ..

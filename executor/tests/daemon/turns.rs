@@ -1,8 +1,11 @@
 //! Clients take turns: who has much work does not make another one wait for all of it.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use alloy::primitives::B256;
@@ -177,5 +180,7 @@ async fn a_client_whose_images_never_come_holds_one_place_and_delays_no_other_cl
     let job = later(&scene, &client, PRICE).await;
     scene.settled(job, 1).await;
     assert_eq!(asked.load(Ordering::SeqCst), 1);
-    executor.stop().await.unwrap();
+    // Nor does the source delay a stop.
+    let stopped = tokio::time::timeout(Duration::from_secs(15), executor.stop()).await;
+    stopped.unwrap().unwrap();
 }
