@@ -26,6 +26,8 @@ pub(crate) struct Settings {
     pub(crate) poll_millis: u64,
     /// What a task must pay.
     pub(crate) min_price: u128,
+    /// Seconds for which a lease that can be settled waits for company. The executor's own default is 120.
+    pub(crate) settle_within: u64,
     /// Whether it reaches the chain through the proxy.
     pub(crate) by_proxy: bool,
 }
@@ -35,6 +37,7 @@ impl Default for Settings {
         Self {
             poll_millis: 1_000,
             min_price: 0,
+            settle_within: 0,
             by_proxy: true,
         }
     }
@@ -179,12 +182,13 @@ fn configure(world: &World, settings: Settings, admin: &str) -> anyhow::Result<P
          [capacity]\ncpu_millis = 2000\nmemory_bytes = 2147483648\ndisk_bytes = 1073741824\ntasks = 2\nlease_tasks = 8\n\
          [serve]\nbind = \"127.0.0.1:0\"\n[admin]\nbind = {admin:?}\n\
          [[chain]]\nname = \"load\"\nrpc_url = {rpc:?}\nid = {}\nmarket = \"{}\"\npoll_millis = {}\n\
-         margin_seconds = 2\nconfirmations = 8\n[chain.provider]\naddress = \"{}\"\n{key}\
+         margin_seconds = 2\nsettle_within_seconds = {}\nconfirmations = 8\n[chain.provider]\naddress = \"{}\"\n{key}\
          [chain.policy]\nmin_price = \"{}\"\nstrangers_percent = 100\nallow_private_sources = true\n",
         folder.join("executor"),
         world.chain_id,
         world.market,
         settings.poll_millis,
+        settings.settle_within,
         world.provider.address(),
         settings.min_price,
     );

@@ -25,6 +25,7 @@ const IDLE: Duration = Duration::from_secs(30);
 /// Open jobs pay less than this.
 const SETTINGS: Settings = Settings {
     poll_millis: 1_000,
+    settle_within: 0,
     min_price: PRICE * 2,
     by_proxy: true,
 };

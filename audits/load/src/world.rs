@@ -19,7 +19,7 @@ use anyhow::Context as _;
 use piecework::{
     blobs::{DirStore, blob_router},
     chain::{
-        ChainOptions, EventAt, IERC20, IMarket, Sender, connect, decode_event,
+        ChainOptions, EventAt, IERC20, IMarket, Multicall, Sender, connect, decode_event,
         deploy::{
             DEV_BLOCKS, DEV_MARGIN, MarketDeployment, deploy_block_beacon, deploy_dev_token,
             deploy_market, mint,
@@ -43,13 +43,6 @@ pub(crate) const PRICE: u128 = 1_000;
 const BOND: u128 = 2_000;
 /// Transactions of a crowd that are on their way at the same time.
 const AT_ONCE: u64 = 4;
-
-/// A batch of calls to the market in one transaction.
-mod batch {
-    alloy::sol! {
-        function multicall(bytes[] data) external returns (bytes[] results);
-    }
-}
 
 /// How a chain makes its blocks.
 #[derive(Clone, Copy, Debug)]
@@ -271,7 +264,7 @@ impl World {
         from: Address,
         batches: impl Iterator<Item = Vec<Bytes>>,
     ) -> anyhow::Result<()> {
-        let calls = batches.map(|data| Ok(batch::multicallCall { data }.abi_encode().into()));
+        let calls = batches.map(|data| Ok(Multicall::multicallCall { data }.abi_encode().into()));
         self.send(from, calls).await
     }
 
@@ -309,7 +302,7 @@ impl World {
         let request = TransactionRequest::default()
             .with_from(from)
             .with_to(self.market)
-            .with_input(batch::multicallCall { data }.abi_encode());
+            .with_input(Multicall::multicallCall { data }.abi_encode());
         self.rpc.call(request).await.context("a rehearsal")?;
         Ok(())
     }
