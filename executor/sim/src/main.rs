@@ -23,7 +23,7 @@ struct Arguments {
     /// Let the first provider die at each of its first so many commits and commands, one run for each.
     #[arg(long)]
     crash_matrix: Option<u64>,
-    /// Measure what a lease costs in thought in a job of so many leases, none of which ends before the last one is submitted.
+    /// Measure what a lease costs in thought in a job of so many leases. No audited one ends before the last one is submitted.
     #[arg(long)]
     think: Option<u32>,
     /// Stop at the first seed that breaks something.
@@ -48,6 +48,13 @@ fn main() -> anyhow::Result<()> {
         return Ok(());
     }
     let plans: Vec<Plan> = match arguments.crash_matrix {
+        if let [first, .., last] = thought.hundreds.as_slice() {
+            writeln!(
+                out,
+                "the last hundred took {:.2} times the first",
+                last / first
+            )?;
+        }
         None => (arguments.from..arguments.from.saturating_add(arguments.seeds))
             .map(|seed| Plan {
                 seed,

@@ -1,6 +1,6 @@
 //! A job: its record, what the chain says of it, and whether image and input are here.
 
-use std::sync::Arc;
+use std::{collections::VecDeque, sync::Arc};
 
 use alloy_primitives::{Address, B256};
 use alloy_sol_types::SolEventInterface as _;
@@ -50,7 +50,7 @@ pub(super) struct Job {
     /// The same, without the events in `recent`.
     base: JobView,
     /// Events that a reorganization could take back.
-    recent: Vec<StoredEvent>,
+    recent: VecDeque<StoredEvent>,
     pub(super) ready: Ready,
     /// Why it is not taken.
     pub(super) why: Option<Why>,
@@ -76,7 +76,7 @@ impl Job {
             block: event.block.number,
             view: JobView::default(),
             base: JobView::default(),
-            recent: Vec::new(),
+            recent: VecDeque::new(),
             ready: Ready::No,
             why: None,
             rest_until: 0,
@@ -96,7 +96,7 @@ impl Job {
             _ => None,
         };
         self.view.see(&event);
-        self.recent.push(event);
+        self.recent.push_back(event);
         (first, provider)
     }
 
@@ -109,7 +109,7 @@ impl Job {
         for event in self.recent.drain(..deep) {
             self.base.see(&event);
         }
-        let first = self.recent.first()?;
+        let first = self.recent.front()?;
         Some(first.block.number.saturating_add(KEPT).saturating_add(1))
     }
 

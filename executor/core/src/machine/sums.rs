@@ -38,6 +38,9 @@ impl Sums {
             false => self.parts.insert(id, part),
         };
         let before = before.unwrap_or_default();
+        if part == before {
+            return;
+        }
         if let Some((client, bond)) = before.bonded {
             self.bonded = self.bonded.saturating_sub(1);
             let left = self.exposure.entry(client).or_default();

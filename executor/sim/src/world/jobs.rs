@@ -115,16 +115,17 @@ impl World {
         self.jobs.push((id, job));
     }
 
-    pub(super) fn post_large(&mut self, tasks: u32) {
+    /// Posts a job of so many leases of one task.
+    pub(super) fn post_large(&mut self, tasks: u32, nonce: u64) {
         let Some(client) = self.clients.first().copied() else {
             return;
         };
-        let spec = spec(tasks, 4, 7);
+        let spec = spec(tasks, 4, nonce);
         let now = self.time;
         let job = IMarket::Job {
             terms: IMarket::Terms {
                 client,
-                nonce: 7,
+                nonce,
                 spec: keccak256(&spec),
                 tasks,
                 minLease: 1,
@@ -149,7 +150,7 @@ impl World {
                 ramp: 0,
                 closesAt: now + 100_000,
                 runWindow: WINDOW,
-                // As long as the job: no lease ends before the last one is submitted.
+                // As long as the job: no audited lease ends before the last one is submitted.
                 auditWindow: 86_400,
             },
         };

@@ -8,6 +8,14 @@ use piecework_core::{chain::MarketEvent, view::StoredEvent};
 use super::{Plan, World};
 use crate::chain::BEGIN;
 
+/// Leases of the job that comes before the measured one. Without them, the first hundred leases of the measured job would
+/// seem to cost half as much as all others: what a lease costs after its submission falls into the hundreds after its own.
+const BEFORE: u32 = 500;
+/// The measured job is posted when so many leases of the other one are left, so that the executor never waits for work.
+const LEFT: u64 = 20;
+/// How often the same world is played. What else the processor does only adds to a time, so the least one counts.
+const RUNS: usize = 5;
+
 /// What a lease costs its executor in thought, from the first to the last of one large job.
 #[derive(Debug, Default)]
 pub struct Thought {
@@ -15,8 +23,20 @@ pub struct Thought {
     pub hundreds: Vec<f64>,
 }
 
-/// Lets one executor run a job of so many leases of one task, half of them audited, and measures its machine.
+/// Lets one executor run a job of so many leases of one task, half of them audited, and measures its machine. The executor
+/// comes from another job of that kind.
 pub fn think(leases: u32) -> Thought {
+    let mut least = once(leases);
+    for _ in 1..RUNS {
+        let other = once(leases);
+        for (one, other) in least.hundreds.iter_mut().zip(other.hundreds) {
+            *one = one.min(other);
+        }
+    }
+    least
+}
+
+fn once(leases: u32) -> Thought {
     let mut world = World::new(Plan {
         seed: 1,
         calm: true,
@@ -25,12 +45,17 @@ pub fn think(leases: u32) -> Thought {
     world.providers.retain(|provider| provider.number < 1);
     world.climate.cheats = 0;
     for provider in &mut world.providers {
-        provider.widen(leases);
+        provider.widen(leases.saturating_add(BEFORE));
     }
-    world.post_large(leases);
+    world.post_large(BEFORE, 7);
+    let before = u64::from(BEFORE);
+    let all = before + u64::from(leases);
     let mut thought = Thought::default();
-    let (mut submitted, mut read, mut before) = (0u64, 0, Duration::ZERO);
-    while submitted < u64::from(leases) && world.time < BEGIN + 200_000 {
+    let (mut submitted, mut read, mut then) = (0u64, 0, Duration::ZERO);
+    while submitted < all && world.time < BEGIN + 200_000 {
+        if submitted + LEFT >= before && world.jobs.len() == 1 {
+            world.post_large(leases, 8);
+        }
         world.second(false);
         for number in read..=world.chain.tip().number {
             let events = world.chain.block(number).map_or(0, |(_, events)| {
@@ -48,9 +73,12 @@ pub fn think(leases: u32) -> Thought {
             .iter()
             .map(|provider| provider.thought)
             .sum();
-        while (thought.hundreds.len() as u64 + 1) * 100 <= submitted {
-            thought.hundreds.push((now - before).as_secs_f64());
-            before = now;
+        if submitted <= before {
+            then = now;
+        }
+        while before + (thought.hundreds.len() as u64 + 1) * 100 <= submitted {
+            thought.hundreds.push((now - then).as_secs_f64());
+            then = now;
         }
     }
     thought
