@@ -45,9 +45,6 @@ fn main() -> anyhow::Result<()> {
                 seconds * 10.0
             )?;
         }
-        return Ok(());
-    }
-    let plans: Vec<Plan> = match arguments.crash_matrix {
         if let [first, .., last] = thought.hundreds.as_slice() {
             writeln!(
                 out,
@@ -55,6 +52,9 @@ fn main() -> anyhow::Result<()> {
                 last / first
             )?;
         }
+        return Ok(());
+    }
+    let plans: Vec<Plan> = match arguments.crash_matrix {
         None => (arguments.from..arguments.from.saturating_add(arguments.seeds))
             .map(|seed| Plan {
                 seed,
