@@ -47,19 +47,9 @@ impl Machine {
             return;
         }
         ready.extend(self.settlements());
-        let (alone, together): (Vec<_>, Vec<_>) = ready.into_iter().partition(|one| one.alone);
-        for one in alone {
-            self.send_together(vec![one]);
+        for batch in batches(ready) {
+            self.send_together(batch);
         }
-        let mut batch: Vec<Ready> = Vec::new();
-        for one in together {
-            let size: usize = batch.iter().map(|other| other.does.len()).sum();
-            if size + one.does.len() > TOGETHER {
-                self.send_together(std::mem::take(&mut batch));
-            }
-            batch.push(one);
-        }
-        self.send_together(batch);
     }
 
     /// Whether leases that can be settled have waited long enough, or fill a transaction.
@@ -157,5 +147,66 @@ impl Machine {
             self.covered.remove(what);
         }
         covered
+    }
+}
+
+/// Which calls go together: those that must go alone first, then the others in their order.
+fn batches(ready: Vec<Ready>) -> Vec<Vec<Ready>> {
+    let (alone, together): (Vec<_>, Vec<_>) = ready.into_iter().partition(|one| one.alone);
+    let mut batches: Vec<Vec<Ready>> = alone.into_iter().map(|one| vec![one]).collect();
+    let (mut batch, mut size): (Vec<Ready>, usize) = (Vec::new(), 0);
+    for one in together {
+        if size + one.does.len() > TOGETHER {
+            batches.push(std::mem::take(&mut batch));
+            size = 0;
+        }
+        size += one.does.len();
+        batch.push(one);
+    }
+    batches.push(batch);
+    batches.retain(|batch| !batch.is_empty());
+    batches
+}
+
+#[cfg(test)]
+mod tests {
+    use piecework_core::view::lease::Key as LeaseId;
+
+    use super::*;
+
+    /// A call about so many leases, the first of which has this number.
+    fn call(first: u32, leases: u32, alone: bool) -> Ready {
+        let lease = |first| LeaseId {
+            job: B256::ZERO,
+            first,
+            round: 1,
+        };
+        Ready {
+            does: (first..first + leases)
+                .map(|first| What::Finalize(lease(first)))
+                .collect(),
+            data: Bytes::new(),
+            owed: None,
+            alone,
+        }
+    }
+
+    fn sizes(ready: Vec<Ready>) -> Vec<Vec<usize>> {
+        let sizes = |batch: Vec<Ready>| batch.iter().map(|one| one.does.len()).collect();
+        batches(ready).into_iter().map(sizes).collect()
+    }
+
+    #[test]
+    fn calls_go_together_up_to_a_bound_and_some_go_alone() {
+        let none: [Vec<usize>; 0] = [];
+        assert_eq!(sizes(Vec::new()), none);
+        let mixed = vec![call(0, 1, false), call(1, 1, true), call(2, 3, false)];
+        assert_eq!(sizes(mixed), [vec![1], vec![1, 3]]);
+        let many = (0..5).map(|n| call(n * 10, 6, false)).collect();
+        assert_eq!(sizes(many), [vec![6, 6], vec![6, 6], vec![6]]);
+        assert_eq!(
+            sizes(vec![call(0, 16, false), call(16, 16, false)]),
+            [[16], [16]]
+        );
     }
 }
