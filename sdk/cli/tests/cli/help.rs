@@ -19,7 +19,7 @@ fn help(args: &[&str]) -> String {
 
 #[test]
 fn every_help_is_as_it_was_reviewed() {
-    let commands: [&[&str]; 31] = [
+    let commands: [&[&str]; 32] = [
         &[],
         &["devnet"],
         &["run"],
@@ -45,6 +45,7 @@ fn every_help_is_as_it_was_reviewed() {
         &["provider", "unstake"],
         &["provider", "status"],
         &["provider", "operator"],
+        &["provider", "profile"],
         &["market"],
         &["market", "deploy"],
         &["market", "show"],

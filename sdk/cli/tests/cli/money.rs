@@ -38,5 +38,16 @@ fn deposits_stakes_and_withdrawals() {
     );
     let status = devnet.run(&["provider", "status", "--json"]).json();
     assert_eq!(status["stake"], json!(units(6)));
+    let url = "https://provider.example.org/";
+    assert_eq!(devnet.run(&["provider", "profile", url]).code, 0);
+    let status = devnet.run(&["provider", "status", "--json"]).json();
+    assert_eq!(status["endpoint"], json!(url));
+    let refused = devnet.run(&["provider", "profile", "ftp://provider.example.org/"]);
+    assert_ne!(refused.code, 0);
+    assert!(
+        refused.stderr.contains("nothing was sent"),
+        "{}",
+        refused.stderr
+    );
     assert_eq!(devnet.run(&["job", "list", "--json"]).json(), json!([]));
 }
