@@ -1,6 +1,6 @@
 //! The chain: the executable specification of the market, blocks, a pool of transactions, reorganizations and a base fee.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use alloy_primitives::{Address, B256, Bytes, LogData, keccak256};
 use piecework_core::{
@@ -23,6 +23,10 @@ pub const CHAIN: u64 = 31_337;
 pub const BEGIN: u64 = 1_800_000_000;
 /// Blocks that a reorganization can take back.
 const DEEPEST: usize = 80;
+/// The contract that seeds are published to. The market itself knows a seed when its time has come.
+pub const BEACON: Address = Address::repeat_byte(0xbe);
+/// What a call begins with that publishes a seed. The point follows.
+const PUBLISH: &[u8] = b"publish";
 /// The base fee when nothing is going on, in wei.
 pub const CALM: u128 = 1_000_000_000;
 
@@ -94,6 +98,7 @@ struct Undo {
     writes: usize,
     host: host::Chain,
     nonces: BTreeMap<Address, u64>,
+    published: BTreeSet<u64>,
 }
 
 /// The chain.
@@ -104,6 +109,8 @@ pub struct Chain {
     nonces: BTreeMap<Address, u64>,
     pool: Vec<Tx>,
     receipts: HashMap<B256, Receipt>,
+    /// Points whose seeds executors published.
+    published: BTreeSet<u64>,
     /// The base fee of the next block, in wei.
     pub base_fee: u128,
     /// Makes blocks of forks differ.
@@ -171,6 +178,7 @@ impl Chain {
             nonces: BTreeMap::new(),
             pool: Vec::new(),
             receipts: HashMap::new(),
+            published: BTreeSet::new(),
             base_fee: CALM,
             salt: 0,
             times: IMarket::Times {
@@ -255,12 +263,16 @@ impl Chain {
     pub fn send(&mut self, from: Address, data: Vec<u8>) {
         let waiting = self.pool.iter().filter(|tx| tx.from == from);
         let nonces: Vec<u64> = waiting.clone().map(|tx| tx.nonce).collect();
-        if waiting.clone().any(|tx| tx.data == data) {
-            return;
-        }
         let mut nonce = self.nonce(from);
         while nonces.contains(&nonce) {
             nonce += 1;
+        }
+        // What waits behind a gap in the nonces waits forever: a reorganization that drops transactions leaves gaps.
+        if waiting
+            .clone()
+            .any(|tx| tx.data == data && tx.nonce < nonce)
+        {
+            return;
         }
         self.broadcast(Tx::new(from, nonce, data.into(), u128::MAX));
     }
@@ -271,6 +283,11 @@ impl Chain {
     }
 
     fn run(&mut self, from: Address, data: &[u8], block: host::Block) -> Result<Vec<u8>, Vec<u8>> {
+        if let Some(point) = data.strip_prefix(PUBLISH) {
+            let point = point.try_into().map(u64::from_be_bytes);
+            let news = point.is_ok_and(|point| self.published.insert(point));
+            return news.then(Vec::new).ok_or_else(Vec::new);
+        }
         let Some(call) = Call::decode(data) else {
             return Err(Vec::new());
         };
@@ -295,7 +312,9 @@ impl Chain {
             time: time.max(self.tip().time),
             ..before.block
         };
+        let published = self.published.clone();
         let outcome = self.run(from, data, block);
+        self.published = published;
         self.model.store.undo_to(writes);
         self.model.host = before;
         outcome
@@ -310,6 +329,7 @@ impl Chain {
             writes: self.model.store.writes(),
             host: self.model.host.clone(),
             nonces: self.nonces.clone(),
+            published: self.published.clone(),
         });
         if self.undo.len() > DEEPEST {
             self.undo.pop_front();
@@ -366,6 +386,7 @@ impl Chain {
             self.model.store.undo_to(undo.writes);
             self.model.host = undo.host;
             self.nonces = undo.nonces;
+            self.published = undo.published;
             for (tx, _) in &sealed.txs {
                 self.receipts.remove(&tx.hash);
             }
@@ -386,6 +407,16 @@ impl Chain {
     /// Where a lease stands.
     pub fn phase(&self, job: B256, first: u32) -> Phase {
         self.model.lease_of(&job.0, first).phase
+    }
+
+    /// Whether an executor published the seed of a point.
+    pub fn is_published(&self, point: u64) -> bool {
+        self.published.contains(&point)
+    }
+
+    /// The call that publishes the seed of a point.
+    pub fn publication(point: u64) -> Bytes {
+        [PUBLISH, &point.to_be_bytes()].concat().into()
     }
 
     /// What the beacon says of a point: its time, its seed if that is known, and whether it is dead. `None`: it fails now.

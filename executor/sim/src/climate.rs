@@ -51,6 +51,10 @@ pub struct Climate {
     pub slow_sync: u64,
     /// Cheats among the providers.
     pub cheats: usize,
+    /// Whether cheats go away for longer than a window, and give work up.
+    pub deserts: bool,
+    /// Whether nobody but executors publishes the seeds of the beacon.
+    pub unpublished: bool,
 }
 
 impl Climate {
@@ -93,7 +97,9 @@ impl Climate {
             cap: 4,
             longest_down: WINDOW / 4,
             slow_sync: rng.random_range(0..10),
-            cheats: rng.random_range(0..=2),
+            cheats: one_of(rng, [0, 0, 2, 4, 4, 4]),
+            deserts: rng.random_ratio(4, 5),
+            unpublished: rng.random_ratio(1, 2),
         }
     }
 
@@ -115,6 +121,8 @@ impl Climate {
             skews: false,
             losses: false,
             lost_databases: false,
+            deserts: false,
+            unpublished: false,
             ..self.clone()
         }
     }
@@ -139,6 +147,8 @@ impl Climate {
             (self.losses, "lost outcomes"),
             (self.lost_databases, "lost database"),
             (self.cheats > 0, "cheats"),
+            (self.cheats > 0 && self.deserts, "desertion"),
+            (self.unpublished, "unpublished seeds"),
         ]
         .into_iter()
         .filter(|(on, _)| *on)

@@ -6,4 +6,5 @@ pub mod log;
 pub mod provider;
 pub mod world;
 
+pub use log::ACTS;
 pub use world::{Outcome, Plan, run};

@@ -121,6 +121,29 @@ impl Log {
     }
 }
 
+/// The names of all kinds of acts.
+pub const ACTS: [&str; 19] = [
+    "claim",
+    "takeover",
+    "join",
+    "join jury",
+    "renew",
+    "end lapsed",
+    "publish",
+    "submit",
+    "leave",
+    "finalize",
+    "expire",
+    "judge ours",
+    "commit",
+    "commit vote",
+    "open",
+    "open vote",
+    "settle",
+    "judge",
+    "leave seat",
+];
+
 /// The name of an act's kind.
 pub fn name(what: &What) -> &'static str {
     match what {

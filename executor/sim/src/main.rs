@@ -3,7 +3,10 @@
 use std::{collections::BTreeMap, io::Write as _, time::Instant};
 
 use clap::Parser;
-use piecework_executor_sim::{Outcome, Plan, run, world::think};
+use piecework_executor_sim::{ACTS, Outcome, Plan, run, world::think};
+
+/// From so many seeds on, each act must have been played during each fault.
+const LONG: u64 = 5_000;
 
 /// Simulates executors on a market with the real rules.
 #[derive(Debug, Parser)]
@@ -92,6 +95,10 @@ fn main() -> anyhow::Result<()> {
     if totals.broken > 0 {
         anyhow::bail!("{} of {} runs broke something", totals.broken, totals.runs);
     }
+    let never = totals.never();
+    if totals.runs >= LONG && !never.is_empty() {
+        anyhow::bail!("never played: {}", never.join(", "));
+    }
     Ok(())
 }
 
@@ -170,12 +177,28 @@ impl Totals {
         )?;
         for (fault, row) in &self.table {
             let seeds = self.seeds_of.get(fault).copied().unwrap_or_default();
-            let cells: Vec<String> = row
+            let cells: Vec<String> = ACTS
                 .iter()
-                .map(|(act, count)| format!("{act} {count}"))
+                .map(|act| format!("{act} {}", row.get(act).copied().unwrap_or_default()))
                 .collect();
             writeln!(out, "{fault} ({seeds} seeds): {}", cells.join(", "))?;
         }
+        let never = self.never();
+        if !never.is_empty() {
+            writeln!(out, "never played: {}", never.join(", "))?;
+        }
         Ok(())
+    }
+
+    /// The empty cells of the table of faults and acts.
+    fn never(&self) -> Vec<String> {
+        let cells = self
+            .table
+            .iter()
+            .flat_map(|(fault, row)| ACTS.iter().map(move |act| (fault, act, row.get(act))));
+        cells
+            .filter(|(_, _, count)| count.is_none())
+            .map(|(fault, act, _)| format!("{act} during {fault}"))
+            .collect()
     }
 }

@@ -41,7 +41,12 @@ impl Machine {
         };
         // Before the chain is read to its end, only what cannot be too early is sent.
         let is_early = !self.synced && !matches!(act, Act::Submit(_) | Act::Commit(_));
-        if is_early || self.now.time < held.rest_until || self.is_open(what) {
+        // Leaving a seat costs nothing before its round begins, and a node that is behind does not know that it has begun.
+        let waits = matches!(held.duty, Duty::Seat(seat) if act == Act::Leave && !seat.round.begun);
+        let seen = self.head.map_or(0, |head| head.time);
+        let is_behind = seen.saturating_add(self.settings.timing.margin) < self.now.time;
+        if is_early || (waits && is_behind) || self.now.time < held.rest_until || self.is_open(what)
+        {
             return;
         }
         if act == Act::Finalize {

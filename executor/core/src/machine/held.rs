@@ -234,6 +234,8 @@ impl Held {
                         let joined = seat.mine == Mine::Joined;
                         seat.work = match seat.is_jurors() && joined && abstains {
                             true => Work::Done(Vote::default()),
+                            // Without its vote it loses its bond: it is run again while there is time.
+                            false if seat.mine == Mine::Committed => Work::Undone,
                             false => Work::Failed,
                         };
                     }

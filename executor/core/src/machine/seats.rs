@@ -164,6 +164,17 @@ impl Machine {
         let Some(job) = self.jobs.get(&open.id.lease.job) else {
             return;
         };
+        // A bond that is locked before the work is done leaves time for a process that is down, unless the window has none.
+        let window = job.job.timing.runWindow;
+        let margins = self.settings.timing.margin.saturating_mul(2);
+        let needs = cost
+            .seconds
+            .saturating_add(margins)
+            .saturating_add(window / 4);
+        if needs <= window && self.now.time.saturating_add(needs) > open.place.commit_by {
+            self.why(open.id.lease.job, Why::TooLate);
+            return;
+        }
         let data = self.join(job, open.id);
         self.send_claim(what, data, cost, amount);
     }

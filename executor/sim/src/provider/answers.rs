@@ -12,7 +12,10 @@ use super::{
     Provider,
     disk::{Disk, Shelf},
 };
-use crate::{chain::Chain, climate::Climate};
+use crate::{
+    chain::{BEACON, Chain},
+    climate::Climate,
+};
 
 impl Provider {
     /// The answers that are known at once.
@@ -40,6 +43,7 @@ impl Provider {
                     (self.address, self.operator, &self.old_operators),
                     &self.disk,
                     shelf,
+                    climate.unpublished,
                 ),
             };
             let delay = match climate.slow {
@@ -70,6 +74,7 @@ fn answer(
     (me, operator, old): (Address, Address, &[Address]),
     disk: &Disk,
     shelf: &Shelf,
+    unpublished: bool,
 ) -> Answer {
     let topic = question.topic();
     match question {
@@ -116,17 +121,24 @@ fn answer(
             }
         }
         Question::Plain(Topic::Point(point)) => match chain.beacon(point, time) {
-            Some((at, seed, dead)) => Answer::Point(PointState {
-                point,
-                time: at,
-                seed,
-                dead,
-                due: false,
-                likely: None,
-            }),
+            Some((at, seed, dead)) => {
+                let due = unpublished && seed.is_some() && !chain.is_published(point);
+                Answer::Point(PointState {
+                    point,
+                    time: at,
+                    seed: seed.filter(|_| !due),
+                    dead,
+                    due,
+                    likely: None,
+                })
+            }
             None => Answer::Silence(topic),
         },
-        Question::Plain(Topic::Publication(point)) => Answer::Publication { point, call: None },
+        Question::Plain(Topic::Publication(point)) => {
+            let wanted = unpublished && !chain.is_published(point);
+            let call = wanted.then(|| (BEACON, Chain::publication(point)));
+            Answer::Publication { point, call }
+        }
         Question::Plain(Topic::Simulate(_) | Topic::Leaf(_)) => Answer::Silence(topic),
     }
 }

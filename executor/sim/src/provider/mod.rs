@@ -219,6 +219,12 @@ impl Provider {
         contradicted.map(|((seat, _), _)| seat).collect()
     }
 
+    /// The seats and leases whose tasks it runs, and how long one task of them may take, in seconds.
+    pub fn runs(&self) -> impl Iterator<Item = (SeatId, u64)> {
+        let work = self.live.iter().flat_map(|live| &live.work);
+        work.map(|(seat, (order, _))| (*seat, order.spec.resources.timeout_seconds))
+    }
+
     /// Whether it is running.
     pub fn is_alive(&self) -> bool {
         self.live.is_some()

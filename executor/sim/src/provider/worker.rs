@@ -40,8 +40,11 @@ impl Provider {
                 live.work.insert(seat, (order, ends));
                 continue;
             }
+            let cheats = matches!(self.character, Character::Cheat(_));
             let result = if time > order.deadline {
                 Err(failure("the time is over"))
+            } else if cheats && climate.deserts && self.rng.random_ratio(1, 8) {
+                Err(failure("it cheats, and gives up"))
             } else {
                 let cheats = match self.character {
                     Character::Honest => false,

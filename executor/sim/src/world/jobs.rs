@@ -19,6 +19,9 @@ use crate::{
     provider::spec,
 };
 
+/// Seconds, at least, that a slow task may take: too many for its seat to be taken when the work is done.
+pub(super) const SLOW: u64 = 55;
+
 impl World {
     pub(super) fn post(&mut self) {
         let rng = &mut self.rng;
@@ -30,13 +33,19 @@ impl World {
             return;
         };
         let tasks = rng.random_range(1..=12);
-        let timeout = rng.random_range(4..=20);
+        // A seat of slow work is joined before the work is done. Its leases are of one task, so that a process may die in it.
+        let slow = rng.random_ratio(1, 4);
+        let timeout = match slow {
+            true => rng.random_range(SLOW..=SLOW + 15),
+            false => rng.random_range(4..=20),
+        };
         let spec = spec(tasks, timeout, rng.random());
         let redundant = rng.random_ratio(35, 100);
         let audited = !redundant && rng.random_ratio(75, 100);
         let price: u128 = rng.random_range(100..1_000);
         let bond = rng.random_range(300..3_000);
         let (min_lease, max_lease) = match redundant {
+            _ if slow => (1, 1),
             true => {
                 let lease = rng.random_range(1..=3).min(tasks);
                 (lease, lease)
@@ -87,7 +96,12 @@ impl World {
                 } else {
                     rng.random_range(0..200)
                 },
-                closesAt: now + rng.random_range(1_500..4_000),
+                // What is left of a job that closes soon is not taken over.
+                closesAt: now
+                    + match rng.random_ratio(1, 3) {
+                        true => rng.random_range(300..900),
+                        false => rng.random_range(1_500..4_000),
+                    },
                 runWindow: rng.random_range(WINDOW..1_200),
                 auditWindow: if audited {
                     rng.random_range(400..900)

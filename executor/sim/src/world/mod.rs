@@ -12,7 +12,7 @@ use piecework_core::chain::IMarket;
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
-use self::jobs::{account, operator_call, settings};
+use self::jobs::{SLOW, account, operator_call, settings};
 pub use self::think::{Thought, think};
 use crate::{
     chain::{BEGIN, CALM, Chain, Tx},
@@ -121,7 +121,8 @@ impl World {
         };
         let mut chain = Chain::new(BEGIN);
         let mut providers = Vec::new();
-        let count = rng.random_range(4..=6);
+        // However many cheat, two honest ones can be a quorum.
+        let count = rng.random_range(4..=6).max(climate.cheats + 2);
         for number in 0..count {
             let address = account("provider", number);
             let operator = account("operator", number);
@@ -294,7 +295,10 @@ impl World {
             if climate.silence > 0 && rng.random_ratio(1, 300) {
                 provider.silent_until = time + rng.random_range(1..WINDOW / 8);
             }
-            if climate.deaths && rng.random_ratio(1, 400) {
+            // A slow task that a death ends has the time to be run again.
+            let again = time < provider.down_until + WINDOW / 4;
+            let slow = again && provider.runs().any(|(_, timeout)| timeout >= SLOW);
+            if climate.deaths && rng.random_ratio(1, 400) && !slow {
                 let pause = rng.random_range(1..climate.longest_down);
                 self.log
                     .say(time, || format!("provider {} is killed", provider.number));
@@ -319,9 +323,38 @@ impl World {
                 provider.skew = rng.random_range(-4..=4);
             }
         }
+        self.desert(climate.deserts);
+        let rng = &mut self.rng;
         if climate.rotations && rng.random_ratio(1, 900) {
             let place = rng.random_range(0..self.providers.len());
             self.rotate(place);
+        }
+    }
+
+    /// Cheats that hold work go away, all of them together: they have one owner. Mostly they do so when they fill a round, so
+    /// that others must end it.
+    fn desert(&mut self, deserts: bool) {
+        let cheats = |provider: &&mut Provider| matches!(provider.character, Character::Cheat(_));
+        let of_cheats = self.providers.iter_mut().filter(cheats);
+        let mut runs: Vec<_> = of_cheats
+            .flat_map(|provider| provider.runs().collect::<Vec<_>>())
+            .collect();
+        runs.sort_unstable();
+        let fill_a_round = runs.windows(3).any(|three| match three {
+            [one, .., last] => one == last && one.0.kind == 0 && one.1 >= SLOW,
+            _ => false,
+        });
+        let chance = match fill_a_round {
+            true => 2,
+            false => 150,
+        };
+        if !deserts || runs.is_empty() || !self.rng.random_ratio(1, chance) {
+            return;
+        }
+        self.log.say(self.time, || "the cheats desert".to_owned());
+        let until = self.time + self.rng.random_range(2 * WINDOW..4 * WINDOW);
+        for provider in self.providers.iter_mut().filter(cheats) {
+            provider.kill(until);
         }
     }
 

@@ -14,7 +14,7 @@ const BEFORE: u32 = 500;
 /// The measured job is posted when so many leases of the other one are left, so that the executor never waits for work.
 const LEFT: u64 = 20;
 /// How often the same world is played. What else the processor does only adds to a time, so the least one counts.
-const RUNS: usize = 5;
+const RUNS: usize = 9;
 
 /// What a lease costs its executor in thought, from the first to the last of one large job.
 #[derive(Debug, Default)]
