@@ -103,58 +103,128 @@ impl Climate {
         }
     }
 
-    /// Nothing goes wrong.
+    /// Nothing goes wrong, but for people.
     pub fn calm(&self) -> Self {
-        Self {
-            reorgs: 0,
-            silence: 0,
-            slow: false,
-            duplicates: false,
-            lags: false,
-            fees: false,
-            drops: false,
-            refuses: false,
-            engine_fails: false,
-            deaths: false,
-            full_disks: false,
-            rotations: false,
-            skews: false,
-            losses: false,
-            lost_databases: false,
-            deserts: false,
-            unpublished: false,
-            ..self.clone()
+        let all = FAULTS.iter().map(|fault| fault.name);
+        self.without(Faults::named(all).but(CHEATS))
+    }
+
+    /// The same without these faults.
+    pub fn without(&self, faults: Faults) -> Self {
+        let mut calmer = self.clone();
+        for fault in faults.all() {
+            (fault.stop)(&mut calmer);
         }
+        calmer
     }
 
     /// The names of what goes wrong in it.
     pub fn faults(&self) -> Vec<&'static str> {
-        [
-            (self.reorgs > 0 && self.deepest <= 6, "reorg"),
-            (self.reorgs > 0 && self.deepest > 6, "deep reorg"),
-            (self.silence > 0, "silence"),
-            (self.slow, "slow answers"),
-            (self.duplicates, "duplicates"),
-            (self.lags, "lag"),
-            (self.fees, "fees x 50"),
-            (self.drops, "dropped pool"),
-            (self.refuses, "refusals"),
-            (self.engine_fails, "engine fails"),
-            (self.deaths, "deaths"),
-            (self.full_disks, "full disk"),
-            (self.rotations, "key rotation"),
-            (self.skews, "clock skew"),
-            (self.losses, "lost outcomes"),
-            (self.lost_databases, "lost database"),
-            (self.cheats > 0, "cheats"),
-            (self.cheats > 0 && self.deserts, "desertion"),
-            (self.unpublished, "unpublished seeds"),
-        ]
-        .into_iter()
-        .filter(|(on, _)| *on)
-        .map(|(_, name)| name)
-        .collect()
+        let on = FAULTS.iter().filter(|fault| (fault.is_on)(self));
+        on.map(|fault| fault.name).collect()
     }
+}
+
+/// The fault that is people's, not the world's.
+const CHEATS: &str = "cheats";
+
+/// One thing that goes wrong.
+struct Fault {
+    name: &'static str,
+    is_on: fn(&Climate) -> bool,
+    stop: fn(&mut Climate),
+}
+
+impl Fault {
+    const fn new(name: &'static str, is_on: fn(&Climate) -> bool, stop: fn(&mut Climate)) -> Self {
+        Self { name, is_on, stop }
+    }
+}
+
+const FAULTS: &[Fault] = &[
+    Fault::new(
+        "reorg",
+        |it| it.reorgs > 0 && it.deepest <= 6,
+        |it| it.reorgs = 0,
+    ),
+    Fault::new(
+        "deep reorg",
+        |it| it.reorgs > 0 && it.deepest > 6,
+        |it| it.reorgs = 0,
+    ),
+    Fault::new("silence", |it| it.silence > 0, |it| it.silence = 0),
+    Fault::new("slow answers", |it| it.slow, |it| it.slow = false),
+    Fault::new("duplicates", |it| it.duplicates, |it| it.duplicates = false),
+    Fault::new("lag", |it| it.lags, |it| it.lags = false),
+    Fault::new("fees x 50", |it| it.fees, |it| it.fees = false),
+    Fault::new("dropped pool", |it| it.drops, |it| it.drops = false),
+    Fault::new("refusals", |it| it.refuses, |it| it.refuses = false),
+    Fault::new(
+        "engine fails",
+        |it| it.engine_fails,
+        |it| it.engine_fails = false,
+    ),
+    Fault::new("deaths", |it| it.deaths, |it| it.deaths = false),
+    Fault::new("full disk", |it| it.full_disks, |it| it.full_disks = false),
+    Fault::new("key rotation", |it| it.rotations, |it| it.rotations = false),
+    Fault::new("clock skew", |it| it.skews, |it| it.skews = false),
+    Fault::new("lost outcomes", |it| it.losses, |it| it.losses = false),
+    Fault::new(
+        "lost database",
+        |it| it.lost_databases,
+        |it| it.lost_databases = false,
+    ),
+    Fault::new(CHEATS, |it| it.cheats > 0, |it| it.cheats = 0),
+    Fault::new(
+        "desertion",
+        |it| it.cheats > 0 && it.deserts,
+        |it| it.deserts = false,
+    ),
+    Fault::new(
+        "unpublished seeds",
+        |it| it.unpublished,
+        |it| it.unpublished = false,
+    ),
+];
+
+/// Some of the faults.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Faults(u32);
+
+impl Faults {
+    /// Those of these names. A name that no fault has is passed over.
+    pub fn named<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
+        names.into_iter().fold(Self::default(), Self::and)
+    }
+
+    /// These and one more.
+    #[must_use]
+    pub fn and(self, name: &str) -> Self {
+        Self(self.0 | bit(name))
+    }
+
+    /// These without one.
+    #[must_use]
+    fn but(self, name: &str) -> Self {
+        Self(self.0 & !bit(name))
+    }
+
+    fn all(self) -> impl Iterator<Item = &'static Fault> {
+        FAULTS
+            .iter()
+            .filter(move |fault| self.0 & bit(fault.name) != 0)
+    }
+
+    /// Their names.
+    pub fn names(self) -> Vec<&'static str> {
+        self.all().map(|fault| fault.name).collect()
+    }
+}
+
+/// The bit of a fault; 0 for a name that none has.
+fn bit(name: &str) -> u32 {
+    let place = FAULTS.iter().position(|fault| fault.name == name);
+    place.map_or(0, |place| 1 << place)
 }
 
 /// One of some values, by chance.

@@ -4,6 +4,7 @@ pub mod chain;
 pub mod climate;
 pub mod log;
 pub mod provider;
+pub mod shrink;
 pub mod world;
 
 pub use log::ACTS;

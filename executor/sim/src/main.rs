@@ -1,12 +1,16 @@
-//! `piecework-executor-sim`: runs seeds, tells what broke, and shrinks nothing: a seed is small enough to read.
+//! `piecework-executor-sim`: runs seeds, and tells what broke. The first one that does is told in a smaller world.
 
 use std::{collections::BTreeMap, io::Write as _, time::Instant};
 
 use clap::Parser;
-use piecework_executor_sim::{ACTS, Outcome, Plan, run, world::think};
+use piecework_executor_sim::{
+    ACTS, Outcome, Plan, climate::Faults, run, shrink::shrink, world::think,
+};
 
 /// From so many seeds on, each act must have been played during each fault.
 const LONG: u64 = 5_000;
+/// Lines of a trace that are told before what broke.
+const PAGE: usize = 60;
 
 /// Simulates executors on a market with the real rules.
 #[derive(Debug, Parser)]
@@ -32,6 +36,12 @@ struct Arguments {
     /// Stop at the first seed that breaks something.
     #[arg(long)]
     stop: bool,
+    /// Leave these faults out, as they are named in the table
+    #[arg(long, value_name = "FAULT,FAULT", value_delimiter = ',')]
+    without: Vec<String>,
+    /// Let things go wrong, and work be posted, for so many seconds at most
+    #[arg(long, value_name = "SECONDS")]
+    trouble: Option<u64>,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -57,11 +67,19 @@ fn main() -> anyhow::Result<()> {
         }
         return Ok(());
     }
+    let without = Faults::named(arguments.without.iter().map(String::as_str));
+    anyhow::ensure!(
+        without.names().len() == arguments.without.len(),
+        "--without names a fault that there is not, or one twice: {}",
+        arguments.without.join(", ")
+    );
     let plans: Vec<Plan> = match arguments.crash_matrix {
         None => (arguments.from..arguments.from.saturating_add(arguments.seeds))
             .map(|seed| Plan {
                 seed,
                 tells: arguments.trace,
+                without,
+                trouble: arguments.trouble,
                 ..Plan::default()
             })
             .collect(),
@@ -71,6 +89,7 @@ fn main() -> anyhow::Result<()> {
                 tells: arguments.trace,
                 dies_at,
                 calm: true,
+                ..Plan::default()
             };
             let points = run(calm(None)).points;
             (0..points.min(most))
@@ -82,10 +101,15 @@ fn main() -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     for plan in plans {
         let outcome = run(plan);
-        if !outcome.breaches.is_empty() || arguments.trace {
+        let broken = !outcome.breaches.is_empty();
+        if broken || arguments.trace {
             tell(&mut out, plan, &outcome)?;
         }
-        let broken = !outcome.breaches.is_empty();
+        if broken && totals.broken == 0 && !arguments.trace {
+            let (least, outcome) = shrink(plan);
+            writeln!(out, "the same in a smaller world:")?;
+            tell(&mut out, least, &outcome)?;
+        }
         totals.add(outcome);
         if broken && arguments.stop {
             break;
@@ -103,11 +127,14 @@ fn main() -> anyhow::Result<()> {
 }
 
 fn tell(out: &mut impl std::io::Write, plan: Plan, outcome: &Outcome) -> anyhow::Result<()> {
-    let lines = outcome.lines.len().saturating_sub(match plan.tells {
-        true => usize::MAX,
-        false => 60,
-    });
-    for line in outcome.lines.iter().skip(lines) {
+    let lines = outcome.lines.as_slice();
+    // Of a smaller world a page, which ends with what broke.
+    let broke = lines.iter().position(|line| line.contains("BREACH"));
+    let page = match broke.filter(|_| plan.trouble.is_some()) {
+        Some(end) => lines.get(end.saturating_sub(PAGE)..=end),
+        None => Some(lines),
+    };
+    for line in page.into_iter().flatten() {
         writeln!(out, "{line}")?;
     }
     writeln!(
@@ -119,6 +146,17 @@ fn tell(out: &mut impl std::io::Write, plan: Plan, outcome: &Outcome) -> anyhow:
     )?;
     for breach in outcome.breaches.iter().take(8) {
         writeln!(out, "  {breach}")?;
+    }
+    if let Some(trouble) = plan.trouble {
+        let without = match plan.without.names() {
+            names if names.is_empty() => String::new(),
+            names => format!(" --without \"{}\"", names.join(",")),
+        };
+        writeln!(
+            out,
+            "  again: --from {} --seeds 1 --trouble {trouble}{without} --trace",
+            outcome.seed
+        )?;
     }
     Ok(())
 }

@@ -16,7 +16,7 @@ use self::jobs::{SLOW, account, operator_call, settings};
 pub use self::think::{Thought, think};
 use crate::{
     chain::{BEGIN, CALM, Chain, Tx},
-    climate::{Climate, WINDOW},
+    climate::{Climate, Faults, WINDOW},
     log::Log,
     provider::{Character, Provider, Shelf},
 };
@@ -70,6 +70,10 @@ pub struct Plan {
     pub dies_at: Option<u64>,
     /// Whether only that goes wrong.
     pub calm: bool,
+    /// Faults that do not happen.
+    pub without: Faults,
+    /// Most seconds for which work is posted and things go wrong, if it is less than the seed's.
+    pub trouble: Option<u64>,
 }
 
 struct World {
@@ -98,6 +102,7 @@ pub fn run(plan: Plan) -> Outcome {
     let climate = world.climate.clone();
     // A time of work and trouble, then one in which all that was begun must end.
     let trouble = world.rng.random_range(1_500..3_500);
+    let trouble = plan.trouble.map_or(trouble, |most| trouble.min(most));
     for _ in 0..trouble {
         world.second(true);
     }
@@ -114,7 +119,7 @@ pub fn run(plan: Plan) -> Outcome {
 impl World {
     fn new(plan: Plan) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(plan.seed);
-        let climate = Climate::of(&mut rng);
+        let climate = Climate::of(&mut rng).without(plan.without);
         let climate = match plan.calm {
             true => climate.calm(),
             false => climate,
