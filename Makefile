@@ -80,7 +80,7 @@ bench: ## overhead of a lease against a bare docker run: out/bench.json
 	cargo build --locked --release -p piecework-cli
 	$(TARGET)/release/piecework bench --runs 30 --workload $(TARGET)/workload/release/piecework-render --out out
 
-bench-chain: ## what an executor costs: calls, seconds, memory, processor time, gas: out/load.json (half an hour; ONLY=calls,idle runs a part)
+bench-chain: ## what an executor costs: calls, seconds, memory, processor time, gas: out/load.json (half an hour; ONLY=calls,idle runs a part, ONLY=million one that is left out otherwise)
 	@$(call ENV,demo)
 	$(WORKLOAD)
 	cargo build --locked --release -p piecework-cli -p piecework-executor -p piecework-load

@@ -49,7 +49,7 @@ pub enum Error {
     },
     /// The key may not act for the provider.
     #[error(
-        "{operator} may not act for provider {provider}: nothing was started. Allow it with the provider's own key: \
+        "{operator} may not act for provider {provider}: nothing is taken on this chain. Allow it with the provider's own key: \
          `piecework provider operator {operator}`"
     )]
     NotOperator {

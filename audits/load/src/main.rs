@@ -26,7 +26,7 @@ enum What {
     Long,
     /// A first start over a chain with many logs
     Dense,
-    /// The same with a million, told by an echo in the market's place; only if it is named
+    /// A first start over 1,000,000 logs, emitted by a stand-in for the market; only if it is named
     Million,
     /// A restart with many jobs
     Restart,

@@ -105,8 +105,7 @@ impl Climate {
 
     /// Nothing goes wrong, but for people.
     pub fn calm(&self) -> Self {
-        let all = FAULTS.iter().map(|fault| fault.name);
-        self.without(Faults::named(all).but(CHEATS))
+        self.without(Faults::everything().but(CHEATS))
     }
 
     /// The same without these faults.
@@ -192,6 +191,11 @@ const FAULTS: &[Fault] = &[
 pub struct Faults(u32);
 
 impl Faults {
+    /// All of them.
+    pub fn everything() -> Self {
+        Self::named(FAULTS.iter().map(|fault| fault.name))
+    }
+
     /// Those of these names. A name that no fault has is passed over.
     pub fn named<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
         names.into_iter().fold(Self::default(), Self::and)

@@ -70,8 +70,9 @@ fn main() -> anyhow::Result<()> {
     let without = Faults::named(arguments.without.iter().map(String::as_str));
     anyhow::ensure!(
         without.names().len() == arguments.without.len(),
-        "--without names a fault that there is not, or one twice: {}",
-        arguments.without.join(", ")
+        "--without has an unknown or repeated fault in {:?}; the faults are: {}",
+        arguments.without.join(","),
+        Faults::everything().names().join(", ")
     );
     let plans: Vec<Plan> = match arguments.crash_matrix {
         None => (arguments.from..arguments.from.saturating_add(arguments.seeds))

@@ -8,6 +8,7 @@ use super::{CLAIM_LIFE, Job, Machine, Pending, candidate::Candidate, job::Ready,
 use crate::{
     capacity::Amount,
     command::Command,
+    duty::Owed,
     input::Failure,
     intent::{Fate, Intent, IntentId, What},
     take::{
@@ -263,7 +264,7 @@ impl Machine {
             job: id,
             most: cost.count,
         };
-        self.send_claim(what, call.abi_encode().into(), cost, amount);
+        self.send_claim(what, call.abi_encode().into(), cost, amount, None);
     }
 
     fn take_over(&mut self, lease: LeaseId, cost: Cost, amount: Amount) {
@@ -276,10 +277,17 @@ impl Machine {
             first: lease.first,
         };
         let data = call.abi_encode().into();
-        self.send_claim(What::Takeover(lease), data, cost, amount);
+        self.send_claim(What::Takeover(lease), data, cost, amount, None);
     }
 
-    pub(super) fn send_claim(&mut self, what: What, data: Bytes, cost: Cost, amount: Amount) {
+    pub(super) fn send_claim(
+        &mut self,
+        what: What,
+        data: Bytes,
+        cost: Cost,
+        amount: Amount,
+        owed: Option<Owed>,
+    ) {
         let id = IntentId {
             what,
             unique: self.unique(),
@@ -295,8 +303,8 @@ impl Machine {
             to: None,
             data,
             not_after: Some(now.saturating_add(CLAIM_LIFE)),
-            deadline: None,
-            at_stake: 0,
+            deadline: owed.map(|owed| owed.until),
+            at_stake: owed.map_or(0, |owed| owed.at_stake),
         };
         let pending = Pending {
             fate: Fate::Open,

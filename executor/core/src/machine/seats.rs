@@ -4,6 +4,7 @@ use alloy_primitives::{B256, Bytes};
 use alloy_sol_types::SolCall as _;
 use piecework_core::{
     chain::IMarket,
+    rules,
     view::{
         lease::Key as LeaseId,
         seat::{End as SeenEnd, Key as SeatId, Mine, Over},
@@ -17,7 +18,7 @@ use super::{
 };
 use crate::{
     capacity::Amount,
-    duty::seat::Tasks,
+    duty::{Owed, seat::Tasks},
     input::{Question, Word},
     intent::{IntentId, What},
     take::{
@@ -175,8 +176,16 @@ impl Machine {
             self.why(open.id.lease.job, Why::TooLate);
             return;
         }
+        // One that is mined later than this would leave no time for the work: its fees rise before.
+        let owed = Owed {
+            until: open
+                .place
+                .commit_by
+                .saturating_sub(cost.seconds.saturating_add(margins)),
+            at_stake: rules::tenth_of(cost.bond).unwrap_or(cost.bond),
+        };
         let data = self.join(job, open.id);
-        self.send_claim(what, data, cost, amount);
+        self.send_claim(what, data, cost, amount, Some(owed));
     }
 
     /// A seat whose round did not begin is not taken again at once.
@@ -235,7 +244,7 @@ impl Machine {
                     seconds: 0,
                     pays: 0,
                 };
-                self.send_claim(what, data, cost, Amount::default());
+                self.send_claim(what, data, cost, Amount::default(), None);
             }
             _ => {
                 let waiter = what.job().map_or(Waiter::Offers, Waiter::Job);
