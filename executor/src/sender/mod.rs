@@ -303,6 +303,8 @@ impl Sender {
         }
         let own = count(None);
         inner.find_gaps(own).await?;
+        // What cannot be begun must not keep what is in a block from being followed.
+        let mut failed = None;
         let patience = line.map_or(inner.patience.gap, |line| inner.patience.gap.min(line));
         for intent in open.iter().filter(|intent| intent.nonce.is_none()) {
             if intent.new.repeatable || in_flight < MAX_IN_FLIGHT {
@@ -311,17 +313,25 @@ impl Sender {
                     Err(SendError::Rpc(error)) if error.is_error_resp() => {
                         trouble = Some(format!("{}: {error}", intent.new.id));
                     }
-                    Err(error) => return Err(error),
+                    Err(error) => {
+                        failed = Some(error);
+                        break;
+                    }
                 }
             }
         }
-        inner.fill_gaps(patience).await?;
+        if failed.is_none() {
+            failed = inner.fill_gaps(patience).await.err();
+        }
         for flight in mined.into_iter().filter(|_| moved) {
             let used = count(flight.intent.signer);
             trouble = inner
                 .follow_or_tell(flight, number, used)
                 .await?
                 .or(trouble);
+        }
+        if let Some(error) = failed {
+            return Err(error);
         }
         let mut memory = inner.memory();
         memory.checked = Some(hash);

@@ -41,12 +41,21 @@ impl Machine {
         };
         // Before the chain is read to its end, only what cannot be too early is sent.
         let is_early = !self.synced && !matches!(act, Act::Submit(_) | Act::Commit(_));
-        // Leaving a seat costs nothing before its round begins, and a node that is behind does not know that it has begun.
-        let waits = matches!(held.duty, Duty::Seat(seat) if act == Act::Leave && !seat.round.begun);
+        // Leaving a seat costs nothing before its round begins. A node that is behind does not know that it has begun, and a
+        // transaction that is sent later may come too late.
+        let is_free =
+            matches!(held.duty, Duty::Seat(seat) if act == Act::Leave && !seat.round.begun);
         let seen = self.head.map_or(0, |head| head.time);
-        let is_behind = seen.saturating_add(self.settings.timing.margin) < self.now.time;
-        if is_early || (waits && is_behind) || self.now.time < held.rest_until || self.is_open(what)
-        {
+        let is_behind = is_free && seen.saturating_add(margin) < self.now.time;
+        let not_after = is_free.then(|| seen.saturating_add(margin));
+        // What is nearly too late does not wait for a transaction that others share.
+        let hurry = self.now.time.saturating_add(margin.saturating_mul(2));
+        let hurries = owed.is_some_and(|owed| owed.until <= hurry);
+        let is_asked = match hurries {
+            true => self.is_open_alone(what),
+            false => self.is_open(what),
+        };
+        if is_early || is_behind || self.now.time < held.rest_until || is_asked {
             return;
         }
         if act == Act::Finalize {
@@ -54,9 +63,14 @@ impl Machine {
             return;
         }
         // What failed before, may fail because others were quicker, or is nearly too late, goes with no other call.
-        let hurry = self.now.time.saturating_add(margin.saturating_mul(2));
-        let is_race = matches!(held.duty, Duty::Seat(seat) if seat.prospect);
-        let alone = held.failed || is_race || owed.is_some_and(|owed| owed.until <= hurry);
+        let is_race = match (act, held.duty) {
+            (Act::Settle | Act::Judge(_) | Act::Expire, _) => true,
+            (_, Duty::Seat(seat)) => {
+                seat.prospect || (act == Act::Open && seat.round.lacks_one_opening())
+            }
+            _ => false,
+        };
+        let alone = held.failed || is_race || hurries || is_free;
         let tasks = held.duty.tasks();
         let Some(data) = self.call_of(id, act) else {
             return;
@@ -83,6 +97,7 @@ impl Machine {
             does: vec![what],
             data,
             owed,
+            not_after,
             alone,
         });
     }

@@ -30,6 +30,8 @@ pub(super) struct Ready {
     pub(super) does: Vec<What>,
     pub(super) data: Bytes,
     pub(super) owed: Option<Owed>,
+    /// Last second of chain time in which it may be begun.
+    pub(super) not_after: Option<u64>,
     /// Whether nothing else may go with it.
     pub(super) alone: bool,
 }
@@ -81,7 +83,11 @@ impl Machine {
             let Some(job) = self.jobs.get(&job) else {
                 continue;
             };
-            for ids in ids.chunks(TOGETHER) {
+            let failed = |id: &SeatId| self.duties.get(id).is_some_and(|held| held.failed);
+            let (again, first): (Vec<_>, Vec<_>) = ids.into_iter().partition(failed);
+            for (ids, alone) in (again.chunks(1).map(|ids| (ids, true)))
+                .chain(first.chunks(TOGETHER).map(|ids| (ids, false)))
+            {
                 let call = IMarket::finalizeCall {
                     job: job.job.clone(),
                     firsts: ids.iter().map(|id| id.lease.first).collect(),
@@ -90,7 +96,8 @@ impl Machine {
                     does: ids.iter().map(|id| What::Finalize(id.lease)).collect(),
                     data: call.abi_encode().into(),
                     owed: None,
-                    alone: false,
+                    not_after: None,
+                    alone,
                 });
             }
         }
@@ -109,6 +116,7 @@ impl Machine {
         for other in &with {
             self.covered.insert(*other, id);
         }
+        let not_after = batch.iter().filter_map(|one| one.not_after).min();
         let owed = || batch.iter().filter_map(|one| one.owed);
         let (deadline, at_stake) = (
             owed().map(|owed| owed.until).min(),
@@ -119,12 +127,13 @@ impl Machine {
             1 => calls.remove(0),
             _ => Multicall::multicallCall { data: calls }.abi_encode().into(),
         };
+        let shared = !with.is_empty();
         let intent = Intent {
             id,
             with,
             to: None,
             data,
-            not_after: None,
+            not_after,
             deadline,
             at_stake,
         };
@@ -134,6 +143,7 @@ impl Machine {
             amount: Amount::default(),
             parallel: 0,
             until: 0,
+            shared,
         };
         self.send(intent, pending);
     }
@@ -187,6 +197,7 @@ mod tests {
                 .collect(),
             data: Bytes::new(),
             owed: None,
+            not_after: None,
             alone,
         }
     }

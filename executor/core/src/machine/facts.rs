@@ -416,6 +416,7 @@ impl Machine {
             amount: Amount::default(),
             parallel: 0,
             until: not_after,
+            shared: false,
         };
         self.send(intent, pending);
     }

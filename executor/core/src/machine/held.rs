@@ -142,6 +142,8 @@ pub(super) struct Held {
     pub(super) serving: Option<Reach>,
     /// Chain time until which nothing is served: what was asked for was not here.
     pub(super) serve_after: u64,
+    /// Chain time until which its work is not begun again: it failed a moment ago.
+    pub(super) work_after: u64,
     /// How often that was so.
     pub(super) serve_tries: u32,
     /// The key under which a juror works, or has worked.
@@ -167,6 +169,7 @@ impl Held {
             served: None,
             serving: None,
             serve_after: 0,
+            work_after: 0,
             serve_tries: 0,
             keyed: None,
             done: 0,
@@ -235,7 +238,9 @@ impl Held {
                         seat.work = match seat.is_jurors() && joined && abstains {
                             true => Work::Done(Vote::default()),
                             // Without its vote it loses its bond: it is run again while there is time.
-                            false if seat.mine == Mine::Committed => Work::Undone,
+                            false if seat.mine == Mine::Committed && bound.is_none() => {
+                                Work::Undone
+                            }
                             false => Work::Failed,
                         };
                     }

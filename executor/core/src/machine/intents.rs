@@ -22,6 +22,8 @@ pub(super) struct Pending {
     pub(super) parallel: u32,
     /// Chain time after which nothing that it takes could be done in time.
     pub(super) until: u64,
+    /// Whether other acts go in its transaction.
+    pub(super) shared: bool,
 }
 
 impl Machine {
@@ -63,6 +65,7 @@ impl Machine {
             amount,
             parallel: 1,
             until: until.saturating_add(window),
+            shared: false,
         }
     }
 
@@ -100,12 +103,18 @@ impl Machine {
     }
 
     pub(super) fn is_open(&self, what: What) -> bool {
-        let from = IntentId { what, unique: 0 };
-        let to = IntentId {
-            what,
-            unique: u64::MAX,
-        };
-        self.covered.contains_key(&what) || self.intents.range(from..=to).next().is_some()
+        self.covered.contains_key(&what) || self.asked_for(what).next().is_some()
+    }
+
+    /// Whether a transaction for this alone is on its way.
+    pub(super) fn is_open_alone(&self, what: What) -> bool {
+        self.asked_for(what).any(|pending| !pending.shared)
+    }
+
+    fn asked_for(&self, what: What) -> impl Iterator<Item = &Pending> {
+        let id = |unique| IntentId { what, unique };
+        let intents = self.intents.range(id(0)..=id(u64::MAX));
+        intents.map(|(_, pending)| pending)
     }
 
     pub(super) fn unique(&mut self) -> u64 {

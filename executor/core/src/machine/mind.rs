@@ -171,7 +171,11 @@ impl Machine {
             }
             return;
         }
-        if !working && wanted && (keyed.is_some() || !id.is_jurors()) {
+        let rests = self
+            .duties
+            .get(&id)
+            .is_some_and(|held| self.now.time < held.work_after);
+        if !working && wanted && !rests && (keyed.is_some() || !id.is_jurors()) {
             self.run(id, keyed);
         }
     }

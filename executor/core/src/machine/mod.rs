@@ -117,8 +117,8 @@ pub struct Machine {
     trials: Trials,
     /// Duties whose work begins in this step.
     begins: u32,
-    /// Jobs whose image and input are being fetched before anything of them is taken.
-    preparing: BTreeSet<B256>,
+    /// Jobs whose image and input are being fetched before a lease of them is claimed, and since when, in local time.
+    preparing: BTreeMap<B256, u64>,
     /// Calls that are sent at the end of this step.
     ready: Vec<Ready>,
     /// Leases that can be settled, and since when.
@@ -162,6 +162,9 @@ pub struct Machine {
     commands: Vec<Command>,
 }
 
+/// Seconds of chain time after which work that failed may be begun again.
+const AFTER_FAILED_WORK: u64 = 5;
+
 impl Machine {
     /// A machine that knows nothing yet.
     #[must_use]
@@ -184,7 +187,7 @@ impl Machine {
             facts: Facts::default(),
             trials: Trials::default(),
             begins: 0,
-            preparing: BTreeSet::new(),
+            preparing: BTreeMap::new(),
             ready: Vec::new(),
             ripe: BTreeMap::new(),
             covered: BTreeMap::new(),
@@ -392,6 +395,9 @@ impl Machine {
         let Some(held) = self.duties.get_mut(&seat) else {
             return;
         };
+        if result.is_err() {
+            held.work_after = self.now.time.saturating_add(AFTER_FAILED_WORK);
+        }
         held.worked(keyed, result, bound);
         for kind in 1..=2 {
             // Our leaf can be had now.

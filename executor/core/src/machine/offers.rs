@@ -21,6 +21,10 @@ use crate::{
 const AFTER_REFUSAL: u64 = 500;
 /// Most jobs whose images and inputs are fetched at the same time: of clients that have paid before, and of others.
 const MOST_PREPARING: usize = 4;
+/// The same, with those that take longer than `LONG_PREPARING`.
+const MOST_SLOW: usize = 16;
+/// Milliseconds after which one counts as slow.
+const LONG_PREPARING: u64 = 60_000;
 
 impl Machine {
     /// Looks at every open job, and takes what is worth it, the best first.
@@ -176,7 +180,7 @@ impl Machine {
     }
 
     /// Has a job's image and input fetched, if they are not here. What is fetched at the same time is bounded, or strangers
-    /// could fill disk and line; a seat has little time, and does not wait.
+    /// could fill disk and line; a seat has little time, is drawn, and does not wait.
     fn make_ready(&mut self, id: B256, is_seat: bool) -> Result<(), Why> {
         let local = self.now.local;
         let has_place = is_seat || self.has_place(id);
@@ -209,7 +213,9 @@ impl Machine {
         }
         let digest = job.digest();
         job.begin_preparing();
-        self.preparing.insert(id);
+        if !is_seat {
+            self.preparing.insert(id, local);
+        }
         self.commands.push(Command::Prepare {
             job: id,
             spec,
@@ -218,16 +224,25 @@ impl Machine {
         Err(Why::Preparing)
     }
 
-    /// Whether one more job of this one's client may be made ready: so many of clients that have paid before, the same
-    /// number of others, and of each of these one.
+    /// Whether a job may be made ready beside those that are: one of each client, and of clients that have paid before as
+    /// many as of others. One that takes long keeps no other one from beginning, until there are many such.
     fn has_place(&self, id: B256) -> bool {
         let client = |id: &B256| Some(self.jobs.get(id)?.job.terms.client);
         let own = client(&id);
         let is_known = |client: Option<Address>| client.is_some_and(|it| self.paid.contains(&it));
         let known = is_known(own);
-        let others = self.preparing.iter().map(client);
-        let others: Vec<_> = others.filter(|other| is_known(*other) == known).collect();
-        others.len() < MOST_PREPARING && (known || !others.contains(&own))
+        let (mut all, mut young) = (0, 0);
+        for (other, since) in &self.preparing {
+            let other = client(other);
+            if other == own {
+                return false;
+            }
+            if is_known(other) == known {
+                all += 1;
+                young += usize::from(self.now.local < since.saturating_add(LONG_PREPARING));
+            }
+        }
+        young < MOST_PREPARING && all < MOST_SLOW
     }
 
     pub(super) fn prepared(&mut self, id: B256, result: Result<(), Failure>) {
@@ -312,6 +327,7 @@ impl Machine {
             amount,
             parallel: cost.parallel,
             until: now.saturating_add(CLAIM_LIFE).saturating_add(window),
+            shared: false,
         };
         if let Some(job) = what.job() {
             self.jobs.entry(job).and_modify(|job| job.why = None);
