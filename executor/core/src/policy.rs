@@ -62,7 +62,7 @@ pub struct Timing {
     pub margin: u64,
     /// Blocks after which a block is final.
     pub confirmations: u64,
-    /// Seconds for which a lease that can be settled waits for a transaction that settles it too.
+    /// Most seconds for which a lease that can be settled waits, so that its settlement shares a transaction.
     pub settle_within: u64,
 }
 

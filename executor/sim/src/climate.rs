@@ -103,7 +103,7 @@ impl Climate {
         }
     }
 
-    /// Nothing goes wrong, but for people.
+    /// The same climate without faults. Its cheats stay.
     pub fn calm(&self) -> Self {
         self.without(Faults::everything().but(CHEATS))
     }

@@ -92,7 +92,7 @@ impl Log {
         }
     }
 
-    /// Checks that nobody can commit to a round any more.
+    /// Reports a breach if somebody can still commit to the round whose secret is told.
     fn told(&mut self, time: u64, provider: usize, id: &IntentId, seat: SeatId, chain: &Chain) {
         let (what, kind) = (seat.lease, seat.kind);
         // As the newest block has it.

@@ -70,7 +70,7 @@ pub struct ChainTiming {
     pub urgent_max_fee_per_gas: u128,
     /// Seconds before a deadline from which no act is begun.
     pub margin: u64,
-    /// Seconds for which a lease that can be settled waits for a transaction that settles it too.
+    /// Most seconds for which a lease that can be settled waits, so that its settlement shares a transaction.
     pub settle_within: u64,
     /// First block that is read when the store is new.
     pub from_block: u64,

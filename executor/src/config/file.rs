@@ -22,7 +22,7 @@ const MAX_FILE: u64 = 64 * 1024;
 const GWEI: u128 = 1_000_000_000;
 /// What saves a bond may cost so many times as much, if the file says nothing else.
 const URGENT: u128 = 20;
-/// Seconds for which a lease that can be settled waits for company, where the file does not say and it costs real gas.
+/// The default of `chain.settle_within_seconds`, except on a development chain, where gas costs nothing.
 const SETTLE_WITHIN: u64 = 120;
 
 pub(super) fn read(path: &Path) -> Result<File, ConfigError> {

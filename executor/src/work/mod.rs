@@ -99,8 +99,8 @@ impl Workshop {
         let _ = self.inbox.send(input);
     }
 
-    /// Makes a job's image and input ready, in the background. A source may take its time, and a stop must not wait for it:
-    /// after `cancel` nothing is told.
+    /// Makes a job's image and input ready, in the background, and tells the machine. `cancel` ends it without a word, so
+    /// that a stop does not wait for a slow source.
     pub(crate) fn prepare(
         &self,
         job: B256,

@@ -1,8 +1,9 @@
 //! Acts that go together: one transaction costs less than several, and it is mined in one block.
 //!
-//! An act is sent in the step that asks for it, with all others of that step. A lease that can be settled waits for such a
-//! transaction, but not for ever: nothing is lost while it waits. What was refused once goes alone, and so does what is
-//! nearly too late, so that no other call can make it fail.
+//! The machine sends an act in the step that asks for it. The acts of one step share a transaction. A lease that can be
+//! settled waits a limited time for such a transaction; it loses nothing by that. One call that fails makes the whole
+//! transaction revert. So an act goes alone if an act of its duty failed before, if others may be quicker, or if its
+//! deadline is near.
 
 use std::collections::BTreeMap;
 

@@ -21,9 +21,9 @@ use crate::{
 const AFTER_REFUSAL: u64 = 500;
 /// Most jobs whose images and inputs are fetched at the same time: of clients that have paid before, and of others.
 const MOST_PREPARING: usize = 4;
-/// The same, with those that take longer than `LONG_PREPARING`.
+/// Most such jobs of either kind of client, slow ones included.
 const MOST_SLOW: usize = 16;
-/// Milliseconds after which one counts as slow.
+/// Milliseconds after which such a job counts as slow, and keeps no other from beginning.
 const LONG_PREPARING: u64 = 60_000;
 
 impl Machine {
@@ -180,7 +180,7 @@ impl Machine {
     }
 
     /// Has a job's image and input fetched, if they are not here. What is fetched at the same time is bounded, or strangers
-    /// could fill disk and line; a seat has little time, is drawn, and does not wait.
+    /// could fill disk and line. A seat does not wait: it is drawn, and has little time.
     fn make_ready(&mut self, id: B256, is_seat: bool) -> Result<(), Why> {
         let local = self.now.local;
         let has_place = is_seat || self.has_place(id);
@@ -224,8 +224,8 @@ impl Machine {
         Err(Why::Preparing)
     }
 
-    /// Whether a job may be made ready beside those that are: one of each client, and of clients that have paid before as
-    /// many as of others. One that takes long keeps no other one from beginning, until there are many such.
+    /// Whether the machine may fetch a job's image and input beside those that it fetches now: one job of each client, and
+    /// a bounded number of clients that have paid before, and of others. Only the quick ones count, until there are many.
     fn has_place(&self, id: B256) -> bool {
         let client = |id: &B256| Some(self.jobs.get(id)?.job.terms.client);
         let own = client(&id);

@@ -241,8 +241,8 @@ impl fmt::Display for Why {
             Self::Refused(why) => f.write_str(why),
             Self::Preparing => f.write_str("its image and input are being made ready"),
             Self::PreparingOthers => f.write_str(
-                "images and inputs of other jobs are being fetched first: one for each client, and four at a time of clients that \
-                 have paid this machine, four of others",
+                "images and inputs of other jobs are being fetched first: at most one job of each client, four of clients that have \
+                 paid this machine, and four of others",
             ),
             Self::Unready(why) => f.write_str(why),
             Self::Trying => f.write_str("its spec is new here: a task of it is being run twice"),
